@@ -1,0 +1,4 @@
+//! Configuration: `rehearsal.yaml`, Compose files and the lock, from as written to as validated.
+
+pub mod settings;
+pub mod yaml;
