@@ -1,3 +1,28 @@
-//! x
+//! Rehearsal performs a deploy on a mirror of production before production does, and gives one verdict.
+//!
+//! The flow, and so the house:
+//!
+//! 1. [`config`]: `rehearsal.yaml` and Compose files, from as written to as validated.
+//! 2. [`plan`]: what will happen, as plain data, printed before anything does.
+//! 3. [`mirror`]: the containers, networks and volumes that stand for production.
+//! 4. [`rehearsal`]: runs the plan on the mirror, stage by stage; events are its only output.
+//! 5. [`finding`]: what a check or a suite learned.
+//! 6. [`verdict`]: pass, block or inconclusive; a pure function.
+//! 7. [`report`]: the record and what is made of it.
+//! 8. [`publish`]: where reports go.
+//!
+//! Beside the flow stand [`agent`] (our binary inside the mirror), [`suite`] (the user's tests), [`check`] (the
+//! built-in ones) and [`redact`] (no secret leaves).
 
+pub mod agent;
+pub mod check;
 pub mod config;
+pub mod finding;
+pub mod mirror;
+pub mod plan;
+pub mod publish;
+pub mod redact;
+pub mod rehearsal;
+pub mod report;
+pub mod suite;
+pub mod verdict;

@@ -1,7 +1,7 @@
-//! What the user wrote, as written and as validated: the YAML core, its diagnostics, and the
-//! readers of each kind of file.
+//! Configuration: `rehearsal.yaml`, Compose files and the lock, from as written to as validated.
 
 pub mod diagnostic;
 pub mod env_file;
 pub mod interpolate;
+pub mod settings;
 pub mod yaml;

@@ -1,0 +1,171 @@
+//! The agent: this very binary inside the mirror's network. It asks for pages, probes and waits; it judges nothing.
+//!
+//! Gate and agent speak JSON lines over the standard streams of an `exec`, so that any engine that can run a
+//! container can host it, remote ones too. Requests carry an id; replies come in any order.
+
+use serde::{Deserialize, Serialize};
+
+pub mod client;
+pub mod serve;
+
+/// One line from the gate.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Request {
+    /// Chosen by the gate, echoed in the reply.
+    pub id: u64,
+    /// What to do.
+    pub call: Call,
+}
+
+/// One line from the agent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reply {
+    /// The request's id.
+    pub id: u64,
+    /// What came of it.
+    pub answer: Answer,
+}
+
+/// What the agent can do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Call {
+    /// Is anybody there?
+    Ping,
+    /// One HTTP exchange in a session (a cookie jar).
+    Http(HttpCall),
+    /// Copies one session's cookies into a new session.
+    Fork {
+        /// Existing or unknown (= empty) session.
+        from: String,
+        /// The new one; what it held before is forgotten.
+        to: String,
+    },
+    /// Forgets a session.
+    Close {
+        /// Session.
+        session: String,
+    },
+    /// Returns as soon as the URL gives any HTTP answer (`statuses` empty) or one of `statuses`, or at the deadline with the last answer.
+    AwaitHttp {
+        /// What to ask.
+        url: String,
+        /// Wanted statuses; empty = any answer.
+        statuses: Vec<u16>,
+        /// Give up after this long, milliseconds.
+        deadline_ms: u64,
+    },
+    /// Returns as soon as a TCP connection to one of the ports is accepted, or at the deadline.
+    AwaitTcp {
+        /// Host name or address.
+        host: String,
+        /// Any of these.
+        ports: Vec<u16>,
+        /// Give up after this long, milliseconds.
+        deadline_ms: u64,
+    },
+    /// Asks `url` every `interval_ms`, on a connection of its own each time, until `ProbeStop`.
+    ProbeStart {
+        /// Name of the probe.
+        probe: String,
+        /// What to ask; redirects are not followed.
+        url: String,
+        /// Milliseconds between starts.
+        interval_ms: u64,
+        /// A single question's limit, milliseconds.
+        timeout_ms: u64,
+    },
+    /// Ends a probe and returns its samples.
+    ProbeStop {
+        /// Name of the probe.
+        probe: String,
+    },
+}
+
+/// One HTTP exchange.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct HttpCall {
+    /// Cookie jar to use; made when first named.
+    pub session: String,
+    /// Upper case.
+    pub method: String,
+    /// Absolute.
+    pub url: String,
+    /// In order; names as given.
+    pub headers: Vec<(String, String)>,
+    /// Base64 of the body.
+    pub body: Option<String>,
+    /// Follow at most this many redirects; 0 = none.
+    pub follow: u32,
+    /// The exchange's limit, milliseconds.
+    pub timeout_ms: u64,
+    /// Certificates are not verified.
+    pub insecure: bool,
+    /// Further CAs, PEM; the run's own is among them.
+    pub ca: Vec<String>,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Done, nothing to tell.
+    Done,
+    /// An HTTP response.
+    Http(HttpAnswer),
+    /// No response: the exchange failed on the way.
+    Failed {
+        /// `dns`, `connect`, `tls`, `timeout`, `reset`, `protocol` or `request`.
+        kind: String,
+        /// The library's words, causes included.
+        message: String,
+        /// Milliseconds until it failed.
+        duration_ms: u64,
+    },
+    /// What a probe saw.
+    Probe(Vec<ProbeSample>),
+    /// The outcome of a wait: when it became true, else `None` with the last thing seen.
+    Awaited {
+        /// Milliseconds until it became true.
+        after_ms: Option<u64>,
+        /// Last status or error.
+        last: String,
+    },
+}
+
+/// An HTTP response.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct HttpAnswer {
+    /// Status code.
+    pub status: u16,
+    /// In the order received; values that are not UTF-8 are lossy.
+    pub headers: Vec<(String, String)>,
+    /// Base64 of the body, at most [`BODY_LIMIT`] bytes of it.
+    pub body: String,
+    /// The body was longer than the limit.
+    pub truncated: bool,
+    /// The URL that answered, after redirects.
+    pub url: String,
+    /// Every hop: status and URL.
+    pub trail: Vec<(u16, String)>,
+    /// The session's cookies for `url` after the exchange, name and value.
+    pub cookies: Vec<(String, String)>,
+    /// First byte sent to last byte received, milliseconds.
+    pub duration_ms: u64,
+}
+
+/// One question of a probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeSample {
+    /// When it was asked, milliseconds since the probe started.
+    pub at_ms: u64,
+    /// When the answer (or failure) was complete, milliseconds since the probe started.
+    pub done_ms: u64,
+    /// The status, if an answer came.
+    pub status: Option<u16>,
+    /// Else the failure's kind.
+    pub failure: Option<String>,
+}
+
+/// Bodies are cut here: 8 MiB.
+pub const BODY_LIMIT: usize = 8 * 1024 * 1024;

@@ -1,0 +1,400 @@
+//! Settings: `rehearsal.yaml` as validated. Everything here is known to be well formed; reading and refusing is
+//! `read.rs`' business. Paths are absolute, durations are durations, secrets are marked.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::yaml::Span;
+
+/// What a run is asked to do.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The configuration file itself, absolute.
+    pub file: PathBuf,
+    /// Production as it is.
+    pub production: Production,
+    /// Service → what replaces it; at least one entry.
+    pub candidate: BTreeMap<String, Candidate>,
+    /// The third-party authentication dependency, where there is one.
+    pub auth: Option<Auth>,
+    /// The user's suites, in the order written.
+    pub suites: Vec<Suite>,
+    /// What must survive the upgrade and the rollback.
+    pub data: Data,
+    /// Budgets and options of the stages.
+    pub stages: Stages,
+    /// What blocks, what is waived.
+    pub policy: Policy,
+    /// The whole run's limit; reaching it is `inconclusive`.
+    pub timeout: Duration,
+    /// Every `{secret: NAME}` of the file, resolved: name → value. Redaction starts from here.
+    pub secrets: BTreeMap<String, String>,
+}
+
+/// `production:`.
+#[derive(Debug, Clone)]
+pub struct Production {
+    /// Compose files, absolute, in merge order.
+    pub compose: Vec<PathBuf>,
+    /// As `docker compose --project-directory`.
+    pub project_directory: Option<PathBuf>,
+    /// Active profiles.
+    pub profiles: Vec<String>,
+    /// Replaces `.env`, as `docker compose --env-file`.
+    pub env_file: Option<PathBuf>,
+    /// What Compose files see: the process's environment over `env_file`.
+    pub environment: BTreeMap<String, String>,
+    /// The lock, if the configuration names one.
+    pub lock: Option<PathBuf>,
+    /// Older than this is stale; default 7 days.
+    pub max_lock_age: Duration,
+    /// Where `production:` stands, for errors about the whole.
+    pub span: Span,
+}
+
+/// What replaces one service.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Where the candidate's image comes from.
+    pub image: CandidateImage,
+    /// Merged by key over the service's environment; `None` removes the key.
+    pub env: BTreeMap<String, Option<String>>,
+    /// A Compose fragment merged over the service.
+    pub compose: Option<PathBuf>,
+    /// Declared needs, e.g. `postgres` → `>=14`.
+    pub requires: BTreeMap<String, String>,
+    /// Where the entry stands.
+    pub span: Span,
+}
+
+/// Where the candidate's image comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CandidateImage {
+    /// A reference the engine has or can pull.
+    Reference(String),
+    /// Built by the engine before the mirror comes up.
+    Build {
+        /// The build context, absolute.
+        context: PathBuf,
+        /// Relative to the context; default `Dockerfile`.
+        dockerfile: Option<String>,
+        /// A stage of the Dockerfile.
+        target: Option<String>,
+        /// Build arguments.
+        args: BTreeMap<String, String>,
+    },
+    /// No new image: the release changes environment or Compose keys only.
+    Unchanged,
+}
+
+/// `auth:`.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// The product's service first, then its fronts. At least one.
+    pub services: Vec<String>,
+    /// Production's own issuer URL.
+    pub issuer: Option<String>,
+    /// How a test user signs in.
+    pub login: Option<Login>,
+}
+
+/// `auth.login:`, the data of the built-in sign-in check.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The first page; redirects are followed from here to the first form with a password field.
+    pub start: String,
+    /// The protected page and what it must answer.
+    pub expect: LoginExpect,
+    /// The test user's name.
+    pub username: String,
+    /// The test user's password.
+    pub password: String,
+    /// Form field names, where guessing them is not wanted.
+    pub fields: LoginFields,
+}
+
+/// The page that proves a sign-in.
+#[derive(Debug, Clone)]
+pub struct LoginExpect {
+    /// URL of the protected page.
+    pub get: String,
+    /// What it must answer once signed in; default status 200, no redirect followed.
+    pub expect: HttpExpect,
+}
+
+/// `auth.login.fields:`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoginFields {
+    /// Name of the user-name field.
+    pub user: Option<String>,
+    /// Name of the password field.
+    pub password: Option<String>,
+}
+
+/// One of the user's suites.
+#[derive(Debug, Clone)]
+pub struct Suite {
+    /// Its key in the configuration.
+    pub name: String,
+    /// What it runs.
+    pub body: SuiteBody,
+    /// Fewer tests than this is `inconclusive`; default 1.
+    pub min_tests: u64,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What a suite, or a `data` entry, runs: in the order `files`, `requests`, `exec`, `container`.
+#[derive(Debug, Clone, Default)]
+pub struct SuiteBody {
+    /// Base URL for paths, and the Hurl variable `target`.
+    pub target: Option<String>,
+    /// Default service of `exec` steps.
+    pub service: Option<String>,
+    /// How the suite's requests trust servers.
+    pub tls: Tls,
+    /// Hurl files, globs already expanded, absolute, in order.
+    pub files: Vec<PathBuf>,
+    /// Plain HTTP steps.
+    pub requests: Vec<RequestStep>,
+    /// Commands inside services' containers.
+    pub exec: Vec<ExecStep>,
+    /// A test container.
+    pub container: Option<TestContainer>,
+}
+
+/// `tls:` of a suite.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// Certificates are not verified.
+    #[serde(default)]
+    pub insecure: bool,
+    /// A further CA, PEM text (already read from the file).
+    #[serde(default)]
+    pub ca: Option<String>,
+}
+
+/// One HTTP step. Texts may hold `{{name}}`, filled in when the step runs.
+#[derive(Debug, Clone)]
+pub struct RequestStep {
+    /// Unique within its suite.
+    pub name: String,
+    /// Upper case: `GET`, `POST`, …
+    pub method: String,
+    /// A path on `target`, or a URL.
+    pub url: String,
+    /// Query parameters, appended in order.
+    pub query: Vec<(String, String)>,
+    /// Request headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// `Authorization: Basic`.
+    pub basic: Option<(String, String)>,
+    /// The body, if any.
+    pub body: RequestBody,
+    /// Redirects are followed (at most 10); default false.
+    pub follow: bool,
+    /// What must come back.
+    pub expect: HttpExpect,
+    /// Name → where its value comes from.
+    pub capture: Vec<(String, HttpCapture)>,
+    /// Tried again every 250 ms for this long.
+    pub retry: Option<Duration>,
+    /// Where the step stands.
+    pub span: Span,
+}
+
+/// A request's body.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum RequestBody {
+    /// None.
+    #[default]
+    Empty,
+    /// `application/json`; strings inside may hold `{{name}}`.
+    Json(serde_json::Value),
+    /// `application/x-www-form-urlencoded`.
+    Form(Vec<(String, String)>),
+    /// As written; the content type is the step's own header.
+    Text(String),
+}
+
+/// What a response must be.
+#[derive(Debug, Clone, Default)]
+pub struct HttpExpect {
+    /// Default: any 2xx. Empty = default.
+    pub status: Vec<StatusPattern>,
+    /// Header name → matcher.
+    pub headers: Vec<(String, Matcher)>,
+    /// JSONPath (RFC 9535) → matcher.
+    pub json: Vec<(String, Matcher)>,
+    /// The body as text, trimmed.
+    pub body: Option<Matcher>,
+    /// From the first byte sent to the last received.
+    pub within: Option<Duration>,
+}
+
+/// One accepted status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusPattern {
+    /// Exactly this.
+    Exact(u16),
+    /// `2xx` is `Class(2)`.
+    Class(u8),
+}
+
+/// One expectation about a text or a JSON value.
+#[derive(Debug, Clone)]
+pub enum Matcher {
+    /// Equal: texts after trimming, numbers by value, no coercion between types.
+    Equals(serde_json::Value),
+    /// The text contains, or the JSON array or string contains.
+    Contains(serde_json::Value),
+    /// An unanchored regular expression, known to compile unless it holds `{{name}}`.
+    Matches(String),
+    /// The opposite of the inner matcher.
+    Not(Box<Matcher>),
+    /// `true`: something is there (null counts); `false`: nothing is.
+    Exists(bool),
+    /// All of them, where several are given in one mapping.
+    All(Vec<Matcher>),
+}
+
+/// Where a request's capture comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpCapture {
+    /// First node of a JSONPath.
+    Json(String),
+    /// A response header.
+    Header(String),
+    /// A cookie that this response set, or else one of the jar's.
+    Cookie(String),
+    /// Group 1 of a regular expression over the body, else the whole match.
+    Body(String),
+}
+
+/// One command inside a service's container.
+#[derive(Debug, Clone)]
+pub struct ExecStep {
+    /// Unique within its suite.
+    pub name: String,
+    /// Argument vector.
+    pub command: Vec<String>,
+    /// Which service; the suite's by default (already filled in).
+    pub service: String,
+    /// Fed to the command.
+    pub stdin: Option<String>,
+    /// What must come back.
+    pub expect: ExecExpect,
+    /// Name → regular expression over stdout.
+    pub capture: Vec<(String, String)>,
+    /// Tried again every 250 ms for this long.
+    pub retry: Option<Duration>,
+    /// Where the step stands.
+    pub span: Span,
+}
+
+/// What a command must do.
+#[derive(Debug, Clone, Default)]
+pub struct ExecExpect {
+    /// Default 0.
+    pub exit: i64,
+    /// Standard output, trimmed.
+    pub stdout: Option<Matcher>,
+    /// Standard error, trimmed.
+    pub stderr: Option<Matcher>,
+    /// Start to exit.
+    pub within: Option<Duration>,
+}
+
+/// A container of the user's that holds tests.
+#[derive(Debug, Clone)]
+pub struct TestContainer {
+    /// Its image.
+    pub image: String,
+    /// Replaces the image's command.
+    pub command: Option<Vec<String>>,
+    /// Replaces the image's entry point.
+    pub entrypoint: Option<Vec<String>>,
+    /// Environment.
+    pub env: BTreeMap<String, String>,
+    /// Glob inside the container; absent = the exit code is one test.
+    pub junit: Option<String>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// `data:`.
+#[derive(Debug, Clone, Default)]
+pub struct Data {
+    /// Runs on the baseline.
+    pub seed: Option<SuiteBody>,
+    /// What was seeded: on the baseline, on the candidate, after the rollback.
+    pub verify: Option<SuiteBody>,
+    /// Runs on the candidate before the rollback.
+    pub write: Option<SuiteBody>,
+    /// What was written: on the candidate, and on the baseline after the rollback.
+    pub verify_write: Option<SuiteBody>,
+}
+
+/// `stages:`.
+#[derive(Debug, Clone)]
+pub struct Stages {
+    /// The upgrade.
+    pub upgrade: Upgrade,
+    /// The way back.
+    pub rollback: Rollback,
+}
+
+/// `stages.upgrade:`.
+#[derive(Debug, Clone)]
+pub struct Upgrade {
+    /// How the candidate takes its place.
+    pub strategy: Strategy,
+    /// Until the candidate is ready; default 2 min.
+    pub within: Duration,
+    /// The longest time without a good answer; default 30 s.
+    pub max_downtime: Duration,
+    /// What is asked while the swap goes on; default: the first GET of the first suite that needs no capture.
+    pub probe: Option<String>,
+}
+
+/// How the candidate takes the baseline's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// Stop the old, start the new.
+    Recreate,
+}
+
+/// `stages.rollback:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rollback {
+    /// Back to the baseline, ready in this time; default 60 s.
+    Within(Duration),
+    /// There is no way back, and this is why.
+    ForwardOnly(String),
+}
+
+/// `policy:`.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Severities that block; default `error`.
+    pub block_on: Vec<crate::finding::Severity>,
+    /// Findings somebody has signed for.
+    pub waive: Vec<Waiver>,
+}
+
+/// One entry of `policy.waive`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    /// Id of the check.
+    pub check: String,
+    /// Why.
+    pub reason: String,
+    /// Who signed.
+    pub owner: Option<String>,
+    /// Last day on which it holds, `YYYY-MM-DD`.
+    pub expires: Option<time::Date>,
+}

@@ -1,0 +1,96 @@
+//! Events: what a rehearsal says while it runs, one JSON line each. They are its only output; `events.jsonl`, the
+//! terminal and `--format json` are readers of the same stream.
+
+use serde::{Deserialize, Serialize};
+
+use crate::finding::Finding;
+use crate::plan::StageId;
+use crate::report::result::{CheckRecord, StageStatus, TestRecord, Verdict};
+
+/// One line of `events.jsonl`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since the run began.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened. A later version may add kinds; readers skip what they do not know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The run began; the plan is on disk.
+    RunStarted {
+        /// Id of the run, part of every name on the engine.
+        run: String,
+        /// Replays it.
+        seed: u64,
+    },
+    /// A stage began.
+    StageStarted {
+        /// Which.
+        stage: StageId,
+    },
+    /// A stage ended.
+    StageFinished {
+        /// Which.
+        stage: StageId,
+        /// How.
+        status: StageStatus,
+        /// Why, where it is not `passed`.
+        reason: Option<String>,
+    },
+    /// A step began.
+    StepStarted {
+        /// In which stage.
+        stage: StageId,
+        /// Id as in the plan.
+        step: String,
+    },
+    /// A step ended.
+    StepFinished {
+        /// In which stage.
+        stage: StageId,
+        /// Id as in the plan.
+        step: String,
+        /// How.
+        status: StageStatus,
+        /// Why, where it is not `passed`.
+        reason: Option<String>,
+        /// Milliseconds.
+        duration_ms: u64,
+    },
+    /// A container of the mirror changed: created, started, ready, exited, unhealthy, killed by the kernel.
+    Container {
+        /// In which stage.
+        stage: StageId,
+        /// Service.
+        service: String,
+        /// One word of the list above.
+        state: String,
+        /// Exit code, out-of-memory flag, last log lines.
+        detail: Option<String>,
+    },
+    /// A test ended.
+    Test(TestRecord),
+    /// A check ended.
+    Check(CheckRecord),
+    /// Something was learned.
+    Finding(Finding),
+    /// A remark for the reader.
+    Note {
+        /// One sentence.
+        text: String,
+    },
+    /// The end.
+    RunFinished {
+        /// The verdict.
+        verdict: Verdict,
+        /// The first-cause line.
+        cause: String,
+        /// The process's exit code.
+        exit_code: u8,
+    },
+}

@@ -1,0 +1,3 @@
+//! The rehearsal: runs the plan on the mirror. Events are its only output.
+
+pub mod event;

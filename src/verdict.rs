@@ -1,0 +1,1 @@
+//! Verdict: pass, block or inconclusive, from the record alone.
