@@ -2,7 +2,7 @@
 //!
 //! The stages, one file each:
 //!
-//! 1. [`load`](self): files, `include`, `extends`, in the order Compose takes them
+//! 1. `load`: files, `include`, `extends`, in the order Compose takes them
 //! 2. `canonical`: each file's short forms become long forms, its relative paths absolute
 //! 3. `merge`: one file over another, by Compose's rules, `!reset` and `!override` included
 //! 4. `read`: the merged tree becomes the typed model; what is unknown is refused
@@ -11,7 +11,16 @@
 //!
 //! Nothing here reads the process's environment or speaks to an engine.
 
+mod canonical;
+mod fields;
+mod json;
+mod load;
+mod merge;
 mod model;
+mod port;
+mod read;
+mod resolve;
+mod scalar;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,21 +48,22 @@ pub struct LoadOptions {
 
 /// Reads a project as `docker compose config` does.
 pub fn load(options: &LoadOptions) -> Result<Project, Diagnostic> {
-    let _ = options;
-    Err(Diagnostic::new("the Compose loader is not there yet"))
+    load_with(options.clone(), Vec::new())
 }
 
-/// Merges a Compose file over a project, as one more `-f`; only `service` (and no other) may be in its `services`.
+/// Merges a Compose file over a project, as one more `-f`. Only `service` may be in its `services`; new volumes,
+/// networks, secrets and configs are welcome. Its relative paths are relative to the folder it stands in.
 pub fn merge_service_fragment(project: &Project, service: &str, fragment_file: &Path) -> Result<Project, Diagnostic> {
-    let _ = service;
-    let mut options = project.options.clone();
-    options.files.push(fragment_file.to_owned());
-    load(&options)
+    let fragment = load::Fragment {
+        path: fragment_file.to_owned(),
+        service: service.to_owned(),
+    };
+    let fragments = project.fragments.iter().cloned().chain([fragment]).collect();
+    load_with(project.options.clone(), fragments)
 }
 
-impl Project {
-    /// The project as `docker compose config --format json` prints it.
-    pub fn canonical_json(&self) -> serde_json::Value {
-        serde_json::Value::Null
-    }
+fn load_with(options: LoadOptions, fragments: Vec<load::Fragment>) -> Result<Project, Diagnostic> {
+    let loaded = load::load(&options, &fragments)?;
+    let sections = read::sections(&loaded.root)?;
+    resolve::project(sections, loaded, options, fragments)
 }

@@ -41,6 +41,8 @@ pub struct Project {
     pub warnings: Vec<Diagnostic>,
     /// What it was loaded with: a fragment is one more file of the same list.
     pub(super) options: LoadOptions,
+    /// The fragments merged over it so far.
+    pub(super) fragments: Vec<super::load::Fragment>,
 }
 
 /// One service.

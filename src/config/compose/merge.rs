@@ -1,0 +1,233 @@
+//! One file over another, by Compose's rules. Both are canonical: short forms are gone.
+//!
+//! | what | rule |
+//! |---|---|
+//! | mappings | key by key |
+//! | `command`, `entrypoint`, `healthcheck.test` | the later one stands alone |
+//! | ports, mounts, secrets, configs, devices, env files | the later entry with the same key takes the earlier one's place |
+//! | other lists | appended; most without what is there already |
+//! | `logging` | merged only where the driver is the same |
+//! | everything else | the later one |
+//!
+//! `!reset` takes away what came before, `!override` puts its own value in place of it.
+
+use crate::config::diagnostic::Diagnostic;
+use crate::config::yaml::{Entry, Node, Value};
+
+/// The two tags that change how something is merged.
+pub(super) struct Tag;
+
+impl Tag {
+    pub const RESET: &str = "!reset";
+    pub const OVERRIDE: &str = "!override";
+}
+
+/// Merges `over` over `base`. Tags of `over` are obeyed and kept, so that what is merged may be merged again over
+/// something else; [`settle`] takes them away in the end.
+pub(super) fn merge(base: Node, over: Node) -> Result<Node, Diagnostic> {
+    nodes(base, over, &mut Vec::new())
+}
+
+/// Merges one service over another, as `extends` does.
+pub(super) fn merge_service(base: Node, over: Node) -> Result<Node, Diagnostic> {
+    nodes(base, over, &mut vec!["services".to_owned(), "*".to_owned()])
+}
+
+/// Takes away what `!reset` removes, and every tag. An unknown tag is an error.
+pub(super) fn settle(node: &mut Node) -> Result<(), Diagnostic> {
+    if let Some(tag) = node.tag.take()
+        && tag != Tag::OVERRIDE
+        && tag != Tag::RESET
+    {
+        return Err(
+            Diagnostic::at(&node.span, format!("unknown tag `{tag}`")).help("Compose knows `!reset` and `!override`")
+        );
+    }
+    match &mut node.value {
+        Value::Seq(items) => {
+            items.retain(|item| !is_reset(item));
+            items.iter_mut().try_for_each(settle)
+        }
+        Value::Map(entries) => {
+            entries.retain(|entry| !is_reset(&entry.node));
+            entries.iter_mut().try_for_each(|entry| settle(&mut entry.node))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_reset(node: &Node) -> bool {
+    node.tag.as_deref() == Some(Tag::RESET)
+}
+
+fn nodes(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnostic> {
+    if over.tag.is_some() || is_reset(&base) || base.is_null() {
+        return Ok(over);
+    }
+    if over.is_null() && !matches!(base.value, Value::Map(_) | Value::Seq(_)) {
+        return Ok(over);
+    }
+    if over.is_null() {
+        return Ok(base);
+    }
+    let path_words: Vec<&str> = path.iter().map(String::as_str).collect();
+    match rule(&path_words) {
+        Rule::Replace => return Ok(over),
+        Rule::Logging if driver(&base).is_some() && driver(&over).is_some() && driver(&base) != driver(&over) => {
+            return Ok(over);
+        }
+        Rule::ReplaceUnlessMaps if base.as_map().is_none() || over.as_map().is_none() => return Ok(over),
+        _ => {}
+    }
+    let kind = (base.kind_name(), over.kind_name());
+    match (base.value, over.value) {
+        (Value::Map(base), Value::Map(theirs)) => Ok(Node {
+            value: Value::Map(maps(base, theirs, path)?),
+            ..shell(over.span)
+        }),
+        (Value::Seq(base), Value::Seq(theirs)) => Ok(Node {
+            value: Value::Seq(lists(base, theirs, path)),
+            ..shell(over.span)
+        }),
+        (Value::Map(_) | Value::Seq(_), _) | (_, Value::Map(_) | Value::Seq(_)) => {
+            let message = format!("{} cannot be merged over {}", kind.1, kind.0);
+            Err(Diagnostic::at(&over.span, message).help(format!(
+                "use `!override` where it is meant to replace `{}`",
+                path.join(".")
+            )))
+        }
+        (_, value) => Ok(Node {
+            value,
+            raw: over.raw,
+            ..shell(over.span)
+        }),
+    }
+}
+
+fn shell(span: crate::config::yaml::Span) -> Node {
+    Node::new(Value::Null, span)
+}
+
+fn driver(node: &Node) -> Option<&str> {
+    node.get("driver").and_then(Node::as_str)
+}
+
+fn maps(mut base: Vec<Entry>, over: Vec<Entry>, path: &mut Vec<String>) -> Result<Vec<Entry>, Diagnostic> {
+    for entry in over {
+        match base.iter().position(|known| known.key == entry.key) {
+            Some(at) if !entry.key.starts_with("x-") => {
+                let known = base[at].node.clone();
+                path.push(entry.key.clone());
+                let node = nodes(known, entry.node, path)?;
+                path.pop();
+                base[at] = Entry { node, ..entry };
+            }
+            Some(at) => base[at] = entry,
+            None => base.push(entry),
+        }
+    }
+    Ok(base)
+}
+
+fn lists(base: Vec<Node>, over: Vec<Node>, path: &[String]) -> Vec<Node> {
+    let mut merged = base;
+    merged.extend(over);
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    unique(merged, &path)
+}
+
+/// Of entries with the same key the last stays, in the first one's place.
+fn unique(items: Vec<Node>, path: &[&str]) -> Vec<Node> {
+    let Some(key) = key_of(path) else { return items };
+    let mut kept: Vec<(Option<String>, Node)> = Vec::new();
+    for item in items {
+        let name = key(&item);
+        match kept.iter_mut().find(|(known, _)| known.is_some() && *known == name) {
+            Some(slot) => slot.1 = item,
+            None => kept.push((name, item)),
+        }
+    }
+    kept.into_iter().map(|(_, item)| item).collect()
+}
+
+/// Applies the uniqueness of list entries within one tree, because a single file may repeat itself too.
+pub(super) fn deduplicate(root: &mut Node) {
+    walk(root, &mut Vec::new());
+}
+
+fn walk(node: &mut Node, path: &mut Vec<String>) {
+    match &mut node.value {
+        Value::Map(entries) => {
+            for entry in entries {
+                path.push(entry.key.clone());
+                walk(&mut entry.node, path);
+                path.pop();
+            }
+        }
+        Value::Seq(items) => {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            *items = unique(std::mem::take(items), &path);
+        }
+        _ => {}
+    }
+}
+
+enum Rule {
+    Usual,
+    Replace,
+    Logging,
+    ReplaceUnlessMaps,
+}
+
+fn rule(path: &[&str]) -> Rule {
+    match path {
+        ["services", _, "command" | "entrypoint"] | ["services", _, "healthcheck", "test"] => Rule::Replace,
+        ["services", _, "logging"] => Rule::Logging,
+        ["services", _, "ulimits", _] => Rule::ReplaceUnlessMaps,
+        _ => Rule::Usual,
+    }
+}
+
+/// What makes an entry of the list at `path` the same as another; `None` where lists are just appended.
+fn key_of(path: &[&str]) -> Option<fn(&Node) -> Option<String>> {
+    Some(match path {
+        ["services", _, "ports"] => port_key,
+        ["services", _, "volumes" | "devices"] => |item| field(item, "target"),
+        ["services", _, "secrets"] => |item| file_key(item, "/run/secrets/"),
+        ["services", _, "configs"] => |item| file_key(item, "/"),
+        ["services", _, "env_file"] => |item| field(item, "path"),
+        ["services", _, list] if is_set(list) => Node::as_text,
+        ["services", _, "networks", _, "aliases" | "link_local_ips"] => Node::as_text,
+        ["services", _, "extra_hosts", _] | ["services", _, "build", "extra_hosts", _] => Node::as_text,
+        ["services", _, "build", "tags" | "platforms"] => Node::as_text,
+        ["networks", _, "ipam", "config"] => |item| field(item, "subnet"),
+        _ => return None,
+    })
+}
+
+/// Lists in which nothing stands twice.
+fn is_set(list: &str) -> bool {
+    matches!(
+        list,
+        "cap_add" | "cap_drop" | "dns" | "dns_opt" | "dns_search" | "expose" | "links" | "profiles" | "tmpfs"
+    )
+}
+
+fn field(item: &Node, key: &str) -> Option<String> {
+    item.get(key)?.as_text()
+}
+
+fn file_key(item: &Node, folder: &str) -> Option<String> {
+    field(item, "target").or_else(|| Some(format!("{folder}{}", field(item, "source")?)))
+}
+
+fn port_key(item: &Node) -> Option<String> {
+    let part = |key, default: &str| field(item, key).unwrap_or_else(|| default.to_owned());
+    let address = part("host_ip", "0.0.0.0");
+    Some(format!(
+        "{address}:{}:{}/{}",
+        part("published", ""),
+        field(item, "target")?,
+        part("protocol", "tcp")
+    ))
+}
