@@ -1,4 +1,8 @@
 //! Reports: data in, bytes out. They know the record and nothing of the mirror, so each can be remade.
 
+pub mod junit;
 pub mod result;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod text;
+pub mod words;
