@@ -4,5 +4,7 @@ pub mod junit;
 pub mod result;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod summary;
+pub mod terminal;
 pub mod text;
 pub mod words;
