@@ -64,17 +64,19 @@ impl Terminal {
             self.footer(result, out),
         ];
         let sections = sections.iter().filter(|lines| !lines.is_empty());
-        sections
-            .map(|lines| lines.join("\n") + "\n")
-            .collect::<Vec<_>>()
-            .join("\n")
+        let sections: Vec<String> = sections.map(|lines| lines.join("\n") + "\n").collect();
+        // It is also printed into the logs of jobs.
+        text::no_commands(&sections.join("\n"))
     }
 
     /// The line for an event while it runs; `None` for what matters to nobody at this moment.
     pub fn progress(&self, event: &Event) -> Option<String> {
         let (stage, line) = self.happened(&event.kind)?;
         let at = self.paint(&format!("{:>12}", text::duration(event.at_ms)), Style::Dim);
-        Some(format!("{at}  {:<9} {line}", stage.map_or("", StageId::as_str)))
+        Some(text::no_commands(&format!(
+            "{at}  {:<9} {line}",
+            stage.map_or("", StageId::as_str)
+        )))
     }
 
     fn happened(&self, kind: &EventKind) -> Option<(Option<StageId>, String)> {
@@ -173,7 +175,7 @@ impl Terminal {
     fn fidelity(&self, result: &RunResult) -> Option<String> {
         let same = result.fidelity.iter().filter(|row| row.state == "same").count();
         let others = result.fidelity.iter().filter(|row| row.state != "same");
-        let others = others.map(|row| clean(&format!("{} {} {}", row.service, row.fact, row.state)));
+        let others = others.map(|row| clean(format!("{} {} {}", row.service, row.fact, row.state)));
         let parts: Vec<String> = std::iter::once(format!("{same} facts same"))
             .chain(others.take(SHOWN))
             .collect();
@@ -466,6 +468,8 @@ mod tests {
                 .skip(1)
                 .filter(|line| !line.is_empty() && !line.starts_with("  "));
             assert_eq!(margin.count(), 0, "{summary}");
+            let command = |line: &str| line.trim_start().starts_with("::") || line.contains("##[");
+            assert!(!summary.lines().any(command), "{summary}");
         }
     }
 

@@ -101,6 +101,18 @@ fn is_unseen(ch: char) -> bool {
     noncharacter || c1_or_line_end || direction || matches!(ch, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Text in which GitHub's runner finds no workflow command: it takes `::name::` after leading blanks, and the old
+/// `##[name]` anywhere in a line.
+pub fn no_commands(text: &str) -> String {
+    let defused = text
+        .split_inclusive('\n')
+        .map(|line| match line.trim_start().strip_prefix("::") {
+            Some(rest) => format!("{}: :{rest}", &line[..line.len() - line.trim_start().len()]),
+            None => line.to_owned(),
+        });
+    defused.collect::<String>().replace("##[", "# #[")
+}
+
 /// At most `max` bytes: a third of head, the rest tail, because the end of a log says more than its beginning.
 pub fn cap(text: &str, max: usize) -> Cow<'_, str> {
     if text.len() <= max {
@@ -222,6 +234,12 @@ pub(crate) mod tests {
             visible("a\0b\rc\r\nd\u{7f}\u{ffff}\u{202e}\u{85}"),
             "a␀b␍c\nd␡<U+FFFF><U+202E><U+0085>"
         );
+    }
+
+    #[test]
+    fn a_line_that_is_a_workflow_command_is_one_no_longer() {
+        let text = "  ::error::x\nstd::fmt ok\n##[error]y\n::::z";
+        assert_eq!(no_commands(text), "  : :error::x\nstd::fmt ok\n# #[error]y\n: :::z");
     }
 
     #[test]
