@@ -1,3 +1,12 @@
 //! Reports: data in, bytes out. They know the record and nothing of the mirror, so each can be remade.
 
+pub mod github;
+pub mod json;
+pub mod junit;
 pub mod result;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod summary;
+pub mod terminal;
+pub mod text;
+pub mod words;
