@@ -240,7 +240,7 @@ pub static PRODUCTION: Mapping = Mapping {
     title: "`production`",
     about: "What runs today: Compose files and their environment.",
     keys: &[
-        required(
+        key(
             "compose",
             OneOrMore(&Text),
             "Compose file or files, as given to `docker compose -f`; read unmodified.",
@@ -256,7 +256,7 @@ pub static PRODUCTION: Mapping = Mapping {
         key("max_lock_age", Duration, "An older lock is stale; default 7d."),
         key("kubernetes", Filled(&Text), "Rendered Kubernetes manifests."),
     ],
-    rules: &[],
+    rules: &[Rule::ExactlyOne(&["compose", "kubernetes"])],
 };
 
 /// One entry of `candidate`.

@@ -15,9 +15,8 @@ const LONGEST: f64 = 10.0 * 366.0 * 86_400.0;
 
 /// A duration: numbers with a unit each, as in `800ms`, `2m`, `1h30m`, `1.5s`, `7d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let text = text.trim();
     if text.starts_with('-') {
-        return Err(format!("`{text}` is negative"));
+        return Err(format!("`{text}` is negative: write one like `30s`"));
     }
     if !text.is_empty() && number_length(text) == text.len() {
         return Err(format!("`{text}` has no unit: write `{text}s` or `{text}m`"));
@@ -50,7 +49,7 @@ fn number_length(text: &str) -> usize {
 
 /// A rate per second, from `200/s` or `30/m`.
 pub fn rate(text: &str) -> Result<f64, String> {
-    let parsed = text.trim().split_once('/').and_then(|(number, unit)| {
+    let parsed = text.split_once('/').and_then(|(number, unit)| {
         let number = finite(number)?;
         match unit {
             "s" => Some(number),
@@ -66,7 +65,7 @@ pub fn rate(text: &str) -> Result<f64, String> {
 
 /// A share, from `0.1%`: 0.001. Between 0 and 1.
 pub fn percent(text: &str) -> Result<f64, String> {
-    let share = text.trim().strip_suffix('%').and_then(finite);
+    let share = text.strip_suffix('%').and_then(finite);
     match share {
         Some(share) if (0.0..=100.0).contains(&share) => Ok(share / 100.0),
         _ => Err(format!("`{text}` is not a share: write one like `0.1%`")),
@@ -75,9 +74,8 @@ pub fn percent(text: &str) -> Result<f64, String> {
 
 /// A change against something else, from `+10%`: 0.1.
 pub fn change(text: &str) -> Result<f64, String> {
-    let trimmed = text.trim();
-    let signed = trimmed.starts_with('+') || trimmed.starts_with('-');
-    match trimmed.strip_suffix('%').and_then(finite) {
+    let signed = text.starts_with(['+', '-']);
+    match text.strip_suffix('%').and_then(finite) {
         Some(change) if signed => Ok(change / 100.0),
         _ => Err(format!("`{text}` is not a change: write one like `+10%`")),
     }

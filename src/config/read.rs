@@ -11,6 +11,8 @@ mod stages;
 mod step;
 mod structure;
 mod suite;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +44,8 @@ pub struct Options {
     pub environment: BTreeMap<String, String>,
 }
 
-/// The configuration that holds for a folder: its own, or that of the nearest folder above it.
+/// The configuration that holds for a folder: its own, or that of the nearest folder above it. The path must be
+/// absolute, or there is nothing above it.
 pub fn find(from: &Path) -> Option<PathBuf> {
     from.ancestors()
         .map(|folder| folder.join(FILE_NAME))
@@ -76,7 +79,7 @@ fn parse(path: &Path) -> Result<Node, Diagnostic> {
         Diagnostic::new(format!("`{}` cannot be read: {error}", path.display()))
             .help("name the configuration with `--config`, or write one with `rehearsal init`")
     })?;
-    let document = yaml::parse(Arc::new(files::text(path, bytes)?))?;
+    let document = yaml::parse(Arc::new(files::text(path, bytes)?)).map_err(with_way_out)?;
     if document.is_null() {
         return Err(Diagnostic::at(&document.span, "the configuration is empty")
             .help("it needs at least `production: {compose: …}` and a `candidate`"));
@@ -100,5 +103,13 @@ fn settings(reader: &Reader, document: &Node, options: &Options) -> Settings {
         policy: stages::policy(file.fields("policy", &grammar::POLICY)),
         timeout: options.timeout.or(file.duration("timeout")).unwrap_or(TIMEOUT),
         secrets: BTreeMap::new(),
+    }
+}
+
+/// The parser says what it stumbled over; this says what it usually is.
+fn with_way_out(error: Diagnostic) -> Diagnostic {
+    match error.help {
+        Some(_) => error,
+        None => error.help("indent with spaces, close every bracket, and quote a text that holds `: ` or ` #`"),
     }
 }

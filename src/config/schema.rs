@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::grammar::{FILE, Key, MAPPINGS, MATCHER_KEYS, Mapping, Rule, Shape, is_not_built};
 
-const DURATION: &str = r"^\s*([0-9.]+(ms|s|m|h|d))+\s*$";
+const DURATION: &str = r"^(?=.*[1-9])([0-9.]+(ms|s|m|h|d))+$";
+const DURATION_OR_ZERO: &str = r"^([0-9.]+(ms|s|m|h|d))+$";
 
 /// The schema, draft 2020-12.
 pub fn schema() -> Value {
@@ -116,7 +117,8 @@ fn written(shape: Shape) -> Value {
         Shape::Bool => json!({"type": "boolean"}),
         Shape::Count => json!({"type": "integer", "minimum": 1}),
         Shape::Whole => json!({"type": "integer"}),
-        Shape::Duration | Shape::DurationOrZero => pattern(DURATION),
+        Shape::Duration => pattern(DURATION),
+        Shape::DurationOrZero => pattern(DURATION_OR_ZERO),
         Shape::Rate => pattern("^[0-9.]+/(s|m)$"),
         Shape::Percent => pattern("^[0-9.]+%$"),
         Shape::Change => pattern("^[+-][0-9.]+%$"),

@@ -40,16 +40,23 @@ impl Reader {
 
     /// The secrets met so far, or the errors if there were any.
     pub(super) fn finish(self) -> Result<BTreeMap<String, String>, Vec<Diagnostic>> {
-        let errors = self.errors.into_inner();
+        let (errors, secrets) = (self.errors.into_inner(), self.secrets.into_inner());
         match errors.is_empty() {
-            true => Ok(self.secrets.into_inner()),
-            false => Err(errors),
+            true => Ok(secrets),
+            false => Err(errors.into_iter().map(|error| without(&secrets, error)).collect()),
         }
     }
 
     /// Takes note of a mistake.
     pub(super) fn refuse(&self, error: Diagnostic) {
-        self.errors.borrow_mut().push(error);
+        let mut errors = self.errors.borrow_mut();
+        // A value that is looked at twice is wrong once.
+        if !errors
+            .iter()
+            .any(|known| known.message == error.message && known.place() == error.place())
+        {
+            errors.push(error);
+        }
     }
 
     /// "`VALUE` MESSAGE" at the node; a secret's value is not shown.
@@ -100,7 +107,9 @@ impl Reader {
         let text = self.text(node);
         // A secret that is missing has been reported.
         if text.trim().is_empty() && !is_secret(node) {
-            self.refuse(Diagnostic::at(&node.span, "this is blank"));
+            self.refuse(
+                Diagnostic::at(&node.span, "this is blank").help("write a value; of a variable, see that it has one"),
+            );
         }
         text
     }
@@ -113,6 +122,9 @@ impl Reader {
     /// A file that must exist, absolute.
     pub(super) fn file(&self, node: &Node) -> PathBuf {
         let path = self.path(node);
+        if self.is_blank(node) {
+            return path;
+        }
         if path.is_dir() {
             self.refuse_value(node, "is a folder, not a file", "name a file in it");
         } else if !path.exists() {
@@ -124,6 +136,9 @@ impl Reader {
     /// A folder that must exist, absolute.
     pub(super) fn folder(&self, node: &Node) -> PathBuf {
         let path = self.path(node);
+        if self.is_blank(node) {
+            return path;
+        }
         if !path.exists() {
             self.refuse(files::missing(&self.text(node), &node.span));
         } else if !path.is_dir() {
@@ -132,10 +147,17 @@ impl Reader {
         files::absolute(&path)
     }
 
+    /// Blank texts, those of missing secrets too, have been reported: nothing more need be said about them.
+    pub(super) fn is_blank(&self, node: &Node) -> bool {
+        self.text(node).trim().is_empty()
+    }
+
     /// A URL with a host, as the mirror's names go.
     pub(super) fn url(&self, node: &Node) -> String {
         let text = self.filled(node);
-        if let Err(why) = check_url(&text) {
+        if !self.is_blank(node)
+            && let Err(why) = check_url(&text)
+        {
             self.refuse_value(node, &why, "write it like `http://web:8080/path`");
         }
         text
@@ -168,7 +190,7 @@ impl Reader {
         if !holds_capture(text)
             && let Err(error) = JsonPath::parse(text)
         {
-            let message = format!("`{text}` is not a JSONPath: {}", error.message());
+            let message = format!("`{text}` is not a JSONPath: {error}");
             self.refuse(Diagnostic::at(span, message).help("write it as RFC 9535 says, like `$.items[0].id`"));
         }
     }
@@ -189,6 +211,14 @@ impl Reader {
             }
         }
     }
+}
+
+/// A message may quote a value, and the value may be a secret's, by way of `${…}` or a part of it.
+fn without(secrets: &BTreeMap<String, String>, mut error: Diagnostic) -> Diagnostic {
+    for (name, value) in secrets {
+        error.message = error.message.replace(value, &format!("{{secret: {name}}}"));
+    }
+    error
 }
 
 /// Whether a text is completed only when its step runs.

@@ -19,7 +19,7 @@ pub(super) fn text(path: &Path, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source {
             path,
-            text: without_bom(text),
+            text: plain(text),
         }),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
@@ -33,9 +33,11 @@ pub(super) fn text(path: &Path, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
     }
 }
 
-fn without_bom(text: String) -> String {
+/// Without a byte order mark, lines ended as on Unix: places are counted in what is left.
+fn plain(text: String) -> String {
     match text.strip_prefix('\u{feff}') {
-        Some(rest) => rest.to_owned(),
+        Some(rest) => rest.replace("\r\n", "\n"),
+        None if text.contains("\r\n") => text.replace("\r\n", "\n"),
         None => text,
     }
 }

@@ -47,20 +47,24 @@ fn method(suite: &Fields, fields: &Fields) -> (String, String) {
 /// A path on the suite's target, or a URL. What starts with a capture is known only when the step runs.
 fn location(suite: &Fields, node: &Node) -> String {
     let (reader, text) = (suite.reader, suite.reader.filled(node));
-    if text.starts_with('/') {
-        if suite.get("target").is_none() {
-            let help = "add `target: http://SERVICE:PORT` to the suite, or write a whole URL";
-            reader.refuse_value(node, "is a path, but the suite has no `target`", help);
-        }
-    } else if !text.contains("://") && !text.starts_with("{{") && !text.trim().is_empty() {
-        let help = "write `/path`, or a whole URL";
-        reader.refuse_value(node, "is neither a path that starts with `/` nor a URL", help);
-    } else if text.contains("://")
-        && !text.starts_with("{{")
-        && let Err(why) = check_url(&text)
-    {
-        reader.refuse_value(node, &why, "write `/path`, or a URL like `http://web:8080/path`");
-    }
+    let (message, help) = match text.as_str() {
+        path if path.starts_with('/') && suite.get("target").is_some() => return text,
+        path if path.starts_with('/') => (
+            "is a path, but the suite has no `target`".to_owned(),
+            "add `target: http://SERVICE:PORT` to the suite, or write a whole URL",
+        ),
+        capture if capture.starts_with("{{") => return text,
+        url if url.contains("://") => match check_url(url) {
+            Ok(()) => return text,
+            Err(why) => (why, "write `/path`, or a URL like `http://web:8080/path`"),
+        },
+        blank if blank.trim().is_empty() => return text,
+        _ => (
+            "is neither a path that starts with `/` nor a URL".to_owned(),
+            "write `/path`, or a URL like `http://web:8080/path`",
+        ),
+    };
+    reader.refuse_value(node, &message, help);
     text
 }
 

@@ -2,7 +2,9 @@
 //! keys are there, numbers are numbers, durations are durations.
 
 use super::super::diagnostic::{Diagnostic, nearest};
-use super::super::grammar::{JSON_MATCHER, Key, MAPPINGS, MATCHER_KEYS, Mapping, NOT_BUILT, Rule, SECRET, Shape};
+use super::super::grammar::{
+    JSON_MATCHER, Key, MAPPINGS, MATCHER_KEYS, Mapping, NOT_BUILT, Rule, SECRET, Shape, is_not_built,
+};
 use super::super::grammar::{TEXT_MATCHER, When};
 use super::super::quantity;
 use super::super::yaml::{Entry, Node, Span, Value};
@@ -10,6 +12,7 @@ use super::super::yaml::{Entry, Node, Span, Value};
 /// Every place at which `node` has not the form of `mapping`.
 pub(super) fn check(node: &Node, mapping: &'static Mapping) -> Vec<Diagnostic> {
     let mut structure = Structure { errors: vec![] };
+    structure.tags(node);
     structure.mapping(node, mapping);
     structure.errors
 }
@@ -71,15 +74,35 @@ impl Structure {
         }
     }
 
+    /// `!reset` and the like belong to Compose files; passing over one here would change what was meant.
+    fn tags(&mut self, node: &Node) {
+        if let Some(tag) = &node.tag {
+            let error = Diagnostic::at(&node.span, format!("the tag `{tag}` has no use here"));
+            self.errors.push(error.help("take it out"));
+        }
+        node.as_seq()
+            .unwrap_or_default()
+            .iter()
+            .for_each(|item| self.tags(item));
+        node.as_map()
+            .unwrap_or_default()
+            .iter()
+            .for_each(|entry| self.tags(&entry.node));
+    }
+
     fn expected(&mut self, node: &Node, what: &str) {
-        self.errors.push(node.expected(what));
+        let help = match node.value {
+            Value::Null => "fill it in, or take the key out",
+            _ => "`rehearsal schema` says what may stand where",
+        };
+        self.errors.push(node.expected(what).help(help));
     }
 
     fn text(&mut self, node: &Node) {
         if is_secret(node) {
             self.mapping(node, &SECRET);
         } else if node.as_text().is_none() {
-            self.expected(node, "a text");
+            self.expected(node, "a text or `{secret: NAME}`");
         }
     }
 
@@ -95,7 +118,8 @@ impl Structure {
 
     fn filled(&mut self, node: &Node, item: Shape) {
         if node.as_seq().is_some_and(<[Node]>::is_empty) {
-            self.errors.push(Diagnostic::at(&node.span, "this list is empty"));
+            self.errors
+                .push(Diagnostic::at(&node.span, "this list is empty").help("fill it, or take the key out"));
         }
         self.list(node, item);
     }
@@ -137,7 +161,7 @@ impl Structure {
         };
         let verdict = match shape {
             Shape::Duration => quantity::duration(&text).and_then(|duration| match duration.is_zero() {
-                true => Err(format!("`{text}` leaves no time at all")),
+                true => Err(format!("`{text}` leaves no time at all: write one like `30s`")),
                 false => Ok(()),
             }),
             Shape::DurationOrZero => quantity::duration(&text).map(drop),
@@ -194,8 +218,12 @@ impl Structure {
         if let Some([entry]) = node.as_map()
             && let Some(near) = nearest(&entry.key, MATCHER_KEYS.iter().copied().filter(|key| key.len() > 3))
         {
-            let error = Diagnostic::unknown_key(&entry.key_span, &entry.key, [near]);
-            return self.errors.push(error);
+            let error = Diagnostic::at(&entry.key_span, format!("unknown key `{}` in a matcher", entry.key));
+            let help = format!(
+                "did you mean `{near}`? a member is compared by its own path: `$.….{}`",
+                entry.key
+            );
+            return self.errors.push(error.help(help));
         }
         self.json(node);
     }
@@ -204,30 +232,30 @@ impl Structure {
         let Some(entries) = node.as_map() else {
             return self.expected(node, &format!("a mapping for {}", mapping.title));
         };
-        let mut complete = true;
+        let errors_before = self.errors.len();
         for entry in entries {
-            match mapping.key(&entry.key) {
-                None => self.errors.push(unknown(entry, mapping)),
-                Some(_) if not_built(entry, mapping) => {
-                    complete = false;
-                    self.errors.push(not_built_yet(entry));
-                }
-                Some(key) => self.node(&entry.node, key.shape),
+            match (mapping.key(&entry.key), not_built(entry, mapping)) {
+                (None, _) => self.errors.push(unknown(entry, mapping)),
+                (Some(_), Some(when)) => self.errors.push(not_built_yet(entry, when)),
+                (Some(_), None) => {}
             }
         }
-        // What is missing may well be what the refused key stands in for.
-        if complete {
+        // What is missing may well be what the refused key was meant to be.
+        if self.errors.len() == errors_before {
             self.missing(node, mapping);
             mapping.rules.iter().for_each(|rule| self.rule(node, mapping, *rule));
+        }
+        for entry in entries {
+            if let (Some(key), None) = (mapping.key(&entry.key), not_built(entry, mapping)) {
+                self.node(&entry.node, key.shape);
+            }
         }
     }
 
     fn missing(&mut self, node: &Node, mapping: &Mapping) {
         let is_missing = |key: &&Key| key.required && node.get(key.name).is_none();
         for key in mapping.keys.iter().filter(is_missing) {
-            let message = format!("{} lacks `{}`", mapping.title, key.name);
-            self.errors
-                .push(Diagnostic::at(&first_line(node), message).help(format!("add `{}: …`", key.name)));
+            self.errors.push(lacks(node, mapping, key.name));
         }
     }
 
@@ -235,9 +263,7 @@ impl Structure {
         let (Rule::ExactlyOne(keys) | Rule::AtMostOne(keys) | Rule::AtLeastOne(keys)) = rule;
         let given: Vec<_> = keys.iter().filter_map(|key| node.entry(key)).collect();
         if given.is_empty() && !matches!(rule, Rule::AtMostOne(_)) {
-            let message = format!("{} has none of {}", mapping.title, quoted(keys));
-            self.errors
-                .push(Diagnostic::at(&first_line(node), message).help("add one of them"));
+            self.errors.push(none_of(node, mapping, keys));
         }
         if let [first, second, ..] = given[..]
             && !matches!(rule, Rule::AtLeastOne(_))
@@ -277,22 +303,40 @@ fn unknown(entry: &Entry, mapping: &Mapping) -> Diagnostic {
     error.help(format!("known here: {}", quoted(&known().collect::<Vec<_>>())))
 }
 
-fn not_built(entry: &Entry, mapping: &Mapping) -> bool {
-    NOT_BUILT.iter().any(|(name, key, when)| {
-        *name == mapping.name
-            && *key == entry.key
-            && match when {
-                When::Given => true,
-                When::Says(word) => entry.node.as_str() == Some(word),
-                When::Filled => entry.node.as_seq().is_some_and(|items| !items.is_empty()),
-            }
-    })
+/// Nobody is sent to a key that would be refused.
+fn none_of(node: &Node, mapping: &Mapping, keys: &[&str]) -> Diagnostic {
+    let built: Vec<_> = keys.iter().copied().filter(|key| !is_not_built(mapping, key)).collect();
+    match built[..] {
+        [only] => lacks(node, mapping, only),
+        _ => Diagnostic::at(
+            &first_line(node),
+            format!("{} has none of {}", mapping.title, quoted(&built)),
+        )
+        .help("add one of them"),
+    }
 }
 
-fn not_built_yet(entry: &Entry) -> Diagnostic {
-    let what = match (entry.node.as_str(), entry.key.as_str()) {
-        (Some(word), "strategy") => format!("`{}: {word}`", entry.key),
-        _ => format!("`{}`", entry.key),
+fn lacks(node: &Node, mapping: &Mapping, key: &str) -> Diagnostic {
+    Diagnostic::at(&first_line(node), format!("{} lacks `{key}`", mapping.title)).help(format!("add `{key}: …`"))
+}
+
+/// Why this entry is refused as not built, if it is.
+fn not_built(entry: &Entry, mapping: &Mapping) -> Option<When> {
+    let mut lines = NOT_BUILT
+        .iter()
+        .filter(|(name, key, _)| *name == mapping.name && *key == entry.key);
+    let refuses = |when: &When| match when {
+        When::Given => true,
+        When::Says(word) => entry.node.as_str() == Some(word),
+        When::Filled => entry.node.as_seq().is_some_and(|items| !items.is_empty()),
+    };
+    lines.find(|(_, _, when)| refuses(when)).map(|(_, _, when)| *when)
+}
+
+fn not_built_yet(entry: &Entry, when: When) -> Diagnostic {
+    let what = match when {
+        When::Says(word) => format!("`{}: {word}`", entry.key),
+        When::Given | When::Filled => format!("`{}`", entry.key),
     };
     Diagnostic::at(&entry.key_span, format!("{what} is valid, but not built yet"))
         .help("take it out: the gate does not pass over what it cannot do")

@@ -109,6 +109,9 @@ fn tls(fields: &Fields) -> Tls {
 
 fn certificate(fields: &Fields, node: &Node) -> String {
     let path = fields.reader.path(node);
+    if fields.reader.is_blank(node) {
+        return String::new();
+    }
     match files::source(&path, &fields.reader.text(node), &node.span) {
         Ok(source) if source.text.contains("-----BEGIN CERTIFICATE-----") => source.text.clone(),
         Ok(_) => {
@@ -164,7 +167,7 @@ fn container(fields: &Fields) -> TestContainer {
 
 fn junit(fields: &Fields, node: &Node) -> String {
     let text = fields.reader.filled(node);
-    if !text.starts_with('/') {
+    if !text.starts_with('/') && !fields.reader.is_blank(node) {
         fields
             .reader
             .refuse_value(node, "is not a path inside the container", "write it like `/out/*.xml`");
