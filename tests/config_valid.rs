@@ -98,7 +98,7 @@ fn secrets_are_resolved_wherever_texts_stand_and_recorded() {
     assert_eq!(settings.candidate["web"].env["API_KEY"].as_deref(), Some("k-1"));
     let step = &settings.suites[0].body.requests[0];
     assert_eq!(step.basic, Some(("alice".to_owned(), "from-the-file".to_owned())));
-    let body = json!({"user": "alice", "password": "from-the-file", "tags": [1, 2.5, null, true], "region": "eu"});
+    let body = json!({"user": "alice", "password": "from-the-file", "tags": [1, 2.5, null, true], "region": "eu", "secret": {"secret": {"kept": "as it is"}}});
     assert_eq!(step.body, RequestBody::Json(body));
     let container = settings.suites[2].body.container.as_ref().expect("container");
     assert_eq!(container.env["PASSWORD"], "from-the-file");

@@ -12,6 +12,8 @@ pub enum Shape {
     Text,
     /// The same, or null.
     TextOrNull,
+    /// A string that cannot be a secret, because it is needed to find secrets.
+    Word,
     /// `true` or `false`.
     Bool,
     /// A whole number from 1.
@@ -34,7 +36,7 @@ pub enum Shape {
     Status,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// Any value; a mapping `{secret: NAME}` anywhere inside stands for the secret.
+    /// Any value; a mapping `{secret: NAME}` anywhere inside, with a string for its name, stands for the secret.
     Json,
     /// What a text is compared with.
     TextMatcher,
@@ -249,7 +251,7 @@ pub static PRODUCTION: Mapping = Mapping {
         key("profiles", List(&Text), "Active profiles."),
         key(
             "env_file",
-            Text,
+            Word,
             "What production's `.env` says, read and used as by `docker compose --env-file`.",
         ),
         key("lock", Text, "Dated facts read from production."),
@@ -779,7 +781,7 @@ pub static SECRET: Mapping = Mapping {
     name: "secret",
     title: "a secret",
     about: "A value that appears in no log or report: from the process's environment, else from `production.env_file`.",
-    keys: &[required("secret", Text, "The variable's name.")],
+    keys: &[required("secret", Word, "The variable's name.")],
     rules: &[],
 };
 

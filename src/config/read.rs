@@ -52,8 +52,16 @@ pub fn find(from: &Path) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Reads the configuration. The only way to fail is a mistake of the user's, with its place; nothing is started here.
+/// Reads the configuration. The only way to fail is a mistake of the user's; all that its phase shows are returned, in
+/// the order of their places. Nothing is started here.
 pub fn load(options: &Options) -> Result<Settings, Vec<Diagnostic>> {
+    read(options).map_err(|mut errors| {
+        errors.sort_by_key(|error| error.span.as_ref().map(|span| span.range.start));
+        errors
+    })
+}
+
+fn read(options: &Options) -> Result<Settings, Vec<Diagnostic>> {
     let mut document = parse(&options.config).map_err(|error| vec![error])?;
     let folder = options.config.parent().unwrap_or(Path::new(""));
     let overridden: BTreeSet<_> = options
@@ -110,6 +118,6 @@ fn settings(reader: &Reader, document: &Node, options: &Options) -> Settings {
 fn with_way_out(error: Diagnostic) -> Diagnostic {
     match error.help {
         Some(_) => error,
-        None => error.help("indent with spaces, close every bracket, and quote a text that holds `: ` or ` #`"),
+        None => error.help("indent with spaces, close every bracket, and quote a text that holds `: `, ` #` or `{{`"),
     }
 }

@@ -97,6 +97,7 @@ fn rule(rule: Rule) -> Value {
 fn shape(of: Shape) -> Value {
     match of {
         Shape::Text => reference("text"),
+        Shape::Word => json!({"type": ["string", "number", "boolean"]}),
         Shape::TextOrNull => json!({"anyOf": [reference("text"), {"type": "null"}]}),
         Shape::Json => json!({}),
         Shape::TextMatcher => json!({"anyOf": [reference("text"), reference("text-matcher")]}),

@@ -204,7 +204,9 @@ impl Reader {
             Value::Float(value) => Number::from_f64(*value).map_or(Json::Null, Json::Number),
             Value::Str(text) => Json::String(text.clone()),
             Value::Seq(items) => items.iter().map(|item| self.json(item)).collect(),
-            Value::Map(_) if is_secret(node) => Json::String(self.text(node)),
+            Value::Map(_) if is_secret(node) && node.get("secret").is_some_and(|name| name.as_str().is_some()) => {
+                Json::String(self.text(node))
+            }
             Value::Map(entries) => {
                 let member = |entry: &Entry| (entry.key.clone(), self.json(&entry.node));
                 Json::Object(entries.iter().map(member).collect())

@@ -9,7 +9,6 @@ use super::super::settings::{Candidate, CandidateImage, Production};
 use super::super::yaml::{Entry, Node, Span};
 use super::fields::Fields;
 use super::files;
-use super::structure::is_secret;
 
 const MAX_LOCK_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -21,23 +20,12 @@ pub(super) fn production(file: &Fields) -> Production {
         compose: fields.items("compose").iter().map(|node| reader.file(node)).collect(),
         project_directory: fields.get("project_directory").map(|node| reader.folder(node)),
         profiles: fields.names("profiles"),
-        env_file: fields.get("env_file").map(|node| {
-            refuse_secret_path(&fields, node);
-            reader.file(node)
-        }),
+        env_file: fields.file("env_file"),
         environment: reader.environment.clone(),
         // Whether it exists is the lock's own question: a lock that is not there is inconclusive, not a mistake here.
         lock: fields.get("lock").map(|node| files::absolute(&reader.path(node))),
         max_lock_age: fields.duration("max_lock_age").unwrap_or(MAX_LOCK_AGE),
         span: key_span(file, "production"),
-    }
-}
-
-/// Secrets may stand in that very file, so its own name cannot be one.
-fn refuse_secret_path(fields: &Fields, node: &Node) {
-    if is_secret(node) {
-        let error = Diagnostic::at(&node.span, "`env_file` cannot be a secret itself");
-        fields.reader.refuse(error.help("write the path"));
     }
 }
 

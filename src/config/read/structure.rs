@@ -57,6 +57,8 @@ impl Structure {
     fn node(&mut self, node: &Node, shape: Shape) {
         match shape {
             Shape::Text => self.text(node),
+            Shape::Word if node.as_text().is_some() => {}
+            Shape::Word => self.expected(node, "a text"),
             Shape::TextOrNull if node.is_null() => {}
             Shape::TextOrNull => self.text(node),
             Shape::Json => self.json(node),
@@ -192,7 +194,6 @@ impl Structure {
 
     fn json(&mut self, node: &Node) {
         match &node.value {
-            Value::Map(_) if is_secret(node) => {}
             Value::Map(entries) => entries.iter().for_each(|entry| self.json(&entry.node)),
             Value::Seq(items) => items.iter().for_each(|item| self.json(item)),
             Value::Float(number) if !number.is_finite() => {
