@@ -251,7 +251,7 @@ fn the_command_line_makes_an_unset_image_harmless() {
 #[test]
 fn the_command_line_may_name_the_only_candidate() {
     let options = Options {
-        config: "tests/config_errors/58-no-candidate/rehearsal.yaml".into(),
+        config: "tests/config_errors/59-no-candidate/rehearsal.yaml".into(),
         candidate_overrides: vec![("web".to_owned(), "shop:3".to_owned())],
         timeout: Some(secs(60)),
         ..Options::default()

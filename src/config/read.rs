@@ -72,13 +72,18 @@ fn read(options: &Options) -> Result<Settings, Vec<Diagnostic>> {
     variables::forget_overridden(&mut document, &overridden);
     let environment = variables::environment(&document, folder, &options.environment)?;
     variables::replace(&mut document, &environment)?;
+    let secrets = variables::secrets(&document, &environment);
+    let without_secrets = |errors: Vec<Diagnostic>| -> Vec<Diagnostic> {
+        let clean = |error| variables::without_secrets(&secrets, error);
+        errors.into_iter().map(clean).collect()
+    };
     let errors = structure::check(&document, &grammar::FILE);
     if !errors.is_empty() {
-        return Err(errors);
+        return Err(without_secrets(errors));
     }
     let reader = Reader::new(folder, environment);
     let settings = settings(&reader, &document, options);
-    let secrets = reader.finish()?;
+    let secrets = reader.finish().map_err(without_secrets)?;
     Ok(Settings { secrets, ..settings })
 }
 

@@ -40,10 +40,10 @@ impl Reader {
 
     /// The secrets met so far, or the errors if there were any.
     pub(super) fn finish(self) -> Result<BTreeMap<String, String>, Vec<Diagnostic>> {
-        let (errors, secrets) = (self.errors.into_inner(), self.secrets.into_inner());
+        let errors = self.errors.into_inner();
         match errors.is_empty() {
-            true => Ok(secrets),
-            false => Err(errors.into_iter().map(|error| without(&secrets, error)).collect()),
+            true => Ok(self.secrets.into_inner()),
+            false => Err(errors),
         }
     }
 
@@ -213,14 +213,6 @@ impl Reader {
             }
         }
     }
-}
-
-/// A message may quote a value, and the value may be a secret's, by way of `${…}` or a part of it.
-fn without(secrets: &BTreeMap<String, String>, mut error: Diagnostic) -> Diagnostic {
-    for (name, value) in secrets {
-        error.message = error.message.replace(value, &format!("{{secret: {name}}}"));
-    }
-    error
 }
 
 /// Whether a text is completed only when its step runs.

@@ -141,8 +141,9 @@ fn the_schema_rejects_what_the_reader_finds_malformed_and_nothing_else() {
     for file in files("tests/config_errors", 1) {
         let name = file.parent().unwrap_or(Path::new("")).display().to_string();
         let Ok(document) = parse(&file) else { continue };
-        // A near miss inside a JSON value is a guess, which a schema cannot make.
-        if name.ends_with("unknown-matcher-in-json") {
+        // A near miss inside a JSON value is a guess, which a schema cannot make; nor can it replace variables.
+        let variables = fs::read_to_string(&file).unwrap_or_default().contains("${");
+        if variables || name.ends_with("unknown-matcher-in-json") {
             continue;
         }
         let malformed_here = is_malformed(&document);

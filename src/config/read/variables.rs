@@ -8,6 +8,7 @@ use super::super::env_file::{self, Format};
 use super::super::interpolate::{Dialect, interpolate};
 use super::super::yaml::{Node, Span, Value, resolve};
 use super::files;
+use super::structure::is_secret;
 
 /// The process's environment over production's env file. The file's own path sees the process's environment only.
 pub(super) fn environment(
@@ -107,4 +108,31 @@ pub(super) fn forget_overridden(document: &mut Node, overridden: &BTreeSet<&str>
             keys.retain(|entry| entry.key != "image" && entry.key != "build");
         }
     }
+}
+
+/// What the secrets of the document stand for, by name.
+pub(super) fn secrets(node: &Node, environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut secrets = BTreeMap::new();
+    gather(node, environment, &mut secrets);
+    secrets
+}
+
+fn gather(node: &Node, environment: &BTreeMap<String, String>, secrets: &mut BTreeMap<String, String>) {
+    if is_secret(node)
+        && let Some(name) = node.get("secret").and_then(Node::as_text)
+        && let Some(value) = environment.get(&name).filter(|value| !value.is_empty())
+    {
+        secrets.insert(name, value.clone());
+    }
+    let items = node.as_seq().unwrap_or_default().iter();
+    let values = node.as_map().unwrap_or_default().iter().map(|entry| &entry.node);
+    items.chain(values).for_each(|node| gather(node, environment, secrets));
+}
+
+/// An error without secrets: its message may quote a value, and that may hold one by way of `${…}`.
+pub(super) fn without_secrets(secrets: &BTreeMap<String, String>, mut error: Diagnostic) -> Diagnostic {
+    for (name, value) in secrets {
+        error.message = error.message.replace(value, &format!("{{secret: {name}}}"));
+    }
+    error
 }
