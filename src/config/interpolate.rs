@@ -56,7 +56,7 @@ pub fn interpolate(
 /// Replaces the variables in every string value below `node`, not in keys. Returns a warning for
 /// each value in which an unset variable became blank.
 ///
-/// A plain scalar is still a string afterwards and keeps its new text in `raw`: what it means is
+/// A plain scalar is still a string afterwards. In Rehearsal's dialect it keeps its new text in `raw`: what it means is
 /// for the reader to say, who knows whether a number is wanted (see [`super::yaml::resolve`]).
 pub fn interpolate_tree(
     node: &mut Node,
@@ -81,7 +81,9 @@ fn walk(
                 let message = format!("the variable `{name}` is not set: it is blank here");
                 warnings.push(Diagnostic::at(&node.span, message));
             }
-            node.raw = node.raw.is_some().then(|| done.text.clone());
+            // Compose takes the result for a string, whatever it looks like.
+            let retyped = node.raw.is_some() && dialect == Dialect::Rehearsal;
+            node.raw = retyped.then(|| done.text.clone());
             *text = done.text;
         }
         Value::Seq(items) => {

@@ -1,5 +1,6 @@
 //! Configuration: `rehearsal.yaml`, Compose files and the lock, from as written to as validated.
 
+pub mod compose;
 pub mod diagnostic;
 pub mod env_file;
 pub mod grammar;

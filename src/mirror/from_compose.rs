@@ -1,0 +1,1 @@
+//! From Compose to the mirror's own model.
