@@ -35,7 +35,11 @@ impl Client {
         let (lines, queue) = mpsc::channel(64);
         tokio::spawn(read_replies(reader, pending.clone()));
         tokio::spawn(write_requests(writer, queue, pending.clone()));
-        Self { lines, pending, next: Arc::default() }
+        Self {
+            lines,
+            pending,
+            next: Arc::default(),
+        }
     }
 
     /// Asks and waits for the reply.
@@ -50,7 +54,10 @@ impl Client {
         let (sender, receiver) = oneshot::channel();
         self.pending.add(id, sender)?;
         // Whoever stops waiting takes the entry along.
-        let _entry = Entry { pending: &self.pending, id };
+        let _entry = Entry {
+            pending: &self.pending,
+            id,
+        };
         if self.lines.send(line).await.is_err() {
             return Err(self.pending.death());
         }
@@ -64,7 +71,9 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("dead", &self.pending.lock().dead).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("dead", &self.pending.lock().dead)
+            .finish_non_exhaustive()
     }
 }
 
@@ -206,7 +215,11 @@ mod tests {
                 writer.write_all(&line).await.unwrap();
             }
         });
-        let ask = |name: &str| client.call(Call::Close { session: name.to_owned() });
+        let ask = |name: &str| {
+            client.call(Call::Close {
+                session: name.to_owned(),
+            })
+        };
         let (one, two) = tokio::join!(ask("one"), ask("two"));
         agent.await.unwrap();
         assert!(matches!(one.unwrap(), Answer::Awaited { last, .. } if last == "one"));
@@ -225,7 +238,10 @@ mod tests {
         lines.read_line(&mut line).await.unwrap();
         drop(lines);
         let error = pending.await.unwrap().unwrap_err().to_string();
-        assert!(error.contains("the agent in the mirror is gone: its stream ended"), "{error}");
+        assert!(
+            error.contains("the agent in the mirror is gone: its stream ended"),
+            "{error}"
+        );
         assert!(client.call(Call::Ping).await.is_err());
     }
 
@@ -242,7 +258,9 @@ mod tests {
         let (client, mut theirs) = pair();
         drop(client);
         let mut rest = Vec::new();
-        tokio::io::AsyncReadExt::read_to_end(&mut theirs, &mut rest).await.unwrap();
+        tokio::io::AsyncReadExt::read_to_end(&mut theirs, &mut rest)
+            .await
+            .unwrap();
         assert!(rest.is_empty());
     }
 }

@@ -31,7 +31,11 @@ pub(super) struct Browser {
 
 impl Browser {
     pub fn new() -> Self {
-        Self { names: Names::system(), sessions: Sessions::default(), clients: Mutex::default() }
+        Self {
+            names: Names::system(),
+            sessions: Sessions::default(),
+            clients: Mutex::default(),
+        }
     }
 
     /// The client for that trust. Built when first needed: a container made from scratch has no CA store.
@@ -55,7 +59,10 @@ impl Browser {
         let exchange = LOOKUP.scope(Cell::default(), async {
             let answer = self.hops(call).await?;
             let spent = started.elapsed().saturating_sub(LOOKUP.with(Cell::get));
-            Ok(HttpAnswer { duration_ms: millis(spent), ..answer })
+            Ok(HttpAnswer {
+                duration_ms: millis(spent),
+                ..answer
+            })
         });
         match tokio::time::timeout(limit, exchange).await {
             Ok(Ok(answer)) => Answer::Http(answer),
@@ -70,7 +77,10 @@ impl Browser {
         let mut hop = Hop::first(call)?;
         let mut trail = Vec::new();
         loop {
-            let response = hop.send(&client, &jar).await.map_err(|failure| blamed(failure, &hop.url, &trail))?;
+            let response = hop
+                .send(&client, &jar)
+                .await
+                .map_err(|failure| blamed(failure, &hop.url, &trail))?;
             trail.push((response.status().as_u16(), hop.url.to_string()));
             match hop.next(&response) {
                 Some(next) if trail.len() <= call.follow as usize => hop = next,
@@ -86,7 +96,10 @@ fn blamed(failure: Failure, url: &Url, trail: &[(u16, String)]) -> Failure {
         return failure;
     }
     let at = &url[..url::Position::AfterPath];
-    Failure { message: format!("redirected to {at}: {}", failure.message), ..failure }
+    Failure {
+        message: format!("redirected to {at}: {}", failure.message),
+        ..failure
+    }
 }
 
 fn build(insecure: bool, ca: &[String], names: &Names) -> Result<reqwest::Client, Failure> {
@@ -129,7 +142,12 @@ impl Hop {
         }
         let body = BASE64_STANDARD.decode(call.body.as_deref().unwrap_or_default());
         let body = body.map_err(|error| Failure::request(format!("the body is not base64: {error}")))?;
-        Ok(Self { method, url, headers: headers_of(&call.headers)?, body })
+        Ok(Self {
+            method,
+            url,
+            headers: headers_of(&call.headers)?,
+            body,
+        })
     }
 
     async fn send(&self, client: &reqwest::Client, jar: &Jar) -> Result<Response, Failure> {
@@ -154,7 +172,11 @@ impl Hop {
             return None;
         }
         let location = std::str::from_utf8(response.headers().get(header::LOCATION)?.as_bytes()).ok()?;
-        let url = self.url.join(location).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        let url = self
+            .url
+            .join(location)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let mut next = Self { url, ..self.clone() };
         if becomes_get(status, &self.method) {
             next.drop_body();
@@ -168,14 +190,23 @@ impl Hop {
     fn drop_body(&mut self) {
         self.method = Method::GET;
         self.body.clear();
-        for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::TRANSFER_ENCODING]
-        {
+        for name in [
+            header::CONTENT_TYPE,
+            header::CONTENT_LENGTH,
+            header::CONTENT_ENCODING,
+            header::TRANSFER_ENCODING,
+        ] {
             self.headers.remove(name);
         }
     }
 
     fn drop_credentials(&mut self) {
-        for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::HOST] {
+        for name in [
+            header::AUTHORIZATION,
+            header::PROXY_AUTHORIZATION,
+            header::COOKIE,
+            header::HOST,
+        ] {
             self.headers.remove(name);
         }
     }
@@ -194,7 +225,8 @@ fn headers_of(given: &[(String, String)]) -> Result<HeaderMap, Failure> {
     for (name, value) in given {
         let bad = |what: &str| Failure::request(format!("header `{name}`: {what}"));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("not a header name"))?;
-        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad("its value holds a control character"))?;
+        let value =
+            HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad("its value holds a control character"))?;
         headers.try_append(key, value).map_err(|_| bad("too many headers"))?;
     }
     Ok(headers)
@@ -202,15 +234,26 @@ fn headers_of(given: &[(String, String)]) -> Result<HeaderMap, Failure> {
 
 /// The jar's cookies and the request's own in one header; the request's own win over the jar's of the same name.
 fn cookie_header(jar: &Jar, url: &Url, given: &HeaderMap) -> Option<HeaderValue> {
-    let own: Vec<&str> = given.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).collect();
+    let own: Vec<&str> = given
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     let is_own = |name: &str| {
-        let names = own.iter().flat_map(|value| value.split(';')).filter_map(|pair| pair.split('=').next());
+        let names = own
+            .iter()
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.split('=').next());
         names.into_iter().any(|known| known.trim() == name)
     };
     let kept = session::pairs(jar, url).into_iter().filter(|(name, _)| !is_own(name));
     let mut all: Vec<String> = kept.map(|(name, value)| format!("{name}={value}")).collect();
     all.extend(own.iter().map(|value| (*value).to_owned()));
-    if all.is_empty() { None } else { HeaderValue::from_str(&all.join("; ")).ok() }
+    if all.is_empty() {
+        None
+    } else {
+        HeaderValue::from_str(&all.join("; ")).ok()
+    }
 }
 
 async fn finished(
@@ -219,7 +262,9 @@ async fn finished(
     trail: Vec<(u16, String)>,
     jar: &Jar,
 ) -> Result<HttpAnswer, Failure> {
-    let (raw, cut) = read_body(&mut response).await.map_err(|failure| blamed(failure, &hop.url, &trail[1..]))?;
+    let (raw, cut) = read_body(&mut response)
+        .await
+        .map_err(|failure| blamed(failure, &hop.url, &trail[1..]))?;
     let (body, truncated) = decoded(raw, cut, response.headers());
     Ok(HttpAnswer {
         status: response.status().as_u16(),
@@ -235,7 +280,10 @@ async fn finished(
 
 fn received(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+        .collect()
 }
 
 async fn read_body(response: &mut Response) -> Result<(Vec<u8>, bool), Failure> {
@@ -252,12 +300,17 @@ async fn read_body(response: &mut Response) -> Result<(Vec<u8>, bool), Failure> 
 
 /// Unpacks gzip, within the same limit. The headers stay as received, so a step can still ask about the encoding.
 fn decoded(raw: Vec<u8>, cut: bool, headers: &HeaderMap) -> (Vec<u8>, bool) {
-    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
+    let encoding = headers
+        .get(header::CONTENT_ENCODING)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
     if !encoding.eq_ignore_ascii_case(b"gzip") || raw.is_empty() {
         return (raw, cut);
     }
     let mut plain = Vec::new();
-    let read = flate2::read::MultiGzDecoder::new(raw.as_slice()).take(BODY_LIMIT as u64 + 1).read_to_end(&mut plain);
+    let read = flate2::read::MultiGzDecoder::new(raw.as_slice())
+        .take(BODY_LIMIT as u64 + 1)
+        .read_to_end(&mut plain);
     if read.is_err() && plain.is_empty() {
         return (raw, cut);
     }
@@ -276,7 +329,9 @@ pub(super) async fn ask(browser: &Arc<Browser>, url: &str, limit: Duration) -> R
         read_body(&mut response).await?;
         Ok(response.status().as_u16())
     };
-    tokio::time::timeout(limit, answered).await.unwrap_or_else(|_| Err(Failure::timeout(limit)))
+    tokio::time::timeout(limit, answered)
+        .await
+        .unwrap_or_else(|_| Err(Failure::timeout(limit)))
 }
 
 #[cfg(test)]
@@ -298,7 +353,11 @@ mod tests {
     fn the_requests_own_cookie_wins_over_the_jars() {
         let jar = Jar::default();
         let url = Url::parse("http://web/").unwrap();
-        session::take(&jar, [HeaderValue::from_static("a=jar"), HeaderValue::from_static("b=jar")].iter(), &url);
+        session::take(
+            &jar,
+            [HeaderValue::from_static("a=jar"), HeaderValue::from_static("b=jar")].iter(),
+            &url,
+        );
         let given = headers_of(&[("Cookie".to_owned(), "a=own".to_owned())]).unwrap();
         assert_eq!(cookie_header(&jar, &url, &given).unwrap(), "b=jar; a=own");
     }

@@ -18,17 +18,27 @@ pub(super) struct Failure {
 impl Failure {
     /// The call itself cannot be sent.
     pub fn request(message: impl Into<String>) -> Self {
-        Self { kind: "request", message: message.into() }
+        Self {
+            kind: "request",
+            message: message.into(),
+        }
     }
 
     /// No complete answer in time.
     pub fn timeout(limit: Duration) -> Self {
-        Self { kind: "timeout", message: format!("no complete answer within {} ms", limit.as_millis()) }
+        Self {
+            kind: "timeout",
+            message: format!("no complete answer within {} ms", limit.as_millis()),
+        }
     }
 
     /// As it goes over the wire.
     pub fn into_answer(self, duration: Duration) -> Answer {
-        Answer::Failed { kind: self.kind.to_owned(), message: self.message, duration_ms: millis(duration) }
+        Answer::Failed {
+            kind: self.kind.to_owned(),
+            message: self.message,
+            duration_ms: millis(duration),
+        }
     }
 }
 
@@ -36,7 +46,10 @@ impl From<reqwest::Error> for Failure {
     fn from(error: reqwest::Error) -> Self {
         let kind = kind_of(&error);
         // The URL is the caller's own knowledge, and may hold a code or a token.
-        Self { kind, message: words(&error.without_url()) }
+        Self {
+            kind,
+            message: words(&error.without_url()),
+        }
     }
 }
 
@@ -91,7 +104,9 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 }
 
 fn io_kinds<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = ErrorKind> + 'a {
-    causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind)
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .map(std::io::Error::kind)
 }
 
 /// The chain of causes in one line; a cause that its effect already quotes is not said twice.

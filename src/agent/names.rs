@@ -40,7 +40,11 @@ impl Names {
         let found = resolver.lookup_ip(absolute).await;
         let found = found.map_err(|error| format!("cannot resolve `{host}`: {error}"))?;
         let addresses: Vec<_> = found.iter().collect();
-        if addresses.is_empty() { Err(format!("`{host}` has no address")) } else { Ok(addresses) }
+        if addresses.is_empty() {
+            Err(format!("`{host}` has no address"))
+        } else {
+            Ok(addresses)
+        }
     }
 }
 
@@ -73,8 +77,14 @@ mod tests {
     #[tokio::test]
     async fn an_address_resolves_to_itself() {
         let names = Names::system();
-        assert_eq!(names.addresses("127.0.0.1").await.unwrap(), ["127.0.0.1".parse::<IpAddr>().unwrap()]);
-        assert_eq!(names.addresses("[::1]").await.unwrap(), ["::1".parse::<IpAddr>().unwrap()]);
+        assert_eq!(
+            names.addresses("127.0.0.1").await.unwrap(),
+            ["127.0.0.1".parse::<IpAddr>().unwrap()]
+        );
+        assert_eq!(
+            names.addresses("[::1]").await.unwrap(),
+            ["::1".parse::<IpAddr>().unwrap()]
+        );
     }
 
     #[tokio::test]

@@ -40,7 +40,13 @@ impl Probes {
     /// Starts a probe; one of the same name is forgotten.
     pub fn start(&self, browser: Arc<Browser>, name: String, url: String, every: Duration, limit: Duration) {
         let stop = CancellationToken::new();
-        let asking = tokio::spawn(run(browser, url, every.max(Duration::from_millis(1)), limit, stop.clone()));
+        let asking = tokio::spawn(run(
+            browser,
+            url,
+            every.max(Duration::from_millis(1)),
+            limit,
+            stop.clone(),
+        ));
         lock(&self.0).insert(name, Probe { stop, asking });
     }
 
@@ -48,7 +54,11 @@ impl Probes {
     pub async fn stop(&self, name: &str) -> Answer {
         let Some(mut probe) = lock(&self.0).remove(name) else {
             let message = format!("no probe named `{name}` is running");
-            return Answer::Failed { kind: "request".to_owned(), message, duration_ms: 0 };
+            return Answer::Failed {
+                kind: "request".to_owned(),
+                message,
+                duration_ms: 0,
+            };
         };
         probe.stop.cancel();
         Answer::Probe((&mut probe.asking).await.unwrap_or_default())
@@ -104,5 +114,10 @@ async fn question(browser: Arc<Browser>, url: String, limit: Duration, started: 
 
 fn unasked(started: Instant) -> ProbeSample {
     let now = millis(started.elapsed());
-    ProbeSample { at_ms: now, done_ms: now, status: None, failure: Some("timeout".to_owned()) }
+    ProbeSample {
+        at_ms: now,
+        done_ms: now,
+        status: None,
+        failure: Some("timeout".to_owned()),
+    }
 }

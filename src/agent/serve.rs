@@ -21,7 +21,10 @@ pub async fn serve(
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
 ) -> anyhow::Result<()> {
-    let agent = Arc::new(Agent { browser: Arc::new(Browser::new()), probes: Probes::default() });
+    let agent = Arc::new(Agent {
+        browser: Arc::new(Browser::new()),
+        probes: Probes::default(),
+    });
     let (replies, queue) = mpsc::channel(64);
     let writing = tokio::spawn(write_replies(writer, queue));
     let mut calls = JoinSet::new();
@@ -53,7 +56,9 @@ async fn reply(agent: Arc<Agent>, request: Request, replies: mpsc::Sender<Reply>
 
 async fn write_replies(mut writer: impl AsyncWrite + Unpin, mut queue: mpsc::Receiver<Reply>) {
     while let Some(reply) = queue.recv().await {
-        let Ok(mut line) = serde_json::to_vec(&reply) else { continue };
+        let Ok(mut line) = serde_json::to_vec(&reply) else {
+            continue;
+        };
         line.push(b'\n');
         if writer.write_all(&line).await.is_err() || writer.flush().await.is_err() {
             return;
@@ -76,13 +81,22 @@ impl Agent {
             Call::Close { session } => done(sessions.close(&session)),
             Call::Cookies { session } => Answer::Cookies(session::list(&sessions.jar(&session))),
             Call::AddCookies { session, cookies } => done(session::add(&sessions.jar(&session), &cookies)),
-            Call::AwaitHttp { url, statuses, deadline_ms } => {
-                wait::http(&self.browser, &url, &statuses, Duration::from_millis(deadline_ms)).await
-            }
-            Call::AwaitTcp { host, ports, deadline_ms } => {
-                wait::tcp(&self.browser.names, &host, &ports, Duration::from_millis(deadline_ms)).await
-            }
-            Call::ProbeStart { probe, url, interval_ms, timeout_ms } => {
+            Call::AwaitHttp {
+                url,
+                statuses,
+                deadline_ms,
+            } => wait::http(&self.browser, &url, &statuses, Duration::from_millis(deadline_ms)).await,
+            Call::AwaitTcp {
+                host,
+                ports,
+                deadline_ms,
+            } => wait::tcp(&self.browser.names, &host, &ports, Duration::from_millis(deadline_ms)).await,
+            Call::ProbeStart {
+                probe,
+                url,
+                interval_ms,
+                timeout_ms,
+            } => {
                 let (every, limit) = (Duration::from_millis(interval_ms), Duration::from_millis(timeout_ms));
                 done(self.probes.start(self.browser.clone(), probe, url, every, limit))
             }

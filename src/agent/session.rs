@@ -59,7 +59,10 @@ pub(super) fn pairs(jar: &Jar, url: &Url) -> Vec<(String, String)> {
     let jar = lock(jar);
     let mut found = jar.matches(url);
     found.sort_by_key(|cookie| std::cmp::Reverse(String::from(&cookie.path).len()));
-    found.iter().map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned())).collect()
+    found
+        .iter()
+        .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
+        .collect()
 }
 
 /// Every cookie that still holds.
@@ -93,8 +96,12 @@ pub(super) fn add(jar: &Jar, cookies: &[Cookie]) {
     for cookie in cookies {
         let scheme = if cookie.secure { "https" } else { "http" };
         let host = cookie.domain.trim_start_matches('.');
-        let Ok(url) = Url::parse(&format!("{scheme}://{host}/")) else { continue };
-        let Ok(header) = HeaderValue::from_str(&set_cookie(cookie, host)) else { continue };
+        let Ok(url) = Url::parse(&format!("{scheme}://{host}/")) else {
+            continue;
+        };
+        let Ok(header) = HeaderValue::from_str(&set_cookie(cookie, host)) else {
+            continue;
+        };
         take(jar, std::iter::once(&header), &url);
     }
 }
@@ -111,7 +118,10 @@ fn set_cookie(cookie: &Cookie, host: &str) -> String {
         text += "; HttpOnly";
     }
     if cookie.expires > 0 {
-        text += &format!("; Max-Age={}", cookie.expires - OffsetDateTime::now_utc().unix_timestamp());
+        text += &format!(
+            "; Max-Age={}",
+            cookie.expires - OffsetDateTime::now_utc().unix_timestamp()
+        );
     }
     text
 }
@@ -129,7 +139,10 @@ mod tests {
     }
 
     fn sent(jar: &Jar, to: &str) -> Vec<String> {
-        pairs(jar, &url(to)).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+        pairs(jar, &url(to))
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
     }
 
     #[test]

@@ -25,10 +25,12 @@ const TCP_LIMIT: Duration = Duration::from_secs(1);
 
 /// Until `url` gives one of `statuses`, or any answer where none is named.
 pub(super) async fn http(browser: &Arc<Browser>, url: &str, statuses: &[u16], deadline: Duration) -> Answer {
-    until(deadline, async |left| match ask(browser, url, left.min(HTTP_LIMIT)).await {
-        Ok(status) if statuses.is_empty() || statuses.contains(&status) => Ok(format!("status {status}")),
-        Ok(status) => Err(format!("status {status}")),
-        Err(failure) => Err(format!("{}: {}", failure.kind, failure.message)),
+    until(deadline, async |left| {
+        match ask(browser, url, left.min(HTTP_LIMIT)).await {
+            Ok(status) if statuses.is_empty() || statuses.contains(&status) => Ok(format!("status {status}")),
+            Ok(status) => Err(format!("status {status}")),
+            Err(failure) => Err(format!("{}: {}", failure.kind, failure.message)),
+        }
     })
     .await
 }
@@ -36,12 +38,18 @@ pub(super) async fn http(browser: &Arc<Browser>, url: &str, statuses: &[u16], de
 /// Until one of the ports accepts a connection.
 pub(super) async fn tcp(names: &Names, host: &str, ports: &[u16], deadline: Duration) -> Answer {
     until(deadline, async |left| {
-        let addresses = names.addresses(host).await.map_err(|message| format!("dns: {message}"))?;
-        let sockets = addresses.iter().flat_map(|ip| ports.iter().map(|port| SocketAddr::new(*ip, *port)));
+        let addresses = names
+            .addresses(host)
+            .await
+            .map_err(|message| format!("dns: {message}"))?;
+        let sockets = addresses
+            .iter()
+            .flat_map(|ip| ports.iter().map(|port| SocketAddr::new(*ip, *port)));
         let tries = join_all(sockets.map(|socket| connect(socket, left.min(TCP_LIMIT)))).await;
-        tries.into_iter().reduce(|best, next| if best.is_ok() { best } else { next }).unwrap_or_else(|| {
-            Err("no port to ask".to_owned())
-        })
+        tries
+            .into_iter()
+            .reduce(|best, next| if best.is_ok() { best } else { next })
+            .unwrap_or_else(|| Err("no port to ask".to_owned()))
     })
     .await
 }
@@ -63,7 +71,12 @@ where
     loop {
         let left = deadline.saturating_sub(started.elapsed());
         let last = match question(left.max(Duration::from_millis(1))).await {
-            Ok(last) => return Answer::Awaited { after_ms: Some(millis(started.elapsed())), last },
+            Ok(last) => {
+                return Answer::Awaited {
+                    after_ms: Some(millis(started.elapsed())),
+                    last,
+                };
+            }
             Err(last) => last,
         };
         let left = deadline.saturating_sub(started.elapsed());

@@ -20,7 +20,11 @@ pub(super) async fn next_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::R
         return Ok(None);
     }
     if line.pop_if(|last| *last == b'\n').is_none() {
-        let why = if line.len() >= LINE_LIMIT { "a line is too long" } else { "the last line is cut" };
+        let why = if line.len() >= LINE_LIMIT {
+            "a line is too long"
+        } else {
+            "the last line is cut"
+        };
         return Err(io::Error::new(io::ErrorKind::InvalidData, why));
     }
     Ok(Some(line))
