@@ -1,7 +1,7 @@
 //! Reading `rehearsal.yaml`: from as written to [`Settings`], or to everything that is wrong with it.
 //!
 //! Four phases, each of which reports all it finds and ends the reading if it finds anything: syntax, variables
-//! ([`variables`]), structure by the grammar ([`structure`]), meaning (the files named after the sections).
+//! (`variables.rs`), structure by the grammar (`structure.rs`), meaning (the files named after the sections).
 
 mod auth;
 mod fields;
