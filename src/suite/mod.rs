@@ -347,3 +347,44 @@ fn unexpected(answer: &Answer) -> String {
         words::quoted(&kind, 40)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::yaml::Source;
+
+    pub(super) fn a_span() -> Span {
+        let source = Source {
+            path: "rehearsal.yaml".into(),
+            text: String::new(),
+        };
+        Span {
+            source: Arc::new(source),
+            range: 0..0,
+        }
+    }
+
+    pub(super) fn record(name: &str) -> TestRecord {
+        TestRecord {
+            suite: "smoke".to_owned(),
+            name: name.to_owned(),
+            stage: StageId::Control,
+            status: TestStatus::Passed,
+            duration_ms: 0,
+            message: String::new(),
+            detail: String::new(),
+            service: None,
+            retries: 0,
+            location: None,
+        }
+    }
+
+    #[test]
+    fn every_test_has_a_name_of_its_own() {
+        let tests = ["a", "a (2)", "a", "b", "a"].map(record).to_vec();
+        let names: Vec<_> = with_unique_names(tests).into_iter().map(|test| test.name).collect();
+        assert_eq!(names, ["a", "a (2)", "a (3)", "b", "a (4)"]);
+    }
+}
