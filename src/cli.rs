@@ -245,5 +245,5 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    crate::config::quantity::duration(text).map_err(|error| error.to_string())
+    crate::config::quantity::duration(text)
 }

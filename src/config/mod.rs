@@ -9,4 +9,5 @@ pub mod quantity;
 pub mod read;
 pub mod schema;
 pub mod settings;
+pub mod write;
 pub mod yaml;

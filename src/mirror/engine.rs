@@ -68,6 +68,8 @@ pub struct RunLabels {
     pub deadline: u64,
     /// Which machine's process owns it.
     pub host: String,
+    /// It is to stay when the run has ended.
+    pub kept: bool,
 }
 
 /// What is known of an image.
@@ -103,10 +105,12 @@ impl Engine {
             (LABEL_HOST, labels.host.clone()),
             ("org.testcontainers.managed-by", "testcontainers".to_owned()),
         ];
+        let kept = labels.kept.then(|| (LABEL_KEPT, "yes".to_owned()));
+        let all = map.into_iter().chain(kept).map(|(name, value)| (name.to_owned(), value));
         Ok(Self {
             docker,
             run: labels.run.as_str().into(),
-            labels: Arc::new(map.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+            labels: Arc::new(all.collect()),
             pending: TaskTracker::new(),
         })
     }

@@ -257,7 +257,7 @@ impl Mirror {
     }
 
     /// Everything known of a service that did not come up.
-    pub(super) fn failure(&self, service: &str, what: What) -> ServiceFailure {
+    pub fn failure(&self, service: &str, what: What) -> ServiceFailure {
         let seen = self.seen(service).unwrap_or_default();
         let exit = seen.last_exit();
         let log = self.inner.logs.tail(service, 200);

@@ -215,7 +215,7 @@ impl Steps<'_> {
 
     fn suites(&mut self) {
         for suite in self.settings.suites.iter().filter(|suite| self.only.suite(&suite.name)) {
-            self.add(format!("suite {}", suite.name), format!("at least {} tests", suite.min_tests));
+            self.add(format!("suite {}", suite.name), format!("at least {} tests", suite.body.min_tests));
         }
         if self.settings.auth.as_ref().is_some_and(|auth| auth.login.is_some()) && self.only.check("auth-login") {
             self.add("login", "sign in as the test user");

@@ -65,7 +65,7 @@ impl Rehearsal<'_> {
     }
 
     /// What has no health check may have been started long before it listens.
-    async fn await_answers(&self, mirror: &Mirror) {
+    pub(super) async fn await_answers(&self, mirror: &Mirror) {
         let mut urls: Vec<String> = self.settings.suites.iter().filter_map(|suite| suite.body.target.clone()).collect();
         urls.extend(probe::url(self.settings));
         urls.retain(|url| host_of(url).and_then(|host| mirror.container_of(&host)).is_some_and(|running| !mirror.has_health_check(&running)));
@@ -108,7 +108,7 @@ impl Rehearsal<'_> {
     async fn baseline_signs_in(&self, mirror: &Mirror) -> Result<(), String> {
         let Some(login) = self.login(STAGE) else { return Ok(()) };
         let step = self.recorder.step(STAGE, "login");
-        let open = suite::login::protected_without_session(mirror.agent(), login).await;
+        let open = suite::login::protected_without_session(mirror.agent(), login, "stranger", &[]).await.passed;
         let marks = self.marks(mirror);
         let outcome = self.sign_in(mirror, login).await;
         let finding = if open {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::check::pair::Pair;
@@ -100,7 +99,7 @@ enum Go {
 }
 
 impl<'a> Rehearsal<'a> {
-    /// Runs the stages. The mirror is handed to `keep` as soon as it exists, so that whoever interrupts can take it down.
+    /// Runs the stages. Whoever interrupts this takes the mirror down by the run's labels.
     pub async fn run(&self) {
         let mut course = Course::default();
         let Some(mirror) = self.control(&mut course).await else { return };
@@ -155,6 +154,7 @@ impl<'a> Rehearsal<'a> {
                 inherited,
                 candidates: &candidates,
                 hurl_image: &self.hurl_image,
+                ca: &[],
             },
         )
         .await;
@@ -179,9 +179,9 @@ impl<'a> Rehearsal<'a> {
             self.recorder.tests(&tests);
             let ran = tests.iter().filter(|test| !matches!(test.status, TestStatus::Skipped | TestStatus::NotRun)).count();
             let ran = u64::try_from(ran).unwrap_or(u64::MAX);
-            if ran < suite.min_tests {
-                self.found(check::control::too_few_tests(on.stage, &suite.name, ran, suite.min_tests));
-                step.ended(StageStatus::Error, Some(format!("{ran} tests ran, at least {} are needed", suite.min_tests)));
+            if ran < suite.body.min_tests {
+                self.found(check::control::too_few_tests(on.stage, &suite.name, ran, suite.body.min_tests));
+                step.ended(StageStatus::Error, Some(format!("{ran} tests ran, at least {} are needed", suite.body.min_tests)));
             } else {
                 let (status, reason) = on.status_of(&tests);
                 step.ended(status, reason);
@@ -213,7 +213,7 @@ impl<'a> Rehearsal<'a> {
     }
 
     async fn sign_in(&self, mirror: &Mirror, login: &Login) -> LoginOutcome {
-        let outcome = suite::login::sign_in(mirror.agent(), login, &format!("login-{}", next_run())).await;
+        let outcome = suite::login::sign_in(mirror.agent(), login, &format!("login-{}", next_run()), &[]).await;
         for secret in &outcome.secrets {
             self.redactor.learn(secret);
         }
@@ -292,10 +292,3 @@ fn login_record(stage: StageId, outcome: &LoginOutcome) -> TestRecord {
     }
 }
 
-/// A place that outlives an interrupted run: the mirrors that were made.
-pub type Mirrors = Arc<Mutex<Vec<Mirror>>>;
-
-/// Reads a lock that no panic can spoil.
-pub fn mirrors(all: &Mirrors) -> Vec<Mirror> {
-    all.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}

@@ -80,7 +80,7 @@ impl Recorder {
     /// Says something. It is on disk, without secrets, when this returns.
     pub fn say(&self, kind: EventKind) {
         let event = Event { at_ms: self.elapsed_ms(), kind };
-        let cleaned = self.redactor.clean_serialized(&event);
+        let cleaned = self.cleaned(event);
         let mut inner = self.lock();
         if let Some(file) = inner.file.as_mut() {
             // A full disk must not turn into another verdict; the record is kept in memory too.
@@ -88,6 +88,28 @@ impl Recorder {
         }
         drop(inner);
         (self.listener)(&cleaned);
+    }
+
+    /// The event without secrets. One that cannot be cleaned is not said at all.
+    fn cleaned(&self, event: Event) -> Event {
+        let at_ms = event.at_ms;
+        let lost = |error: serde_json::Error| EventKind::Note { text: format!("an event could not be redacted: {error}") };
+        let cleaned = serde_json::to_value(&event).and_then(|mut value| {
+            self.redactor.clean_value(&mut value);
+            serde_json::from_value(value)
+        });
+        cleaned.unwrap_or_else(|error| Event { at_ms, kind: lost(error) })
+    }
+
+    /// Something happened to a container.
+    pub fn container(&self, stage: StageId, news: &crate::mirror::News) {
+        let took = news.took.map(|took| format!("after {}", crate::mirror::failure::seconds(took)));
+        self.say(EventKind::Container {
+            stage,
+            service: news.service.clone(),
+            state: news.state.to_owned(),
+            detail: news.detail.clone().or(took),
+        });
     }
 
     /// A stage begins.

@@ -87,7 +87,7 @@ impl Rehearsal<'_> {
         }
         let any = mirror.agent().call(ask(Vec::new(), left.saturating_sub(patience).max(Duration::from_secs(1)))).await;
         match any {
-            Ok(Answer::Awaited { after_ms: None, .. }) => Err(Box::new(mirror.failure_of(service, What::NotReady(left)))),
+            Ok(Answer::Awaited { after_ms: None, .. }) => Err(Box::new(mirror.failure(service, What::NotReady(left)))),
             _ => Ok(()),
         }
     }
