@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -285,6 +284,7 @@ impl<'a> Run<'a> {
                 () = limit => Some(Ended::TimeOut),
             };
             ended = facts.unwrap_or(Ended::AsPlanned);
+            recorder.over();
             self.digests(&engine).await;
             self.take_down(&engine, &recorder).await;
         }
@@ -386,11 +386,9 @@ impl<'a> Run<'a> {
         };
         let (news, mut heard) = unbounded_channel::<News>();
         let telling = recorder.clone();
-        let stage = Arc::new(std::sync::Mutex::new(StageId::Control));
         tokio::spawn(async move {
             while let Some(news) = heard.recv().await {
-                let stage = *stage.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                telling.container(stage, &news);
+                telling.container(&news);
             }
         });
         let rehearsal = Rehearsal {

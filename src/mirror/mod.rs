@@ -124,6 +124,8 @@ pub struct Running {
     pub name: String,
     /// What it was made from.
     pub service: Service,
+    /// Lines that the service had logged in this stage before this container started.
+    pub since: usize,
 }
 
 /// A mirror. Cheap to clone: all clones are the same mirror.
@@ -176,7 +178,8 @@ impl Mirror {
     }
 
     fn take(&self, happened: &watch::Happened) {
-        if happened.service.is_empty() {
+        // The run may have other mirrors with services of the same names.
+        if !self.running().values().any(|running| running.id == happened.container) {
             return;
         }
         let detail = happened.exit.map(|code| format!("exit code {code}"));

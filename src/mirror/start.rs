@@ -219,7 +219,7 @@ impl Mirror {
             setup.engine.connect_network(&network_name(setup, network), &id, container::endpoint(aliases)).await?;
         }
         self.put_files(service, &id).await?;
-        Ok(Running { id, name, service: service.clone() })
+        Ok(Running { id, name, service: service.clone(), since: 0 })
     }
 
     async fn put_files(&self, service: &Service, id: &str) -> Result<()> {
@@ -240,11 +240,12 @@ impl Mirror {
     /// Starts a container and waits until it is ready. `true`: it was a one-shot and has ended well.
     pub(super) async fn launch(
         &self,
-        running: Running,
+        mut running: Running,
         limit: Duration,
         started: impl FnOnce(),
     ) -> Result<bool, ServiceFailure> {
         let name = running.service.name.clone();
+        running.since = self.inner.logs.mark(&name);
         let begun = Instant::now();
         self.running().insert(name.clone(), running.clone());
         if let Err(error) = self.engine().start(&running.name).await {
@@ -260,7 +261,8 @@ impl Mirror {
     pub fn failure(&self, service: &str, what: What) -> ServiceFailure {
         let seen = self.seen(service).unwrap_or_default();
         let exit = seen.last_exit();
-        let log = self.inner.logs.tail(service, 200);
+        let since = self.container_of(service).map_or(0, |running| running.since);
+        let log = self.inner.logs.since(service, since);
         ServiceFailure {
             service: service.to_owned(),
             what,

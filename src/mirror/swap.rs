@@ -36,6 +36,23 @@ pub struct Stopped {
     pub exit_code: Option<i64>,
 }
 
+/// The time that a whole swap may take.
+#[derive(Clone, Copy)]
+struct Within {
+    budget: Duration,
+    deadline: Instant,
+}
+
+impl Within {
+    /// Says the budget that the user gave, not what was left of it for the last wait.
+    fn in_words(self, mut failure: ServiceFailure) -> Box<ServiceFailure> {
+        if let What::NotReady(_) = failure.what {
+            failure.what = What::NotReady(self.budget);
+        }
+        Box::new(failure)
+    }
+}
+
 impl Mirror {
     /// Puts `releases` in the place of what runs, in dependency order. Services that live in a replaced service's
     /// network, or ask to be restarted with it, are recreated after it.
@@ -49,29 +66,29 @@ impl Mirror {
         candidate: bool,
     ) -> Result<Vec<Swapped>, Box<ServiceFailure>> {
         let order: Vec<String> = self.world().in_dependency_order().into_iter().map(str::to_owned).collect();
-        let deadline = Instant::now() + within;
+        let within = Within { budget: within, deadline: Instant::now() + within };
         let mut done = Vec::new();
         for name in order.iter().filter(|name| releases.contains_key(*name)) {
             self.mark_swapped(name, candidate);
-            done.push(self.replace(&releases[name], deadline).await?);
+            done.push(self.replace(&releases[name], within).await?);
         }
         let replaced: BTreeSet<&str> = releases.keys().map(String::as_str).collect();
         for name in order.iter().filter(|name| !releases.contains_key(*name)) {
             if let Some(running) = self.container_of(name).filter(|running| follows(&running.service, &replaced)) {
-                done.push(self.replace(&running.service, deadline).await?);
+                done.push(self.replace(&running.service, within).await?);
             }
         }
         Ok(done)
     }
 
-    async fn replace(&self, release: &Service, deadline: Instant) -> Result<Swapped, Box<ServiceFailure>> {
+    async fn replace(&self, release: &Service, within: Within) -> Result<Swapped, Box<ServiceFailure>> {
         // As Compose does: the new container is made first, so that the gap is only stop and start.
         let made = self.make(release).await?;
         let stopped = self.stop(&release.name).await;
         self.remove(&release.name).await;
         let begun = Instant::now();
-        let left = deadline.saturating_duration_since(begun).max(Duration::from_millis(1));
-        self.launch(made, left, || ()).await?;
+        let left = within.deadline.saturating_duration_since(begun).max(Duration::from_millis(1));
+        self.launch(made, left, || ()).await.map_err(|failure| within.in_words(failure))?;
         let ready = begun.elapsed();
         self.tell(&release.name, "ready", None, Some(ready));
         let exits = self.seen(&release.name).map_or(0, |seen| seen.ended().count());

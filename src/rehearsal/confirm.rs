@@ -38,7 +38,8 @@ impl Rehearsal<'_> {
 
     async fn ask_untouched_baseline(&self, suites: &BTreeSet<&str>) -> Result<Shown, String> {
         self.recorder.note(format!("repeating {} on an untouched baseline", suites.iter().copied().collect::<Vec<_>>().join(", ")));
-        let setup = Setup { prefix: "again-".to_owned(), logs: None, ..self.setup.clone() };
+        let (unheard, _) = tokio::sync::mpsc::unbounded_channel();
+        let setup = Setup { prefix: "again-".to_owned(), logs: None, news: unheard, ..self.setup.clone() };
         let mirror = Mirror::prepare(setup).await.map_err(|error| format!("{error:#}"))?;
         let started = mirror.start(self.time_left()).await;
         if let Some(failure) = super::control::first_failure(&started) {
@@ -93,7 +94,7 @@ impl Rehearsal<'_> {
             }
         }
         for suspects in groups.values() {
-            for finding in self.guilty(suspects) {
+            if let Some(finding) = self.guilty(suspects) {
                 self.found(finding);
             }
         }

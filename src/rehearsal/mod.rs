@@ -69,6 +69,8 @@ struct Course {
     start_times: BTreeMap<String, Duration>,
     /// Failures that must be confirmed before they block.
     suspects: Vec<Suspect>,
+    /// The candidate was ready once.
+    came_up: bool,
     /// Services of the candidate that had to be killed at their stop, and after how long.
     killed: BTreeMap<String, Duration>,
 }

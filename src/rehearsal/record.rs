@@ -34,6 +34,8 @@ struct Inner {
     checks: Vec<CheckRecord>,
     findings: Vec<Finding>,
     notes: Vec<String>,
+    stage: Option<StageId>,
+    over: bool,
 }
 
 /// What the record of a run is made from.
@@ -102,7 +104,11 @@ impl Recorder {
     }
 
     /// Something happened to a container.
-    pub fn container(&self, stage: StageId, news: &crate::mirror::News) {
+    pub fn container(&self, news: &crate::mirror::News) {
+        let (stage, over) = (self.lock().stage.unwrap_or(StageId::Control), self.lock().over);
+        if over {
+            return;
+        }
         let took = news.took.map(|took| format!("after {}", crate::mirror::failure::seconds(took)));
         self.say(EventKind::Container {
             stage,
@@ -112,9 +118,15 @@ impl Recorder {
         });
     }
 
+    /// The stages are over: what happens to containers from now on is the taking down.
+    pub fn over(&self) {
+        self.lock().over = true;
+    }
+
     /// A stage begins.
     pub fn stage_started(&self, stage: StageId) {
         let start_ms = self.elapsed_ms();
+        self.lock().stage = Some(stage);
         self.lock().stages.push(StageRecord {
             id: stage,
             status: StageStatus::Error,

@@ -38,6 +38,7 @@ impl Rehearsal<'_> {
         }
         let samples = probe::end(mirror, "upgrade").await;
         let came_up = swapped.is_ok();
+        course.came_up = came_up;
         self.judge_traffic(course, url.as_deref(), &samples, came_up);
         self.compare_logs(mirror, came_up);
         self.finish(course, &swapped);
@@ -124,7 +125,7 @@ impl Rehearsal<'_> {
 
     /// Repeats what failed, on the release that failed it, and keeps it for confirmation.
     pub(super) async fn suspect_tests(&self, on: On<'_>, course: &mut Course, suite: &str, tests: &[TestRecord], marks: &Marks) {
-        self.report_unclear(on.stage, suite, tests);
+        self.report_unclear(on.stage, suite, tests, course);
         let mut failed: Vec<&TestRecord> = tests.iter().filter(|test| test.status == TestStatus::Failed).collect();
         if failed.is_empty() {
             return;
@@ -156,8 +157,9 @@ impl Rehearsal<'_> {
     }
 
     /// Tests that could not be told are nobody's failure, but no pass either.
-    fn report_unclear(&self, stage: StageId, suite: &str, tests: &[TestRecord]) {
-        let any_failed = tests.iter().any(|test| test.status == TestStatus::Failed);
+    fn report_unclear(&self, stage: StageId, suite: &str, tests: &[TestRecord], course: &Course) {
+        // A missing capture follows from a failure that is named elsewhere.
+        let any_failed = tests.iter().any(|test| test.status == TestStatus::Failed) || self.has_failed(course);
         let unclear: Vec<&TestRecord> = tests
             .iter()
             .filter(|test| test.status == TestStatus::Error || (test.status == TestStatus::NotRun && !any_failed))
