@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
     use crate::report::samples;
-    use crate::report::text::tests::NASTY;
+    use crate::report::samples::NASTY;
 
     /// A command as a runner reads it from a line: new form after leading blanks, old form anywhere.
     fn runner_reads(line: &str) -> Option<(String, String)> {

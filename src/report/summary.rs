@@ -381,7 +381,7 @@ mod tests {
     use super::*;
     use crate::report::result::StageStatus;
     use crate::report::samples;
-    use crate::report::text::tests::NASTY;
+    use crate::report::samples::NASTY;
 
     fn large(tests: usize, detail: usize) -> RunResult {
         let mut result = samples::block();

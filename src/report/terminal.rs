@@ -556,7 +556,7 @@ mod tests {
 
     #[test]
     fn hostile_events_stay_on_their_line() {
-        for nasty in text::tests::NASTY {
+        for nasty in samples::NASTY {
             let kind = EventKind::Note {
                 text: (*nasty).to_owned(),
             };
