@@ -129,7 +129,7 @@ cat "$own_output" >>"$GITHUB_OUTPUT"
 # The verdict is the first output that the command writes.
 verdict="$(sed -n '1{/^verdict<</!q};2{p;q}' "$own_output")"
 case "$code/$verdict" in
-    0/pass | 1/block | 3/inconclusive | 2/inconclusive | 130/inconclusive | 143/inconclusive) ;;
+    0/pass | 1/block | [23]/inconclusive | 70/inconclusive | 130/inconclusive | 143/inconclusive) ;;
     0/*) inconclusive 3 "the command ended well but gave no verdict that opens the gate" ;;
     2/) inconclusive 2 "the configuration or the inputs are wrong and nothing was started: the log above says what" ;;
     130/* | 143/*) inconclusive "$code" "the rehearsal was interrupted" ;;

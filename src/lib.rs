@@ -17,6 +17,10 @@
 //! Beside the flow stand [`agent`] (our binary inside the mirror), [`suite`] (the user's tests), [`check`] (the
 //! built-in ones) and [`redact`] (no secret leaves).
 
+// The samples in `tests/` are shared with tests for which the product is another crate.
+#[cfg(test)]
+use crate as product;
+
 pub mod agent;
 pub mod check;
 pub mod cli;

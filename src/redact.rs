@@ -2,7 +2,8 @@
 //!
 //! A secret is searched for in the shapes that ordinary software gives it: as it is; percent-encoded; escaped for JSON
 //! or HTML, also twice; and inside Base64 of either alphabet at any of the three alignments, as in a Basic header,
-//! where it follows the user's name. What deliberately hides a secret (a cipher, hexadecimal) is not found.
+//! where it follows the user's name. What deliberately hides a secret (a cipher, hexadecimal) is not found, nor is Base64
+//! that was broken into lines.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -17,7 +18,7 @@ use serde_json::Value;
 
 use crate::finding::Finding;
 use crate::report::result::{
-    CheckRecord, Counts, EngineRecord, Fidelity, LockRecord, Release, RunResult, StageRecord, StepRecord, TestRecord,
+    CheckRecord, EngineRecord, Fidelity, LockRecord, Release, RunResult, StageRecord, StepRecord, TestRecord,
 };
 
 /// What stands where a secret stood.
@@ -122,7 +123,14 @@ impl Redactor {
     /// until somebody decided.
     pub fn clean_result(&self, result: &mut RunResult) {
         let RunResult {
+            schema: _,
+            verdict: _,
             cause,
+            exit_code: _,
+            started: _,
+            duration_ms: _,
+            seed: _,
+            rehearsal: _,
             candidate,
             baseline,
             mirror,
@@ -131,52 +139,22 @@ impl Redactor {
             stages,
             findings,
             tests,
-            ..
+            checks,
+            counts: _,
+            engine,
+            notes,
         } = result;
         self.put(cause);
-        [candidate, baseline, mirror]
-            .into_iter()
-            .flatten()
-            .for_each(|release| self.clean_release(release));
-        let LockRecord {
-            age_seconds: _,
-            source,
-            statement,
-        } = lock;
-        self.put_each(source);
-        self.put(statement);
+        self.put_each(notes);
+        self.clean_lock(lock);
+        let releases = [candidate, baseline, mirror].into_iter().flatten();
+        releases.for_each(|release| self.clean_release(release));
         fidelity.iter_mut().for_each(|row| self.clean_fidelity(row));
         stages.iter_mut().for_each(|stage| self.clean_stage(stage));
         findings.iter_mut().for_each(|finding| self.clean_finding(finding));
         tests.iter_mut().for_each(|test| self.clean_test(test));
-        let RunResult {
-            schema: _,
-            verdict: _,
-            exit_code: _,
-            started: _,
-            duration_ms: _,
-            seed: _,
-            rehearsal: _,
-            ..
-        } = result;
-        let RunResult {
-            checks,
-            counts,
-            engine,
-            notes,
-            ..
-        } = result;
-        let Counts {
-            tests: _,
-            passed: _,
-            failed: _,
-            errors: _,
-            skipped: _,
-            not_run: _,
-        } = counts;
         checks.iter_mut().for_each(|check| self.clean_check(check));
         engine.iter_mut().for_each(|engine| self.clean_engine(engine));
-        self.put_each(notes);
     }
 
     /// Cleans every free text of one finding.
@@ -209,12 +187,25 @@ impl Redactor {
             detail,
             service,
             location,
-            ..
+            stage: _,
+            status: _,
+            duration_ms: _,
+            retries: _,
         } = test;
         [suite, name, message, detail]
             .into_iter()
             .for_each(|text| self.put(text));
         [service, location].into_iter().for_each(|text| self.put_each(text));
+    }
+
+    fn clean_lock(&self, lock: &mut LockRecord) {
+        let LockRecord {
+            age_seconds: _,
+            source,
+            statement,
+        } = lock;
+        self.put_each(source);
+        self.put(statement);
     }
 
     fn clean_release(&self, release: &mut Release) {
@@ -551,6 +542,7 @@ mod tests {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 
     use super::*;
+    use crate::report::samples;
 
     const SECRET: &str = "p@ss w0rd/+\"<&>\\é€'x";
 
@@ -692,6 +684,27 @@ mod tests {
             value,
             serde_json::json!({"[redacted]": ["x [redacted]", {"n": 12345, "b": true}]})
         );
+    }
+
+    #[test]
+    fn no_text_of_a_record_keeps_a_secret() {
+        let mut result = samples::hostile_with("the hunter22 canary");
+        result.fidelity.iter_mut().for_each(|row| row.state = "same".to_owned());
+        knowing(&["hunter22"]).clean_result(&mut result);
+        let json = serde_json::to_string(&result).expect("JSON");
+        assert!(
+            !json.contains("hunter22") && json.contains("the [redacted] canary"),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn a_secret_that_is_a_word_of_the_schema_leaves_the_record_readable() {
+        let mut result = samples::block();
+        knowing(&["control", "failed", "block", "rehearsal", "auth-login"]).clean_result(&mut result);
+        let json = serde_json::to_value(&result).expect("JSON");
+        assert_eq!(json["schema"], "rehearsal/v1");
+        serde_json::from_value::<RunResult>(json).expect("still a record");
     }
 
     #[test]

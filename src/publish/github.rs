@@ -197,10 +197,10 @@ mod tests {
     #[test]
     fn secrets_are_masked_line_by_line() {
         let mut log = Vec::new();
-        assert!(Job::default().mask(["one", "two\nthree"], &mut log).is_empty());
+        assert!(Job::default().mask(["first", "second\nthird"], &mut log).is_empty());
         assert_eq!(
             String::from_utf8_lossy(&log),
-            "::add-mask::one\n::add-mask::two\n::add-mask::three\n"
+            "::add-mask::first\n::add-mask::second\n::add-mask::third\n"
         );
     }
 }

@@ -4,9 +4,12 @@ pub mod github;
 pub mod json;
 pub mod junit;
 pub mod result;
-#[cfg(test)]
-pub(crate) mod samples;
 pub mod summary;
 pub mod terminal;
 pub mod text;
 pub mod words;
+
+/// Records to try the reports with.
+#[cfg(test)]
+#[path = "../../tests/samples/mod.rs"]
+pub(crate) mod samples;

@@ -109,7 +109,7 @@ impl Terminal {
                 detail,
             } => {
                 let line = format!("! {} {}", clean(service), clean(state));
-                is_trouble(state).then(|| (Some(*stage), self.because(&line, detail.as_deref())))
+                is_trouble(state, detail.as_deref()).then(|| (Some(*stage), self.because(&line, detail.as_deref())))
             }
             EventKind::Test(test) => self.test_progress(test),
             EventKind::Check(check) => {
@@ -379,10 +379,11 @@ fn is_bad(status: TestStatus) -> bool {
     matches!(status, TestStatus::Failed | TestStatus::Error | TestStatus::NotRun)
 }
 
-fn is_trouble(state: &str) -> bool {
-    ["exited", "unhealthy", "killed", "oom", "died", "restarted"]
-        .iter()
-        .any(|word| state.contains(word))
+/// A container that ended well was stopped on purpose.
+fn is_trouble(state: &str, detail: Option<&str>) -> bool {
+    let trouble = ["exited", "unhealthy", "killed", "oom", "died", "restarted"];
+    let ended_well = state == "exited" && detail.is_some_and(|detail| detail.starts_with("exit code 0"));
+    !ended_well && trouble.iter().any(|word| state.contains(word))
 }
 
 fn blame(blame: Blame) -> Option<&'static str> {
@@ -556,7 +557,7 @@ mod tests {
 
     #[test]
     fn hostile_events_stay_on_their_line() {
-        for nasty in text::tests::NASTY {
+        for nasty in samples::NASTY {
             let kind = EventKind::Note {
                 text: (*nasty).to_owned(),
             };

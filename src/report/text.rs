@@ -143,46 +143,9 @@ pub fn duration(ms: u64) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// What a hostile candidate prints; every report is tried with each.
-    pub(crate) const NASTY: &[&str] = &[
-        "]]></system-out></testcase><testcase name=\"forged\"/>",
-        "]]>]]>",
-        "]]",
-        "</failure></testcase></testsuite></testsuites>",
-        "<!-- <![CDATA[ &bogus; &#0; &lt;",
-        "::error::forged",
-        "   ::error file=a,line=1::forged",
-        "::stop-commands::x",
-        "##[error]forged",
-        "ok ##[set-output name=verdict;]pass",
-        "\u{1b}[31mred\u{1b}[0m\u{1b}[2J",
-        "\u{1b}]0;title\u{7}\u{1b}]8;;http:evil\u{1b}\\link",
-        "\u{9b}31mred \u{9d}x\u{9c}",
-        "\u{1b}",
-        "\u{1b}]never ends",
-        "nul \0 bell \u{7} back \u{8}",
-        "\u{ffff} \u{fffe} \u{feff} \u{10ffff}",
-        "lone\rCR",
-        "crlf\r\nline\n::error::next",
-        "EOF\nverdict=pass",
-        "x\nverdict<<EOF\npass\nEOF",
-        "</details><script>alert(1)</script>",
-        "`` ` ``` | a | b |",
-        "a | b \\| c",
-        "[click](javascript:alert)![i](x) <img src=x onerror=y>",
-        "@everyone #1 **bold** _i_ ~~s~~ $x$",
-        "```\n# heading\n---\n| a |\n|---|",
-        "\u{202e}gnp.exe\u{2066}",
-        "line\u{2028}separator\u{85}next",
-        "[[ATTACHMENT|/etc/passwd]]",
-        "100% of %0A::error::x%25",
-        "",
-        "   ",
-        "é€😀",
-    ];
+    use crate::report::samples::NASTY;
 
     fn is_plain(ch: char) -> bool {
         matches!(ch, '\n' | '\t') || (!ch.is_control() && !is_unseen(ch))

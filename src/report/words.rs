@@ -89,11 +89,8 @@ pub fn pair(result: &RunResult, service: Option<&str>) -> String {
 
 /// The way out of a failed test: that of the finding which speaks of it, else how to see it for oneself.
 pub fn way_out(result: &RunResult, test: &TestRecord) -> String {
-    let speaks = |finding: &&Finding| {
-        let texts = [Some(&finding.title), finding.cause.as_ref()];
-        finding.stage == test.stage && texts.into_iter().flatten().any(|text| text.contains(&test.name))
-    };
-    match result.findings.iter().filter(|_| !test.name.is_empty()).find(speaks) {
+    let mut findings = result.findings.iter().filter(|finding| finding.stage == test.stage);
+    match findings.find(|finding| speaks_of(finding, &test.name)) {
         Some(finding) => text::line(&finding.help, LINE),
         None => text::line(
             &format!(
@@ -103,6 +100,20 @@ pub fn way_out(result: &RunResult, test: &TestRecord) -> String {
             LINE,
         ),
     }
+}
+
+/// Whether the finding names the test, as a whole word.
+fn speaks_of(finding: &Finding, test: &str) -> bool {
+    let edge = |ch: Option<char>| !ch.is_some_and(char::is_alphanumeric);
+    let names = |text: &String| {
+        let mut places = text.match_indices(test);
+        places.any(|(at, _)| edge(text[..at].chars().next_back()) && edge(text[at + test.len()..].chars().next()))
+    };
+    !test.is_empty()
+        && [Some(&finding.title), finding.cause.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(names)
 }
 
 /// Stages that keep the gate shut, in order; empty when it is open.
@@ -164,6 +175,17 @@ mod tests {
         assert_eq!(pair(&result, Some("web")), "web shop:2 in place of shop:1");
         assert_eq!(pair(&result, None), "web shop:2 in place of shop:1");
         assert_eq!(pair(&result, Some("gone")), "web shop:2 in place of shop:1");
+    }
+
+    #[test]
+    fn the_way_out_of_a_test_is_that_of_the_finding_which_names_it() {
+        let mut result = samples::block();
+        let test = result.tests[5].clone();
+        assert!(way_out(&result, &test).contains("--only smoke --keep"));
+        result.findings[0].title = "accounting is not the same word".to_owned();
+        assert!(way_out(&result, &test).contains("--only smoke --keep"));
+        result.findings[0].title = "smoke / account: expected status 200".to_owned();
+        assert_eq!(way_out(&result, &test), result.findings[0].help);
     }
 
     #[test]

@@ -390,7 +390,7 @@ fn seconds(ms: u64) -> String {
 mod tests {
     use super::*;
     use crate::report::samples;
-    use crate::report::text::tests::NASTY;
+    use crate::report::samples::NASTY;
 
     const DIALECTS: [Dialect; 3] = [Dialect::Default, Dialect::Jenkins, Dialect::Ant];
 

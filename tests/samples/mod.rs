@@ -1,13 +1,53 @@
 //! Records for the tests of reports: the incident that started Rehearsal, the same gone well, and one whose every text
-//! is hostile.
+//! is hostile. Shared by the tests in `src/report` and those in `tests/`.
 
-use crate::finding::Finding;
-use crate::report::result::{Counts, RunResult, StageStatus, TestRecord, TestStatus, Verdict};
-use crate::report::text::tests::NASTY;
+// Each of the two uses a part of it.
+#![allow(dead_code)]
+
+use crate::product::finding::Finding;
+use crate::product::report::result::{Counts, RunResult, StageStatus, TestRecord, TestStatus, Verdict};
+
+/// What a hostile candidate prints; every report is tried with each.
+pub const NASTY: &[&str] = &[
+    "]]></system-out></testcase><testcase name=\"forged\"/>",
+    "]]>]]>",
+    "]]",
+    "</failure></testcase></testsuite></testsuites>",
+    "<!-- <![CDATA[ &bogus; &#0; &lt;",
+    "::error::forged",
+    "   ::error file=a,line=1::forged",
+    "::stop-commands::x",
+    "##[error]forged",
+    "ok ##[set-output name=verdict;]pass",
+    "\u{1b}[31mred\u{1b}[0m\u{1b}[2J",
+    "\u{1b}]0;title\u{7}\u{1b}]8;;http:evil\u{1b}\\link",
+    "\u{9b}31mred \u{9d}x\u{9c}",
+    "\u{1b}",
+    "\u{1b}]never ends",
+    "nul \0 bell \u{7} back \u{8}",
+    "\u{ffff} \u{fffe} \u{feff} \u{10ffff}",
+    "lone\rCR",
+    "crlf\r\nline\n::error::next",
+    "EOF\nverdict=pass",
+    "x\nverdict<<EOF\npass\nEOF",
+    "</details><script>alert(1)</script>",
+    "`` ` ``` | a | b |",
+    "a | b \\| c",
+    "[click](javascript:alert)![i](x) <img src=x onerror=y>",
+    "@everyone #1 **bold** _i_ ~~s~~ $x$",
+    "```\n# heading\n---\n| a |\n|---|",
+    "\u{202e}gnp.exe\u{2066}",
+    "line\u{2028}separator\u{85}next",
+    "[[ATTACHMENT|/etc/passwd]]",
+    "100% of %0A::error::x%25",
+    "",
+    "   ",
+    "é€😀",
+];
 
 /// The upgrade that broke sign-in.
 pub fn block() -> RunResult {
-    serde_json::from_str(include_str!("../../tests/samples/block.json")).expect("the sample fits the record")
+    serde_json::from_str(include_str!("block.json")).expect("the sample fits the record")
 }
 
 /// A clean run.
@@ -81,4 +121,16 @@ fn spoil_test(test: &mut TestRecord, nasty: &str) {
     (test.suite, test.name) = (nasty.to_owned(), nasty.to_owned());
     (test.message, test.detail) = (nasty.to_owned(), format!("{nasty}\n{nasty}"));
     (test.service, test.location) = (Some(nasty.to_owned()), Some(nasty.to_owned()));
+}
+
+/// A clean run of `tests` tests more.
+pub fn large(tests: usize) -> RunResult {
+    let mut result = pass();
+    let one = result.tests[0].clone();
+    result.tests.extend((0..tests).map(|number| TestRecord {
+        name: format!("item {number}"),
+        ..one.clone()
+    }));
+    result.counts = Counts::of(&result.tests);
+    result
 }
