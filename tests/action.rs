@@ -41,7 +41,7 @@ fn repository(dir: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = [
         ("action.yml", "action.yml"),
-        ("action/run.sh", "action/run.sh"),
+        (".github/action/run.sh", ".github/action/run.sh"),
         ("Cargo.toml", "Cargo.toml"),
         ("tests/action/workflow.yml", ".github/workflows/test.yml"),
         ("tests/action/stub.sh", "stub.sh"),
@@ -212,7 +212,7 @@ fn inputs_arrive_as_environment_variables_whatever_they_contain() {
 fn script(dir: &Path, path: &str, bin: &Path, case: u32) -> Command {
     let mut command = Command::new("/bin/bash");
     command
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("action/run.sh"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/action/run.sh"))
         .current_dir(dir)
         .env_clear();
     command
