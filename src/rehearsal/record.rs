@@ -105,7 +105,9 @@ impl Recorder {
 
     /// Something happened to a container.
     pub fn container(&self, news: &crate::mirror::News) {
-        let (stage, over) = (self.lock().stage.unwrap_or(StageId::Control), self.lock().over);
+        let inner = self.lock();
+        let (stage, over) = (inner.stage.unwrap_or(StageId::Control), inner.over);
+        drop(inner);
         if over {
             return;
         }
