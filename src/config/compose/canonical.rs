@@ -83,7 +83,9 @@ impl Frame<'_> {
     }
 
     fn path(&self, node: &mut Node) -> Done {
-        if let Value::Str(text) = &mut node.value {
+        if let Value::Str(text) = &mut node.value
+            && !is_drive(text)
+        {
             *text = absolute(text, self.base, self.home).to_string_lossy().into_owned();
         }
         Ok(())
@@ -442,7 +444,9 @@ impl ShortMount {
             pairs.push(("bind", map_of(bind, span)));
         }
         let nocopy = self.options.iter().any(|option| option == "nocopy");
-        if nocopy || !path {
+        // Compose looks no closer at two characters.
+        let tiny = self.source.is_none() && self.target.len() <= 2;
+        if nocopy || !(path || tiny) {
             let options = nocopy.then_some(("nocopy", Value::Bool(true)));
             pairs.push(("volume", map_of(options, span)));
         }

@@ -157,7 +157,6 @@ fn identity(service: &Service, object: &mut Object) {
     object.text("pull_policy", &service.pull_policy);
     object.filled("environment", json!(service.environment));
     object.filled("labels", json!(service.labels));
-    object.filled("label_file", all(&service.label_files, |path| json!(path)));
     object.text("user", &service.user);
     object.filled("group_add", json!(service.group_add));
     object.text("working_dir", &service.working_dir);
@@ -615,7 +614,6 @@ fn file_object(file: &FileObject) -> Value {
         FileSource::Environment { variable, .. } => object.put("environment", json!(variable)),
         FileSource::Content(content) => object.put("content", json!(content)),
         FileSource::External => object.put("external", json!(true)),
-        FileSource::Driver => {}
     }
     object.filled("labels", json!(file.labels));
     object.text("driver", &file.driver);

@@ -7,7 +7,7 @@
 //! | ports, mounts, secrets, configs, devices, env files | the later entry with the same key takes the earlier one's place |
 //! | other lists | appended; most without what is there already |
 //! | `logging` | merged only where the driver is the same |
-//! | everything else | the later one |
+//! | everything else | the later one; nothing over something leaves it |
 //!
 //! `!reset` takes away what came before, `!override` puts its own value in place of it.
 
@@ -64,15 +64,10 @@ fn nodes(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnos
     if over.tag.is_some() || is_reset(&base) || base.is_null() {
         return Ok(over);
     }
-    if over.is_null() && !matches!(base.value, Value::Map(_) | Value::Seq(_)) {
-        return Ok(over);
-    }
-    if over.is_null() {
-        return Ok(base);
-    }
     let path_words: Vec<&str> = path.iter().map(String::as_str).collect();
     match rule(&path_words) {
         Rule::Replace => return Ok(over),
+        _ if over.is_null() => return Ok(base),
         Rule::Logging if driver(&base).is_some() && driver(&over).is_some() && driver(&base) != driver(&over) => {
             return Ok(over);
         }

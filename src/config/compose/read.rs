@@ -416,7 +416,7 @@ fn bind_options(node: &Node) -> Read<BindOptions> {
     let mut fields = Fields::of(node)?;
     let options = BindOptions {
         propagation: fields.string("propagation")?,
-        create_host_path: fields.opt("create_host_path", boolean)?.unwrap_or(true),
+        create_host_path: fields.flag("create_host_path")?,
         recursive: fields.opt("recursive", one_of(&["enabled", "disabled", "writable", "readonly"]))?,
         selinux: fields.opt("selinux", one_of(&["z", "Z"]))?,
     };
@@ -929,7 +929,7 @@ fn file_object(entry: &Entry, kind: Kind) -> Read<FileObject> {
         Kind::Config => (None, BTreeMap::new()),
     };
     let object = FileObject {
-        source: file_source(&mut fields, entry, kind, external.0, driver.is_some())?,
+        source: file_source(&mut fields, entry, kind, external.0)?,
         name,
         labels: fields.mapping("labels")?,
         driver,
@@ -941,7 +941,7 @@ fn file_object(entry: &Entry, kind: Kind) -> Read<FileObject> {
     Ok(object)
 }
 
-fn file_source(fields: &mut Fields<'_>, entry: &Entry, kind: Kind, external: bool, driver: bool) -> Read<FileSource> {
+fn file_source(fields: &mut Fields<'_>, entry: &Entry, kind: Kind, external: bool) -> Read<FileSource> {
     let mut sources = Vec::new();
     sources.extend(fields.string("file")?.map(|path| FileSource::File(path.into())));
     let variable = fields.string("environment")?;
@@ -953,7 +953,6 @@ fn file_source(fields: &mut Fields<'_>, entry: &Entry, kind: Kind, external: boo
     let content = if kind == Kind::Config { ", `content`" } else { "" };
     match (sources.pop(), sources.is_empty()) {
         (Some(source), true) => Ok(source),
-        (None, _) if driver => Ok(FileSource::Driver),
         (None, _) => Err(Diagnostic::at(
             &entry.key_span,
             format!("`{}` says not where its content is", entry.key),

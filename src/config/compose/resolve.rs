@@ -139,12 +139,6 @@ impl Project {
         self.secrets.retain(|key, _| used.secrets.contains(key));
         self.configs.retain(|key, _| used.configs.contains(key));
         self.models.retain(|key, _| used.models.contains(key));
-        let services = &self.services;
-        // An optional dependency on something that is not started does not exist.
-        let names: BTreeSet<String> = services.keys().cloned().collect();
-        for service in self.services.values_mut() {
-            service.depends_on.retain(|name, _| names.contains(name));
-        }
     }
 
     fn check(&self) -> Done {
@@ -423,7 +417,7 @@ fn check_targets(service: &Service) -> Done {
     Ok(())
 }
 
-/// Env files lie beneath `environment`; each sees those before it.
+/// Env files lie beneath `environment`; each sees that and those before it.
 fn read_env_files(service: &mut Service, environment: &BTreeMap<String, String>) -> Done {
     let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
     for file in &service.env_files {
@@ -431,13 +425,15 @@ fn read_env_files(service: &mut Service, environment: &BTreeMap<String, String>)
             continue;
         }
         let source = open(&file.path, Some(&file.span))?;
-        let lookup = |name: &str| {
-            found
+        let own = |name: &str| {
+            service
+                .environment
                 .get(name)
+                .or_else(|| found.get(name))
                 .cloned()
                 .flatten()
-                .or_else(|| environment.get(name).cloned())
         };
+        let lookup = |name: &str| own(name).or_else(|| environment.get(name).cloned());
         let variables = env_file::parse(source, file.format, &lookup)?;
         found.extend(variables.into_iter().map(|(name, value)| (name, Some(value))));
     }
