@@ -8,6 +8,22 @@ use super::scalar::{self, absolute};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::yaml::{Entry, Node, Span, Value};
 
+/// A build without a context has the project directory. Said last, because a later file may name another.
+pub(super) fn default_contexts(root: &mut Node, directory: &Path) -> Result<(), Diagnostic> {
+    each(root, "services", |service| default_context(service, directory))
+}
+
+/// The same for one service.
+pub(super) fn default_context(service: &mut Node, directory: &Path) -> Result<(), Diagnostic> {
+    on(service, "build", |build| {
+        if build.as_map().is_some() && build.get("context").is_none_or(Node::is_null) {
+            let context = Node::string(directory.to_string_lossy(), build.span.clone());
+            insert(build, "context", context);
+        }
+        Ok(())
+    })
+}
+
 /// What a file's content is seen from.
 pub(super) struct Frame<'a> {
     /// What its relative paths are relative to.
@@ -59,10 +75,6 @@ impl Frame<'_> {
 
     fn build(&self, build: &mut Node) -> Done {
         field(build, "context")?;
-        if build.get("context").is_none_or(Node::is_null) {
-            let context = Node::string(".", build.span.clone());
-            insert(build, "context", context);
-        }
         on(build, "context", |node| self.context(node))?;
         on(build, "args", |node| self.environment(node))?;
         on(build, "labels", to_map)?;

@@ -73,6 +73,7 @@ pub(super) fn load(options: &LoadOptions, fragments: &[Fragment]) -> Result<Load
         root = overlay(Some(root), over)?;
     }
     merge::settle(&mut root)?;
+    canonical::default_contexts(&mut root, &directory)?;
     merge::deduplicate(&mut root);
     Ok(Loaded {
         root,
@@ -256,6 +257,7 @@ impl Loader {
         }
         let mut root = root.ok_or_else(|| Diagnostic::new("no compose file was given"))?;
         merge::settle(&mut root)?;
+        canonical::default_contexts(&mut root, &world.directory)?;
         Ok(root)
     }
 
@@ -352,7 +354,9 @@ impl Loader {
         };
         let other = self.parsed(&file, Some(span), &world)?;
         known_service(&other, &service, span)?;
-        self.extended(&other, &service, &file, &world, chain)
+        let mut base = self.extended(&other, &service, &file, &world, chain)?;
+        canonical::default_context(&mut base, &world.directory)?;
+        Ok(base)
     }
 
     /// What a file includes lies beneath it; nothing in it may be said again.

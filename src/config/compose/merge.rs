@@ -84,7 +84,7 @@ fn nodes(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnos
             value: Value::Seq(lists(base, theirs, path)),
             ..shell(over.span)
         }),
-        (Value::Map(_) | Value::Seq(_), _) | (_, Value::Map(_) | Value::Seq(_)) => {
+        (Value::Map(_) | Value::Seq(_), _) => {
             let message = format!("{} cannot be merged over {}", kind.1, kind.0);
             Err(Diagnostic::at(&over.span, message).help(format!(
                 "use `!override` where it is meant to replace `{}`",

@@ -417,7 +417,8 @@ fn check_targets(service: &Service) -> Done {
     Ok(())
 }
 
-/// Env files lie beneath `environment`; each sees that and those before it.
+/// Env files lie beneath `environment`. Their variables see the outer environment, that of the service, and the files
+/// before.
 fn read_env_files(service: &mut Service, environment: &BTreeMap<String, String>) -> Done {
     let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
     for file in &service.env_files {
@@ -433,7 +434,7 @@ fn read_env_files(service: &mut Service, environment: &BTreeMap<String, String>)
                 .cloned()
                 .flatten()
         };
-        let lookup = |name: &str| own(name).or_else(|| environment.get(name).cloned());
+        let lookup = |name: &str| environment.get(name).cloned().or_else(|| own(name));
         let variables = env_file::parse(source, file.format, &lookup)?;
         found.extend(variables.into_iter().map(|(name, value)| (name, Some(value))));
     }
