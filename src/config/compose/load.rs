@@ -201,11 +201,12 @@ fn project_name(
         if let Some(node) = root.get("name").filter(|node| !node.is_null()) {
             let mut node = node.clone();
             interpolate_tree(&mut node, Dialect::Compose, &|name| environment.get(name).cloned())?;
-            let name = string(&node)?;
-            return if name == normalised(&name) {
-                Ok(name)
+            let written = string(&node)?;
+            let name = normalised(&written);
+            return if name.is_empty() {
+                Err(bad_name(&written, Some(&node.span)))
             } else {
-                Err(bad_name(&name, Some(&node.span)))
+                Ok(name)
             };
         }
     }

@@ -110,14 +110,13 @@ fn driver(node: &Node) -> Option<&str> {
 fn maps(mut base: Vec<Entry>, over: Vec<Entry>, path: &mut Vec<String>) -> Result<Vec<Entry>, Diagnostic> {
     for entry in over {
         match base.iter().position(|known| known.key == entry.key) {
-            Some(at) if !entry.key.starts_with("x-") => {
+            Some(at) => {
                 let known = base[at].node.clone();
                 path.push(entry.key.clone());
                 let node = nodes(known, entry.node, path)?;
                 path.pop();
                 base[at] = Entry { node, ..entry };
             }
-            Some(at) => base[at] = entry,
             None => base.push(entry),
         }
     }
@@ -193,8 +192,7 @@ fn key_of(path: &[&str]) -> Option<fn(&Node) -> Option<String>> {
         ["services", _, "env_file"] => |item| field(item, "path"),
         ["services", _, list] if is_set(list) => Node::as_text,
         ["services", _, "networks", _, "aliases" | "link_local_ips"] => Node::as_text,
-        ["services", _, "extra_hosts", _] | ["services", _, "build", "extra_hosts", _] => Node::as_text,
-        ["services", _, "build", "tags" | "platforms"] => Node::as_text,
+        ["services", _, "extra_hosts", _] | ["services", _, "build", "tags"] => Node::as_text,
         ["networks", _, "ipam", "config"] => |item| field(item, "subnet"),
         _ => return None,
     })

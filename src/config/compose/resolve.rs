@@ -158,6 +158,10 @@ impl Project {
                 format!("`{}` has neither an image nor a build", service.name),
             ));
         }
+        if let (Some(mode), Some(attachment)) = (&service.network_mode, service.networks.values().next()) {
+            let message = format!("`networks` and `network_mode: {mode}` exclude each other");
+            return Err(Diagnostic::at(&attachment.span, message));
+        }
         for (name, attachment) in &service.networks {
             self.known("network", name, &self.networks, &attachment.span)?;
         }
