@@ -17,7 +17,7 @@ impl Project {
         let mut object = Object::default();
         object.put("name", json!(self.name));
         object.filled("networks", members(&self.networks, network));
-        object.filled("services", members(&self.services, service));
+        object.put("services", members(&self.services, service));
         object.filled("volumes", members(&self.volumes, volume));
         object.filled("secrets", members(&self.secrets, file_object));
         object.filled("configs", members(&self.configs, file_object));

@@ -179,6 +179,13 @@ impl Project {
         for model in service.models.keys() {
             self.known("model", model, &self.models, &service.span)?;
         }
+        let contexts = service
+            .build
+            .iter()
+            .flat_map(|build| build.additional_contexts.values());
+        for name in contexts.filter_map(|context| context.strip_prefix("service:")) {
+            self.known("service", name, &self.services, &service.span)?;
+        }
         self.check_dependencies(service)?;
         check_targets(service)?;
         if service.container_name.is_some() && service.replicas() > 1 {
