@@ -210,9 +210,7 @@ impl Project {
                     "activate one of its profiles (`{profiles}`), or say `required: false`"
                 )));
             }
-            if dependency.required {
-                self.known("service", name, &self.services, &dependency.span)?;
-            }
+            self.known("service", name, &self.services, &dependency.span)?;
         }
         Ok(())
     }
