@@ -165,7 +165,9 @@ fn identity(service: &Service, object: &mut Object) {
     object.flag("stdin_open", service.stdin_open);
     object.flag("tty", service.tty);
     object.filled("init", service.init);
-    object.filled("logging", service.logging.as_ref().map(logging));
+    if let Some(settings) = &service.logging {
+        object.put("logging", logging(settings));
+    }
     if let Some(described) = &service.provider {
         object.put("provider", provider(described));
     }
@@ -433,7 +435,11 @@ fn ulimit(limit: Ulimit) -> Value {
 }
 
 fn device(device: &Device) -> Value {
-    json!({"source": device.source, "target": device.target, "permissions": device.permissions})
+    let mut object = Object::default();
+    object.filled("source", device.source.as_str());
+    object.filled("target", device.target.as_str());
+    object.filled("permissions", device.permissions.as_str());
+    object.into()
 }
 
 fn device_request(request: &DeviceRequest) -> Value {

@@ -647,6 +647,7 @@ impl Ulimit {
 pub struct Device {
     pub source: String,
     pub target: String,
+    /// Some of `r`, `w`, `m`; empty where the long form says nothing.
     pub permissions: String,
 }
 

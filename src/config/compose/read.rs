@@ -116,7 +116,7 @@ fn service(entry: &Entry) -> Read<Service> {
         tty: fields.flag("tty")?,
         stdin_open: fields.flag("stdin_open")?,
         attach: fields.opt("attach", boolean)?,
-        restart: fields.opt("restart", restart)?,
+        restart: fields.or("restart", restart)?,
         stop_signal: fields.string("stop_signal")?,
         stop_grace_period: fields.opt("stop_grace_period", duration)?,
         depends_on: fields.or("depends_on", entries(dependency))?,
@@ -232,8 +232,12 @@ fn command(node: &Node) -> Read<Vec<String>> {
     }
 }
 
-fn restart(node: &Node) -> Read<Restart> {
+/// Nothing between the quotes is no policy: what is left of an unset variable.
+fn restart(node: &Node) -> Read<Option<Restart>> {
     let policy = string(node)?;
+    if policy.is_empty() {
+        return Ok(None);
+    }
     let known = match policy.as_str() {
         "no" => Some(Restart::No),
         "always" => Some(Restart::Always),
@@ -244,7 +248,7 @@ fn restart(node: &Node) -> Read<Restart> {
             limit.map(|limit| Restart::OnFailure(Some(limit)))
         }
     };
-    known.ok_or_else(|| {
+    known.map(Some).ok_or_else(|| {
         Diagnostic::at(&node.span, format!("`{policy}` is not a restart policy"))
             .help("one of `no`, `always`, `on-failure`, `on-failure:3`, `unless-stopped`")
     })
@@ -511,7 +515,7 @@ fn device(node: &Node) -> Read<Device> {
     let source = fields.required("source")?;
     let device = Device {
         target: fields.string("target")?.unwrap_or_else(|| source.clone()),
-        permissions: fields.string("permissions")?.unwrap_or_else(|| "rwm".to_owned()),
+        permissions: fields.string("permissions")?.unwrap_or_default(),
         source,
     };
     fields.finish()?;
