@@ -170,7 +170,8 @@ impl Project {
                 self.known("volume", source, &self.volumes, &mount.span)?;
             }
         }
-        for mount in &service.secrets {
+        let built = service.build.iter().flat_map(|build| &build.secrets);
+        for mount in service.secrets.iter().chain(built) {
             self.known("secret", &mount.source, &self.secrets, &mount.span)?;
         }
         for mount in &service.configs {
