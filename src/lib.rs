@@ -11,18 +11,30 @@
 //! 7. [`report`]: the record and what is made of it.
 //! 8. [`publish`]: where reports go.
 //!
+//! [`run`] is that flow, one line an arrow; [`command`] holds the other commands, [`cli`] their words, [`context`]
+//! everything that is read from the process.
+//!
 //! Beside the flow stand [`agent`] (our binary inside the mirror), [`suite`] (the user's tests), [`check`] (the
 //! built-in ones) and [`redact`] (no secret leaves).
 
+// The samples in `tests/` are shared with tests for which the product is another crate.
+#[cfg(test)]
+use crate as product;
+
 pub mod agent;
 pub mod check;
+pub mod cli;
+pub mod command;
 pub mod config;
+pub mod context;
 pub mod finding;
+pub mod interrupt;
 pub mod mirror;
 pub mod plan;
 pub mod publish;
 pub mod redact;
 pub mod rehearsal;
 pub mod report;
+pub mod run;
 pub mod suite;
 pub mod verdict;

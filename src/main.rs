@@ -1,1 +1,7 @@
-fn main() {}
+//! The doorbell.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(rehearsal::command::main())
+}

@@ -1,15 +1,748 @@
 //! Redaction: no secret leaves, raw or encoded. Only redacted data reaches report and publish.
+//!
+//! A secret is searched for in the shapes that ordinary software gives it: as it is; percent-encoded; escaped for JSON
+//! or HTML, also twice; and inside Base64 of either alphabet at any of the three alignments, as in a Basic header,
+//! where it follows the user's name. What deliberately hides a secret (a cipher, hexadecimal) is not found, nor is Base64
+//! that was broken into lines.
 
-/// Knows the run's secrets and what they look like encoded.
-#[derive(Debug, Clone, Default)]
-pub struct Redactor {}
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use regex::bytes::{Regex, RegexBuilder};
+use serde_json::Value;
+
+use crate::finding::Finding;
+use crate::report::result::{
+    CheckRecord, EngineRecord, Fidelity, LockRecord, Release, RunResult, StageRecord, StepRecord, TestRecord,
+};
+
+/// What stands where a secret stood.
+pub const REDACTED: &str = "[redacted]";
+
+/// Shorter secrets are replaced as whole words only: else a password `LIVE` turns `DELIVERY` into `DE[redacted]RY`.
+const SHORT: usize = 4;
+/// Lines of a multi-line secret that are shorter say nothing (`}`, `-----`).
+const LINE: usize = 8;
+/// Longer secrets are learned in pieces, which keeps each pattern small.
+const PIECE: usize = 2048;
+/// A log line that grows beyond this is given out in parts.
+const LONG_LINE: usize = 256 * 1024;
+
+/// Knows the run's secrets and what they look like encoded. Clones share what they know.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    known: Arc<RwLock<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    secrets: BTreeSet<String>,
+    patterns: Vec<Pattern>,
+    longest: usize,
+}
+
+/// One shape of one secret.
+struct Pattern {
+    regex: Regex,
+    edge: Edge,
+}
+
+/// What the neighbours of a match mean.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    /// Nothing.
+    Any,
+    /// A neighbouring letter or digit means that this is another word.
+    Word,
+    /// A neighbouring Base64 character holds some bits of the secret: it goes too.
+    Bits,
+}
+
+/// Says how many secrets are known and never which.
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.known.read().unwrap_or_else(PoisonError::into_inner).secrets.len();
+        write!(f, "Redactor({count} secrets)")
+    }
+}
 
 impl Redactor {
-    /// Learns a secret: from now on each of its forms is replaced.
-    pub fn learn(&self, _secret: &str) {}
+    /// Learns a secret: from now on each of its forms is replaced. Empty ones are ignored; a multi-line one is also
+    /// learned line by line. A password too short to be found inside Base64 (under four characters) should be
+    /// learned together with its user too, as `user:password`.
+    pub fn learn(&self, secret: &str) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let whole = secret.trim();
+        for piece in pieces(whole) {
+            known.add(piece);
+        }
+        for line in whole
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.len() >= LINE && !line.starts_with("-----"))
+        {
+            pieces(line).into_iter().for_each(|piece| known.add(piece));
+        }
+    }
 
     /// The text without secrets.
     pub fn clean(&self, text: &str) -> String {
-        text.to_owned()
+        String::from_utf8_lossy(&self.replaced(text.as_bytes())).into_owned()
+    }
+
+    /// The bytes without secrets.
+    pub fn clean_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        self.replaced(bytes).into_owned()
+    }
+
+    /// Cleans every string and key. Numbers stay: a count that happens to equal a PIN is a count.
+    pub fn clean_value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => self.put(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.clean_value(item)),
+            Value::Object(map) => {
+                *map = std::mem::take(map)
+                    .into_iter()
+                    .map(|(key, mut item)| {
+                        self.clean_value(&mut item);
+                        (self.clean(&key), item)
+                    })
+                    .collect();
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// Cleans every free text of the record. Words of the schema (`pass`, `control`, a check's id) stay, so that a
+    /// password `pass` cannot make the record unreadable. Fields are named one by one: a new one does not compile
+    /// until somebody decided.
+    pub fn clean_result(&self, result: &mut RunResult) {
+        let RunResult {
+            schema: _,
+            verdict: _,
+            cause,
+            exit_code: _,
+            started: _,
+            duration_ms: _,
+            seed: _,
+            rehearsal: _,
+            candidate,
+            baseline,
+            mirror,
+            lock,
+            fidelity,
+            stages,
+            findings,
+            tests,
+            checks,
+            counts: _,
+            engine,
+            notes,
+        } = result;
+        self.put(cause);
+        self.put_each(notes);
+        self.clean_lock(lock);
+        let releases = [candidate, baseline, mirror].into_iter().flatten();
+        releases.for_each(|release| self.clean_release(release));
+        fidelity.iter_mut().for_each(|row| self.clean_fidelity(row));
+        stages.iter_mut().for_each(|stage| self.clean_stage(stage));
+        findings.iter_mut().for_each(|finding| self.clean_finding(finding));
+        tests.iter_mut().for_each(|test| self.clean_test(test));
+        checks.iter_mut().for_each(|check| self.clean_check(check));
+        engine.iter_mut().for_each(|engine| self.clean_engine(engine));
+    }
+
+    /// Cleans every free text of one finding.
+    pub fn clean_finding(&self, finding: &mut Finding) {
+        let Finding {
+            check: _,
+            severity: _,
+            blame: _,
+            stage: _,
+            service,
+            title,
+            cause,
+            evidence,
+            help,
+            waived,
+        } = finding;
+        [title, help].into_iter().for_each(|text| self.put(text));
+        [service, cause, waived]
+            .into_iter()
+            .for_each(|text| self.put_each(text));
+        self.put_each(evidence);
+    }
+
+    /// Cleans every free text of one test's record.
+    pub fn clean_test(&self, test: &mut TestRecord) {
+        let TestRecord {
+            suite,
+            name,
+            message,
+            detail,
+            service,
+            location,
+            stage: _,
+            status: _,
+            duration_ms: _,
+            retries: _,
+        } = test;
+        [suite, name, message, detail]
+            .into_iter()
+            .for_each(|text| self.put(text));
+        [service, location].into_iter().for_each(|text| self.put_each(text));
+    }
+
+    fn clean_lock(&self, lock: &mut LockRecord) {
+        let LockRecord {
+            age_seconds: _,
+            source,
+            statement,
+        } = lock;
+        self.put_each(source);
+        self.put(statement);
+    }
+
+    fn clean_release(&self, release: &mut Release) {
+        let Release {
+            service,
+            image,
+            digest: _,
+        } = release;
+        [service, image].into_iter().for_each(|text| self.put(text));
+    }
+
+    fn clean_fidelity(&self, row: &mut Fidelity) {
+        let Fidelity {
+            service,
+            fact,
+            production,
+            mirror,
+            state: _,
+        } = row;
+        [service, fact].into_iter().for_each(|text| self.put(text));
+        [production, mirror].into_iter().for_each(|text| self.put_each(text));
+    }
+
+    fn clean_stage(&self, stage: &mut StageRecord) {
+        let StageRecord {
+            id: _,
+            status: _,
+            reason,
+            start_ms: _,
+            duration_ms: _,
+            steps,
+        } = stage;
+        self.put_each(reason);
+        for StepRecord {
+            id,
+            status: _,
+            reason,
+            start_ms: _,
+            duration_ms: _,
+        } in steps
+        {
+            self.put(id);
+            self.put_each(reason);
+        }
+    }
+
+    fn clean_check(&self, check: &mut CheckRecord) {
+        let CheckRecord {
+            check: _,
+            stage: _,
+            status: _,
+            reason,
+            duration_ms: _,
+        } = check;
+        self.put_each(reason);
+    }
+
+    fn clean_engine(&self, engine: &mut EngineRecord) {
+        let EngineRecord {
+            name,
+            version,
+            api,
+            platform,
+            facts,
+        } = engine;
+        [name, version, api, platform]
+            .into_iter()
+            .for_each(|text| self.put(text));
+        facts.values_mut().for_each(|fact| self.put(fact));
+    }
+
+    fn put(&self, text: &mut String) {
+        if let Cow::Owned(clean) = self.replaced(text.as_bytes()) {
+            *text = String::from_utf8_lossy(&clean).into_owned();
+        }
+    }
+
+    fn put_each<'a>(&self, texts: impl IntoIterator<Item = &'a mut String>) {
+        texts.into_iter().for_each(|text| self.put(text));
+    }
+
+    fn replaced<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let spans = self.known.read().unwrap_or_else(PoisonError::into_inner).spans(bytes);
+        if spans.is_empty() {
+            Cow::Borrowed(bytes)
+        } else {
+            Cow::Owned(cut_out(bytes, &spans))
+        }
+    }
+}
+
+/// Cleans a stream of bytes line by line, for the logs of containers: an engine's chunks end anywhere, also in the
+/// middle of a secret.
+#[derive(Debug)]
+pub struct LineCleaner {
+    redactor: Redactor,
+    open: Vec<u8>,
+}
+
+impl LineCleaner {
+    /// Begins a stream. Secrets that `redactor` learns later are seen from then on.
+    pub fn new(redactor: &Redactor) -> Self {
+        Self {
+            redactor: redactor.clone(),
+            open: Vec::new(),
+        }
+    }
+
+    /// Takes a chunk; gives the lines that it completed, cleaned, without their ends.
+    pub fn push(&mut self, chunk: &[u8]) -> Vec<String> {
+        self.open.extend_from_slice(chunk);
+        let mut lines = Vec::new();
+        while let Some(end) = self.open.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.open.drain(..=end).collect();
+            lines.push(self.line(line.strip_suffix(b"\n").unwrap_or(&line)));
+        }
+        if self.open.len() > LONG_LINE {
+            lines.push(self.part());
+        }
+        lines
+    }
+
+    /// The last line, where the stream did not end with a line's end.
+    pub fn finish(self) -> Option<String> {
+        (!self.open.is_empty()).then(|| self.line(&self.open))
+    }
+
+    fn line(&self, line: &[u8]) -> String {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        String::from_utf8_lossy(&self.redactor.replaced(line)).into_owned()
+    }
+
+    /// Gives out the head of an endless line, and keeps as much of it as may be the head of a secret.
+    fn part(&mut self) -> String {
+        let known = self.redactor.known.read().unwrap_or_else(PoisonError::into_inner);
+        let spans = known.spans(&self.open);
+        let mut cut = self.open.len() - known.longest.min(self.open.len() / 2);
+        drop(known);
+        cut = spans
+            .iter()
+            .find(|span| span.contains(&cut))
+            .map_or(cut, |span| span.end);
+        let head: Vec<u8> = self.open.drain(..cut).collect();
+        self.line(&head)
+    }
+}
+
+impl Known {
+    fn add(&mut self, secret: &str) {
+        if secret.is_empty() || !self.secrets.insert(secret.to_owned()) {
+            return;
+        }
+        // A character takes six at most in every form (`%E2%82%AC` is three bytes of one), twelve when encoded twice.
+        self.longest = self.longest.max(secret.len() * 12);
+        let short = secret.chars().count() < SHORT;
+        self.patterns
+            .extend(pattern(&shape(secret), if short { Edge::Word } else { Edge::Any }));
+        let cores = if short {
+            vec![STANDARD_NO_PAD.encode(secret)]
+        } else {
+            base64_cores(secret)
+        };
+        let cores = cores
+            .iter()
+            .map(|core| base64_shape(core))
+            .collect::<Vec<_>>()
+            .join("|");
+        self.patterns
+            .extend(pattern(&cores, if short { Edge::Word } else { Edge::Bits }));
+    }
+
+    /// Where secrets stand, in order, those that touch or overlap taken together.
+    fn spans(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let mut spans: Vec<_> = self.patterns.iter().flat_map(|pattern| pattern.spans(bytes)).collect();
+        spans.sort_by_key(|span| span.start);
+        let mut merged: Vec<Range<usize>> = Vec::new();
+        for span in spans {
+            match merged.last_mut() {
+                Some(last) if span.start < last.end => last.end = last.end.max(span.end),
+                _ => merged.push(span),
+            }
+        }
+        merged
+    }
+}
+
+impl Pattern {
+    fn spans(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let mut spans = Vec::new();
+        let mut from = 0;
+        while let Some(found) = self.regex.find_at(bytes, from).filter(|found| !found.is_empty()) {
+            // Not from the end of the match: `abab` stands twice in `ababab`.
+            from = found.start() + 1;
+            spans.extend(self.edge.span(bytes, found.range()));
+        }
+        spans
+    }
+}
+
+impl Edge {
+    fn span(self, bytes: &[u8], found: Range<usize>) -> Option<Range<usize>> {
+        let before = found.start.checked_sub(1).and_then(|at| bytes.get(at));
+        let after = bytes.get(found.end);
+        let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || !byte.is_ascii();
+        let bits = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
+        match self {
+            Self::Any => Some(found),
+            Self::Word => (!before.is_some_and(word) && !after.is_some_and(word)).then_some(found),
+            Self::Bits => Some(
+                found.start - usize::from(before.filter(bits).is_some())
+                    ..found.end + usize::from(after.filter(bits).is_some()),
+            ),
+        }
+    }
+}
+
+fn cut_out(bytes: &[u8], spans: &[Range<usize>]) -> Vec<u8> {
+    let mut clean = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for span in spans {
+        clean.extend_from_slice(&bytes[from..span.start]);
+        clean.extend_from_slice(REDACTED.as_bytes());
+        from = span.end;
+    }
+    clean.extend_from_slice(&bytes[from..]);
+    clean
+}
+
+fn pieces(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while rest.len() > PIECE {
+        // Two equal halves of what is left at the end, so that no piece is too short to be found safely.
+        let want = if rest.len() < 2 * PIECE { rest.len() / 2 } else { PIECE };
+        let (head, tail) = rest.split_at(rest.floor_char_boundary(want));
+        pieces.push(head);
+        rest = tail;
+    }
+    pieces.push(rest);
+    pieces
+}
+
+fn pattern(regex: &str, edge: Edge) -> Option<Pattern> {
+    // Cannot fail: every part is escaped and the size is bounded by `PIECE`.
+    RegexBuilder::new(regex)
+        .size_limit(1 << 28)
+        .build()
+        .ok()
+        .map(|regex| Pattern { regex, edge })
+}
+
+/// A regular expression for the text as it is and as escapers leave it, which all spare ASCII letters and digits.
+fn shape(text: &str) -> String {
+    text.chars()
+        .map(|ch| {
+            if ch.is_ascii_alphanumeric() {
+                ch.to_string()
+            } else {
+                shape_of(ch)
+            }
+        })
+        .collect()
+}
+
+fn shape_of(ch: char) -> String {
+    let code = u32::from(ch);
+    let utf16 = ch
+        .encode_utf16(&mut [0; 2])
+        .iter()
+        .map(|unit| format!(r"(?i:\\+u{unit:04x})"))
+        .collect::<String>();
+    let percent = ch
+        .encode_utf8(&mut [0; 4])
+        .bytes()
+        .map(|byte| format!("(?i:%(?:25)*{byte:02x})"))
+        .collect();
+    let entity = format!("(?i:&(?:amp;)*#(?:0*{code}|x0*{code:x});)");
+    let literal = regex::escape(&ch.to_string());
+    let mut ways = vec![utf16, percent, entity];
+    ways.extend(special_ways(ch).iter().map(|way| (*way).to_owned()));
+    ways.push(literal);
+    format!("(?:{})", ways.join("|"))
+}
+
+fn special_ways(ch: char) -> &'static [&'static str] {
+    match ch {
+        '"' => &[r#"\\+""#, "&(?:amp;)*quot;"],
+        '\'' => &[r"\\+'", "&(?:amp;)*apos;"],
+        '&' => &["&(?:amp;)+"],
+        '<' => &["&(?:amp;)*lt;"],
+        '>' => &["&(?:amp;)*gt;"],
+        '\\' => &[r"\\+"],
+        '/' => &[r"\\+/"],
+        ' ' => &[r"\+", "(?i:%(?:25)*2b)"],
+        '\n' => &[r"\r\n", r"(?:\\+r)?\\+n", "(?i:%0d%0a)"],
+        '\r' => &[r"\\+r"],
+        '\t' => &[r"\\+t"],
+        _ => &[],
+    }
+}
+
+/// The parts of a longer Base64 text that depend on the secret alone, at each alignment; also where it was
+/// percent-encoded first, as OAuth wants it in a Basic header, or escaped for JSON.
+fn base64_cores(secret: &str) -> Vec<String> {
+    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let json = Value::from(secret).to_string();
+    let texts = BTreeSet::from([
+        secret.to_owned(),
+        form.replace('+', "%20"),
+        form,
+        json[1..json.len() - 1].to_owned(),
+    ]);
+    texts
+        .iter()
+        .flat_map(|text| (0..3).map(|shift| base64_core(text.as_bytes(), shift)))
+        .collect()
+}
+
+fn base64_core(secret: &[u8], shift: usize) -> String {
+    let shifted: Vec<u8> = std::iter::repeat_n(0, shift).chain(secret.iter().copied()).collect();
+    let encoded = STANDARD_NO_PAD.encode(&shifted);
+    // Six bits a character: the first one that holds nothing of what stands before, the last of what follows.
+    encoded[(8 * shift).div_ceil(6)..8 * shifted.len() / 6].to_owned()
+}
+
+fn base64_shape(core: &str) -> String {
+    core.replace('+', "(?:\u{1}|-|%2[bB])")
+        .replace('/', r"(?:\\*/|_|%2[fF])")
+        .replace('\u{1}', r"\+")
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+
+    use super::*;
+    use crate::report::samples;
+
+    const SECRET: &str = "p@ss w0rd/+\"<&>\\é€'x";
+
+    fn knowing(secrets: &[&str]) -> Redactor {
+        let redactor = Redactor::default();
+        secrets.iter().for_each(|secret| redactor.learn(secret));
+        redactor
+    }
+
+    #[test]
+    fn a_raw_secret_is_replaced_and_the_rest_stays() {
+        assert_eq!(
+            knowing(&["hunter22"]).clean("a hunter22 b hunter22."),
+            "a [redacted] b [redacted]."
+        );
+    }
+
+    #[test]
+    fn clones_share_what_they_know() {
+        let redactor = Redactor::default();
+        let clone = redactor.clone();
+        redactor.learn("hunter22");
+        assert_eq!(clone.clean("hunter22"), REDACTED);
+    }
+
+    #[test]
+    fn base64_is_found_at_every_alignment_in_both_alphabets() {
+        let redactor = knowing(&[SECRET, "hunter22"]);
+        for secret in [SECRET, "hunter22"] {
+            for before in ["", "u", "us", "use", "alice:"] {
+                for after in ["", "\n", "zz", "zzz"] {
+                    let text = format!("{before}{secret}{after}");
+                    for encoded in [
+                        STANDARD.encode(&text),
+                        URL_SAFE.encode(&text),
+                        URL_SAFE_NO_PAD.encode(&text),
+                    ] {
+                        let clean = redactor.clean(&format!("Authorization: Basic {encoded} end"));
+                        assert!(clean.contains(REDACTED), "{text:?} as {encoded}: {clean}");
+                        let left = clean.replace(REDACTED, "");
+                        let kept = left.len() - "Authorization: Basic  end".len();
+                        let around = 4 * (before.len() + after.len()).div_ceil(3) + 4;
+                        assert!(kept <= around, "{kept} characters of {encoded} are left in {clean}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_secret_that_was_percent_encoded_before_base64_is_found() {
+        let form: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
+        let header = STANDARD.encode(format!("shop:{form}"));
+        assert!(knowing(&[SECRET]).clean(&header).contains(REDACTED));
+    }
+
+    #[test]
+    fn base64_that_was_percent_encoded_is_found() {
+        let encoded = STANDARD.encode("k>>>?k>>>?");
+        let query: String = url::form_urlencoded::byte_serialize(encoded.as_bytes()).collect();
+        assert!(query.contains('%'), "{query}");
+        let clean = knowing(&["k>>>?k>>>?"]).clean(&format!("/x?t={query}"));
+        assert!(clean.starts_with("/x?t=[redacted]"), "{clean}");
+    }
+
+    #[test]
+    fn percent_json_and_html_forms_are_found_also_when_applied_twice() {
+        let form: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
+        let json = Value::from(SECRET).to_string().trim_matches('"').to_owned();
+        let html = SECRET
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;");
+        let twice: String = url::form_urlencoded::byte_serialize(form.as_bytes()).collect();
+        let forms = [
+            form.clone(),
+            form.replace('+', "%20").to_lowercase().replace("%c3%a9", "%C3%A9"),
+            twice,
+            Value::from(json.as_str()).to_string().trim_matches('"').to_owned(),
+            json,
+            "p@ss w0rd\\/+\\u0022\\u003c\\u0026\\u003E\\\\\\u00e9\\u20ac'x".to_owned(),
+            html.replace('\'', "&#39;"),
+            html.replace('\'', "&#x27;").replace("&lt;", "&amp;lt;"),
+        ];
+        for text in forms {
+            assert_eq!(knowing(&[SECRET]).clean(&format!("<{text}>")), "<[redacted]>", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_replaced_as_a_whole_word_only() {
+        let redactor = knowing(&["abc"]);
+        assert_eq!(
+            redactor.clean("abc xabc abcx abc_ (abc) \"abc\""),
+            format!("{0} xabc abcx abc_ ({0}) \"{0}\"", REDACTED)
+        );
+        assert_eq!(redactor.clean("YWJj xYWJj"), format!("{REDACTED} xYWJj"));
+    }
+
+    #[test]
+    fn nothing_is_redacted_where_nothing_is_secret() {
+        let redactor = knowing(&["", "   ", "swordfish"]);
+        let text = "DELIVERY of 12 fish by sword, c3dvcmQ=, %20, &amp;";
+        assert_eq!(redactor.clean(text), text);
+    }
+
+    #[test]
+    fn overlapping_secrets_leave_nothing_of_either() {
+        let redactor = knowing(&["abcdef", "xyzabc", "hunter22", "hunter22-long"]);
+        assert_eq!(redactor.clean("xyzabcdef"), REDACTED);
+        assert_eq!(redactor.clean("hunter22-long"), REDACTED);
+        assert_eq!(knowing(&["abab"]).clean("ababab"), REDACTED);
+    }
+
+    #[test]
+    fn a_multi_line_secret_is_found_whole_line_by_line_and_escaped() {
+        let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQEFAASC\n-----END KEY-----\n";
+        let redactor = knowing(&[key]);
+        assert_eq!(redactor.clean("log: MIIEvQIBADANBgkq"), "log: [redacted]");
+        assert_eq!(redactor.clean(&format!("<{}>", key.trim())), "<[redacted]>");
+        assert_eq!(redactor.clean(&Value::from(key.trim()).to_string()), "\"[redacted]\"");
+        assert_eq!(redactor.clean(&key.trim().replace('\n', "\r\n")), REDACTED);
+        assert_eq!(redactor.clean("-----BEGIN KEY-----"), "-----BEGIN KEY-----");
+    }
+
+    #[test]
+    fn a_very_long_secret_is_found_too() {
+        let secret: String = (0..2000).map(|n| format!("{n}-é/")).collect();
+        let clean = knowing(&[&secret]).clean(&format!("a{secret}b"));
+        assert!(clean.replace(REDACTED, "") == "ab", "{clean}");
+    }
+
+    #[test]
+    fn json_values_are_cleaned_with_their_keys_but_numbers_stay() {
+        let mut value = serde_json::json!({"hunter22": ["x hunter22", {"n": 12345, "b": true}]});
+        knowing(&["hunter22", "12345"]).clean_value(&mut value);
+        assert_eq!(
+            value,
+            serde_json::json!({"[redacted]": ["x [redacted]", {"n": 12345, "b": true}]})
+        );
+    }
+
+    #[test]
+    fn no_text_of_a_record_keeps_a_secret() {
+        let mut result = samples::hostile_with("the hunter22 canary");
+        result.fidelity.iter_mut().for_each(|row| row.state = "same".to_owned());
+        knowing(&["hunter22"]).clean_result(&mut result);
+        let json = serde_json::to_string(&result).expect("JSON");
+        assert!(
+            !json.contains("hunter22") && json.contains("the [redacted] canary"),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn a_secret_that_is_a_word_of_the_schema_leaves_the_record_readable() {
+        let mut result = samples::block();
+        knowing(&["control", "failed", "block", "rehearsal", "auth-login"]).clean_result(&mut result);
+        let json = serde_json::to_value(&result).expect("JSON");
+        assert_eq!(json["schema"], "rehearsal/v1");
+        serde_json::from_value::<RunResult>(json).expect("still a record");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_stay_as_they_are() {
+        assert_eq!(
+            knowing(&["hunter22"]).clean_bytes(b"\xff\xfehunter22\0\xff"),
+            b"\xff\xfe[redacted]\0\xff"
+        );
+    }
+
+    #[test]
+    fn debug_output_names_no_secret() {
+        assert_eq!(format!("{:?}", knowing(&["hunter22"])), "Redactor(1 secrets)");
+    }
+
+    #[test]
+    fn a_stream_is_cleaned_wherever_its_chunks_end() {
+        let text = b"one hunter22\r\ntwo\n\nthree hunter22";
+        for size in 1..text.len() {
+            let mut cleaner = LineCleaner::new(&knowing(&["hunter22"]));
+            let mut lines: Vec<_> = text.chunks(size).flat_map(|chunk| cleaner.push(chunk)).collect();
+            lines.extend(cleaner.finish());
+            assert_eq!(lines, ["one [redacted]", "two", "", "three [redacted]"]);
+        }
+    }
+
+    #[test]
+    fn an_endless_line_is_given_out_in_parts_that_split_no_secret() {
+        let mut cleaner = LineCleaner::new(&knowing(&["hunter22"]));
+        let text = "hunter22".repeat(100_000);
+        let mut lines: Vec<_> = text
+            .as_bytes()
+            .chunks(7001)
+            .flat_map(|chunk| cleaner.push(chunk))
+            .collect();
+        assert!(lines.len() > 1);
+        lines.extend(cleaner.finish());
+        let left = lines.concat().replace(REDACTED, "");
+        assert_eq!(left, "");
     }
 }

@@ -1,27 +1,266 @@
 //! The gate's end of the wire to the agent.
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::{Answer, Call};
+use anyhow::{Context, anyhow};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::{mpsc, oneshot};
 
-/// A connection to one agent. Cheap to clone; calls may run at the same time.
-#[derive(Clone, Debug)]
-pub struct Client {}
+use super::wire::next_line;
+use super::{Answer, Call, Reply, Request};
+
+/// A call that the agent does not answer this long after its own limit is lost: the agent hangs.
+const SLACK: Duration = Duration::from_secs(30);
+
+/// A connection to one agent. Cheap to clone; calls may run at the same time. When the last clone is gone the agent's
+/// standard input ends, and with it the agent.
+#[derive(Clone)]
+pub struct Client {
+    lines: mpsc::Sender<Vec<u8>>,
+    pending: Arc<Pending>,
+    next: Arc<AtomicU64>,
+}
 
 impl Client {
-    /// Speaks over these streams until they end.
+    /// Speaks over these streams until they end. Call it within a tokio runtime: two tasks carry the lines.
     pub fn over(
-        _reader: impl AsyncRead + Send + Unpin + 'static,
-        _writer: impl AsyncWrite + Send + Unpin + 'static,
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Self {
-        Self {}
+        let pending = Arc::new(Pending::default());
+        let (lines, queue) = mpsc::channel(64);
+        tokio::spawn(read_replies(reader, pending.clone()));
+        tokio::spawn(write_requests(writer, queue, pending.clone()));
+        Self {
+            lines,
+            pending,
+            next: Arc::default(),
+        }
     }
 
     /// Asks and waits for the reply.
     ///
     /// # Errors
     /// The agent is gone: the only way a call fails; whatever happens on the wire to a service is an [`Answer`].
-    pub async fn call(&self, _call: Call) -> anyhow::Result<Answer> {
-        anyhow::bail!("not wired yet")
+    pub async fn call(&self, call: Call) -> anyhow::Result<Answer> {
+        let limit = limit_of(&call) + SLACK;
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut line = serde_json::to_vec(&Request { id, call }).context("cannot write a call to the agent")?;
+        line.push(b'\n');
+        let (sender, receiver) = oneshot::channel();
+        self.pending.add(id, sender)?;
+        // Whoever stops waiting takes the entry along.
+        let _entry = Entry {
+            pending: &self.pending,
+            id,
+        };
+        if self.lines.send(line).await.is_err() {
+            return Err(self.pending.death());
+        }
+        match tokio::time::timeout(limit, receiver).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(self.pending.death()),
+            Err(_) => Err(anyhow!("the agent did not answer within {} s", limit.as_secs())),
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("dead", &self.pending.lock().dead)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long the agent itself may take for a call.
+fn limit_of(call: &Call) -> Duration {
+    match call {
+        Call::Http(http) => Duration::from_millis(http.timeout_ms),
+        Call::AwaitHttp { deadline_ms, .. } | Call::AwaitTcp { deadline_ms, .. } => Duration::from_millis(*deadline_ms),
+        // A question under way is waited for, and its limit is not known here.
+        Call::ProbeStop { .. } => Duration::from_secs(120),
+        _ => Duration::ZERO,
+    }
+}
+
+/// Who waits for which reply.
+#[derive(Default)]
+struct Pending(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    calls: HashMap<u64, oneshot::Sender<Answer>>,
+    dead: Option<String>,
+}
+
+impl Pending {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, id: u64, sender: oneshot::Sender<Answer>) -> anyhow::Result<()> {
+        let mut waiting = self.lock();
+        match &waiting.dead {
+            Some(why) => Err(gone(why)),
+            None => {
+                waiting.calls.insert(id, sender);
+                Ok(())
+            }
+        }
+    }
+
+    /// A reply that nobody waits for any more is dropped.
+    fn settle(&self, reply: Reply) {
+        if let Some(sender) = self.lock().calls.remove(&reply.id) {
+            let _ = sender.send(reply.answer);
+        }
+    }
+
+    /// Fails every call under way and every later one. The first reason stands.
+    fn die(&self, why: &str) {
+        let mut waiting = self.lock();
+        waiting.dead.get_or_insert_with(|| why.to_owned());
+        waiting.calls.clear();
+    }
+
+    fn death(&self) -> anyhow::Error {
+        gone(self.lock().dead.as_deref().unwrap_or("its stream ended"))
+    }
+}
+
+fn gone(why: &str) -> anyhow::Error {
+    anyhow!("the agent in the mirror is gone: {why}; its container's log says more")
+}
+
+struct Entry<'a> {
+    pending: &'a Pending,
+    id: u64,
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.pending.lock().calls.remove(&self.id);
+    }
+}
+
+async fn read_replies(reader: impl AsyncRead + Unpin, pending: Arc<Pending>) {
+    let mut reader = BufReader::new(reader);
+    let why = loop {
+        match next_line(&mut reader).await {
+            Ok(Some(line)) => match serde_json::from_slice(&line) {
+                Ok(reply) => pending.settle(reply),
+                Err(error) => break format!("it said what is not a reply ({error})"),
+            },
+            Ok(None) => break "its stream ended".to_owned(),
+            Err(error) => break format!("its stream broke ({error})"),
+        }
+    };
+    pending.die(&why);
+}
+
+async fn write_requests(
+    mut writer: impl AsyncWrite + Unpin,
+    mut queue: mpsc::Receiver<Vec<u8>>,
+    pending: Arc<Pending>,
+) {
+    while let Some(line) = queue.recv().await {
+        let written = async {
+            writer.write_all(&line).await?;
+            writer.flush().await
+        };
+        if let Err(error) = written.await {
+            return pending.die(&format!("it takes no more calls ({error})"));
+        }
+    }
+    // The end of the stream tells the agent to end; an error means that it has.
+    let _ = writer.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt, duplex, split};
+
+    use super::*;
+
+    fn pair() -> (Client, tokio::io::DuplexStream) {
+        let (ours, theirs) = duplex(1024);
+        let (reader, writer) = split(ours);
+        (Client::over(reader, writer), theirs)
+    }
+
+    #[tokio::test]
+    async fn replies_in_any_order_reach_their_callers() {
+        let (client, theirs) = pair();
+        let (reader, mut writer) = split(theirs);
+        let agent = tokio::spawn(async move {
+            let mut lines = BufReader::new(reader).lines();
+            let mut ids = Vec::new();
+            while ids.len() < 2 {
+                let line = lines.next_line().await.unwrap().unwrap();
+                ids.push(serde_json::from_str::<Request>(&line).unwrap());
+            }
+            for request in ids.into_iter().rev() {
+                let last = match request.call {
+                    Call::Close { session } => session,
+                    other => format!("{other:?}"),
+                };
+                let answer = Answer::Awaited { after_ms: None, last };
+                let mut line = serde_json::to_vec(&Reply { id: request.id, answer }).unwrap();
+                line.push(b'\n');
+                writer.write_all(&line).await.unwrap();
+            }
+        });
+        let ask = |name: &str| {
+            client.call(Call::Close {
+                session: name.to_owned(),
+            })
+        };
+        let (one, two) = tokio::join!(ask("one"), ask("two"));
+        agent.await.unwrap();
+        assert!(matches!(one.unwrap(), Answer::Awaited { last, .. } if last == "one"));
+        assert!(matches!(two.unwrap(), Answer::Awaited { last, .. } if last == "two"));
+    }
+
+    #[tokio::test]
+    async fn a_dead_stream_fails_pending_and_later_calls() {
+        let (client, theirs) = pair();
+        let pending = tokio::spawn({
+            let client = client.clone();
+            async move { client.call(Call::Ping).await }
+        });
+        let mut lines = BufReader::new(theirs);
+        let mut line = String::new();
+        lines.read_line(&mut line).await.unwrap();
+        drop(lines);
+        let error = pending.await.unwrap().unwrap_err().to_string();
+        assert!(
+            error.contains("the agent in the mirror is gone: its stream ended"),
+            "{error}"
+        );
+        assert!(client.call(Call::Ping).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_no_reply_ends_the_conversation() {
+        let (client, mut theirs) = pair();
+        theirs.write_all(b"thread 'main' panicked\n").await.unwrap();
+        let error = client.call(Call::Ping).await.unwrap_err().to_string();
+        assert!(error.contains("not a reply"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_last_client_gone_ends_the_agents_input() {
+        let (client, mut theirs) = pair();
+        drop(client);
+        let mut rest = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut theirs, &mut rest)
+            .await
+            .unwrap();
+        assert!(rest.is_empty());
     }
 }

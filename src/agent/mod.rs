@@ -6,7 +6,14 @@
 use serde::{Deserialize, Serialize};
 
 pub mod client;
+mod exchange;
+mod failure;
+mod names;
+mod probe;
 pub mod serve;
+mod session;
+mod wait;
+mod wire;
 
 /// One line from the gate.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -46,7 +53,20 @@ pub enum Call {
         /// Session.
         session: String,
     },
-    /// Returns as soon as the URL gives any HTTP answer (`statuses` empty) or one of `statuses`, or at the deadline with the last answer.
+    /// Every cookie of a session, to hand it to another program.
+    Cookies {
+        /// Session.
+        session: String,
+    },
+    /// Puts cookies into a session, from another program.
+    AddCookies {
+        /// Session; made when first named.
+        session: String,
+        /// What to add.
+        cookies: Vec<Cookie>,
+    },
+    /// Returns as soon as the URL gives any HTTP answer (`statuses` empty) or one of `statuses`, or at the deadline
+    /// with the last answer. Certificates are not verified: this is a question about life, not about trust.
     AwaitHttp {
         /// What to ask.
         url: String,
@@ -64,7 +84,8 @@ pub enum Call {
         /// Give up after this long, milliseconds.
         deadline_ms: u64,
     },
-    /// Asks `url` every `interval_ms`, on a connection of its own each time, until `ProbeStop`.
+    /// Asks `url` every `interval_ms`, on a connection of its own each time, until `ProbeStop`. A probe of the same
+    /// name that still runs is forgotten. Certificates are not verified.
     ProbeStart {
         /// Name of the probe.
         probe: String,
@@ -75,7 +96,7 @@ pub enum Call {
         /// A single question's limit, milliseconds.
         timeout_ms: u64,
     },
-    /// Ends a probe and returns its samples.
+    /// Ends a probe and returns its samples in the order asked, once the questions under way have ended.
     ProbeStop {
         /// Name of the probe.
         probe: String,
@@ -122,6 +143,8 @@ pub enum Answer {
         /// Milliseconds until it failed.
         duration_ms: u64,
     },
+    /// A session's cookies.
+    Cookies(Vec<Cookie>),
     /// What a probe saw.
     Probe(Vec<ProbeSample>),
     /// The outcome of a wait: when it became true, else `None` with the last thing seen.
@@ -152,6 +175,27 @@ pub struct HttpAnswer {
     pub cookies: Vec<(String, String)>,
     /// First byte sent to last byte received, milliseconds.
     pub duration_ms: u64,
+}
+
+/// One cookie of a session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cookie {
+    /// Host it belongs to.
+    pub domain: String,
+    /// Hosts below `domain` get it too.
+    pub subdomains: bool,
+    /// Paths below this get it.
+    pub path: String,
+    /// Only over TLS.
+    pub secure: bool,
+    /// Not for scripts.
+    pub http_only: bool,
+    /// Unix seconds; 0 = at the end of the session.
+    pub expires: i64,
+    /// Name.
+    pub name: String,
+    /// Value.
+    pub value: String,
 }
 
 /// One question of a probe.

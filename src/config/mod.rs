@@ -3,6 +3,11 @@
 pub mod compose;
 pub mod diagnostic;
 pub mod env_file;
+pub mod grammar;
 pub mod interpolate;
+pub mod quantity;
+pub mod read;
+pub mod schema;
 pub mod settings;
+pub mod write;
 pub mod yaml;

@@ -1,5 +1,5 @@
 //! Settings: `rehearsal.yaml` as validated. Everything here is known to be well formed; reading and refusing is
-//! `read.rs`' business. Paths are absolute, durations are durations, secrets are marked.
+//! `read.rs`'s business. Paths are absolute, durations are durations, secrets are marked.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ pub struct Candidate {
     pub compose: Option<PathBuf>,
     /// Declared needs, e.g. `postgres` → `>=14`.
     pub requires: BTreeMap<String, String>,
-    /// Where the entry stands.
+    /// Where the entry stands; of one that only the command line names, the start of the file.
     pub span: Span,
 }
 
@@ -95,8 +95,12 @@ pub enum CandidateImage {
 pub struct Auth {
     /// The product's service first, then its fronts. At least one.
     pub services: Vec<String>,
+    /// Where each of them is named.
+    pub service_spans: Vec<Span>,
     /// Production's own issuer URL.
     pub issuer: Option<String>,
+    /// Where the issuer stands.
+    pub issuer_span: Option<Span>,
     /// How a test user signs in.
     pub login: Option<Login>,
 }
@@ -141,8 +145,6 @@ pub struct Suite {
     pub name: String,
     /// What it runs.
     pub body: SuiteBody,
-    /// Fewer tests than this is `inconclusive`; default 1.
-    pub min_tests: u64,
     /// Where it stands.
     pub span: Span,
 }
@@ -164,6 +166,8 @@ pub struct SuiteBody {
     pub exec: Vec<ExecStep>,
     /// A test container.
     pub container: Option<TestContainer>,
+    /// Fewer tests than this is `inconclusive`; 1 unless the configuration says more.
+    pub min_tests: u64,
 }
 
 /// `tls:` of a suite.
@@ -283,6 +287,8 @@ pub struct ExecStep {
     pub command: Vec<String>,
     /// Which service; the suite's by default (already filled in).
     pub service: String,
+    /// Where that service is named, here or by the suite.
+    pub service_span: Span,
     /// Fed to the command.
     pub stdin: Option<String>,
     /// What must come back.
@@ -384,6 +390,8 @@ pub struct Policy {
     pub block_on: Vec<crate::finding::Severity>,
     /// Findings somebody has signed for.
     pub waive: Vec<Waiver>,
+    /// Host names that the mirror may reach.
+    pub allow_egress: Vec<String>,
 }
 
 /// One entry of `policy.waive`.

@@ -1,3 +1,296 @@
-//! The rehearsal: runs the plan on the mirror. Events are its only output.
+//! The rehearsal: runs the plan on the mirror, one file a stage. Events are its only output.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::check::pair::Pair;
+use crate::check::traffic::Traffic;
+use crate::check;
+use crate::config::settings::{Login, Settings, SuiteBody};
+use crate::finding::Finding;
+use crate::mirror::model::Service;
+use crate::mirror::{Mirror, Setup};
+use crate::plan::{Plan, StageId};
+use crate::redact::Redactor;
+use crate::report::result::{CheckRecord, StageStatus, TestRecord, TestStatus};
+use crate::suite::login::LoginOutcome;
+use crate::suite::{self, Captures, SuiteOutcome, SuiteRun};
+
+mod confirm;
+mod control;
 pub mod event;
+pub mod not_run;
+pub mod probe;
+pub mod record;
+mod rollback;
+mod upgrade;
+
+use record::{Recorder, millis};
+
+/// The public Hurl image that runs `files`.
+pub const HURL_IMAGE: &str = "orangeopensource/hurl:7.1.0";
+
+/// Suspects are tried again at most this often on the release that failed.
+const REPEATS: usize = 4;
+
+/// Everything a run of the plan needs.
+pub struct Rehearsal<'a> {
+    /// What was asked.
+    pub settings: &'a Settings,
+    /// What will happen.
+    pub plan: &'a Plan,
+    /// What mirrors are made from.
+    pub setup: Setup,
+    /// The candidate's services.
+    pub candidate: BTreeMap<String, Service>,
+    /// What is said goes here.
+    pub recorder: Recorder,
+    /// Learns what suites capture.
+    pub redactor: Redactor,
+    /// Replays the run.
+    pub seed: u64,
+    /// The image that runs Hurl files.
+    pub hurl_image: String,
+    /// Ends after the first stage that failed.
+    pub fail_fast: bool,
+    /// When the run must be over.
+    pub deadline: Instant,
+}
+
+/// What stages leave to those after them.
+#[derive(Default)]
+struct Course {
+    /// What `seed` and `write` captured.
+    data: Captures,
+    /// How the baseline answers the probe.
+    baseline_traffic: Option<Traffic>,
+    /// How long each service took to be ready in control.
+    start_times: BTreeMap<String, Duration>,
+    /// Failures that must be confirmed before they block.
+    suspects: Vec<Suspect>,
+    /// The candidate was ready once.
+    came_up: bool,
+    /// Services of the candidate that had to be killed at their stop, and after how long.
+    killed: BTreeMap<String, Duration>,
+}
+
+/// A failure on its way to a finding.
+#[derive(Debug, Clone)]
+struct Suspect {
+    stage: StageId,
+    /// Name of the suite, a `data` entry, or [`LOGIN`].
+    suite: String,
+    /// The test as it failed first.
+    test: TestRecord,
+    /// It failed again when it was repeated.
+    reproduced: bool,
+    /// First fatal log line of the candidate meanwhile.
+    cause: Option<String>,
+    /// The sign-in's evidence.
+    login: Option<check::auth_login::Failed>,
+}
+
+/// Stands for the sign-in among the suites.
+const LOGIN: &str = "login";
+
+/// How a stage went on.
+enum Go {
+    On,
+    Stop,
+}
+
+impl<'a> Rehearsal<'a> {
+    /// Runs the stages. Whoever interrupts this takes the mirror down by the run's labels.
+    pub async fn run(&self) {
+        let mut course = Course::default();
+        let Some(mirror) = self.control(&mut course).await else { return };
+        if let Go::On = self.upgrade(&mirror, &mut course).await {
+            self.rollback(&mirror, &mut course).await;
+        }
+        self.confirm(&mirror, course).await;
+    }
+
+    /// The pair that is tried.
+    pub fn pair(&self) -> Pair {
+        let services = &self.setup.world.services;
+        let auth = self.settings.auth.as_ref().map(|auth| auth.services.clone()).unwrap_or_default();
+        Pair::of(services, &self.candidate, services, &auth)
+    }
+
+    fn candidates(&self) -> Vec<String> {
+        self.candidate.keys().cloned().collect()
+    }
+
+    fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1))
+    }
+
+    fn answered(&self, check: &str, stage: StageId, status: StageStatus, reason: Option<String>) {
+        let planned = self.plan.stage(stage).is_some_and(|plan| plan.checks.iter().any(|c| c.id == check && c.skipped.is_none()));
+        if planned {
+            self.recorder.check(CheckRecord { check: check.to_owned(), stage, status, reason, duration_ms: 0 });
+        }
+    }
+
+    fn found(&self, finding: Finding) {
+        self.recorder.finding(finding);
+    }
+
+    /// `{{run}}`: short, derived from the seed, another one for each `number`.
+    fn run_value(&self, number: u64) -> String {
+        use sha2::Digest as _;
+        let hash = sha2::Sha256::digest(format!("{}/{number}", self.seed));
+        hash.iter().take(3).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    async fn run_suite(&self, on: On<'_>, name: &str, body: &SuiteBody, inherited: Captures, run: &str) -> SuiteOutcome {
+        let candidates = self.candidates();
+        let outcome = suite::run(
+            on.mirror,
+            SuiteRun {
+                name,
+                body,
+                stage: on.stage,
+                run,
+                inherited,
+                candidates: &candidates,
+                hurl_image: &self.hurl_image,
+                ca: &[],
+            },
+        )
+        .await;
+        for secret in &outcome.secrets {
+            self.redactor.learn(secret);
+        }
+        outcome
+    }
+
+    /// Every suite of the plan, one after the other, recorded.
+    async fn suites(&self, on: On<'_>) -> Vec<(String, Vec<TestRecord>)> {
+        let mut all = Vec::new();
+        for suite in &self.settings.suites {
+            let id = format!("suite {}", suite.name);
+            if !self.plan.has_step(on.stage, &id) {
+                continue;
+            }
+            let step = self.recorder.step(on.stage, &id);
+            let run = self.run_value(next_run());
+            let outcome = self.run_suite(on, &suite.name, &suite.body, Captures::default(), &run).await;
+            let tests = on.as_recorded(outcome.tests);
+            self.recorder.tests(&tests);
+            let ran = tests.iter().filter(|test| !matches!(test.status, TestStatus::Skipped | TestStatus::NotRun)).count();
+            let ran = u64::try_from(ran).unwrap_or(u64::MAX);
+            if ran < suite.body.min_tests {
+                self.found(check::control::too_few_tests(on.stage, &suite.name, ran, suite.body.min_tests));
+                step.ended(StageStatus::Error, Some(format!("{ran} tests ran, at least {} are needed", suite.body.min_tests)));
+            } else {
+                let (status, reason) = on.status_of(&tests);
+                step.ended(status, reason);
+            }
+            all.push((suite.name.clone(), tests));
+        }
+        all
+    }
+
+    /// One `data` entry, recorded; its captures are returned.
+    async fn data(&self, on: On<'_>, id: &str, body: Option<&SuiteBody>, inherited: &Captures) -> (Vec<TestRecord>, Captures) {
+        let Some(body) = body else { return (Vec::new(), inherited.clone()) };
+        let step = self.recorder.step(on.stage, id);
+        let outcome = self.run_suite(on, id, body, inherited.clone(), &self.data_run()).await;
+        let tests = on.as_recorded(outcome.tests);
+        self.recorder.tests(&tests);
+        let (status, reason) = on.status_of(&tests);
+        step.ended(status, reason);
+        (tests, outcome.captures)
+    }
+
+    fn data_run(&self) -> String {
+        self.run_value(0)
+    }
+
+    fn login(&self, stage: StageId) -> Option<&Login> {
+        let login = self.settings.auth.as_ref()?.login.as_ref()?;
+        self.plan.has_step(stage, "login").then_some(login)
+    }
+
+    async fn sign_in(&self, mirror: &Mirror, login: &Login) -> LoginOutcome {
+        let outcome = suite::login::sign_in(mirror.agent(), login, &format!("login-{}", next_run()), &[]).await;
+        for secret in &outcome.secrets {
+            self.redactor.learn(secret);
+        }
+        outcome
+    }
+
+    /// The candidate's first fatal log line since the marks that the baseline never wrote.
+    fn new_cause(&self, mirror: &Mirror, marks: &Marks) -> Option<String> {
+        let of = |service: &String| {
+            let said = mirror.logs().since(service, marks.0.get(service).copied().unwrap_or_default());
+            let known = mirror.logs().of(StageId::Control, service);
+            let known: std::collections::BTreeSet<String> = known.iter().map(|line| check::log_difference::template(line)).collect();
+            let new: Vec<String> = said.into_iter().filter(|line| !known.contains(&check::log_difference::template(line))).collect();
+            crate::mirror::failure::first_fatal(&new)
+        };
+        self.candidate.keys().find_map(of)
+    }
+
+    fn marks(&self, mirror: &Mirror) -> Marks {
+        Marks(self.candidate.keys().map(|name| (name.clone(), mirror.logs().mark(name))).collect())
+    }
+}
+
+/// Where logs stood at a moment.
+#[derive(Default)]
+struct Marks(BTreeMap<String, usize>);
+
+/// Where something runs.
+#[derive(Clone, Copy)]
+struct On<'a> {
+    mirror: &'a Mirror,
+    stage: StageId,
+}
+
+impl On<'_> {
+    /// In control a failure is not the candidate's: the plain truth of the run becomes "could not tell".
+    fn as_recorded(self, mut tests: Vec<TestRecord>) -> Vec<TestRecord> {
+        if self.stage == StageId::Control {
+            for test in tests.iter_mut().filter(|test| test.status == TestStatus::Failed) {
+                test.status = TestStatus::Error;
+            }
+        }
+        tests
+    }
+
+    fn status_of(self, tests: &[TestRecord]) -> (StageStatus, Option<String>) {
+        let bad = tests.iter().find(|test| test.status == TestStatus::Failed);
+        let unclear = || tests.iter().find(|test| matches!(test.status, TestStatus::Error | TestStatus::NotRun));
+        match (bad, unclear()) {
+            (Some(test), _) => (StageStatus::Failed, Some(format!("{}: {}", test.name, test.message))),
+            (None, Some(test)) => (StageStatus::Error, Some(format!("{}: {}", test.name, test.message))),
+            (None, None) => (StageStatus::Passed, None),
+        }
+    }
+}
+
+static RUNS: AtomicU64 = AtomicU64::new(1);
+
+fn next_run() -> u64 {
+    RUNS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A sign-in as a test record, so that it can be repeated and confirmed like one.
+fn login_record(stage: StageId, outcome: &LoginOutcome) -> TestRecord {
+    TestRecord {
+        suite: LOGIN.to_owned(),
+        name: "sign-in".to_owned(),
+        stage,
+        status: if outcome.passed { TestStatus::Passed } else { TestStatus::Failed },
+        duration_ms: millis(outcome.duration),
+        message: outcome.message.clone(),
+        detail: outcome.trail.join("\n"),
+        service: None,
+        retries: 0,
+        location: None,
+    }
+}
+

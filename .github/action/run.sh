@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# The step of action.yml: finds the binary, runs it, and delivers its outputs and its exit code, whatever happens.
+# Only an exit code 0 together with the verdict `pass` opens the gate.
+set -euo pipefail
+
+out="${INPUT_REPORT_DIR:-rehearsal-out}"
+own_output="$(mktemp "${RUNNER_TEMP:-${TMPDIR:-/tmp}}/rehearsal-output.XXXXXX")"
+trap 'rm -f "$own_output"' EXIT
+
+# Workflow commands are read from every line: a message is one line.
+error() {
+    local message="${1//'%'/%25}"
+    message="${message//$'\r'/%0D}"
+    printf '::error title=Rehearsal::%s\n' "${message//$'\n'/%0A}"
+}
+
+# One output. The mark is random: no value can end itself and begin another output.
+put() {
+    local mark
+    mark="rehearsal_$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
+    printf '%s<<%s\n%s\n%s\n' "$1" "$mark" "$2" "$mark" >>"$GITHUB_OUTPUT"
+}
+
+# What holds until the command says otherwise: the last value of an output counts.
+put_defaults() {
+    put verdict inconclusive
+    put cause "Rehearsal ended before it could tell: the step's log says why"
+    put exit-code 70
+    put report-dir "$out"
+    put junit-path "$out/junit.xml"
+    put result-path "$out/result.json"
+    put summary-path "$out/summary.md"
+    local count
+    for count in tests passed failed errors skipped not-run duration-ms; do put "$count" 0; done
+    put blocked-by ""
+    put tool-version ""
+}
+
+# Ends as `inconclusive`, with the exit code and the cause.
+inconclusive() {
+    put verdict inconclusive
+    put exit-code "$1"
+    put cause "$2"
+    error "$2"
+    exit "$1"
+}
+
+find_binary() {
+    if [ -n "${INPUT_BIN_PATH:-}" ]; then
+        bin="$INPUT_BIN_PATH"
+        [ -f "$bin" ] && [ -x "$bin" ] || inconclusive 2 "the input bin-path names no program: $bin"
+        bin="$(cd "$(dirname "$bin")" && pwd)/$(basename "$bin")"
+        return
+    fi
+    local wanted found
+    wanted="$(sed -n 's/^version = "\(.*\)"$/\1/p' "$GITHUB_ACTION_PATH/Cargo.toml" | head -n 1)"
+    if bin="$(command -v rehearsal)"; then
+        found="$("$bin" --version 2>/dev/null || true)"
+        if [ "$found" = "rehearsal $wanted" ]; then return; fi
+        echo "Rehearsal on PATH is not version $wanted and is left alone."
+    fi
+    build
+}
+
+# The sources are those of this action at the commit that the workflow pins; so the pin covers the binary too.
+build() {
+    local sources cached target built
+    sources="$(cd "$GITHUB_ACTION_PATH" && find src Cargo.toml Cargo.lock .cargo -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1)"
+    cached="${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:-/tmp}}/rehearsal/$sources/$(uname -m)"
+    if [ -d "$cached" ] && (cd "$cached" && sha256sum --check --status rehearsal.sha256); then
+        bin="$cached/rehearsal"
+        return
+    fi
+    command -v cargo >/dev/null ||
+        inconclusive 2 "there is no rehearsal on PATH and no cargo to build it: install Rust before this step, or give the input bin-path"
+    echo "::group::Build Rehearsal"
+    target="${RUNNER_TEMP:-/tmp}/rehearsal-target"
+    (cd "$GITHUB_ACTION_PATH" && CARGO_TARGET_DIR="$target" cargo build --release --locked --bin rehearsal) ||
+        inconclusive 2 "Rehearsal could not be built from the action's sources: the log above says why"
+    echo "::endgroup::"
+    built="$(find "$target" -path '*/release/rehearsal' -type f | head -n 1)"
+    [ -n "$built" ] || inconclusive 2 "cargo built no rehearsal"
+    mkdir -p "$cached"
+    cp "$built" "$cached/rehearsal"
+    (cd "$cached" && sha256sum rehearsal >rehearsal.sha256)
+    bin="$cached/rehearsal"
+}
+
+# An empty input leaves alone what the job's own environment says.
+give() {
+    if [ -n "$2" ]; then export "$1=$2"; fi
+}
+
+# Runs the command and passes signals on: a cancelled job must still take the mirror down and write its reports.
+run() {
+    local signalled=no pid
+    set -m
+    GITHUB_OUTPUT="$own_output" "$bin" run &
+    pid=$!
+    trap 'signalled=yes; kill -INT "$pid" 2>/dev/null || true' INT
+    trap 'signalled=yes; kill -TERM "$pid" 2>/dev/null || true' TERM
+    code=0
+    wait "$pid" || code=$?
+    while [ "$signalled" = yes ]; do
+        signalled=no
+        code=0
+        wait "$pid" || code=$?
+    done
+    trap - INT TERM
+}
+
+put_defaults
+find_binary
+give REHEARSAL_CONFIG "${INPUT_CONFIG:-}"
+give REHEARSAL_CANDIDATE "${INPUT_CANDIDATE:-}"
+give REHEARSAL_ONLY "${INPUT_ONLY:-}"
+give REHEARSAL_SEED "${INPUT_SEED:-}"
+give REHEARSAL_TIMEOUT "${INPUT_TIMEOUT:-}"
+give REHEARSAL_OUT "$out"
+give REHEARSAL_FORMAT github
+case "${INPUT_FAIL_FAST:-false}" in
+    true) export REHEARSAL_FAIL_FAST=true ;;
+    false | "") ;;
+    *) inconclusive 2 "the input fail-fast is neither true nor false" ;;
+esac
+
+run
+cat "$own_output" >>"$GITHUB_OUTPUT"
+# The verdict is the first output that the command writes.
+verdict="$(sed -n '1{/^verdict<</!q};2{p;q}' "$own_output")"
+case "$code/$verdict" in
+    0/pass | 1/block | [23]/inconclusive | 70/inconclusive | 130/inconclusive | 143/inconclusive) ;;
+    0/*) inconclusive 3 "the command ended well but gave no verdict that opens the gate" ;;
+    2/) inconclusive 2 "the configuration or the inputs are wrong and nothing was started: the log above says what" ;;
+    130/* | 143/*) inconclusive "$code" "the rehearsal was interrupted" ;;
+    *) inconclusive "$code" "the command ended with exit code $code, which does not fit the verdict '$verdict'" ;;
+esac
+put exit-code "$code"
+exit "$code"

@@ -1,0 +1,376 @@
+//! One HTTP exchange as a careful client does it: a connection of its own, redirects hop by hop, a bounded body.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, Method, Response, StatusCode};
+use url::Url;
+
+use super::failure::{Failure, millis};
+use super::names::{LOOKUP, Names};
+use super::session::{self, Jar, Sessions, lock};
+use super::{Answer, BODY_LIMIT, HttpAnswer, HttpCall};
+
+/// What a request says it comes from, unless it says so itself.
+const USER_AGENT: &str = concat!("rehearsal/", env!("CARGO_PKG_VERSION"));
+
+/// Clients kept for different trust; a run knows a handful.
+const MOST_CLIENTS: usize = 32;
+
+/// What exchanges share.
+pub(super) struct Browser {
+    pub names: Names,
+    pub sessions: Sessions,
+    clients: Mutex<HashMap<(bool, Vec<String>), reqwest::Client>>,
+}
+
+impl Browser {
+    pub fn new() -> Self {
+        Self {
+            names: Names::system(),
+            sessions: Sessions::default(),
+            clients: Mutex::default(),
+        }
+    }
+
+    /// The client for that trust. Built when first needed: a container made from scratch has no CA store.
+    pub fn client(&self, insecure: bool, ca: &[String]) -> Result<reqwest::Client, Failure> {
+        let mut clients = lock(&self.clients);
+        let key = (insecure, ca.to_vec());
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = build(insecure, ca, &self.names)?;
+        if clients.len() < MOST_CLIENTS {
+            clients.insert(key, client.clone());
+        }
+        Ok(client)
+    }
+
+    /// Does one exchange, within its limit.
+    pub async fn exchange(&self, call: &HttpCall) -> Answer {
+        let limit = Duration::from_millis(call.timeout_ms.max(1));
+        let started = Instant::now();
+        let exchange = LOOKUP.scope(Cell::default(), async {
+            let answer = self.hops(call).await?;
+            let spent = started.elapsed().saturating_sub(LOOKUP.with(Cell::get));
+            Ok(HttpAnswer {
+                duration_ms: millis(spent),
+                ..answer
+            })
+        });
+        match tokio::time::timeout(limit, exchange).await {
+            Ok(Ok(answer)) => Answer::Http(answer),
+            Ok(Err(failure)) => Failure::into_answer(failure, started.elapsed()),
+            Err(_) => Failure::timeout(limit).into_answer(started.elapsed()),
+        }
+    }
+
+    async fn hops(&self, call: &HttpCall) -> Result<HttpAnswer, Failure> {
+        let client = self.client(call.insecure, &call.ca)?;
+        let jar = self.sessions.jar(&call.session);
+        let mut hop = Hop::first(call)?;
+        let mut trail = Vec::new();
+        loop {
+            let response = hop
+                .send(&client, &jar)
+                .await
+                .map_err(|failure| blamed(failure, &hop.url, &trail))?;
+            trail.push((response.status().as_u16(), hop.url.to_string()));
+            match hop.next(&response) {
+                Some(next) if trail.len() <= call.follow as usize => hop = next,
+                _ => return finished(response, hop, trail, &jar).await,
+            }
+        }
+    }
+}
+
+/// After a redirect the URL that failed is not the caller's: say it, without its query.
+fn blamed(failure: Failure, url: &Url, trail: &[(u16, String)]) -> Failure {
+    if trail.is_empty() {
+        return failure;
+    }
+    let at = &url[..url::Position::AfterPath];
+    Failure {
+        message: format!("redirected to {at}: {}", failure.message),
+        ..failure
+    }
+}
+
+fn build(insecure: bool, ca: &[String], names: &Names) -> Result<reqwest::Client, Failure> {
+    let mut certificates = Vec::new();
+    for pem in ca {
+        let bundle = Certificate::from_pem_bundle(pem.as_bytes());
+        certificates.extend(bundle.map_err(|error| Failure::request(format!("a CA is not readable PEM: {error}")))?);
+    }
+    let builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .no_proxy()
+        .no_gzip()
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .redirect(reqwest::redirect::Policy::none())
+        // A kept connection may lead to a container that a swap has taken away.
+        .pool_max_idle_per_host(0)
+        .tls_certs_only(certificates)
+        .tls_danger_accept_invalid_certs(insecure)
+        .dns_resolver(names.clone());
+    Ok(builder.build()?)
+}
+
+/// One request on the way.
+#[derive(Clone)]
+struct Hop {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Hop {
+    fn first(call: &HttpCall) -> Result<Self, Failure> {
+        let method = Method::from_bytes(call.method.as_bytes())
+            .map_err(|_| Failure::request(format!("`{}` is not an HTTP method", call.method)))?;
+        let url = Url::parse(&call.url).map_err(|error| Failure::request(format!("not a URL: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Failure::request(format!("`{}:` is not a scheme of HTTP", url.scheme())));
+        }
+        let body = BASE64_STANDARD.decode(call.body.as_deref().unwrap_or_default());
+        let body = body.map_err(|error| Failure::request(format!("the body is not base64: {error}")))?;
+        Ok(Self {
+            method,
+            url,
+            headers: headers_of(&call.headers)?,
+            body,
+        })
+    }
+
+    async fn send(&self, client: &reqwest::Client, jar: &Jar) -> Result<Response, Failure> {
+        let mut headers = self.headers.clone();
+        match cookie_header(jar, &self.url, &self.headers) {
+            Some(cookies) => headers.insert(header::COOKIE, cookies),
+            None => headers.remove(header::COOKIE),
+        };
+        let mut request = client.request(self.method.clone(), self.url.clone()).headers(headers);
+        if !self.body.is_empty() {
+            request = request.body(self.body.clone());
+        }
+        let response = request.send().await?;
+        session::take(jar, response.headers().get_all(header::SET_COOKIE).iter(), &self.url);
+        Ok(response)
+    }
+
+    /// Where the response sends us, if it is a redirect that a client can follow.
+    fn next(&self, response: &Response) -> Option<Self> {
+        let status = response.status();
+        if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+            return None;
+        }
+        let location = std::str::from_utf8(response.headers().get(header::LOCATION)?.as_bytes()).ok()?;
+        let url = self
+            .url
+            .join(location)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        let mut next = Self { url, ..self.clone() };
+        if becomes_get(status, &self.method) {
+            next.drop_body();
+        }
+        if next.url.origin() != self.url.origin() {
+            next.drop_credentials();
+        }
+        Some(next)
+    }
+
+    fn drop_body(&mut self) {
+        self.method = Method::GET;
+        self.body.clear();
+        for name in [
+            header::CONTENT_TYPE,
+            header::CONTENT_LENGTH,
+            header::CONTENT_ENCODING,
+            header::TRANSFER_ENCODING,
+        ] {
+            self.headers.remove(name);
+        }
+    }
+
+    fn drop_credentials(&mut self) {
+        for name in [
+            header::AUTHORIZATION,
+            header::PROXY_AUTHORIZATION,
+            header::COOKIE,
+            header::HOST,
+        ] {
+            self.headers.remove(name);
+        }
+    }
+}
+
+fn becomes_get(status: StatusCode, method: &Method) -> bool {
+    match status.as_u16() {
+        303 => *method != Method::HEAD,
+        301 | 302 => *method == Method::POST,
+        _ => false,
+    }
+}
+
+fn headers_of(given: &[(String, String)]) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in given {
+        let bad = |what: &str| Failure::request(format!("header `{name}`: {what}"));
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("not a header name"))?;
+        let value =
+            HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad("its value holds a control character"))?;
+        headers.try_append(key, value).map_err(|_| bad("too many headers"))?;
+    }
+    Ok(headers)
+}
+
+/// The jar's cookies and the request's own in one header; the request's own win over the jar's of the same name.
+fn cookie_header(jar: &Jar, url: &Url, given: &HeaderMap) -> Option<HeaderValue> {
+    let own: Vec<&str> = given
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    let is_own = |name: &str| {
+        let names = own
+            .iter()
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.split('=').next());
+        names.into_iter().any(|known| known.trim() == name)
+    };
+    let kept = session::pairs(jar, url).into_iter().filter(|(name, _)| !is_own(name));
+    let mut all: Vec<String> = kept.map(|(name, value)| format!("{name}={value}")).collect();
+    all.extend(own.iter().map(|value| (*value).to_owned()));
+    if all.is_empty() {
+        None
+    } else {
+        HeaderValue::from_str(&all.join("; ")).ok()
+    }
+}
+
+async fn finished(
+    mut response: Response,
+    hop: Hop,
+    trail: Vec<(u16, String)>,
+    jar: &Jar,
+) -> Result<HttpAnswer, Failure> {
+    let (raw, cut) = read_body(&mut response)
+        .await
+        .map_err(|failure| blamed(failure, &hop.url, &trail[1..]))?;
+    let (body, truncated) = decoded(raw, cut, response.headers());
+    Ok(HttpAnswer {
+        status: response.status().as_u16(),
+        headers: received(response.headers()),
+        body: BASE64_STANDARD.encode(body),
+        truncated,
+        cookies: session::pairs(jar, &hop.url),
+        url: hop.url.into(),
+        trail,
+        duration_ms: 0,
+    })
+}
+
+fn received(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+        .collect()
+}
+
+async fn read_body(response: &mut Response) -> Result<(Vec<u8>, bool), Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = BODY_LIMIT - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() > room {
+            return Ok((body, true));
+        }
+    }
+    Ok((body, false))
+}
+
+/// Unpacks gzip, within the same limit. The headers stay as received, so a step can still ask about the encoding.
+fn decoded(raw: Vec<u8>, cut: bool, headers: &HeaderMap) -> (Vec<u8>, bool) {
+    let encoding = headers
+        .get(header::CONTENT_ENCODING)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    if !encoding.eq_ignore_ascii_case(b"gzip") || raw.is_empty() {
+        return (raw, cut);
+    }
+    let mut plain = Vec::new();
+    let read = flate2::read::MultiGzDecoder::new(raw.as_slice())
+        .take(BODY_LIMIT as u64 + 1)
+        .read_to_end(&mut plain);
+    if read.is_err() && plain.is_empty() {
+        return (raw, cut);
+    }
+    let longer = plain.len() > BODY_LIMIT;
+    plain.truncate(BODY_LIMIT);
+    (plain, cut || longer)
+}
+
+/// A question of a probe or a wait: one GET, no redirect, no jar, certificates unverified; the status or the failure.
+pub(super) async fn ask(browser: &Arc<Browser>, url: &str, limit: Duration) -> Result<u16, Failure> {
+    let client = browser.client(true, &[])?;
+    let url = Url::parse(url).map_err(|error| Failure::request(format!("not a URL: {error}")))?;
+    let answered = async {
+        let mut response = client.get(url).send().await?;
+        // An answer counts when it is complete: a release on its way out may cut it.
+        read_body(&mut response).await?;
+        Ok(response.status().as_u16())
+    };
+    tokio::time::timeout(limit, answered)
+        .await
+        .unwrap_or_else(|_| Err(Failure::timeout(limit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gzip_bomb_is_cut_at_the_limit() {
+        use std::io::Write;
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(&vec![0; BODY_LIMIT + 10]).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        let (plain, truncated) = decoded(packer.finish().unwrap(), false, &headers);
+        assert_eq!((plain.len(), truncated), (BODY_LIMIT, true));
+    }
+
+    #[test]
+    fn the_requests_own_cookie_wins_over_the_jars() {
+        let jar = Jar::default();
+        let url = Url::parse("http://web/").unwrap();
+        session::take(
+            &jar,
+            [HeaderValue::from_static("a=jar"), HeaderValue::from_static("b=jar")].iter(),
+            &url,
+        );
+        let given = headers_of(&[("Cookie".to_owned(), "a=own".to_owned())]).unwrap();
+        assert_eq!(cookie_header(&jar, &url, &given).unwrap(), "b=jar; a=own");
+    }
+
+    #[test]
+    fn a_header_with_a_line_break_is_refused_by_name() {
+        let failure = headers_of(&[("X-A".to_owned(), "a\r\nX-B: c".to_owned())]).unwrap_err();
+        assert_eq!(failure.kind, "request");
+        assert!(failure.message.contains("header `X-A`"), "{}", failure.message);
+    }
+
+    #[test]
+    fn a_client_is_built_without_any_certificate() {
+        assert!(Browser::new().client(false, &[]).is_ok());
+    }
+}

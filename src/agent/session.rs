@@ -1,0 +1,192 @@
+//! Sessions: cookie jars by name, kept as a browser keeps them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cookie_store::{CookieDomain, CookieExpiration, CookieStore};
+use reqwest::header::HeaderValue;
+use time::OffsetDateTime;
+use url::Url;
+
+use super::Cookie;
+
+/// A jar holds no more: a service that sets cookies without end fills no memory.
+const MOST_COOKIES: usize = 3000;
+
+/// One cookie jar.
+pub(super) type Jar = Arc<Mutex<CookieStore>>;
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Sessions(Mutex<HashMap<String, Jar>>);
+
+impl Sessions {
+    /// The session of that name, made when first named.
+    pub fn jar(&self, session: &str) -> Jar {
+        lock(&self.0).entry(session.to_owned()).or_default().clone()
+    }
+
+    /// Copies one session's cookies into a new session.
+    pub fn fork(&self, from: &str, to: &str) {
+        let copy = lock(&self.jar(from)).clone();
+        lock(&self.0).insert(to.to_owned(), Arc::new(Mutex::new(copy)));
+    }
+
+    /// Forgets a session.
+    pub fn close(&self, session: &str) {
+        lock(&self.0).remove(session);
+    }
+}
+
+/// A lock that outlives a panic of another holder: cookies have no half-written state.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the `Set-Cookie` headers of one response.
+pub(super) fn take<'a>(jar: &Jar, headers: impl Iterator<Item = &'a HeaderValue>, url: &Url) {
+    let mut jar = lock(jar);
+    for value in headers.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()) {
+        if jar.iter_any().count() < MOST_COOKIES {
+            // A cookie that is malformed or for another host is ignored, as a browser does.
+            let _ = jar.parse(value, url);
+        }
+    }
+}
+
+/// The cookies that a request to `url` carries: longer paths first.
+pub(super) fn pairs(jar: &Jar, url: &Url) -> Vec<(String, String)> {
+    let jar = lock(jar);
+    let mut found = jar.matches(url);
+    found.sort_by_key(|cookie| std::cmp::Reverse(String::from(&cookie.path).len()));
+    found
+        .iter()
+        .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
+        .collect()
+}
+
+/// Every cookie that still holds.
+pub(super) fn list(jar: &Jar) -> Vec<Cookie> {
+    lock(jar).iter_unexpired().filter_map(exported).collect()
+}
+
+fn exported(cookie: &cookie_store::Cookie<'_>) -> Option<Cookie> {
+    let (domain, subdomains) = match &cookie.domain {
+        CookieDomain::HostOnly(host) => (host, false),
+        CookieDomain::Suffix(host) => (host, true),
+        CookieDomain::NotPresent | CookieDomain::Empty => return None,
+    };
+    Some(Cookie {
+        domain: domain.clone(),
+        subdomains,
+        path: String::from(&cookie.path),
+        secure: cookie.secure().unwrap_or(false),
+        http_only: cookie.http_only().unwrap_or(false),
+        expires: match cookie.expires {
+            CookieExpiration::AtUtc(at) => at.unix_timestamp(),
+            CookieExpiration::SessionEnd => 0,
+        },
+        name: cookie.name().to_owned(),
+        value: cookie.value().to_owned(),
+    })
+}
+
+/// Puts cookies in. One that cannot be written as a `Set-Cookie` header is left out.
+pub(super) fn add(jar: &Jar, cookies: &[Cookie]) {
+    for cookie in cookies {
+        let scheme = if cookie.secure { "https" } else { "http" };
+        let host = cookie.domain.trim_start_matches('.');
+        let Ok(url) = Url::parse(&format!("{scheme}://{host}/")) else {
+            continue;
+        };
+        let Ok(header) = HeaderValue::from_str(&set_cookie(cookie, host)) else {
+            continue;
+        };
+        take(jar, std::iter::once(&header), &url);
+    }
+}
+
+fn set_cookie(cookie: &Cookie, host: &str) -> String {
+    let mut text = format!("{}={}; Path={}", cookie.name, cookie.value, cookie.path);
+    if cookie.subdomains {
+        text += &format!("; Domain={host}");
+    }
+    if cookie.secure {
+        text += "; Secure";
+    }
+    if cookie.http_only {
+        text += "; HttpOnly";
+    }
+    if cookie.expires > 0 {
+        text += &format!(
+            "; Max-Age={}",
+            cookie.expires - OffsetDateTime::now_utc().unix_timestamp()
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    fn set(jar: &Jar, header: &'static str, from: &str) {
+        take(jar, std::iter::once(&HeaderValue::from_static(header)), &url(from));
+    }
+
+    fn sent(jar: &Jar, to: &str) -> Vec<String> {
+        pairs(jar, &url(to))
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
+    }
+
+    #[test]
+    fn a_cookie_goes_back_to_its_own_host_and_path_only() {
+        let jar = Jar::default();
+        set(&jar, "a=1; Path=/app", "http://web:8080/app/login");
+        assert_eq!(sent(&jar, "http://web:9090/app/x"), ["a=1"]);
+        assert!(sent(&jar, "http://web:8080/").is_empty());
+        assert!(sent(&jar, "http://idp/app").is_empty());
+    }
+
+    #[test]
+    fn a_secure_cookie_is_kept_from_plain_http() {
+        let jar = Jar::default();
+        set(&jar, "a=1; Secure", "https://web/");
+        assert!(sent(&jar, "http://web/").is_empty());
+        assert_eq!(sent(&jar, "https://web/"), ["a=1"]);
+    }
+
+    #[test]
+    fn longer_paths_come_first() {
+        let jar = Jar::default();
+        set(&jar, "a=root; Path=/", "http://web/");
+        set(&jar, "a=deep; Path=/x/y", "http://web/x/y");
+        assert_eq!(sent(&jar, "http://web/x/y/z"), ["a=deep", "a=root"]);
+    }
+
+    #[test]
+    fn a_fork_goes_its_own_way() {
+        let sessions = Sessions::default();
+        set(&sessions.jar("one"), "a=1", "http://web/");
+        sessions.fork("one", "two");
+        set(&sessions.jar("two"), "a=2", "http://web/");
+        assert_eq!(sent(&sessions.jar("one"), "http://web/"), ["a=1"]);
+        assert_eq!(sent(&sessions.jar("two"), "http://web/"), ["a=2"]);
+    }
+
+    #[test]
+    fn what_is_listed_can_be_added_elsewhere() {
+        let (from, to) = (Jar::default(), Jar::default());
+        set(&from, "sid=x; HttpOnly; Max-Age=3600; Path=/app", "http://web/app/");
+        set(&from, "t=y; Secure; Domain=example.com", "https://login.example.com/");
+        add(&to, &list(&from));
+        assert_eq!(sent(&to, "http://web/app/x"), ["sid=x"]);
+        assert_eq!(sent(&to, "https://other.example.com/"), ["t=y"]);
+    }
+}

@@ -1,0 +1,50 @@
+//! `boot-production-env`: the candidate comes up with production's environment, and does what the baseline did.
+
+use super::About;
+use super::control::evidence_of;
+use super::pair::Pair;
+use crate::finding::{Blame, Finding, Severity};
+use crate::mirror::failure::ServiceFailure;
+use crate::plan::StageId;
+use crate::report::result::TestRecord;
+
+/// What this check is.
+pub const ABOUT: About = About {
+    id: "boot-production-env",
+    question: "does the candidate come up in production's environment and pass the suites that production passes?",
+    explain: "The candidate is started with production's environment, mounts, limits, user and flags. It must be \
+              ready within stages.upgrade.within and pass every test that the baseline passed. A test's failure \
+              blocks only after it was repeated on the candidate, and five times in all on a baseline that the \
+              candidate has not touched. What to do: read the named test and the candidate's first fatal log line; \
+              what the release newly needs must be in production's environment first.",
+};
+
+fn finding(service: Option<String>, title: String, cause: Option<String>, evidence: Vec<String>, help: String) -> Finding {
+    Finding {
+        check: ABOUT.id.to_owned(),
+        severity: Severity::Error,
+        blame: Blame::Candidate,
+        stage: StageId::Upgrade,
+        service,
+        title,
+        cause,
+        evidence,
+        help,
+        waived: None,
+    }
+}
+
+/// The candidate was not ready in its time, or could not be started at all.
+pub fn not_ready(failure: &ServiceFailure, pair: &Pair) -> Finding {
+    let help = format!("do not deploy: {} starts here and {} does not", pair.baseline(), pair.candidate());
+    finding(Some(failure.service.clone()), failure.headline(), failure.fatal.clone(), failure.log.clone(), help)
+}
+
+/// Tests that the baseline passes, and the candidate fails every time.
+pub fn tests_fail(suite: &str, failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
+    let first = failed.first()?;
+    let more = if failed.len() > 1 { format!(" (and {} more)", failed.len() - 1) } else { String::new() };
+    let title = format!("`{suite}` / `{}`{more} fails on the candidate: {}", first.name, first.message);
+    let help = format!("do not deploy: {} passes this on the same mirror", pair.baseline());
+    Some(finding(first.service.clone(), title, cause, evidence_of(failed), help))
+}

@@ -1,0 +1,68 @@
+//! `upgrade-in-place`: the candidate takes over the baseline's volumes under traffic, without loss and in time.
+
+use super::About;
+use super::control::evidence_of;
+use super::pair::Pair;
+use crate::finding::{Blame, Finding, Severity};
+use crate::plan::StageId;
+use super::traffic::Traffic;
+use crate::report::result::TestRecord;
+use std::time::Duration;
+
+use crate::mirror::failure::seconds;
+
+/// What this check is.
+pub const ABOUT: About = About {
+    id: "upgrade-in-place",
+    question: "does the candidate take over production's data and traffic?",
+    explain: "The baseline writes data.seed, then the candidate takes its place on the same volumes while a probe asks \
+              every 100 ms. data.verify must hold on the candidate as it did on the baseline; the longest time without \
+              a good answer (the status that the baseline gives) must stay within stages.upgrade.max_downtime, and \
+              the probe must be answered well again. Single failures outside that gap are compared with the \
+              baseline's own rate. 38 % of the upgrade failures that DUPTester (SOSP'21) studied are data formats.",
+};
+
+fn finding(severity: Severity, title: String, cause: Option<String>, evidence: Vec<String>, help: String) -> Finding {
+    Finding {
+        check: ABOUT.id.to_owned(),
+        severity,
+        blame: if severity == Severity::Error { Blame::Candidate } else { Blame::Nobody },
+        stage: StageId::Upgrade,
+        service: None,
+        title,
+        cause,
+        evidence,
+        help,
+        waived: None,
+    }
+}
+
+/// What the baseline wrote does not read the same on the candidate.
+pub fn data_lost(failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
+    let first = failed.first()?;
+    let more = if failed.len() > 1 { format!(" (and {} more)", failed.len() - 1) } else { String::new() };
+    let title = format!("data of the baseline is not as it was: `{}`{more}: {}", first.name, first.message);
+    let help = format!("do not deploy: the migration of {} loses or changes production's data", pair.candidate());
+    Some(finding(Severity::Error, title, cause, evidence_of(failed), help))
+}
+
+/// Downtime, recovery and single failures of the probe.
+pub fn traffic(swap: &Traffic, baseline: &Traffic, budget: Duration, pair: &Pair) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let evidence = vec![swap.words(), format!("baseline alone: {}", baseline.words())];
+    if !swap.recovered {
+        let title = format!("`{}` is not answered as before after the upgrade: {}", swap.url, swap.last);
+        let help = format!("do not deploy: {} answers it with {}", pair.baseline(), swap.good);
+        found.push(finding(Severity::Error, title, None, evidence.clone(), help));
+    }
+    if swap.downtime > budget {
+        let title = format!("{} of downtime during the upgrade, {} are allowed", seconds(swap.downtime), seconds(budget));
+        let help = "make the candidate ready sooner, or raise stages.upgrade.max_downtime if production can bear it";
+        found.push(finding(Severity::Error, title, None, evidence.clone(), help.to_owned()));
+    }
+    if swap.recovered && swap.single_rate() > baseline.single_rate() && swap.singles > 0 {
+        let title = format!("{} of {} probe requests failed outside the swap itself", swap.singles, swap.asked);
+        found.push(finding(Severity::Warn, title, None, evidence, "look for errors right after start".to_owned()));
+    }
+    found
+}

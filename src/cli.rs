@@ -1,0 +1,249 @@
+//! The command line: clap types only.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Performs a deploy on a mirror of production before production does
+#[derive(Debug, Parser)]
+#[command(name = "rehearsal", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What Rehearsal can do
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Rehearse the deploy and give the verdict
+    Run(RunArgs),
+    /// Print what a run would do, without an engine
+    Plan(PlanArgs),
+    /// Print production as Rehearsal reads it, in Compose's canonical form
+    Config(ConfigArgs),
+    /// Remove what runs left on the engine
+    Down(DownArgs),
+    /// Make the reports again from a record
+    Report(ReportArgs),
+    /// Tell what a check does, what makes it fire and what to do then
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of rehearsal.yaml
+    Schema,
+    /// What runs inside the mirror
+    #[command(hide = true)]
+    Agent(AgentArgs),
+    /// Write a first configuration (not built yet)
+    #[command(hide = true)]
+    Init(Unbuilt),
+    /// Look at this machine (not built yet)
+    #[command(hide = true)]
+    Doctor(Unbuilt),
+    /// Record production's facts (not built yet)
+    #[command(hide = true)]
+    Lock(Unbuilt),
+    /// Bring a mirror up and leave it (not built yet)
+    #[command(hide = true)]
+    Up(Unbuilt),
+    /// Show a mirror's logs (not built yet)
+    #[command(hide = true)]
+    Logs(Unbuilt),
+    /// Merge records (not built yet)
+    #[command(hide = true)]
+    Merge(Unbuilt),
+    /// Verify a record (not built yet)
+    #[command(hide = true)]
+    Verify(Unbuilt),
+    /// Record and serve a twin (not built yet)
+    #[command(hide = true)]
+    Twin(Unbuilt),
+    /// Print shell completions (not built yet)
+    #[command(hide = true)]
+    Completions(Unbuilt),
+    /// Print the manual page (not built yet)
+    #[command(hide = true)]
+    Man(Unbuilt),
+}
+
+/// Which configuration and which candidate
+#[derive(Debug, Args)]
+pub struct What {
+    /// The configuration; found upward from the working directory where absent
+    #[arg(long, env = "REHEARSAL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// What replaces a service's release; may be given several times
+    #[arg(long, value_name = "SERVICE=IMAGE", env = "REHEARSAL_CANDIDATE", value_delimiter = ',', value_parser = pair)]
+    pub candidate: Vec<(String, String)>,
+    /// Only this stage, suite or check; may be given several times
+    #[arg(long, value_name = "STAGE|SUITE|CHECK", env = "REHEARSAL_ONLY", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Replays a run
+    #[arg(long, env = "REHEARSAL_SEED")]
+    pub seed: Option<u64>,
+}
+
+/// Options of `run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Configuration and candidate
+    #[command(flatten)]
+    pub what: What,
+    /// End after the first stage that failed
+    #[arg(long, env = "REHEARSAL_FAIL_FAST")]
+    pub fail_fast: bool,
+    /// Leave the mirror up and print how to enter it
+    #[arg(long, env = "REHEARSAL_KEEP")]
+    pub keep: bool,
+    /// Where reports are written
+    #[arg(long, value_name = "DIR", env = "REHEARSAL_OUT", default_value = "rehearsal-out")]
+    pub out: PathBuf,
+    /// A further copy of a report: json, junit, junit-jenkins, junit-ant or summary
+    #[arg(long, value_name = "KIND=PATH", env = "REHEARSAL_REPORT", value_delimiter = ',', value_parser = pair)]
+    pub report: Vec<(String, String)>,
+    /// How the run is told; by itself github in a job of GitHub Actions, else human
+    #[arg(long, value_enum, env = "REHEARSAL_FORMAT")]
+    pub format: Option<Format>,
+    /// Colours
+    #[arg(long, value_enum, env = "REHEARSAL_COLOR", default_value = "auto")]
+    pub color: Color,
+    /// The whole run's limit, e.g. 15m; as in the configuration where absent
+    #[arg(long, env = "REHEARSAL_TIMEOUT", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// The image that runs Hurl files
+    #[arg(long, value_name = "IMAGE", env = "REHEARSAL_HURL_IMAGE")]
+    pub hurl_image: Option<String>,
+}
+
+/// Options of `plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Configuration and candidate
+    #[command(flatten)]
+    pub what: What,
+    /// As JSON instead of a tree
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `config`
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration whose production is meant; found upward from the working directory where absent
+    #[arg(long, env = "REHEARSAL_CONFIG", conflicts_with = "compose")]
+    pub config: Option<PathBuf>,
+    /// Compose files instead of a configuration; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub compose: Vec<PathBuf>,
+    /// Active profiles, with --compose
+    #[arg(long, value_name = "NAME")]
+    pub profile: Vec<String>,
+    /// Replaces .env, with --compose
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+    /// As in Compose, with --compose
+    #[arg(long, value_name = "DIR")]
+    pub project_directory: Option<PathBuf>,
+    /// The form
+    #[arg(long, value_enum, default_value = "yaml")]
+    pub format: ConfigFormat,
+}
+
+/// Options of `down`
+#[derive(Debug, Args)]
+pub struct DownArgs {
+    /// Everything that no living run owns, kept mirrors included
+    #[arg(long)]
+    pub all: bool,
+    /// Only this run
+    #[arg(long, value_name = "RUN", conflicts_with = "all")]
+    pub run: Option<String>,
+}
+
+/// Options of `report`
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The record
+    #[arg(default_value = "rehearsal-out/result.json")]
+    pub result: PathBuf,
+    /// Where reports are written; beside the record where absent
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// A further report: json, junit, junit-jenkins, junit-ant or summary
+    #[arg(long, value_name = "KIND=PATH", value_parser = pair)]
+    pub report: Vec<(String, String)>,
+}
+
+/// Options of `explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Id of the check; all of them where absent
+    pub check: Option<String>,
+}
+
+/// Options of the agent
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// What to do
+    #[arg(value_enum)]
+    pub role: AgentRole,
+}
+
+/// Whatever a command that is not built yet is given
+#[derive(Debug, Args)]
+pub struct Unbuilt {
+    /// Not read
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub rest: Vec<String>,
+}
+
+/// What the agent does
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AgentRole {
+    /// Keeps the container alive
+    Hold,
+    /// Answers the gate over its standard streams
+    Serve,
+}
+
+/// How a run is told
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Human,
+    /// For a job of GitHub Actions
+    Github,
+    /// Events as JSON lines on standard output
+    Json,
+}
+
+/// Colours
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// Where a terminal reads
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The form of `config`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConfigFormat {
+    /// YAML
+    Yaml,
+    /// JSON
+    Json,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not of the form NAME=VALUE")),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::config::quantity::duration(text)
+}

@@ -1,0 +1,857 @@
+//! The grammar of `rehearsal.yaml`: every key, what may stand there and what it means, as one table.
+//!
+//! The reader refuses by it ([`super::read`]) and the JSON Schema is printed from it ([`super::schema`]), so the two
+//! cannot drift apart. What a value *means* (does this path exist, does this expression compile) is the reader's.
+
+use Shape::*;
+
+/// What may stand at a place of the file.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape {
+    /// A string, or a number or boolean taken as it is written; or `{secret: NAME}`.
+    Text,
+    /// The same, or null.
+    TextOrNull,
+    /// A string that cannot be a secret, because it is needed to find secrets.
+    Word,
+    /// `true` or `false`.
+    Bool,
+    /// A whole number from 1.
+    Count,
+    /// A whole number.
+    Whole,
+    /// Longer than nothing.
+    Duration,
+    /// May be `0s`.
+    DurationOrZero,
+    /// `200/s`.
+    Rate,
+    /// `0.1%`.
+    Percent,
+    /// `+10%`.
+    Change,
+    /// `2026-12-31`.
+    Date,
+    /// `200` or `2xx`.
+    Status,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Any value; a mapping `{secret: NAME}` anywhere inside, with a string for its name, stands for the secret.
+    Json,
+    /// What a text is compared with.
+    TextMatcher,
+    /// What a JSON value is compared with.
+    JsonMatcher,
+    /// A list, maybe empty.
+    List(&'static Shape),
+    /// A list with something in it.
+    Filled(&'static Shape),
+    /// One, or a list with something in it.
+    OneOrMore(&'static Shape),
+    /// A mapping whose keys are the user's.
+    Named(&'static Shape),
+    /// A mapping whose keys are ours.
+    Keys(&'static Mapping),
+    /// A text, or else a mapping.
+    TextOr(&'static Mapping),
+}
+
+/// A mapping whose keys are known.
+#[derive(Debug)]
+pub struct Mapping {
+    /// A unique word; the definition's name in the JSON Schema.
+    pub name: &'static str,
+    /// How messages call it: "unknown key `x` in a request".
+    pub title: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    /// Its keys, in the order of the contract.
+    pub keys: &'static [Key],
+    /// What holds between the keys.
+    pub rules: &'static [Rule],
+}
+
+/// One known key.
+#[derive(Debug)]
+pub struct Key {
+    /// As written.
+    pub name: &'static str,
+    /// What may stand there.
+    pub shape: Shape,
+    /// Whether it must stand there.
+    pub required: bool,
+    /// What it means.
+    pub about: &'static str,
+}
+
+/// What holds between the keys of a mapping.
+#[derive(Debug, Clone, Copy)]
+pub enum Rule {
+    /// One of these and no other.
+    ExactlyOne(&'static [&'static str]),
+    /// One of these or none.
+    AtMostOne(&'static [&'static str]),
+    /// Any of these.
+    AtLeastOne(&'static [&'static str]),
+}
+
+const fn key(name: &'static str, shape: Shape, about: &'static str) -> Key {
+    Key {
+        name,
+        shape,
+        required: false,
+        about,
+    }
+}
+
+const fn required(name: &'static str, shape: Shape, about: &'static str) -> Key {
+    Key {
+        name,
+        shape,
+        required: true,
+        about,
+    }
+}
+
+impl Mapping {
+    /// The key of that name.
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+/// When a key of [`NOT_BUILT`] is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Whenever it stands there.
+    Given,
+    /// With this word.
+    Says(&'static str),
+    /// With anything in its list.
+    Filled,
+}
+
+/// What is valid, but not built yet: mapping, key, and when. Such a key is refused, never ignored, because a gate that
+/// skips what it was asked to do is open. **To lift a refusal, delete its line.**
+pub const NOT_BUILT: &[(&str, &str, When)] = &[
+    ("production", "lock", When::Given),
+    ("production", "max_lock_age", When::Given),
+    ("production", "kubernetes", When::Given),
+    ("candidate", "requires", When::Given),
+    ("auth", "twin", When::Given),
+    ("auth", "ca", When::Given),
+    ("stages", "faults", When::Given),
+    ("stages", "load", When::Given),
+    ("stages", "alerts", When::Given),
+    ("upgrade", "strategy", When::Says("rolling")),
+    ("policy", "allow_egress", When::Filled),
+];
+
+/// Whether `key` of `mapping` is refused wherever it stands.
+pub fn is_not_built(mapping: &Mapping, key: &str) -> bool {
+    NOT_BUILT.contains(&(mapping.name, key, When::Given))
+}
+
+/// The ids of the built-in checks, which `policy.waive` names.
+pub const CHECKS: &[&str] = &[
+    "mirror-fidelity",
+    "control",
+    "boot-production-env",
+    "env-contract",
+    "native-config",
+    "effective-config",
+    "filesystem-access",
+    "elf-closure",
+    "host-floor",
+    "runtime-constraint",
+    "import-sweep",
+    "tls-matrix",
+    "db-login",
+    "migrate-as-production",
+    "schema-drift",
+    "protocol-commands",
+    "state-replay",
+    "auth-login",
+    "auth-exercised",
+    "auth-refusals",
+    "auth-tokens",
+    "auth-capability",
+    "auth-traffic",
+    "auth-faults",
+    "auth-rotation-skew",
+    "auth-directory",
+    "upgrade-in-place",
+    "upgrade-rolling",
+    "rollback",
+    "upgrade-again",
+    "session-survival",
+    "dependency-next",
+    "openapi-breaking",
+    "client-replay",
+    "message-compat",
+    "log-difference",
+    "start-and-restart",
+    "readiness-honesty",
+    "graceful-stop",
+    "latency-and-errors",
+    "resource-use",
+    "alert-lead-time",
+    "culprit",
+];
+
+/// The methods of a request, as its keys.
+pub const METHODS: &[&str] = &["get", "head", "post", "put", "patch", "delete"];
+
+/// The whole file.
+pub static FILE: Mapping = Mapping {
+    name: "file",
+    title: "the file",
+    about: "What Rehearsal does before a deploy: production, what replaces it, and what must hold.",
+    keys: &[
+        required("production", Keys(&PRODUCTION), "What runs today."),
+        key(
+            "candidate",
+            Named(&Keys(&CANDIDATE)),
+            "Service → what replaces it; `--candidate web=IMAGE` overrides.",
+        ),
+        key(
+            "auth",
+            Keys(&AUTH),
+            "The third-party authentication dependency; omit it where there is none.",
+        ),
+        key("suites", Named(&Keys(&SUITE)), "Your tests, run in the order written."),
+        key("data", Keys(&DATA), "What must survive the upgrade and the rollback."),
+        key(
+            "stages",
+            Keys(&STAGES),
+            "Budgets and options; control, upgrade and rollback always run.",
+        ),
+        key("policy", Keys(&POLICY), "What blocks and what is waived."),
+        key(
+            "timeout",
+            Duration,
+            "The whole run's limit, default 15m; reaching it is inconclusive.",
+        ),
+    ],
+    rules: &[],
+};
+
+/// `production`.
+pub static PRODUCTION: Mapping = Mapping {
+    name: "production",
+    title: "`production`",
+    about: "What runs today: Compose files and their environment.",
+    keys: &[
+        key(
+            "compose",
+            OneOrMore(&Text),
+            "Compose file or files, as given to `docker compose -f`; read unmodified.",
+        ),
+        key("project_directory", Text, "As `docker compose --project-directory`."),
+        key("profiles", List(&Text), "Active profiles."),
+        key(
+            "env_file",
+            Word,
+            "What production's `.env` says, read and used as by `docker compose --env-file`.",
+        ),
+        key("lock", Text, "Dated facts read from production."),
+        key("max_lock_age", Duration, "An older lock is stale; default 7d."),
+        key("kubernetes", Filled(&Text), "Rendered Kubernetes manifests."),
+    ],
+    rules: &[Rule::ExactlyOne(&["compose", "kubernetes"])],
+};
+
+/// One entry of `candidate`.
+pub static CANDIDATE: Mapping = Mapping {
+    name: "candidate",
+    title: "a candidate",
+    about: "What replaces one service of production.",
+    keys: &[
+        key("image", Text, "The image that wants to replace the service's."),
+        key("build", Keys(&BUILD), "Builds that image first."),
+        key(
+            "env",
+            Named(&TextOrNull),
+            "What the release changes in the environment: merged by key, null removes.",
+        ),
+        key("compose", Text, "A Compose fragment merged over the service."),
+        key(
+            "requires",
+            Named(&Text),
+            "Declared needs, such as `{postgres: \">=14\"}`.",
+        ),
+    ],
+    rules: &[Rule::AtMostOne(&["image", "build"])],
+};
+
+/// `build` of a candidate.
+pub static BUILD: Mapping = Mapping {
+    name: "build",
+    title: "`build`",
+    about: "How the candidate's image is built.",
+    keys: &[
+        required("context", Text, "The folder that is sent to the engine."),
+        key("dockerfile", Text, "Relative to the context; default `Dockerfile`."),
+        key("target", Text, "A stage of the Dockerfile."),
+        key("args", Named(&Text), "Build arguments."),
+    ],
+    rules: &[],
+};
+
+/// `auth`.
+pub static AUTH: Mapping = Mapping {
+    name: "auth",
+    title: "`auth`",
+    about: "The third-party authentication dependency.",
+    keys: &[
+        key(
+            "service",
+            OneOrMore(&Text),
+            "Its service; of a list, the product first, then its fronts.",
+        ),
+        key(
+            "twin",
+            Text,
+            "A recorded profile, for a product that cannot run in a container.",
+        ),
+        key("issuer", Text, "Production's own issuer URL."),
+        key("ca", Text, "A company's CA, trusted for the gate's own requests."),
+        key("login", Keys(&LOGIN), "How a test user signs in."),
+    ],
+    rules: &[Rule::ExactlyOne(&["service", "twin"])],
+};
+
+/// `auth.login`.
+pub static LOGIN: Mapping = Mapping {
+    name: "login",
+    title: "`login`",
+    about: "How a test user signs in, for the built-in check `auth-login`.",
+    keys: &[
+        required(
+            "start",
+            Text,
+            "The first page; redirects are followed to the first form with a password field.",
+        ),
+        required(
+            "expect",
+            TextOr(&PROTECTED_PAGE),
+            "The page that only a signed-in user gets.",
+        ),
+        required("username", Text, "The test user's name."),
+        required("password", Text, "The test user's password."),
+        key(
+            "fields",
+            Keys(&LOGIN_FIELDS),
+            "Names of the form's fields, where guessing them is not wanted.",
+        ),
+    ],
+    rules: &[],
+};
+
+/// `auth.login.expect`, the long form.
+pub static PROTECTED_PAGE: Mapping = Mapping {
+    name: "protected-page",
+    title: "`login.expect`",
+    about: "The page that only a signed-in user gets.",
+    keys: &[
+        required("get", Text, "Its URL."),
+        key("expect", Keys(&HTTP_EXPECT), "What it answers; default status 200."),
+    ],
+    rules: &[],
+};
+
+/// `auth.login.fields`.
+pub static LOGIN_FIELDS: Mapping = Mapping {
+    name: "login-fields",
+    title: "`login.fields`",
+    about: "Names of the form's fields.",
+    keys: &[
+        key("user", Text, "The field of the user's name."),
+        key("password", Text, "The field of the password."),
+    ],
+    rules: &[],
+};
+
+/// A suite, and an entry of `data`.
+pub static SUITE: Mapping = Mapping {
+    name: "suite",
+    title: "a suite",
+    about: "Tests, run inside the mirror in the order `files`, `requests`, `exec`, `container`.",
+    keys: &[
+        key(
+            "target",
+            Text,
+            "Base URL, by the names of the mirror; what a request's path is appended to.",
+        ),
+        key("service", Text, "The service whose container runs `exec` steps."),
+        key(
+            "tls",
+            Keys(&TLS),
+            "How requests trust servers; the run's own CA is always trusted.",
+        ),
+        key(
+            "files",
+            List(&Text),
+            "Hurl files; globs such as `smoke/*.hurl` are expanded.",
+        ),
+        key(
+            "requests",
+            List(&Keys(&REQUEST)),
+            "HTTP steps, in order, with one cookie jar.",
+        ),
+        key("exec", List(&Keys(&EXEC)), "Commands inside a service's container."),
+        key("container", Keys(&CONTAINER), "A container of yours that holds tests."),
+        key("min_tests", Count, "Fewer tests than this is inconclusive; default 1."),
+    ],
+    rules: &[Rule::AtLeastOne(&["files", "requests", "exec", "container"])],
+};
+
+/// `tls` of a suite.
+pub static TLS: Mapping = Mapping {
+    name: "tls",
+    title: "`tls`",
+    about: "How a suite's requests trust servers.",
+    keys: &[
+        key("insecure", Bool, "Certificates are not verified."),
+        key("ca", Text, "A PEM file with a further CA."),
+    ],
+    rules: &[],
+};
+
+/// An entry of `requests`.
+pub static REQUEST: Mapping = Mapping {
+    name: "request",
+    title: "a request",
+    about: "One HTTP step.",
+    keys: &[
+        required("name", Text, "Unique within its suite."),
+        key("get", Text, "GET: a path on `target`, or a URL."),
+        key("head", Text, "HEAD: a path on `target`, or a URL."),
+        key("post", Text, "POST: a path on `target`, or a URL."),
+        key("put", Text, "PUT: a path on `target`, or a URL."),
+        key("patch", Text, "PATCH: a path on `target`, or a URL."),
+        key("delete", Text, "DELETE: a path on `target`, or a URL."),
+        key("query", Named(&Text), "Query parameters, appended in order."),
+        key("headers", Named(&Text), "Request headers."),
+        key("basic", Keys(&BASIC), "`Authorization: Basic`."),
+        key("json", Json, "The body, as `application/json`."),
+        key(
+            "form",
+            Named(&Text),
+            "The body, as `application/x-www-form-urlencoded`.",
+        ),
+        key("body", Text, "The body, as written."),
+        key("follow", Bool, "Whether redirects are followed; default false."),
+        key("expect", Keys(&HTTP_EXPECT), "What must come back."),
+        key(
+            "capture",
+            Named(&Keys(&HTTP_CAPTURE)),
+            "Name → where its value comes from; used later as `{{name}}`.",
+        ),
+        key("retry", Keys(&RETRY), "For what is eventually true."),
+    ],
+    rules: &[Rule::ExactlyOne(METHODS), Rule::AtMostOne(&["json", "form", "body"])],
+};
+
+/// `basic` of a request.
+pub static BASIC: Mapping = Mapping {
+    name: "basic",
+    title: "`basic`",
+    about: "`Authorization: Basic`.",
+    keys: &[
+        required("username", Text, "The user's name."),
+        required("password", Text, "The password."),
+    ],
+    rules: &[],
+};
+
+/// `expect` of a request.
+pub static HTTP_EXPECT: Mapping = Mapping {
+    name: "http-expect",
+    title: "`expect`",
+    about: "What a response must be.",
+    keys: &[
+        key(
+            "status",
+            OneOrMore(&Status),
+            "A number, a class such as `2xx`, or a list; default 2xx.",
+        ),
+        key(
+            "headers",
+            Named(&TextMatcher),
+            "Header → what it must be; names without regard to case.",
+        ),
+        key("json", Named(&JsonMatcher), "JSONPath (RFC 9535) → what it must be."),
+        key("body", TextMatcher, "The body as text, trimmed."),
+        key("within", Duration, "From the first byte sent to the last received."),
+    ],
+    rules: &[],
+};
+
+/// One entry of a request's `capture`.
+pub static HTTP_CAPTURE: Mapping = Mapping {
+    name: "http-capture",
+    title: "a capture",
+    about: "Where a captured value comes from.",
+    keys: &[
+        key("json", Text, "The first node of a JSONPath."),
+        key("header", Text, "A response header."),
+        key("cookie", Text, "A cookie."),
+        key(
+            "body",
+            Text,
+            "Group 1 of a regular expression over the body, else its whole match.",
+        ),
+    ],
+    rules: &[Rule::ExactlyOne(&["json", "header", "cookie", "body"])],
+};
+
+/// `retry` of a step.
+pub static RETRY: Mapping = Mapping {
+    name: "retry",
+    title: "`retry`",
+    about: "The step is tried again every 250 ms.",
+    keys: &[required("for", Duration, "For this long.")],
+    rules: &[],
+};
+
+/// An entry of `exec`.
+pub static EXEC: Mapping = Mapping {
+    name: "exec",
+    title: "an `exec` step",
+    about: "One command inside a service's container, as its own user and without a terminal.",
+    keys: &[
+        required("name", Text, "Unique within its suite."),
+        required("command", Filled(&Text), "The program and its arguments."),
+        key("service", Text, "Default: the suite's."),
+        key("stdin", Text, "Fed to the command."),
+        key("expect", Keys(&EXEC_EXPECT), "What must come back."),
+        key(
+            "capture",
+            Named(&Keys(&EXEC_CAPTURE)),
+            "Name → where its value comes from; used later as `{{name}}`.",
+        ),
+        key("retry", Keys(&RETRY), "For what is eventually true."),
+    ],
+    rules: &[],
+};
+
+/// `expect` of an `exec` step.
+pub static EXEC_EXPECT: Mapping = Mapping {
+    name: "exec-expect",
+    title: "`expect`",
+    about: "What a command must do.",
+    keys: &[
+        key("exit", Whole, "Its exit code; default 0."),
+        key("stdout", TextMatcher, "Standard output, trimmed."),
+        key("stderr", TextMatcher, "Standard error, trimmed."),
+        key("within", Duration, "From start to exit."),
+    ],
+    rules: &[],
+};
+
+/// One entry of an `exec` step's `capture`.
+pub static EXEC_CAPTURE: Mapping = Mapping {
+    name: "exec-capture",
+    title: "a capture",
+    about: "Where a captured value comes from.",
+    keys: &[required(
+        "stdout",
+        Text,
+        "Group 1 of a regular expression over standard output, else its whole match.",
+    )],
+    rules: &[],
+};
+
+/// `container` of a suite.
+pub static CONTAINER: Mapping = Mapping {
+    name: "container",
+    title: "`container`",
+    about: "A container of yours that holds tests.",
+    keys: &[
+        required("image", Text, "Its image."),
+        key("command", Filled(&Text), "Replaces the image's command."),
+        key("entrypoint", Filled(&Text), "Replaces the image's entry point."),
+        key("env", Named(&Text), "Environment."),
+        key(
+            "junit",
+            Text,
+            "JUnit files inside the container, a glob; without it the exit code is one test.",
+        ),
+    ],
+    rules: &[],
+};
+
+/// `data`.
+pub static DATA: Mapping = Mapping {
+    name: "data",
+    title: "`data`",
+    about: "What must survive the upgrade and the rollback; each a Hurl file or a suite's body.",
+    keys: &[
+        key("seed", TextOr(&SUITE), "Runs on the baseline."),
+        key(
+            "verify",
+            TextOr(&SUITE),
+            "What was seeded: on the baseline, on the candidate, after the rollback.",
+        ),
+        key("write", TextOr(&SUITE), "Runs on the candidate, before the rollback."),
+        key(
+            "verify_write",
+            TextOr(&SUITE),
+            "What was written: on the candidate, and on the baseline after the rollback.",
+        ),
+    ],
+    rules: &[],
+};
+
+/// `stages`.
+pub static STAGES: Mapping = Mapping {
+    name: "stages",
+    title: "`stages`",
+    about: "Budgets and options of the stages.",
+    keys: &[
+        key("upgrade", Keys(&UPGRADE), "The candidate takes the baseline's place."),
+        key("rollback", Keys(&ROLLBACK), "The way back."),
+        key("faults", Keys(&FAULTS), "What is done to the auth dependency."),
+        key("load", Keys(&LOAD), "Open-loop load and its thresholds."),
+        key("alerts", Keys(&ALERTS), "Production's own alert rules."),
+    ],
+    rules: &[],
+};
+
+/// `stages.upgrade`.
+pub static UPGRADE: Mapping = Mapping {
+    name: "upgrade",
+    title: "`upgrade`",
+    about: "How the candidate takes the baseline's place.",
+    keys: &[
+        key(
+            "strategy",
+            Choice(&["recreate", "rolling"]),
+            "Default `recreate`; `rolling` runs two replicas, one after the other.",
+        ),
+        key("within", Duration, "Until the candidate is ready; default 2m."),
+        key(
+            "max_downtime",
+            DurationOrZero,
+            "The longest time without a good answer; default 30s, more blocks.",
+        ),
+        key(
+            "probe",
+            Text,
+            "URL asked while the swap goes on; default: the first GET of the first suite that needs no capture.",
+        ),
+    ],
+    rules: &[],
+};
+
+/// `stages.rollback`.
+pub static ROLLBACK: Mapping = Mapping {
+    name: "rollback",
+    title: "`rollback`",
+    about: "The way back to the baseline.",
+    keys: &[
+        key("within", Duration, "Until the baseline is ready again; default 60s."),
+        key("forward_only", Text, "Why there is no way back; shown in every report."),
+    ],
+    rules: &[Rule::AtMostOne(&["within", "forward_only"])],
+};
+
+/// `stages.faults`.
+pub static FAULTS: Mapping = Mapping {
+    name: "faults",
+    title: "`faults`",
+    about: "What is done to the auth dependency.",
+    keys: &[key(
+        "auth",
+        List(&Choice(&["outage", "slow", "errors", "rotation", "skew"])),
+        "Faults, one after the other.",
+    )],
+    rules: &[],
+};
+
+/// `stages.load`.
+pub static LOAD: Mapping = Mapping {
+    name: "load",
+    title: "`load`",
+    about: "Open-loop load at production's rate.",
+    keys: &[
+        key("rate", Rate, "Requests per second."),
+        key("duration", Duration, "For how long."),
+        key("mix", Text, "The suite whose requests are sent."),
+        key("thresholds", Keys(&THRESHOLDS), "More than this blocks."),
+    ],
+    rules: &[],
+};
+
+/// `stages.load.thresholds`.
+pub static THRESHOLDS: Mapping = Mapping {
+    name: "thresholds",
+    title: "`thresholds`",
+    about: "More than this blocks.",
+    keys: &[
+        key("p95", Duration, "95 of 100 answers come within this."),
+        key("error_rate", Percent, "Share of failed requests."),
+        key(
+            "p95_vs_baseline",
+            Change,
+            "Against the baseline on the same machine in the same run.",
+        ),
+    ],
+    rules: &[],
+};
+
+/// `stages.alerts`.
+pub static ALERTS: Mapping = Mapping {
+    name: "alerts",
+    title: "`alerts`",
+    about: "Production's own alert rules, evaluated while a failure is injected.",
+    keys: &[
+        key("rules", Text, "The rules file."),
+        key("must_fire", List(&Text), "Alerts that must fire."),
+        key("before", Duration, "In this time."),
+    ],
+    rules: &[],
+};
+
+/// `policy`.
+pub static POLICY: Mapping = Mapping {
+    name: "policy",
+    title: "`policy`",
+    about: "What blocks and what is waived.",
+    keys: &[
+        key(
+            "block_on",
+            Filled(&Choice(&["error", "warn", "info"])),
+            "Severities that block; default `[error]`.",
+        ),
+        key("waive", List(&Keys(&WAIVER)), "Findings somebody has signed for."),
+        key("allow_egress", List(&Text), "Host names that the mirror may reach."),
+    ],
+    rules: &[],
+};
+
+/// An entry of `policy.waive`.
+pub static WAIVER: Mapping = Mapping {
+    name: "waiver",
+    title: "a waiver",
+    about: "A finding somebody has signed for.",
+    keys: &[
+        required("check", Choice(CHECKS), "Id of the check."),
+        required("reason", Text, "Why."),
+        key("owner", Text, "Who signed."),
+        key("expires", Date, "The last day on which it holds."),
+    ],
+    rules: &[],
+};
+
+/// What a text is compared with, where it is not the text itself.
+pub static TEXT_MATCHER: Mapping = Mapping {
+    name: "text-matcher",
+    title: "a matcher",
+    about: "What a text is compared with; of several keys, all must hold.",
+    keys: &[
+        key("contains", Text, "A part of it."),
+        key("matches", Text, "An unanchored regular expression."),
+        key("not", TextMatcher, "The opposite."),
+        key("exists", Bool, "Whether anything is there."),
+    ],
+    rules: &[Rule::AtLeastOne(MATCHER_KEYS)],
+};
+
+/// What a JSON value is compared with, where it is not the value itself.
+pub static JSON_MATCHER: Mapping = Mapping {
+    name: "json-matcher",
+    title: "a matcher",
+    about: "What a JSON value is compared with; of several keys, all must hold.",
+    keys: &[
+        key("contains", Json, "A part of the string, or an element of the array."),
+        key("matches", Text, "An unanchored regular expression."),
+        key("not", JsonMatcher, "The opposite."),
+        key("exists", Bool, "Whether anything is there; null is something."),
+    ],
+    rules: &[Rule::AtLeastOne(MATCHER_KEYS)],
+};
+
+/// The keys of a matcher.
+pub const MATCHER_KEYS: &[&str] = &["contains", "matches", "not", "exists"];
+
+/// In place of any text.
+pub static SECRET: Mapping = Mapping {
+    name: "secret",
+    title: "a secret",
+    about: "A value that appears in no log or report: from the process's environment, else from `production.env_file`.",
+    keys: &[required("secret", Word, "The variable's name.")],
+    rules: &[],
+};
+
+/// Every mapping of the grammar, the file's own first.
+pub static MAPPINGS: &[&Mapping] = &[
+    &FILE,
+    &PRODUCTION,
+    &CANDIDATE,
+    &BUILD,
+    &AUTH,
+    &LOGIN,
+    &PROTECTED_PAGE,
+    &LOGIN_FIELDS,
+    &SUITE,
+    &TLS,
+    &REQUEST,
+    &BASIC,
+    &HTTP_EXPECT,
+    &HTTP_CAPTURE,
+    &RETRY,
+    &EXEC,
+    &EXEC_EXPECT,
+    &EXEC_CAPTURE,
+    &CONTAINER,
+    &DATA,
+    &STAGES,
+    &UPGRADE,
+    &ROLLBACK,
+    &FAULTS,
+    &LOAD,
+    &THRESHOLDS,
+    &ALERTS,
+    &POLICY,
+    &WAIVER,
+    &TEXT_MATCHER,
+    &JSON_MATCHER,
+    &SECRET,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn mappings_and_their_keys_are_named_once() {
+        let names: BTreeSet<_> = MAPPINGS.iter().map(|mapping| mapping.name).collect();
+        assert_eq!(names.len(), MAPPINGS.len());
+        for mapping in MAPPINGS {
+            let keys: BTreeSet<_> = mapping.keys.iter().map(|key| key.name).collect();
+            assert_eq!(keys.len(), mapping.keys.len(), "{}", mapping.name);
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_names_real_keys() {
+        for (name, key, _) in NOT_BUILT {
+            let mapping = MAPPINGS.iter().find(|mapping| mapping.name == *name).expect(name);
+            assert!(mapping.key(key).is_some(), "{name}.{key}");
+        }
+    }
+
+    #[test]
+    fn rules_name_real_keys() {
+        for mapping in MAPPINGS {
+            for rule in mapping.rules {
+                let (Rule::ExactlyOne(keys) | Rule::AtMostOne(keys) | Rule::AtLeastOne(keys)) = rule;
+                assert!(keys.iter().all(|key| mapping.key(key).is_some()), "{}", mapping.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! `production` and `candidate`: what runs today, and what wants to replace it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::super::diagnostic::Diagnostic;
+use super::super::grammar;
+use super::super::settings::{Candidate, CandidateImage, Production};
+use super::super::yaml::{Entry, Node, Span};
+use super::fields::Fields;
+use super::files;
+
+const MAX_LOCK_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+pub(super) fn production(file: &Fields) -> Production {
+    let reader = file.reader;
+    let node = file.get("production").unwrap_or(file.node);
+    let fields = reader.fields(node, &grammar::PRODUCTION);
+    Production {
+        compose: fields.items("compose").iter().map(|node| reader.file(node)).collect(),
+        project_directory: fields.get("project_directory").map(|node| reader.folder(node)),
+        profiles: fields.names("profiles"),
+        env_file: fields.file("env_file"),
+        environment: reader.environment.clone(),
+        // Whether it exists is the lock's own question: a lock that is not there is inconclusive, not a mistake here.
+        lock: fields.get("lock").map(|node| files::absolute(&reader.path(node))),
+        max_lock_age: fields.duration("max_lock_age").unwrap_or(MAX_LOCK_AGE),
+        span: key_span(file, "production"),
+    }
+}
+
+/// The entries of `candidate`, then what the command line says about them.
+pub(super) fn candidates(file: &Fields, overrides: &[(String, String)]) -> BTreeMap<String, Candidate> {
+    let mut candidates: BTreeMap<_, _> = file
+        .entries("candidate")
+        .iter()
+        .map(|entry| (entry.key.clone(), candidate(file, entry)))
+        .collect();
+    for (service, image) in overrides {
+        let entry = candidates
+            .entry(service.clone())
+            .or_insert_with(|| unchanged(&start(file)));
+        entry.image = CandidateImage::Reference(image.clone());
+        if image.trim().is_empty() {
+            let error = Diagnostic::new(format!("`--candidate {service}=` names no image"));
+            file.reader
+                .refuse(error.help(format!("write `--candidate {service}=IMAGE`")));
+        }
+    }
+    refuse_no_change(file, &candidates);
+    candidates
+}
+
+fn candidate(file: &Fields, entry: &Entry) -> Candidate {
+    let fields = file.reader.fields(&entry.node, &grammar::CANDIDATE);
+    let image = fields.filled("image").map(CandidateImage::Reference);
+    let build = fields.fields("build", &grammar::BUILD).map(|fields| build(&fields));
+    Candidate {
+        image: image.or(build).unwrap_or(CandidateImage::Unchanged),
+        env: environment(&fields),
+        compose: fields.file("compose"),
+        requires: fields.pairs("requires").into_iter().collect(),
+        span: entry.key_span.clone(),
+    }
+}
+
+fn environment(fields: &Fields) -> BTreeMap<String, Option<String>> {
+    let value = |node: &Node| (!node.is_null()).then(|| fields.reader.text(node));
+    fields
+        .entries("env")
+        .iter()
+        .map(|entry| (entry.key.clone(), value(&entry.node)))
+        .collect()
+}
+
+fn build(fields: &Fields) -> CandidateImage {
+    let context = fields
+        .get("context")
+        .map(|node| fields.reader.folder(node))
+        .unwrap_or_default();
+    let dockerfile = fields.filled("dockerfile");
+    let path = context.join(dockerfile.as_deref().unwrap_or("Dockerfile"));
+    if context.is_dir() && !path.is_file() {
+        let span = fields
+            .get("dockerfile")
+            .or(fields.get("context"))
+            .map_or(&fields.node.span, |node| &node.span);
+        let name = dockerfile.as_deref().unwrap_or("Dockerfile");
+        let error = Diagnostic::at(span, format!("the build context has no `{name}`"));
+        fields
+            .reader
+            .refuse(error.help("`dockerfile` is relative to the context"));
+    }
+    CandidateImage::Build {
+        context,
+        dockerfile,
+        target: fields.filled("target"),
+        args: fields.pairs("args").into_iter().collect(),
+    }
+}
+
+fn unchanged(span: &Span) -> Candidate {
+    Candidate {
+        image: CandidateImage::Unchanged,
+        env: BTreeMap::new(),
+        compose: None,
+        requires: BTreeMap::new(),
+        span: span.clone(),
+    }
+}
+
+/// A rehearsal of nothing would pass.
+fn refuse_no_change(file: &Fields, candidates: &BTreeMap<String, Candidate>) {
+    let help = "say what the release changes, or pass `--candidate SERVICE=IMAGE`";
+    if candidates.is_empty() {
+        let error = Diagnostic::at(
+            &key_span(file, "candidate"),
+            "nothing replaces anything: there is no candidate",
+        );
+        file.reader.refuse(error.help(help));
+    }
+    for (service, candidate) in candidates {
+        let same = candidate.image == CandidateImage::Unchanged;
+        if same && candidate.env.is_empty() && candidate.compose.is_none() {
+            let message = format!("the candidate for `{service}` changes nothing");
+            file.reader.refuse(Diagnostic::at(&candidate.span, message).help(help));
+        }
+    }
+}
+
+fn key_span(file: &Fields, key: &'static str) -> Span {
+    file.entry(key)
+        .map_or_else(|| start(file), |entry| entry.key_span.clone())
+}
+
+fn start(file: &Fields) -> Span {
+    Span {
+        range: 0..0,
+        ..file.node.span.clone()
+    }
+}

@@ -1,0 +1,138 @@
+//! Variables: the environment that the file sees, and `${…}` replaced in its values.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::super::diagnostic::Diagnostic;
+use super::super::env_file::{self, Format};
+use super::super::interpolate::{Dialect, interpolate};
+use super::super::yaml::{Node, Span, Value, resolve};
+use super::files;
+use super::structure::is_secret;
+
+/// The process's environment over production's env file. The file's own path sees the process's environment only.
+pub(super) fn environment(
+    document: &Node,
+    folder: &Path,
+    process: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Vec<Diagnostic>> {
+    let named = document
+        .get("production")
+        .and_then(|production| production.get("env_file"));
+    let Some(mut node) = named.filter(|node| node.as_text().is_some()).cloned() else {
+        return Ok(process.clone());
+    };
+    replace(&mut node, process)?;
+    let path = node.as_text().unwrap_or_default();
+    let source = files::source(&folder.join(&path), &path, &node.span).map_err(|error| vec![error])?;
+    let lookup = |name: &str| process.get(name).cloned();
+    let variables = env_file::parse(source, Format::Dotenv, &lookup)
+        .map_err(|error| vec![unreadable_line(&path, &error, &node.span)])?;
+    let mut environment: BTreeMap<_, _> = variables.into_iter().collect();
+    environment.extend(process.clone());
+    Ok(environment)
+}
+
+/// The line itself is not shown, nor what the parser quotes of it: it may well hold a secret.
+fn unreadable_line(name: &str, error: &Diagnostic, span: &Span) -> Diagnostic {
+    let (line, column) = error.span.as_ref().map_or((1, 1), Span::line_column);
+    Diagnostic::at(
+        span,
+        format!("line {line} of `{name}` cannot be read, from column {column} on"),
+    )
+    .help("see to its quotes, its `${…}` and the name before the `=`; it is not shown, as it may hold a secret")
+}
+
+/// Replaces the variables of every value below `node`; keys are left alone. A variable that nobody set is an error
+/// here, where Compose would warn: a gate that tests a blank image tests nothing.
+pub(super) fn replace(node: &mut Node, environment: &BTreeMap<String, String>) -> Result<(), Vec<Diagnostic>> {
+    let mut errors = vec![];
+    walk(node, environment, &mut errors);
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(errors),
+    }
+}
+
+fn walk(node: &mut Node, environment: &BTreeMap<String, String>, errors: &mut Vec<Diagnostic>) {
+    match &mut node.value {
+        Value::Str(text) if text.contains("${") => {
+            let lookup = |name: &str| environment.get(name).cloned();
+            match interpolate(text, Dialect::Rehearsal, &lookup) {
+                Ok(done) if done.unset.is_empty() => write(node, done.text),
+                Ok(done) => errors.extend(done.unset.iter().map(|name| unset(node, name))),
+                Err(message) => errors.push(malformed(node, message)),
+            }
+        }
+        Value::Seq(items) => items.iter_mut().for_each(|item| walk(item, environment, errors)),
+        Value::Map(entries) => entries
+            .iter_mut()
+            .for_each(|entry| walk(&mut entry.node, environment, errors)),
+        _ => {}
+    }
+}
+
+/// An unquoted `${N}` may be a number afterwards, as if the value had stood there; never null.
+fn write(node: &mut Node, text: String) {
+    let plain = node.raw.is_some();
+    node.raw = plain.then(|| text.clone());
+    node.value = match resolve(&text) {
+        value @ (Value::Bool(_) | Value::Int(_) | Value::Float(_)) if plain => value,
+        _ => Value::Str(text),
+    };
+}
+
+fn unset(node: &Node, name: &str) -> Diagnostic {
+    Diagnostic::at(&node.span, format!("the variable `{name}` is not set")).help(format!(
+        "set it in the environment or in `production.env_file`, or write `${{{name}:-default}}`"
+    ))
+}
+
+fn malformed(node: &Node, message: String) -> Diagnostic {
+    Diagnostic::at(&node.span, message).help("for a literal `${` write `$${`")
+}
+
+/// The `image` and `build` of a candidate that the command line replaces are never looked at: they may well name a
+/// variable that only a pipeline sets.
+pub(super) fn forget_overridden(document: &mut Node, overridden: &BTreeSet<&str>) {
+    let Value::Map(keys) = &mut document.value else { return };
+    let candidates = keys.iter_mut().find(|entry| entry.key == "candidate");
+    let Some(Value::Map(services)) = candidates.map(|entry| &mut entry.node.value) else {
+        return;
+    };
+    for service in services
+        .iter_mut()
+        .filter(|entry| overridden.contains(entry.key.as_str()))
+    {
+        if let Value::Map(keys) = &mut service.node.value {
+            keys.retain(|entry| entry.key != "image" && entry.key != "build");
+        }
+    }
+}
+
+/// What the secrets of the document stand for, by name.
+pub(super) fn secrets(node: &Node, environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut secrets = BTreeMap::new();
+    gather(node, environment, &mut secrets);
+    secrets
+}
+
+fn gather(node: &Node, environment: &BTreeMap<String, String>, secrets: &mut BTreeMap<String, String>) {
+    if is_secret(node)
+        && let Some(name) = node.get("secret").and_then(Node::as_text)
+        && let Some(value) = environment.get(&name).filter(|value| !value.is_empty())
+    {
+        secrets.insert(name, value.clone());
+    }
+    let items = node.as_seq().unwrap_or_default().iter();
+    let values = node.as_map().unwrap_or_default().iter().map(|entry| &entry.node);
+    items.chain(values).for_each(|node| gather(node, environment, secrets));
+}
+
+/// An error without secrets: its message may quote a value, and that may hold one by way of `${…}`.
+pub(super) fn without_secrets(secrets: &BTreeMap<String, String>, mut error: Diagnostic) -> Diagnostic {
+    for (name, value) in secrets {
+        error.message = error.message.replace(value, &format!("{{secret: {name}}}"));
+    }
+    error
+}

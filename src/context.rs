@@ -1,0 +1,57 @@
+//! Context: the only reader of environment, terminal and CI facts. Everything else is told.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+/// Facts about the process, read once at its start.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The process's environment; variables that are not UTF-8 are left out.
+    pub environment: BTreeMap<String, String>,
+    /// Where it was started.
+    pub directory: PathBuf,
+    /// Somebody looks at standard error.
+    pub terminal: bool,
+    /// Columns of that terminal.
+    pub width: usize,
+    /// A job of GitHub Actions.
+    pub github: bool,
+    /// Where runs of this machine prove that they are alive.
+    pub runs: PathBuf,
+}
+
+impl Context {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// The working directory is gone.
+    pub fn read() -> std::io::Result<Self> {
+        let environment: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let width = environment.get("COLUMNS").and_then(|text| text.parse().ok()).unwrap_or(100);
+        let github = environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+        // One folder a user: another user's files could not be locked.
+        let user = rustix::process::getuid().as_raw();
+        Ok(Self {
+            directory: std::env::current_dir()?,
+            terminal: std::io::stderr().is_terminal(),
+            runs: std::env::temp_dir().join(format!("rehearsal-{user}")),
+            environment,
+            width,
+            github,
+        })
+    }
+
+    /// Whether colours are wanted where nobody said.
+    pub fn colour(&self) -> bool {
+        let set = |name| self.environment.get(name).is_some_and(|value: &String| !value.is_empty());
+        (self.terminal || set("FORCE_COLOR")) && !set("NO_COLOR")
+    }
+
+    /// A path of the environment.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+}

@@ -1,0 +1,108 @@
+//! Archives: the form in which files travel to containers.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::model::FileInside;
+
+/// The agent's file system: this very program and nothing else.
+///
+/// # Errors
+/// The program's own file cannot be read, or it is not statically linked (our build's fault).
+pub fn of_this_program() -> Result<Vec<u8>> {
+    let program = std::fs::read("/proc/self/exe").context("could not read Rehearsal's own program file")?;
+    anyhow::ensure!(
+        is_static(&program),
+        "this build of Rehearsal is not statically linked, so it cannot run inside the mirror: build it as its \
+         .cargo/config.toml says"
+    );
+    let mut archive = tar::Builder::new(Vec::with_capacity(program.len() + 4096));
+    append(&mut archive, "rehearsal", &program, 0o755, (0, 0))?;
+    archive.into_inner().context("the agent's archive could not be finished")
+}
+
+/// An ELF file without an interpreter segment runs anywhere.
+fn is_static(program: &[u8]) -> bool {
+    const INTERPRETER: u32 = 3;
+    let number = |at: usize, size: usize| {
+        program.get(at..at + size).map(|bytes| bytes.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)))
+    };
+    let (Some(table), Some(size), Some(count)) = (number(32, 8), number(54, 2), number(56, 2)) else { return false };
+    (0..count).all(|entry| {
+        let at = usize::try_from(table + entry * size).unwrap_or(usize::MAX - 8);
+        number(at, 4) != Some(u64::from(INTERPRETER))
+    })
+}
+
+/// Files with absolute paths, as an archive of `/`.
+///
+/// # Errors
+/// A path is too long for the format.
+pub fn of_files(files: &[FileInside]) -> Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for file in files {
+        append(&mut archive, file.target.trim_start_matches('/'), &file.content, file.mode, (file.uid, file.gid))?;
+    }
+    archive.into_inner().context("an archive could not be finished")
+}
+
+/// Empty directories, writable for everyone.
+///
+/// # Errors
+/// A path is too long for the format.
+pub fn of_directories(paths: &[String]) -> Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for path in paths {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(0o777);
+        header.set_size(0);
+        let name = format!("{}/", path.trim_matches('/'));
+        archive.append_data(&mut header, &name, std::io::empty()).with_context(|| format!("`{path}` cannot be archived"))?;
+    }
+    archive.into_inner().context("an archive could not be finished")
+}
+
+/// A folder of this machine with everything in it: owners, modes and links as they are.
+///
+/// # Errors
+/// Something in it cannot be read.
+pub fn of_folder(folder: &Path) -> Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.follow_symlinks(false);
+    archive
+        .append_dir_all(".", folder)
+        .with_context(|| format!("`{}` could not be copied into the mirror", folder.display()))?;
+    archive.into_inner().context("an archive could not be finished")
+}
+
+/// The regular files of an archive: path and content.
+///
+/// # Errors
+/// It is not an archive.
+pub fn files_in(archive: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
+    use std::io::Read as _;
+    let mut files = Vec::new();
+    for entry in tar::Archive::new(archive).entries()? {
+        let mut entry = entry?;
+        if entry.header().entry_type().is_file() {
+            let path = entry.path()?.to_string_lossy().into_owned();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content)?;
+            files.push((path, content));
+        }
+    }
+    Ok(files)
+}
+
+fn append(archive: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8], mode: u32, owner: (u64, u64)) -> Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(mode);
+    header.set_uid(owner.0);
+    header.set_gid(owner.1);
+    archive.append_data(&mut header, path, content).with_context(|| format!("`{path}` cannot be archived"))?;
+    archive.get_mut().flush().context("an archive could not be written")
+}

@@ -1,0 +1,291 @@
+//! The mirror's own words for what it is made of. Readers of production's files (Compose today) translate into
+//! these; nothing below knows where they came from.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Production, as far as it can be mirrored.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    /// Name → service.
+    pub services: BTreeMap<String, Service>,
+    /// Name → network.
+    pub networks: BTreeMap<String, Network>,
+    /// Named volumes that services mount.
+    pub volumes: Vec<String>,
+    /// What production has and the mirror has not, one sentence each.
+    pub unmirrored: Vec<String>,
+}
+
+impl World {
+    /// Services in an order in which each stands after those it depends on. Cycles cannot be: the reader refuses them.
+    pub fn in_dependency_order(&self) -> Vec<&str> {
+        let mut order = Vec::new();
+        for name in self.services.keys() {
+            self.visit(name, &mut order);
+        }
+        order
+    }
+
+    fn visit<'a>(&'a self, name: &'a str, order: &mut Vec<&'a str>) {
+        if order.contains(&name) {
+            return;
+        }
+        if let Some(service) = self.services.get(name) {
+            for dependency in service.depends_on.iter().filter(|other| other.service != name) {
+                self.visit(&dependency.service, order);
+            }
+            order.push(name);
+        }
+    }
+}
+
+/// A network, closed to the outside.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// Carries IPv6 too.
+    pub ipv6: bool,
+}
+
+/// One service: a container of the mirror.
+#[derive(Debug, Clone, Default)]
+pub struct Service {
+    /// Name, and the name others know it by.
+    pub name: String,
+    /// Image reference.
+    pub image: String,
+    /// How to get the image where it is built and not pulled.
+    pub build: Option<Build>,
+    /// Replaces the image's command.
+    pub command: Option<Vec<String>>,
+    /// Replaces the image's entry point.
+    pub entrypoint: Option<Vec<String>>,
+    /// `None` = the variable is taken out of what the image sets.
+    pub env: BTreeMap<String, Option<String>>,
+    /// Labels of the container.
+    pub labels: BTreeMap<String, String>,
+    /// User and group.
+    pub user: Option<String>,
+    /// Working directory.
+    pub working_dir: Option<String>,
+    /// Host name.
+    pub hostname: Option<String>,
+    /// Domain name.
+    pub domainname: Option<String>,
+    /// Networks and the aliases borne there; empty with `shares_network`.
+    pub networks: BTreeMap<String, Vec<String>>,
+    /// Lives in this service's network namespace.
+    pub shares_network: Option<String>,
+    /// No network at all.
+    pub no_network: bool,
+    /// What is mounted where.
+    pub mounts: Vec<Mount>,
+    /// Files put into the container before it starts.
+    pub files: Vec<FileInside>,
+    /// Health check; `None` = the image's own.
+    pub health: Option<Health>,
+    /// What must be true before it starts.
+    pub depends_on: Vec<Dependency>,
+    /// What the engine does when it exits.
+    pub restart: Restart,
+    /// Signal that asks it to stop.
+    pub stop_signal: Option<String>,
+    /// Killed when it has not stopped by then; default 10 s.
+    pub stop_grace: Option<Duration>,
+    /// Ports it says it listens on, TCP.
+    pub ports: Vec<u16>,
+    /// Limits and rights.
+    pub limits: Limits,
+}
+
+/// How an image is built.
+#[derive(Debug, Clone, Default)]
+pub struct Build {
+    /// Folder on this machine.
+    pub context: PathBuf,
+    /// Relative to the context, or absolute.
+    pub dockerfile: Option<String>,
+    /// The Dockerfile itself, inline.
+    pub dockerfile_inline: Option<String>,
+    /// Stage.
+    pub target: Option<String>,
+    /// Arguments.
+    pub args: BTreeMap<String, String>,
+}
+
+/// One mount.
+#[derive(Debug, Clone)]
+pub struct Mount {
+    /// Absolute path in the container.
+    pub target: String,
+    /// What is there.
+    pub source: Source,
+    /// Cannot be written.
+    pub read_only: bool,
+}
+
+/// What a mount shows.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A named volume of the world.
+    Volume(String),
+    /// A volume of this service alone, kept across a swap.
+    Anonymous,
+    /// A folder of this machine; the mirror works on a copy, so that no release writes into the user's tree.
+    Folder(PathBuf),
+    /// Memory.
+    Memory {
+        /// Bytes.
+        size: Option<u64>,
+        /// Permission bits.
+        mode: Option<u32>,
+    },
+}
+
+/// A file inside a container.
+#[derive(Debug, Clone)]
+pub struct FileInside {
+    /// Absolute path in the container.
+    pub target: String,
+    /// Its bytes.
+    pub content: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+    /// Where it came from, for a bind mount where the root file system is read-only.
+    pub origin: Option<PathBuf>,
+}
+
+/// A health check.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// `["NONE"]`, `["CMD", …]` or `["CMD-SHELL", …]`; empty = the image's.
+    pub test: Vec<String>,
+    /// Between checks.
+    pub interval: Option<Duration>,
+    /// One check's limit.
+    pub timeout: Option<Duration>,
+    /// Failures in a row until unhealthy.
+    pub retries: Option<u64>,
+    /// Failures do not count for this long.
+    pub start_period: Option<Duration>,
+    /// Between checks during the start period.
+    pub start_interval: Option<Duration>,
+}
+
+/// What must be true of another service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependency {
+    /// The other service.
+    pub service: String,
+    /// What must be true.
+    pub condition: Condition,
+    /// Restarted with it.
+    pub restart: bool,
+    /// Its absence or failure is no hindrance.
+    pub optional: bool,
+}
+
+/// What must be true of a service before another starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It has been started.
+    Started,
+    /// Its health check passes.
+    Healthy,
+    /// It has run and ended with 0.
+    Completed,
+}
+
+impl std::fmt::Display for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Started => "service_started",
+            Self::Healthy => "service_healthy",
+            Self::Completed => "service_completed_successfully",
+        })
+    }
+}
+
+/// What the engine does when a container exits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Restart {
+    /// Nothing.
+    #[default]
+    No,
+    /// Starts it again, always.
+    Always,
+    /// Starts it again unless somebody stopped it.
+    UnlessStopped,
+    /// Starts it again after a failure, at most this often.
+    OnFailure(Option<u64>),
+}
+
+/// Limits and rights of a container, in the engine's units.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// Bytes, memory and swap together; -1 = unlimited.
+    pub memory_swap: Option<i64>,
+    /// Bytes.
+    pub memory_reservation: Option<u64>,
+    /// Billionths of a CPU.
+    pub nano_cpus: Option<u64>,
+    /// Relative weight.
+    pub cpu_shares: Option<u64>,
+    /// Microseconds.
+    pub cpu_quota: Option<i64>,
+    /// Microseconds.
+    pub cpu_period: Option<i64>,
+    /// e.g. `0-1`.
+    pub cpuset: Option<String>,
+    /// Processes.
+    pub pids: Option<i64>,
+    /// Bytes of /dev/shm.
+    pub shm_size: Option<u64>,
+    /// Name, soft, hard.
+    pub ulimits: Vec<(String, i64, i64)>,
+    /// Kernel parameters.
+    pub sysctls: BTreeMap<String, String>,
+    /// Capabilities added.
+    pub cap_add: Vec<String>,
+    /// Capabilities taken away.
+    pub cap_drop: Vec<String>,
+    /// Security options.
+    pub security_opt: Vec<String>,
+    /// Further groups.
+    pub group_add: Vec<String>,
+    /// The root file system cannot be written.
+    pub read_only: bool,
+    /// All rights.
+    pub privileged: bool,
+    /// The engine's own init as process 1.
+    pub init: Option<bool>,
+    /// A terminal.
+    pub tty: bool,
+    /// Standard input stays open.
+    pub stdin_open: bool,
+    /// `name:address`.
+    pub extra_hosts: Vec<String>,
+    /// DNS search domains.
+    pub dns_search: Vec<String>,
+    /// DNS options.
+    pub dns_options: Vec<String>,
+    /// `host`, `private`, `service:NAME` resolved by the reader, `shareable` …
+    pub ipc: Option<String>,
+    /// Process namespace.
+    pub pid: Option<String>,
+    /// Adjusts what the kernel kills first.
+    pub oom_score_adj: Option<i64>,
+    /// Never killed for memory.
+    pub oom_kill_disable: Option<bool>,
+    /// Runtime of the engine.
+    pub runtime: Option<String>,
+    /// `os/arch`.
+    pub platform: Option<String>,
+}

@@ -1,0 +1,311 @@
+//! Bringing up: the agent and the volumes first, then every service as soon as what it depends on allows it.
+//! Services that do not depend on each other start at the same time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use bollard::models::{ContainerCreateBody, HostConfig, NetworkingConfig};
+use futures_util::future::try_join_all;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::container::{self, Names};
+use super::engine::LABEL_SERVICE;
+use super::failure::{ServiceFailure, What, first_fatal};
+use super::model::{Condition, FileInside, Mount, Service, Source};
+use super::{Mirror, Running, Setup, archive, network_name, volume_name};
+use crate::agent::client::Client;
+
+/// How far a service has come, for those who wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    Waiting,
+    Started,
+    Ready,
+    Completed,
+    Failed,
+}
+
+/// How long a service took to come up.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// Service.
+    pub service: String,
+    /// When it was begun, since `start` was called.
+    pub begun: Duration,
+    /// From the engine's start of it until ready (or ended, for a one-shot).
+    pub took: Duration,
+    /// What went wrong, if it did not come up.
+    pub failure: Option<ServiceFailure>,
+}
+
+/// Networks, then the agent in them.
+pub(super) async fn agent(setup: &Setup) -> Result<Client> {
+    let networks: Vec<String> = setup.world.networks.keys().map(|name| network_name(setup, name)).collect();
+    let made = try_join_all(setup.world.networks.iter().map(|(name, network)| {
+        let name = network_name(setup, name);
+        async move { setup.engine.create_network(&name, network.ipv6).await }
+    }));
+    let (_made, ()) = tokio::try_join!(made, agent_image(setup))?;
+    let name = setup.engine.name(&format!("{}agent", setup.prefix));
+    let id = setup
+        .engine
+        .create_container(&name, "", agent_body(setup, networks.first()))
+        .await
+        .context("the agent's container could not be made")?;
+    for network in networks.iter().skip(1) {
+        setup.engine.connect_network(network, &id, container::endpoint(&[])).await?;
+    }
+    setup.engine.start(&name).await.context("the agent could not be started")?;
+    let (output, input) = setup.engine.converse(&id, &["/rehearsal", "agent", "serve"]).await?;
+    Ok(Client::over(output, input))
+}
+
+async fn agent_image(setup: &Setup) -> Result<()> {
+    let (name, tag) = ("rehearsal-agent", setup.engine.run());
+    if setup.engine.image(&format!("{name}:{tag}")).await?.is_some() {
+        return Ok(());
+    }
+    let archive = tokio::task::spawn_blocking(archive::of_this_program).await??;
+    let label = |(name, value): (&String, &String)| format!("LABEL {name}={value}");
+    setup.engine.import(name, tag, archive, setup.engine.labels(&[]).iter().map(label).collect()).await
+}
+
+fn agent_body(setup: &Setup, network: Option<&String>) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(format!("rehearsal-agent:{}", setup.engine.run())),
+        entrypoint: Some(vec!["/rehearsal".to_owned()]),
+        cmd: Some(vec!["agent".to_owned(), "hold".to_owned()]),
+        labels: Some(setup.engine.labels(&[])),
+        networking_config: network.map(|network| NetworkingConfig {
+            endpoints_config: Some(HashMap::from([(network.clone(), container::endpoint(&[]))])),
+        }),
+        host_config: Some(HostConfig {
+            network_mode: Some(network.cloned().unwrap_or_else(|| "none".to_owned())),
+            publish_all_ports: Some(false),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// The world's volumes; copies of host folders are filled by the first container that mounts them.
+pub(super) async fn volumes(setup: &Setup) -> Result<()> {
+    let mut names: Vec<String> = setup.world.volumes.clone();
+    for service in setup.world.services.values() {
+        let declared = setup.images.get(&service.image).map(|facts| facts.volumes.clone()).unwrap_or_default();
+        let anonymous = declared.into_iter().map(|target| Mount { target, source: Source::Anonymous, read_only: false });
+        let mounts = service.mounts.iter().cloned().chain(anonymous);
+        names.extend(mounts.filter_map(|mount| container::volume_of(service, &mount)));
+    }
+    names.sort();
+    names.dedup();
+    try_join_all(names.iter().map(|name| async move { setup.engine.create_volume(&volume_name(setup, name)).await }))
+        .await?;
+    Ok(())
+}
+
+impl Mirror {
+    /// Makes and starts every service. Stops waiting at the first failure; what had been started by then keeps running
+    /// (its log is evidence) until [`Mirror::down`].
+    pub async fn start(&self, limit: Duration) -> Vec<Started> {
+        let begun = Instant::now();
+        let services: Vec<Service> = self.world().services.values().cloned().collect();
+        let progress: Arc<BTreeMap<String, watch::Sender<Progress>>> =
+            Arc::new(services.iter().map(|s| (s.name.clone(), watch::Sender::new(Progress::Waiting))).collect());
+        let mut tasks = JoinSet::new();
+        for service in services {
+            let (mirror, progress) = (self.clone(), Arc::clone(&progress));
+            tasks.spawn(async move { mirror.bring_up(service, &progress, begun, limit).await });
+        }
+        let mut all = Vec::new();
+        while let Some(Ok(started)) = tasks.join_next().await {
+            let failed = started.failure.is_some();
+            all.push(started);
+            if failed {
+                tasks.abort_all();
+            }
+        }
+        all.sort_by_key(|started| started.begun);
+        all
+    }
+
+    async fn bring_up(
+        &self,
+        service: Service,
+        progress: &BTreeMap<String, watch::Sender<Progress>>,
+        begun: Instant,
+        limit: Duration,
+    ) -> Started {
+        let name = service.name.clone();
+        let say = |state| {
+            if let Some(sender) = progress.get(&name) {
+                sender.send_replace(state);
+            }
+        };
+        // Made while others start: only the start itself has to wait. What shares a namespace needs the other first.
+        let shares = service.shares_network.is_some() || refers_to_service(&service);
+        let made = if shares { None } else { Some(self.make(&service).await) };
+        let held = self.await_dependencies(&service, progress).await;
+        let since = begun.elapsed();
+        let result = match (held, made) {
+            (Err(failure), _) | (Ok(()), Some(Err(failure))) => Err(failure),
+            (Ok(()), Some(Ok(running))) => self.launch(running, limit, || say(Progress::Started)).await,
+            (Ok(()), None) => match self.make(&service).await {
+                Ok(running) => self.launch(running, limit, || say(Progress::Started)).await,
+                Err(failure) => Err(failure),
+            },
+        };
+        let took = begun.elapsed().saturating_sub(since);
+        match result {
+            Ok(true) => say(Progress::Completed),
+            Ok(false) => say(Progress::Ready),
+            Err(_) => say(Progress::Failed),
+        }
+        let failure = result.err().map(|failure| self.with_waiters(failure));
+        if failure.is_none() {
+            self.tell(&name, "ready", None, Some(took));
+        }
+        Started { service: name, begun: since, took, failure }
+    }
+
+    async fn await_dependencies(
+        &self,
+        service: &Service,
+        progress: &BTreeMap<String, watch::Sender<Progress>>,
+    ) -> Result<(), ServiceFailure> {
+        let shared = service.shares_network.iter().map(|other| (other.clone(), Condition::Started, false));
+        let named = service.depends_on.iter().map(|need| (need.service.clone(), need.condition, need.optional));
+        for (other, condition, optional) in named.chain(shared) {
+            let Some(sender) = progress.get(&other) else { continue };
+            let wanted = match condition {
+                Condition::Started => Progress::Started,
+                Condition::Healthy => Progress::Ready,
+                Condition::Completed => Progress::Completed,
+            };
+            let mut receiver = sender.subscribe();
+            let reached = receiver.wait_for(|state| *state >= wanted).await.map(|state| *state);
+            if !optional && !matches!(reached, Ok(state) if state != Progress::Failed) {
+                return Err(self.failure(&service.name, What::Held(other)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a service's container, with its files and all its networks, without starting it.
+    pub(super) async fn make(&self, service: &Service) -> Result<Running, ServiceFailure> {
+        self.try_make(service)
+            .await
+            .map_err(|error| self.failure(&service.name, What::NotCreated(format!("{error:#}"))))
+    }
+
+    async fn try_make(&self, service: &Service) -> Result<Running> {
+        let setup = &self.inner.setup;
+        let name = setup.engine.name(&format!("{}{}-{}", setup.prefix, service.name, self.next_generation()));
+        let names = Names {
+            network: &|network| network_name(setup, network),
+            volume: &|volume| volume_name(setup, volume),
+            container: &|other| self.container_of(other).map(|running| running.id),
+        };
+        let labels = setup.engine.labels(&[(LABEL_SERVICE, service.name.as_str())]);
+        let mut body = container::body(service, &self.image(&service.image), &names, labels);
+        bind_what_cannot_be_copied(service, &mut body);
+        let platform = service.limits.platform.clone().unwrap_or_default();
+        let id = setup.engine.create_container(&name, &platform, body).await?;
+        self.inner.logs.open(&service.name);
+        for (network, aliases) in service.networks.iter().skip(1) {
+            setup.engine.connect_network(&network_name(setup, network), &id, container::endpoint(aliases)).await?;
+        }
+        self.put_files(service, &id).await?;
+        Ok(Running { id, name, service: service.clone(), since: 0 })
+    }
+
+    async fn put_files(&self, service: &Service, id: &str) -> Result<()> {
+        for (mount, folder) in service.mounts.iter().filter_map(|mount| match &mount.source {
+            Source::Folder(path) => Some((mount, path.clone())),
+            _ => None,
+        }) {
+            let archive = tokio::task::spawn_blocking(move || archive::of_folder(&folder)).await??;
+            self.engine().upload(id, &mount.target, archive).await?;
+        }
+        let files: Vec<FileInside> = copied(service).cloned().collect();
+        if !files.is_empty() {
+            self.engine().upload(id, "/", archive::of_files(&files)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts a container and waits until it is ready. `true`: it was a one-shot and has ended well.
+    pub(super) async fn launch(
+        &self,
+        mut running: Running,
+        limit: Duration,
+        started: impl FnOnce(),
+    ) -> Result<bool, ServiceFailure> {
+        let name = running.service.name.clone();
+        running.since = self.inner.logs.mark(&name);
+        let begun = Instant::now();
+        self.running().insert(name.clone(), running.clone());
+        if let Err(error) = self.engine().start(&running.name).await {
+            return Err(self.failure(&name, What::NotStarted(format!("{error:#}"))));
+        }
+        self.inner.logs.follow(&running.id, &name);
+        self.tell(&name, "started", None, Some(begun.elapsed()));
+        started();
+        self.await_ready(&running, limit).await
+    }
+
+    /// Everything known of a service that did not come up.
+    pub fn failure(&self, service: &str, what: What) -> ServiceFailure {
+        let seen = self.seen(service).unwrap_or_default();
+        let exit = seen.last_exit();
+        let since = self.container_of(service).map_or(0, |running| running.since);
+        let log = self.inner.logs.since(service, since);
+        ServiceFailure {
+            service: service.to_owned(),
+            what,
+            waited_by: Vec::new(),
+            exit_code: exit.map(|exit| exit.code),
+            oom: seen.ended().any(|exit| exit.oom),
+            restarts: seen.starts.saturating_sub(1),
+            fatal: first_fatal(&log),
+            log: log[log.len().saturating_sub(30)..].to_vec(),
+        }
+    }
+
+    fn with_waiters(&self, mut failure: ServiceFailure) -> ServiceFailure {
+        let name = failure.service.clone();
+        let waits = |service: &Service| {
+            let need = service.depends_on.iter().find(|need| need.service == name)?;
+            Some(format!("`{}` waits for {}", service.name, need.condition))
+        };
+        failure.waited_by = self.world().services.values().filter_map(waits).collect();
+        failure
+    }
+}
+
+fn refers_to_service(service: &Service) -> bool {
+    [&service.limits.ipc, &service.limits.pid].into_iter().flatten().any(|mode| mode.starts_with("service:"))
+}
+
+/// Files that are put into the container as copies.
+fn copied(service: &Service) -> impl Iterator<Item = &FileInside> {
+    service.files.iter().filter(|file| !service.limits.read_only || file.origin.is_none())
+}
+
+/// A read-only root file system takes no copies: there the file of this machine itself is bound, read-only.
+fn bind_what_cannot_be_copied(service: &Service, body: &mut ContainerCreateBody) {
+    if !service.limits.read_only {
+        return;
+    }
+    let binds: Vec<String> = service
+        .files
+        .iter()
+        .filter_map(|file| file.origin.as_ref().map(|path| format!("{}:{}:ro", path.display(), file.target)))
+        .collect();
+    if let Some(host) = body.host_config.as_mut() {
+        host.binds = (!binds.is_empty()).then_some(binds);
+    }
+}

@@ -1,0 +1,156 @@
+//! The swap: another release takes a service's place on the same volumes, names and networks. Upgrade and rollback are
+//! this one function with two directions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use super::failure::{ServiceFailure, What};
+use super::model::Service;
+use super::{Mirror, Running};
+
+/// The engine's own default when production gives no grace period.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+/// How one service's release gave way to another.
+#[derive(Debug, Clone)]
+pub struct Swapped {
+    /// Service.
+    pub service: String,
+    /// How the old one went.
+    pub stopped: Stopped,
+    /// From the new one's start to ready.
+    pub ready: Duration,
+    /// Exits of the new one on its way up.
+    pub exits: usize,
+}
+
+/// How a release was stopped.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stopped {
+    /// From the signal to the end.
+    pub took: Duration,
+    /// It did not stop by itself within its grace period.
+    pub killed: bool,
+    /// Its exit code.
+    pub exit_code: Option<i64>,
+}
+
+/// The time that a whole swap may take.
+#[derive(Clone, Copy)]
+struct Within {
+    budget: Duration,
+    deadline: Instant,
+}
+
+impl Within {
+    /// Says the budget that the user gave, not what was left of it for the last wait.
+    fn in_words(self, mut failure: ServiceFailure) -> Box<ServiceFailure> {
+        if let What::NotReady(_) = failure.what {
+            failure.what = What::NotReady(self.budget);
+        }
+        Box::new(failure)
+    }
+}
+
+impl Mirror {
+    /// Puts `releases` in the place of what runs, in dependency order. Services that live in a replaced service's
+    /// network, or ask to be restarted with it, are recreated after it.
+    ///
+    /// # Errors
+    /// The first service that did not come up; those before it are in place, its own container stays as evidence.
+    pub async fn swap(
+        &self,
+        releases: &BTreeMap<String, Service>,
+        within: Duration,
+        candidate: bool,
+    ) -> Result<Vec<Swapped>, Box<ServiceFailure>> {
+        let order: Vec<String> = self.world().in_dependency_order().into_iter().map(str::to_owned).collect();
+        let within = Within { budget: within, deadline: Instant::now() + within };
+        let mut done = Vec::new();
+        for name in order.iter().filter(|name| releases.contains_key(*name)) {
+            self.mark_swapped(name, candidate);
+            done.push(self.replace(&releases[name], within).await?);
+        }
+        let replaced: BTreeSet<&str> = releases.keys().map(String::as_str).collect();
+        for name in order.iter().filter(|name| !releases.contains_key(*name)) {
+            if let Some(running) = self.container_of(name).filter(|running| follows(&running.service, &replaced)) {
+                done.push(self.replace(&running.service, within).await?);
+            }
+        }
+        Ok(done)
+    }
+
+    async fn replace(&self, release: &Service, within: Within) -> Result<Swapped, Box<ServiceFailure>> {
+        // As Compose does: the new container is made first, so that the gap is only stop and start.
+        let made = self.make(release).await?;
+        let stopped = self.stop(&release.name).await;
+        self.remove(&release.name).await;
+        let begun = Instant::now();
+        let left = within.deadline.saturating_duration_since(begun).max(Duration::from_millis(1));
+        self.launch(made, left, || ()).await.map_err(|failure| within.in_words(failure))?;
+        let ready = begun.elapsed();
+        self.tell(&release.name, "ready", None, Some(ready));
+        let exits = self.seen(&release.name).map_or(0, |seen| seen.ended().count());
+        Ok(Swapped { service: release.name.clone(), stopped, ready, exits })
+    }
+
+    /// Stops a service production's way: its signal, its grace period.
+    pub async fn stop(&self, service: &str) -> Stopped {
+        let Some(running) = self.container_of(service) else { return Stopped::default() };
+        let grace = running.service.stop_grace.unwrap_or(DEFAULT_GRACE);
+        let before = self.inner.watch.of(&running.id).borrow().ended().count();
+        let begun = Instant::now();
+        let asked = self.engine().stop(&running.id, grace).await;
+        let took = begun.elapsed();
+        let mut seen = self.inner.watch.of(&running.id);
+        let ended = seen.wait_for(|seen| !seen.running || seen.ended().count() > before);
+        let last = tokio::time::timeout(Duration::from_secs(2), ended).await;
+        let exit = last.ok().and_then(Result::ok).and_then(|seen| seen.last_exit().cloned());
+        self.logs().settled(&running.id).await;
+        let detail = asked.err().map(|error| format!("{error:#}"));
+        self.tell(service, "stopped", detail, Some(took));
+        let killed = exit.as_ref().is_some_and(|exit| exit.code == 137 && !exit.oom) && took >= grace;
+        Stopped { took, killed, exit_code: exit.map(|exit| exit.code) }
+    }
+
+    /// Starts again a service that was stopped, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It did not come up again.
+    pub async fn start_again(&self, service: &str, limit: Duration) -> Result<(), Box<ServiceFailure>> {
+        let Some(running) = self.container_of(service) else { return Ok(()) };
+        if let Err(error) = self.engine().start_again(&running.id).await {
+            return Err(Box::new(self.failure(service, What::NotStarted(format!("{error:#}")))));
+        }
+        self.await_ready(&running, limit).await.map(drop).map_err(Box::new)
+    }
+
+    async fn remove(&self, service: &str) {
+        let gone: Option<Running> = self.running().remove(service);
+        if let Some(running) = gone {
+            // What cannot be removed now is found by the sweep at the end.
+            let _removed = self.engine().remove_container(&running.id).await;
+        }
+    }
+
+    fn mark_swapped(&self, service: &str, candidate: bool) {
+        let mut swapped = self.inner.swapped.lock().unwrap_or_else(PoisonError::into_inner);
+        if candidate {
+            swapped.insert(service.to_owned());
+        } else {
+            swapped.remove(service);
+        }
+    }
+
+    /// Services whose present release is the candidate's.
+    pub(super) fn swapped(&self) -> BTreeSet<String> {
+        self.inner.swapped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Whether a service must be recreated when one of `replaced` was.
+fn follows(service: &Service, replaced: &BTreeSet<&str>) -> bool {
+    service.shares_network.as_deref().is_some_and(|other| replaced.contains(other))
+        || service.depends_on.iter().any(|need| need.restart && replaced.contains(need.service.as_str()))
+}

@@ -1,0 +1,201 @@
+//! Taking down: everything that bears a run's label, and what dead runs left behind.
+//!
+//! A run is alive while its process holds the lock of its file; a run of another machine is alive until its deadline.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use bollard::query_parameters as query;
+use futures_util::future::join_all;
+use rustix::fs::{FlockOperation, flock};
+
+use super::engine::{Engine, LABEL_DEADLINE, LABEL_HOST, LABEL_KEPT, LABEL_RUN, engine_words, gone};
+
+/// Sweeps that find nothing, in a row, until a run counts as gone: a call under way may still make something.
+const CLEAN_SWEEPS: u32 = 2;
+/// Sweeps at most.
+const MOST_SWEEPS: u32 = 40;
+
+/// The proof that this run is alive. Dropping it (or dying) ends that.
+#[derive(Debug)]
+pub struct Alive {
+    _file: File,
+    path: PathBuf,
+}
+
+impl Alive {
+    /// Takes the lock of a run's file below `folder`.
+    ///
+    /// # Errors
+    /// The folder cannot be written: the machine's doing.
+    pub fn begin(folder: &Path, run: &str) -> Result<Self> {
+        std::fs::create_dir_all(folder).with_context(|| format!("`{}` could not be made", folder.display()))?;
+        let path = folder.join(format!("{run}.run"));
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(|| format!("`{}` could not be opened", path.display()))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|error| anyhow!("`{}` could not be locked: {error}", path.display()))?;
+        Ok(Self { _file: file, path })
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        // A file that stays is harmless: nobody holds its lock.
+        let _removed = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Which machine, boot and mount namespace this process lives in: only there do lock files tell the truth.
+pub fn this_host() -> String {
+    use sha2::Digest as _;
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let space = std::fs::read_link("/proc/self/ns/mnt").map(|link| link.to_string_lossy().into_owned()).unwrap_or_default();
+    let hash = sha2::Sha256::digest(format!("{}{space}", boot.trim()));
+    hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A run that has left something on the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// Its id.
+    pub run: String,
+    /// Its process is at work, as far as can be told.
+    pub alive: bool,
+    /// It was asked to stay.
+    pub kept: bool,
+}
+
+/// Every run that has something on the engine.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn leftovers(engine: &Engine, folder: &Path) -> Result<Vec<Leftover>> {
+    let host = this_host();
+    let now = u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default();
+    let mut runs: BTreeMap<String, Leftover> = BTreeMap::new();
+    for labels in all_labels(engine, &format!("{LABEL_RUN}")).await? {
+        let Some(run) = labels.get(LABEL_RUN).cloned() else { continue };
+        let here = labels.get(LABEL_HOST).is_some_and(|other| *other == host);
+        let in_time = labels.get(LABEL_DEADLINE).and_then(|text| text.parse::<u64>().ok()).is_some_and(|end| now < end);
+        let alive = if here { is_locked(folder, &run) } else { in_time };
+        let kept = labels.contains_key(LABEL_KEPT);
+        let entry = runs.entry(run.clone()).or_insert(Leftover { run, alive, kept });
+        entry.kept |= kept;
+    }
+    Ok(runs.into_values().collect())
+}
+
+fn is_locked(folder: &Path, run: &str) -> bool {
+    let Ok(file) = OpenOptions::new().write(true).open(folder.join(format!("{run}.run"))) else { return false };
+    flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+}
+
+/// Removes what dead runs left behind; returns their ids.
+///
+/// # Errors
+/// The engine refused.
+pub async fn sweep_dead(engine: &Engine, folder: &Path) -> Result<Vec<String>> {
+    let dead = leftovers(engine, folder).await?.into_iter().filter(|left| !left.alive && !left.kept);
+    let mut swept = Vec::new();
+    for left in dead {
+        remove_run(engine, &left.run).await?;
+        swept.push(left.run);
+    }
+    Ok(swept)
+}
+
+/// Removes every container, network, volume and image of a run; returns once nothing of it is left.
+///
+/// # Errors
+/// Something could not be removed: the message names it.
+pub async fn remove_run(engine: &Engine, run: &str) -> Result<()> {
+    engine.settle().await;
+    let label = format!("{LABEL_RUN}={run}");
+    let mut clean = 0;
+    let mut last = Vec::new();
+    for _ in 0..MOST_SWEEPS {
+        let (found, errors) = remove_labelled(engine, &label).await?;
+        clean = if found == 0 { clean + 1 } else { 0 };
+        if clean >= CLEAN_SWEEPS {
+            return Ok(());
+        }
+        if !errors.is_empty() || found == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        last = errors;
+    }
+    bail!("not everything of run `{run}` could be removed: {}; try `rehearsal down --all`", last.join("; "))
+}
+
+/// One sweep: how much was found, and what could not be removed.
+async fn remove_labelled(engine: &Engine, label: &str) -> Result<(usize, Vec<String>)> {
+    let docker = engine.docker();
+    let containers = containers(engine, label).await?;
+    let mut errors = each(containers.iter(), |id| engine.remove_container(id)).await;
+    let filters = filter(label);
+    let networks = docker.list_networks(Some(query::ListNetworksOptions { filters: filters.clone() })).await?;
+    let networks: Vec<String> = networks.into_iter().filter_map(|network| network.id).collect();
+    let volumes = docker.list_volumes(Some(query::ListVolumesOptions { filters: filters.clone() })).await?;
+    let volumes: Vec<String> = volumes.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect();
+    let images = docker.list_images(Some(query::ListImagesOptions { all: false, filters, ..Default::default() })).await?;
+    let images: Vec<String> = images.into_iter().map(|image| image.id).collect();
+    let (networks_left, volumes_left, images_left) = tokio::join!(
+        each(networks.iter(), |id| async move { gone(docker.remove_network(id).await) }),
+        each(volumes.iter(), |name| async move { gone(remove_volume(docker, name).await) }),
+        each(images.iter(), |id| async move { gone(remove_image(docker, id).await) }),
+    );
+    errors.extend(networks_left.into_iter().chain(volumes_left).chain(images_left));
+    Ok((containers.len() + networks.len() + volumes.len() + images.len(), errors))
+}
+
+async fn remove_volume(docker: &bollard::Docker, name: &str) -> Result<(), bollard::errors::Error> {
+    docker.remove_volume(name, Some(query::RemoveVolumeOptions { force: true })).await
+}
+
+async fn remove_image(docker: &bollard::Docker, id: &str) -> Result<(), bollard::errors::Error> {
+    let options = query::RemoveImageOptions { force: true, ..Default::default() };
+    docker.remove_image(id, Some(options), None).await.map(drop)
+}
+
+async fn each<'a, F: Future<Output = Result<()>>>(
+    names: impl Iterator<Item = &'a String>,
+    remove: impl Fn(&'a str) -> F,
+) -> Vec<String> {
+    let removed = join_all(names.map(|name| remove(name))).await;
+    removed.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect()
+}
+
+fn filter(label: &str) -> Option<HashMap<String, Vec<String>>> {
+    Some(HashMap::from([("label".to_owned(), vec![label.to_owned()])]))
+}
+
+async fn containers(engine: &Engine, label: &str) -> Result<Vec<String>> {
+    let options = query::ListContainersOptions { all: true, filters: filter(label), ..Default::default() };
+    let found = engine.docker().list_containers(Some(options)).await.map_err(|error| anyhow!("{}", engine_words(&error)))?;
+    Ok(found.into_iter().filter_map(|container| container.id).collect())
+}
+
+/// The labels of everything that bears `label`.
+async fn all_labels(engine: &Engine, label: &str) -> Result<Vec<HashMap<String, String>>> {
+    let docker = engine.docker();
+    let options = query::ListContainersOptions { all: true, filters: filter(label), ..Default::default() };
+    let (containers, networks, volumes, images) = tokio::try_join!(
+        docker.list_containers(Some(options)),
+        docker.list_networks(Some(query::ListNetworksOptions { filters: filter(label) })),
+        docker.list_volumes(Some(query::ListVolumesOptions { filters: filter(label) })),
+        docker.list_images(Some(query::ListImagesOptions { filters: filter(label), ..Default::default() })),
+    )?;
+    let containers = containers.into_iter().filter_map(|container| container.labels);
+    let networks = networks.into_iter().filter_map(|network| network.labels);
+    let volumes = volumes.volumes.unwrap_or_default().into_iter().map(|volume| volume.labels);
+    let images = images.into_iter().map(|image| image.labels);
+    Ok(containers.chain(networks).chain(volumes).chain(images).collect())
+}

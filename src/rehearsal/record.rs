@@ -1,0 +1,264 @@
+//! The recorder: takes what the stages say, writes it to disk as it happens, and keeps what the record is made from.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use super::event::{Event, EventKind};
+use crate::finding::Finding;
+use crate::plan::{Plan, StageId};
+use crate::redact::Redactor;
+use crate::report::result::{CheckRecord, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus};
+
+/// A reader of the stream: the terminal, `--format json`.
+pub type Listener = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// What has been said so far. Cheap to clone.
+#[derive(Clone)]
+pub struct Recorder {
+    inner: Arc<Mutex<Inner>>,
+    begun: Instant,
+    redactor: Redactor,
+    listener: Arc<Listener>,
+}
+
+#[derive(Default)]
+struct Inner {
+    file: Option<File>,
+    stages: Vec<StageRecord>,
+    tests: Vec<TestRecord>,
+    checks: Vec<CheckRecord>,
+    findings: Vec<Finding>,
+    notes: Vec<String>,
+    stage: Option<StageId>,
+    over: bool,
+}
+
+/// What the record of a run is made from.
+#[derive(Debug, Clone, Default)]
+pub struct Recorded {
+    /// Stages that were begun.
+    pub stages: Vec<StageRecord>,
+    /// Tests, in order.
+    pub tests: Vec<TestRecord>,
+    /// Checks that were answered.
+    pub checks: Vec<CheckRecord>,
+    /// What was learned.
+    pub findings: Vec<Finding>,
+    /// Remarks.
+    pub notes: Vec<String>,
+}
+
+impl Recorder {
+    /// Writes to `events.jsonl` in `folder`.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn begin(folder: &Path, begun: Instant, redactor: &Redactor, listener: Listener) -> Result<Self> {
+        let path = folder.join("events.jsonl");
+        let file = OpenOptions::new().create(true).write(true).truncate(true).open(&path);
+        let file = file.with_context(|| format!("`{}` could not be made", path.display()))?;
+        let inner = Inner { file: Some(file), ..Inner::default() };
+        Ok(Self {
+            inner: Arc::new(Mutex::new(inner)),
+            begun,
+            redactor: redactor.clone(),
+            listener: Arc::new(listener),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        millis(self.begun.elapsed())
+    }
+
+    /// Says something. It is on disk, without secrets, when this returns.
+    pub fn say(&self, kind: EventKind) {
+        let event = Event { at_ms: self.elapsed_ms(), kind };
+        let cleaned = self.cleaned(event);
+        let mut inner = self.lock();
+        if let Some(file) = inner.file.as_mut() {
+            // A full disk must not turn into another verdict; the record is kept in memory too.
+            let _written = writeln!(file, "{}", serde_json::to_string(&cleaned).unwrap_or_default());
+        }
+        drop(inner);
+        (self.listener)(&cleaned);
+    }
+
+    /// The event without secrets. One that cannot be cleaned is not said at all.
+    fn cleaned(&self, event: Event) -> Event {
+        let at_ms = event.at_ms;
+        let lost = |error: serde_json::Error| EventKind::Note { text: format!("an event could not be redacted: {error}") };
+        let cleaned = serde_json::to_value(&event).and_then(|mut value| {
+            self.redactor.clean_value(&mut value);
+            serde_json::from_value(value)
+        });
+        cleaned.unwrap_or_else(|error| Event { at_ms, kind: lost(error) })
+    }
+
+    /// Something happened to a container.
+    pub fn container(&self, news: &crate::mirror::News) {
+        let (stage, over) = (self.lock().stage.unwrap_or(StageId::Control), self.lock().over);
+        if over {
+            return;
+        }
+        let took = news.took.map(|took| format!("after {}", crate::mirror::failure::seconds(took)));
+        self.say(EventKind::Container {
+            stage,
+            service: news.service.clone(),
+            state: news.state.to_owned(),
+            detail: news.detail.clone().or(took),
+        });
+    }
+
+    /// The stages are over: what happens to containers from now on is the taking down.
+    pub fn over(&self) {
+        self.lock().over = true;
+    }
+
+    /// A stage begins.
+    pub fn stage_started(&self, stage: StageId) {
+        let start_ms = self.elapsed_ms();
+        self.lock().stage = Some(stage);
+        self.lock().stages.push(StageRecord {
+            id: stage,
+            status: StageStatus::Error,
+            reason: Some("cut off".to_owned()),
+            start_ms,
+            duration_ms: 0,
+            steps: Vec::new(),
+        });
+        self.say(EventKind::StageStarted { stage });
+    }
+
+    /// A stage ends.
+    pub fn stage_finished(&self, stage: StageId, status: StageStatus, reason: Option<String>) {
+        let now = self.elapsed_ms();
+        if let Some(record) = self.lock().stages.iter_mut().find(|record| record.id == stage) {
+            record.status = status;
+            record.reason.clone_from(&reason);
+            record.duration_ms = now - record.start_ms;
+        }
+        self.say(EventKind::StageFinished { stage, status, reason });
+    }
+
+    /// A step begins.
+    pub fn step(&self, stage: StageId, id: &str) -> Step {
+        self.say(EventKind::StepStarted { stage, step: id.to_owned() });
+        Step { recorder: self.clone(), stage, id: id.to_owned(), start_ms: self.elapsed_ms() }
+    }
+
+    /// A step that others have timed.
+    pub fn step_done(&self, stage: StageId, step: StepRecord) {
+        self.say(EventKind::StepFinished {
+            stage,
+            step: step.id.clone(),
+            status: step.status,
+            reason: step.reason.clone(),
+            duration_ms: step.duration_ms,
+        });
+        if let Some(record) = self.lock().stages.iter_mut().find(|record| record.id == stage) {
+            record.steps.push(step);
+        }
+    }
+
+    /// Milliseconds since the run began, for steps that others time.
+    pub fn now_ms(&self) -> u64 {
+        self.elapsed_ms()
+    }
+
+    /// Tests have ended.
+    pub fn tests(&self, tests: &[TestRecord]) {
+        for test in tests {
+            self.say(EventKind::Test(test.clone()));
+        }
+        self.lock().tests.extend(tests.iter().cloned());
+    }
+
+    /// Gives a test that was recorded before another status: what the repeats showed.
+    pub fn reclassify(&self, stage: StageId, suite: &str, name: &str, status: TestStatus, why: &str) {
+        let mut inner = self.lock();
+        let wanted = |test: &&mut TestRecord| test.stage == stage && test.suite == suite && test.name == name;
+        for test in inner.tests.iter_mut().filter(wanted) {
+            test.status = status;
+            test.message = format!("{why}: {}", test.message);
+        }
+    }
+
+    /// A check has been answered.
+    pub fn check(&self, check: CheckRecord) {
+        self.say(EventKind::Check(check.clone()));
+        self.lock().checks.push(check);
+    }
+
+    /// Something was learned.
+    pub fn finding(&self, finding: Finding) {
+        self.say(EventKind::Finding(finding.clone()));
+        self.lock().findings.push(finding);
+    }
+
+    /// A remark for the reader.
+    pub fn note(&self, text: impl Into<String>) {
+        let text = text.into();
+        self.say(EventKind::Note { text: text.clone() });
+        self.lock().notes.push(text);
+    }
+
+    /// Findings so far.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.lock().findings.clone()
+    }
+
+    /// Everything so far; what was planned and did not happen is added as `not-run`.
+    pub fn recorded(&self, plan: &Plan) -> Recorded {
+        let inner = self.lock();
+        let mut recorded = Recorded {
+            stages: inner.stages.clone(),
+            tests: inner.tests.clone(),
+            checks: inner.checks.clone(),
+            findings: inner.findings.clone(),
+            notes: inner.notes.clone(),
+        };
+        drop(inner);
+        let now = self.elapsed_ms();
+        for stage in recorded.stages.iter_mut().filter(|stage| stage.duration_ms == 0) {
+            stage.duration_ms = now - stage.start_ms;
+        }
+        super::not_run::complete(&mut recorded, plan);
+        recorded
+    }
+}
+
+/// A step under way.
+pub struct Step {
+    recorder: Recorder,
+    stage: StageId,
+    id: String,
+    start_ms: u64,
+}
+
+impl Step {
+    /// It ended as it should.
+    pub fn passed(self) {
+        self.ended(StageStatus::Passed, None);
+    }
+
+    /// It ended in another way.
+    pub fn ended(self, status: StageStatus, reason: Option<String>) {
+        let duration_ms = self.recorder.elapsed_ms() - self.start_ms;
+        let step = StepRecord { id: self.id, status, reason, start_ms: self.start_ms, duration_ms };
+        self.recorder.step_done(self.stage, step);
+    }
+}
+
+/// Milliseconds of a duration.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,355 @@
+//! What GitHub's runner reads: workflow commands on the standard output, and values in its command files.
+//!
+//! A runner takes `::command::` after leading blanks, and the old `##[command]` anywhere in a line, from whoever prints
+//! it; so a log of the mirror is only ever shown between `stop-commands` with a token that nobody can guess.
+
+use anyhow::{Result, ensure};
+
+use crate::finding::{Blame, Finding, Severity};
+use crate::report::result::{RunResult, TestRecord, TestStatus};
+use crate::report::{json, junit, text, words};
+
+/// A runner shows no more of one kind for a step.
+pub const ANNOTATIONS: usize = 10;
+/// A runner cuts longer messages.
+const MESSAGE: usize = 3500;
+
+/// 128 random bits: an end mark that no output can contain.
+#[derive(Debug, Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// Fails only where the system has no randomness.
+    pub fn random() -> Result<Self> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+}
+
+/// The worst of what was learned, as at most ten commands, one line each.
+pub fn annotations(result: &RunResult) -> Vec<String> {
+    let findings = result
+        .findings
+        .iter()
+        .filter(|finding| is_told(finding))
+        .map(|finding| of_finding(result, finding));
+    let failed = |test: &&TestRecord| matches!(test.status, TestStatus::Failed | TestStatus::Error);
+    let tests = result.tests.iter().filter(failed).map(|test| of_test(result, test));
+    let mut all: Vec<String> = findings.chain(tests).collect();
+    // Stable: errors before warnings, otherwise worst first as recorded.
+    all.sort_by_key(|command| !command.starts_with("::error"));
+    if all.len() > ANNOTATIONS {
+        let more = format!(
+            "{} more are in the job summary and in {}",
+            all.len() + 1 - ANNOTATIONS,
+            json::JUNIT
+        );
+        all.truncate(ANNOTATIONS - 1);
+        all.push(command("notice", &[("title", "Rehearsal")], &more));
+    }
+    all
+}
+
+fn is_told(finding: &Finding) -> bool {
+    finding.waived.is_none() && finding.severity > Severity::Info
+}
+
+fn of_finding(result: &RunResult, finding: &Finding) -> String {
+    let blocks = finding.severity == Severity::Error && finding.blame == Blame::Candidate;
+    let cause = finding
+        .cause
+        .as_ref()
+        .map_or(String::new(), |cause| format!(": {cause}"));
+    let pair = words::pair(result, finding.service.as_deref());
+    let message = format!("{}{cause} ({pair}); way out: {}", finding.title, finding.help);
+    let title = format!("{} in {}", finding.check, finding.stage);
+    command(if blocks { "error" } else { "warning" }, &[("title", &title)], &message)
+}
+
+fn of_test(result: &RunResult, test: &TestRecord) -> String {
+    let title = format!("{} / {} in {}", test.suite, test.name, test.stage);
+    let pair = words::pair(result, test.service.as_deref());
+    let message = format!("{} ({pair}); way out: {}", test.message, words::way_out(result, test));
+    let kind = if test.status == TestStatus::Failed {
+        "error"
+    } else {
+        "warning"
+    };
+    match test.location.as_deref().and_then(junit::location) {
+        Some((file, line)) => command(
+            kind,
+            &[("file", &file), ("line", &line.to_string()), ("title", &title)],
+            &message,
+        ),
+        None => command(kind, &[("title", &title)], &message),
+    }
+}
+
+fn command(name: &str, properties: &[(&str, &str)], message: &str) -> String {
+    let property = |(name, value): &(&str, &str)| format!("{name}={}", escape_property(&text::line(value, 200)));
+    let properties = properties.iter().map(property).collect::<Vec<_>>().join(",");
+    let blank = if properties.is_empty() { "" } else { " " };
+    format!(
+        "::{name}{blank}{properties}::{}",
+        escape_data(&text::line(message, MESSAGE))
+    )
+}
+
+/// Hides `secret` from the job's log; printed before anything that may contain it. One command for each line, and none
+/// for what is so short that hiding it would make the log unreadable.
+pub fn masks(secret: &str) -> Vec<String> {
+    let lines = secret.lines().map(str::trim).filter(|line| line.len() > 3);
+    lines.map(|line| format!("::add-mask::{}", escape_data(line))).collect()
+}
+
+/// A log as it may be shown: each line with `label` before it, and all between `stop-commands`.
+pub fn replay(label: &str, log: &str, token: &Token) -> String {
+    let label = text::line(label, 100);
+    let log = text::block(log, usize::MAX);
+    let lines: String = log
+        .lines()
+        .map(|line| text::no_commands(&format!("{label} | {line}\n")))
+        .collect();
+    format!("::stop-commands::{0}\n{lines}::{0}::\n", token.0)
+}
+
+fn escape_data(value: &str) -> String {
+    value.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn escape_property(value: &str) -> String {
+    escape_data(value).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// The outputs of the action, in the order of its manifest. All are small; what is large is in files.
+pub fn outputs(result: &RunResult, report_dir: &std::path::Path) -> Vec<(&'static str, String)> {
+    let path = |name: &str| report_dir.join(name).display().to_string();
+    let counts = &result.counts;
+    vec![
+        ("verdict", words::verdict_id(result.verdict).to_owned()),
+        ("cause", words::cause(result)),
+        ("exit-code", result.exit_code.to_string()),
+        ("report-dir", report_dir.display().to_string()),
+        ("junit-path", path(json::JUNIT)),
+        ("result-path", path(json::RESULT)),
+        ("summary-path", path(json::SUMMARY)),
+        ("tests", counts.tests.to_string()),
+        ("passed", counts.passed.to_string()),
+        ("failed", counts.failed.to_string()),
+        ("errors", counts.errors.to_string()),
+        ("skipped", counts.skipped.to_string()),
+        ("not-run", counts.not_run.to_string()),
+        ("duration-ms", result.duration_ms.to_string()),
+        ("blocked-by", words::blocked_by(result).join(",")),
+        ("tool-version", text::line(&result.rehearsal, 100)),
+    ]
+}
+
+/// One entry of a command file such as `GITHUB_OUTPUT`. Always in the form with an end mark, for a value may contain
+/// anything; refuses a value that contains the mark.
+pub fn file_entry(name: &str, value: &str, token: &Token) -> Result<String> {
+    let mark = format!("rehearsal_{}", token.0);
+    ensure!(
+        !value.contains(&mark) && !name.contains(&mark),
+        "the value of `{name}` contains the end mark"
+    );
+    ensure!(
+        !name.is_empty() && !name.contains(['=', '<', '\n', '\r']),
+        "`{name}` cannot be the name of an output"
+    );
+    Ok(format!("{name}<<{mark}\n{value}\n{mark}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::report::samples;
+    use crate::report::samples::NASTY;
+
+    /// A command as a runner reads it from a line: new form after leading blanks, old form anywhere.
+    fn runner_reads(line: &str) -> Option<(String, String)> {
+        let trimmed = line.trim_start();
+        if let Some(rest) = trimmed.strip_prefix("::").filter(|rest| rest.contains("::")) {
+            let (head, data) = rest.split_once("::")?;
+            let name = head.split_once(' ').map_or(head, |(name, _)| name);
+            return Some((name.to_owned(), unescape(data)));
+        }
+        let rest = &line[line.find("##[")? + 3..];
+        let (head, data) = rest.split_once(']')?;
+        Some((head.split([' ', ';']).next()?.to_owned(), data.to_owned()))
+    }
+
+    fn unescape(data: &str) -> String {
+        data.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+    }
+
+    /// What a runner executes of an output, `stop-commands` respected.
+    fn runner_executes(output: &str) -> Vec<(String, String)> {
+        let mut stopped: Option<String> = None;
+        let mut executed = Vec::new();
+        // A lone CR ends a line for some readers of the stream.
+        for line in output.split(['\n', '\r']) {
+            let Some((name, data)) = runner_reads(line) else {
+                continue;
+            };
+            match &stopped {
+                Some(token) if *token == name => stopped = None,
+                Some(_) => {}
+                None if name == "stop-commands" => stopped = Some(data),
+                None => executed.push((name, data)),
+            }
+        }
+        assert!(stopped.is_none(), "commands are still stopped at the end of {output}");
+        executed
+    }
+
+    /// The entries that a runner takes from a command file.
+    fn runner_takes(file: &str) -> Vec<(String, String)> {
+        let mut lines = file.split('\n');
+        let mut taken = Vec::new();
+        while let Some(line) = lines.next() {
+            let heredoc = line
+                .find("<<")
+                .filter(|at| line.find('=').is_none_or(|equals| *at < equals));
+            if let Some(at) = heredoc {
+                let (name, mark) = (&line[..at], &line[at + 2..]);
+                let value: Vec<&str> = lines.by_ref().take_while(|line| *line != mark).collect();
+                taken.push((name.to_owned(), value.join("\n")));
+            } else if let Some((name, value)) = line.split_once('=') {
+                taken.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        taken
+    }
+
+    #[test]
+    fn the_annotations_of_the_incident() {
+        insta::assert_snapshot!(annotations(&samples::block()).join("\n"));
+    }
+
+    #[test]
+    fn hostile_text_adds_no_command_to_the_annotations() {
+        for result in samples::hostile() {
+            let commands = annotations(&result);
+            let executed = runner_executes(&commands.join("\n"));
+            assert_eq!(executed.len(), commands.len(), "{commands:?}");
+            assert!(
+                executed.iter().all(|(name, _)| name == "error" || name == "warning"),
+                "{executed:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn properties_cannot_be_left_or_added_to() {
+        for nasty in NASTY.iter().chain(&["a,line=1", "x::forged", "a%3Ab"]) {
+            let line = command("error", &[("title", nasty)], "m");
+            let head = line.strip_prefix("::error title=").expect("one property");
+            let (value, message) = head.split_once("::").expect("ends once");
+            assert!(message == "m" && !value.contains([',', ':', '\n', '\r']), "{line}");
+        }
+    }
+
+    #[test]
+    fn at_most_ten_annotations_are_made_and_the_last_counts_the_rest() {
+        let mut result = samples::block();
+        result.findings = vec![result.findings[1].clone(); 30];
+        let commands = annotations(&result);
+        assert_eq!(commands.len(), 10);
+        assert!(
+            commands[0].starts_with("::error file=smoke/shop.hurl,line=9,title="),
+            "{}",
+            commands[0]
+        );
+        assert!(
+            commands[9].starts_with("::notice") && commands[9].contains("23 more"),
+            "{}",
+            commands[9]
+        );
+    }
+
+    #[test]
+    fn waived_findings_and_remarks_are_not_annotated() {
+        let commands = annotations(&samples::block()).join("\n");
+        assert!(!commands.contains("/v1/items"), "{commands}");
+        assert!(annotations(&samples::pass()).is_empty());
+    }
+
+    #[test]
+    fn a_replayed_log_executes_nothing_whatever_it_says() {
+        let token = Token::random().expect("randomness");
+        for nasty in NASTY {
+            for label in ["web", nasty] {
+                let shown = replay(label, &format!("{nasty}\n{nasty}"), &token);
+                assert_eq!(runner_executes(&shown), [], "{shown}");
+                assert!(!shown.contains("##["), "{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_cannot_resume_commands_with_a_guessed_token() {
+        let token = Token::random().expect("randomness");
+        let shown = replay("web", "::0123456789abcdef0123456789abcdef::\n::error::forged", &token);
+        assert_eq!(runner_executes(&shown), []);
+        assert_ne!(token.0, Token::random().expect("randomness").0);
+    }
+
+    #[test]
+    fn masks_cover_each_line_of_a_secret_as_it_is() {
+        assert_eq!(
+            masks("a%bc\n\n}\n  cdef\r\n"),
+            ["::add-mask::a%25bc", "::add-mask::cdef"]
+        );
+        let read: Vec<_> = runner_executes(&masks("a%0Ab").join("\n"));
+        assert_eq!(read, [("add-mask".to_owned(), "a%0Ab".to_owned())]);
+        assert!(masks("").is_empty());
+    }
+
+    #[test]
+    fn a_runner_takes_exactly_our_outputs_from_hostile_values() {
+        let token = Token::random().expect("randomness");
+        for nasty in NASTY {
+            let file = format!(
+                "{}{}",
+                file_entry("cause", nasty, &token).expect("no collision"),
+                file_entry("verdict", "block", &token).expect("no collision")
+            );
+            let expected = [
+                ("cause".to_owned(), (*nasty).to_owned()),
+                ("verdict".to_owned(), "block".to_owned()),
+            ];
+            assert_eq!(runner_takes(&file), expected);
+        }
+    }
+
+    #[test]
+    fn a_value_with_the_end_mark_or_a_bad_name_is_refused() {
+        let token = Token::random().expect("randomness");
+        assert!(file_entry("cause", &format!("x\nrehearsal_{}\ny", token.0), &token).is_err());
+        for name in ["", "a=b", "a<<b", "a\nb"] {
+            assert!(file_entry(name, "x", &token).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn every_output_of_the_manifest_is_given() {
+        let names: Vec<_> = outputs(&samples::block(), Path::new("out"))
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        let manifest = include_str!("../../action.yml");
+        let declared = manifest
+            .split("\noutputs:\n")
+            .nth(1)
+            .and_then(|rest| rest.split("\nruns:").next());
+        let declared = declared.expect("the manifest has outputs").lines();
+        let declared =
+            declared.filter(|line| line.starts_with("  ") && !line.starts_with("   ") && line.ends_with(':'));
+        let declared: Vec<_> = declared.map(|line| line.trim().trim_end_matches(':')).collect();
+        assert_eq!(names, declared);
+    }
+}

@@ -1,0 +1,214 @@
+//! What the reports say alike: the words for a state, the pair of versions, the way out.
+
+use crate::finding::Finding;
+use crate::report::result::{Release, RunResult, StageStatus, TestRecord, TestStatus, Verdict};
+use crate::report::text;
+
+/// Longest line that a report takes from the record.
+pub const LINE: usize = 1000;
+
+/// First word of the first line of every report.
+pub fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Block => "BLOCK",
+        Verdict::Inconclusive => "INCONCLUSIVE",
+    }
+}
+
+/// As in `result.json` and the action's output.
+pub fn verdict_id(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Block => "block",
+        Verdict::Inconclusive => "inconclusive",
+    }
+}
+
+/// A stage's, step's or check's state.
+pub fn stage_status(status: StageStatus) -> &'static str {
+    match status {
+        StageStatus::Passed => "passed",
+        StageStatus::Failed => "failed",
+        StageStatus::Error => "error",
+        StageStatus::Skipped => "skipped",
+        StageStatus::NotRun => "not run",
+    }
+}
+
+/// A test's state, in the same words.
+pub fn test_status(status: TestStatus) -> &'static str {
+    stage_status(as_stage(status))
+}
+
+/// The same state in the other type.
+pub fn as_stage(status: TestStatus) -> StageStatus {
+    match status {
+        TestStatus::Passed => StageStatus::Passed,
+        TestStatus::Failed => StageStatus::Failed,
+        TestStatus::Error => StageStatus::Error,
+        TestStatus::Skipped => StageStatus::Skipped,
+        TestStatus::NotRun => StageStatus::NotRun,
+    }
+}
+
+/// The cause as one harmless line; never empty.
+pub fn cause(result: &RunResult) -> String {
+    let cause = text::line(&result.cause, LINE);
+    if !cause.is_empty() {
+        return cause;
+    }
+    match result.verdict {
+        Verdict::Pass => "the candidate may take the baseline's place".to_owned(),
+        _ => "no cause was recorded: see result.json".to_owned(),
+    }
+}
+
+/// The pair of versions that a failure is about: `web shop:2 against idp keycloak:18` where another service is
+/// concerned, else `web shop:2 in place of shop:1`.
+pub fn pair(result: &RunResult, service: Option<&str>) -> String {
+    let by_name = |releases: &'_ [Release], name: &str| releases.iter().find(|one| one.service == name).cloned();
+    let blamed = service
+        .and_then(|name| by_name(&result.candidate, name))
+        .or_else(|| result.candidate.first().cloned());
+    let Some(candidate) = blamed else {
+        return "no candidate is recorded".to_owned();
+    };
+    let other = service.and_then(|name| by_name(&result.mirror, name));
+    let baseline = by_name(&result.baseline, &candidate.service);
+    let pair = match (other, baseline) {
+        (Some(other), _) => format!(
+            "{} {} against {} {}",
+            candidate.service, candidate.image, other.service, other.image
+        ),
+        (None, Some(old)) => format!("{} {} in place of {}", candidate.service, candidate.image, old.image),
+        (None, None) => format!("{} {}", candidate.service, candidate.image),
+    };
+    text::line(&pair, LINE)
+}
+
+/// The way out of a failed test: that of the finding which speaks of it, else how to see it for oneself.
+pub fn way_out(result: &RunResult, test: &TestRecord) -> String {
+    let mut findings = result.findings.iter().filter(|finding| finding.stage == test.stage);
+    match findings.find(|finding| speaks_of(finding, &test.name)) {
+        Some(finding) => text::line(&finding.help, LINE),
+        None => text::line(
+            &format!(
+                "`rehearsal run --only {} --keep` leaves the mirror up to look",
+                test.suite
+            ),
+            LINE,
+        ),
+    }
+}
+
+/// Whether the finding names the test, as a whole word.
+fn speaks_of(finding: &Finding, test: &str) -> bool {
+    let edge = |ch: Option<char>| !ch.is_some_and(char::is_alphanumeric);
+    let names = |text: &String| {
+        let mut places = text.match_indices(test);
+        places.any(|(at, _)| edge(text[..at].chars().next_back()) && edge(text[at + test.len()..].chars().next()))
+    };
+    !test.is_empty()
+        && [Some(&finding.title), finding.cause.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(names)
+}
+
+/// Stages that keep the gate shut, in order; empty when it is open.
+pub fn blocked_by(result: &RunResult) -> Vec<&'static str> {
+    let shut = |status| matches!(status, StageStatus::Failed | StageStatus::Error | StageStatus::NotRun);
+    let open = result.verdict == Verdict::Pass;
+    result
+        .stages
+        .iter()
+        .filter(|stage| !open && shut(stage.status))
+        .map(|stage| stage.id.as_str())
+        .collect()
+}
+
+/// `shop:2 (sha256:222222222222)`.
+pub fn release(release: &Release) -> String {
+    let digest = release.digest.as_deref().map(short_digest);
+    let digest = digest.map_or_else(String::new, |digest| format!(" ({digest})"));
+    text::line(&format!("{}{digest}", release.image), LINE)
+}
+
+fn short_digest(digest: &str) -> &str {
+    let algorithm = digest.find(':').map_or(0, |at| at + 1);
+    &digest[..digest.floor_char_boundary(algorithm + 12)]
+}
+
+/// `34 tests: 30 passed, 2 failed, 2 not run`; what is zero is not mentioned.
+pub fn counts(result: &RunResult) -> String {
+    let counts = &result.counts;
+    let parts = [
+        (counts.passed, "passed"),
+        (counts.failed, "failed"),
+        (counts.errors, "error"),
+        (counts.skipped, "skipped"),
+        (counts.not_run, "not run"),
+    ];
+    let parts: Vec<_> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    match (counts.tests, parts.is_empty()) {
+        (0, _) => "no tests".to_owned(),
+        (tests, true) => format!("{tests} tests"),
+        (1, false) => format!("1 test: {}", parts.join(", ")),
+        (tests, false) => format!("{tests} tests: {}", parts.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples;
+
+    #[test]
+    fn the_pair_names_the_service_that_a_failure_is_about() {
+        let result = samples::block();
+        assert_eq!(pair(&result, Some("idp")), "web shop:2 against idp keycloak:18.0.2");
+        assert_eq!(pair(&result, Some("web")), "web shop:2 in place of shop:1");
+        assert_eq!(pair(&result, None), "web shop:2 in place of shop:1");
+        assert_eq!(pair(&result, Some("gone")), "web shop:2 in place of shop:1");
+    }
+
+    #[test]
+    fn the_way_out_of_a_test_is_that_of_the_finding_which_names_it() {
+        let mut result = samples::block();
+        let test = result.tests[5].clone();
+        assert!(way_out(&result, &test).contains("--only smoke --keep"));
+        result.findings[0].title = "accounting is not the same word".to_owned();
+        assert!(way_out(&result, &test).contains("--only smoke --keep"));
+        result.findings[0].title = "smoke / account: expected status 200".to_owned();
+        assert_eq!(way_out(&result, &test), result.findings[0].help);
+    }
+
+    #[test]
+    fn an_open_gate_is_blocked_by_nothing() {
+        let mut result = samples::block();
+        assert_eq!(blocked_by(&result), ["upgrade", "rollback"]);
+        result.verdict = Verdict::Pass;
+        assert!(blocked_by(&result).is_empty());
+    }
+
+    #[test]
+    fn counts_mention_what_there_is() {
+        assert_eq!(
+            counts(&samples::block()),
+            "9 tests: 4 passed, 1 failed, 1 error, 2 skipped, 1 not run"
+        );
+        assert_eq!(counts(&samples::pass()), "4 tests: 4 passed");
+    }
+
+    #[test]
+    fn a_release_is_named_with_the_beginning_of_its_digest() {
+        let result = samples::block();
+        assert_eq!(release(&result.candidate[0]), "shop:2 (sha256:222222222222)");
+        assert_eq!(release(&result.mirror[1]), "keycloak:18.0.2");
+    }
+}

@@ -1,0 +1,551 @@
+//! The flow, one line an arrow: configuration → plan → mirror → rehearsal → finding → verdict → report → publish.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::check;
+use crate::cli::{Color, Format, RunArgs, What};
+use crate::config::compose::{self, Project};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::read;
+use crate::config::settings::{CandidateImage, Settings};
+use crate::context::Context;
+use crate::interrupt::{Interrupt, Signal};
+use crate::mirror::engine::{Engine, ImageFacts, RunLabels};
+use crate::mirror::model::{Build, Service, World};
+use crate::mirror::{News, Setup, from_compose, images, sweep};
+use crate::plan::{self, Only, Plan, StageId};
+use crate::publish::github::Job;
+use crate::redact::Redactor;
+use crate::rehearsal::event::EventKind;
+use crate::rehearsal::record::Recorder;
+use crate::rehearsal::{HURL_IMAGE, Rehearsal};
+use crate::report::result::{Counts, EngineRecord, LockRecord, Release, RunResult, SCHEMA};
+use crate::report::terminal::{Colour, Terminal};
+use crate::report::{json, junit, summary};
+use crate::verdict::{self, Ended, Judgement};
+
+/// After the run's own limit: for taking down and for reports.
+const AFTER_LIMIT: Duration = Duration::from_secs(600);
+
+/// Everything a run is made from, before anything is started.
+pub struct Prepared {
+    /// What was asked.
+    pub settings: Settings,
+    /// Production, as the mirror will have it.
+    pub world: World,
+    /// The candidate's services.
+    pub candidate: BTreeMap<String, Service>,
+    /// What will happen.
+    pub plan: Plan,
+}
+
+/// Reads configuration and Compose files and makes the plan. Starts nothing.
+///
+/// # Errors
+/// The user's mistakes, each with its place and the way out: exit code 2.
+pub fn prepare(what: &What, timeout: Option<Duration>, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
+    let settings = settings(what, timeout, context)?;
+    let project = compose::load(&load_options(&settings)).map_err(|error| vec![error])?;
+    let mut world = from_compose::world(&project).map_err(|error| vec![error])?;
+    let candidate = candidates(&settings, &project, &mut world)?;
+    names_exist(&settings, &world)?;
+    let seed = what.seed.unwrap_or_else(|| seed_of(&settings));
+    let mut plan = plan::make(&settings, &world, seed, &Only(what.only.clone()));
+    plan.notes.extend(project.warnings.iter().map(|warning| warning.message.clone()));
+    Ok(Prepared { settings, world, candidate, plan })
+}
+
+fn settings(what: &What, timeout: Option<Duration>, context: &Context) -> Result<Settings, Vec<Diagnostic>> {
+    let file = match &what.config {
+        Some(file) => file.clone(),
+        None => read::find(&context.directory).ok_or_else(|| {
+            let message = format!("no `{}` in `{}` or above it", read::FILE_NAME, context.directory.display());
+            vec![Diagnostic::new(message).help("name one with `--config`")]
+        })?,
+    };
+    read::load(&read::Options {
+        config: file,
+        candidate_overrides: what.candidate.clone(),
+        timeout,
+        environment: context.environment.clone(),
+    })
+}
+
+/// What `docker compose` would be given for production.
+pub fn load_options(settings: &Settings) -> compose::LoadOptions {
+    let production = &settings.production;
+    compose::LoadOptions {
+        files: production.compose.clone(),
+        project_directory: production.project_directory.clone(),
+        profiles: production.profiles.clone(),
+        env_file: production.env_file.iter().cloned().collect(),
+        environment: production.environment.clone(),
+        project_name: None,
+    }
+}
+
+/// Production's service with what the release changes: a fragment, an image, variables.
+fn candidates(
+    settings: &Settings,
+    project: &Project,
+    world: &mut World,
+) -> Result<BTreeMap<String, Service>, Vec<Diagnostic>> {
+    let mut all = BTreeMap::new();
+    for (name, candidate) in &settings.candidate {
+        let Some(mut service) = world.services.get(name).cloned() else {
+            return Err(vec![no_such_service(&candidate.span, name, world)]);
+        };
+        if let Some(fragment) = &candidate.compose {
+            let merged = compose::merge_service_fragment(project, name, fragment).map_err(|error| vec![error])?;
+            let other = from_compose::world(&merged).map_err(|error| vec![error])?;
+            service = other.services.get(name).cloned().unwrap_or(service);
+            world.networks.extend(other.networks);
+            world.volumes.extend(other.volumes);
+            world.volumes.sort();
+            world.volumes.dedup();
+        }
+        match &candidate.image {
+            CandidateImage::Reference(image) => {
+                service.image.clone_from(image);
+                service.build = None;
+            }
+            CandidateImage::Build { context, dockerfile, target, args } => {
+                service.image = format!("rehearsal-candidate-{name}");
+                service.build = Some(Build {
+                    context: context.clone(),
+                    dockerfile: dockerfile.clone(),
+                    dockerfile_inline: None,
+                    target: target.clone(),
+                    args: args.clone(),
+                });
+            }
+            CandidateImage::Unchanged => {}
+        }
+        service.env.extend(candidate.env.clone());
+        all.insert(name.clone(), service);
+    }
+    Ok(all)
+}
+
+fn no_such_service(span: &crate::config::yaml::Span, name: &str, world: &World) -> Diagnostic {
+    let known = world.services.keys().map(String::as_str);
+    let near = crate::config::diagnostic::nearest(name, known.clone());
+    let way_out = near.map_or_else(
+        || format!("production has {}", known.collect::<Vec<_>>().join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Diagnostic::at(span, format!("production has no service `{name}`")).help(way_out)
+}
+
+/// Every service that the configuration names is one of production's.
+fn names_exist(settings: &Settings, world: &World) -> Result<(), Vec<Diagnostic>> {
+    let auth = settings.auth.iter().flat_map(|auth| auth.services.iter().zip(&auth.service_spans));
+    let data = [&settings.data.seed, &settings.data.verify, &settings.data.write, &settings.data.verify_write];
+    let bodies = settings.suites.iter().map(|suite| &suite.body).chain(data.into_iter().flatten());
+    let steps = bodies.flat_map(|body| body.exec.iter().map(|step| (&step.service, &step.service_span)));
+    let unknown = auth.chain(steps).filter(|(name, _)| !world.services.contains_key(*name));
+    let mut errors: Vec<Diagnostic> = unknown.map(|(name, span)| no_such_service(span, name, world)).collect();
+    errors.extend(issuer_is_borne(settings, world));
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// An issuer whose name a service bears is left to that service; another would have to be served by the mirror.
+fn issuer_is_borne(settings: &Settings, world: &World) -> Option<Diagnostic> {
+    let auth = settings.auth.as_ref()?;
+    let issuer = auth.issuer.as_ref()?;
+    let host = url::Url::parse(issuer).ok()?.host_str()?.to_owned();
+    let borne = world.services.values().any(|service| {
+        service.networks.values().flatten().any(|name| *name == host) || service.hostname.as_ref() == Some(&host)
+    });
+    let message = format!("`auth.issuer` with a name that no service bears (`{host}`): valid, but not built yet");
+    let error = auth.issuer_span.as_ref().map_or_else(|| Diagnostic::new(message.clone()), |span| Diagnostic::at(span, message.clone()));
+    (!borne).then(|| error.help("give the service that name as a network alias in a further compose file"))
+}
+
+/// The same configuration and candidate always have the same seed.
+fn seed_of(settings: &Settings) -> u64 {
+    use sha2::Digest as _;
+    let mut hash = sha2::Sha256::new();
+    hash.update(std::fs::read(&settings.file).unwrap_or_default());
+    for (service, candidate) in &settings.candidate {
+        hash.update(format!("{service}={:?}", candidate.image));
+    }
+    // JSON readers keep 53 bits.
+    hash.finalize().iter().take(6).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+/// A run, from its command line to its exit code.
+///
+/// # Errors
+/// Only what is our bug or what left no way to write a report; the caller makes it exit code 70.
+pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Result<u8> {
+    let prepared = match prepare(&args.what, args.timeout, context) {
+        Ok(prepared) => prepared,
+        Err(errors) => return Ok(refuse(&errors)),
+    };
+    let unknown: Vec<&String> = args.what.only.iter().filter(|word| !names_something(word, &prepared)).collect();
+    if let Some(word) = unknown.first() {
+        return Ok(refuse(&[Diagnostic::new(format!("`--only {word}` names no stage, suite or check"))]));
+    }
+    let run = Run::begin(args, context, prepared)?;
+    let judgement = run.go(interrupt).await?;
+    Ok(judgement.exit_code)
+}
+
+fn names_something(word: &str, prepared: &Prepared) -> bool {
+    let stage = StageId::ALL.iter().any(|stage| stage.as_str() == word);
+    stage || check::is_known(word) || prepared.settings.suites.iter().any(|suite| suite.name == word)
+}
+
+/// Shows the user's mistakes; the exit code says that nothing was started.
+pub fn refuse(errors: &[Diagnostic]) -> u8 {
+    for error in errors {
+        eprintln!("{error}");
+    }
+    2
+}
+
+struct Run<'a> {
+    args: &'a RunArgs,
+    context: &'a Context,
+    settings: Settings,
+    world: World,
+    candidate: BTreeMap<String, Service>,
+    plan: Plan,
+    id: String,
+    out: PathBuf,
+    format: Format,
+    terminal: Terminal,
+    redactor: Redactor,
+    started: OffsetDateTime,
+    begun: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn begin(args: &'a RunArgs, context: &'a Context, prepared: Prepared) -> Result<Self> {
+        let Prepared { settings, world, candidate, plan } = prepared;
+        let redactor = Redactor::default();
+        for secret in settings.secrets.values() {
+            redactor.learn(secret);
+        }
+        let format = args.format.unwrap_or(if context.github { Format::Github } else { Format::Human });
+        let colour = match args.color {
+            Color::Always => Colour::On,
+            Color::Never => Colour::Off,
+            Color::Auto if context.colour() => Colour::On,
+            Color::Auto => Colour::Off,
+        };
+        let out = context.directory.join(&args.out);
+        prepare_folder(&out)?;
+        Ok(Self {
+            args,
+            context,
+            settings,
+            world,
+            candidate,
+            plan,
+            id: new_id()?,
+            out,
+            format,
+            terminal: Terminal { colour, width: context.width },
+            redactor,
+            started: OffsetDateTime::now_utc(),
+            begun: Instant::now(),
+        })
+    }
+
+    fn limit(&self) -> Duration {
+        self.settings.timeout
+    }
+
+    async fn go(mut self, interrupt: &Interrupt) -> Result<Judgement> {
+        self.mask_secrets();
+        let recorder = self.recorder()?;
+        let alive = sweep::Alive::begin(&self.context.runs, &self.id)?;
+        let mut ended = Ended::AsPlanned;
+        let connected = self.connect(&recorder).await;
+        self.show_plan()?;
+        recorder.say(EventKind::RunStarted { run: self.id.clone(), seed: self.plan.seed });
+        let mut engine_facts = None;
+        if let Some(engine) = connected {
+            engine_facts = engine.describe().await.ok();
+            let limit = tokio::time::sleep(self.limit().saturating_sub(self.begun.elapsed()));
+            let facts = tokio::select! {
+                () = self.rehearse(&engine, &recorder) => None,
+                signal = interrupt.wait() => Some(Ended::Signal(code_of(signal))),
+                () = limit => Some(Ended::TimeOut),
+            };
+            ended = facts.unwrap_or(Ended::AsPlanned);
+            recorder.over();
+            self.digests(&engine).await;
+            self.take_down(&engine, &recorder).await;
+        }
+        drop(alive);
+        let (mut result, judgement) = self.judge(&recorder, &ended, engine_facts);
+        self.redactor.clean_result(&mut result);
+        recorder.say(EventKind::RunFinished {
+            verdict: judgement.verdict,
+            cause: result.cause.clone(),
+            exit_code: judgement.exit_code,
+        });
+        self.report(&result);
+        Ok(judgement)
+    }
+
+    fn mask_secrets(&self) {
+        if self.format == Format::Github {
+            let secrets = self.settings.secrets.values().map(String::as_str);
+            self.warn(self.job().mask(secrets, &mut std::io::stdout()));
+        }
+    }
+
+    fn job(&self) -> Job {
+        Job { output: self.context.path("GITHUB_OUTPUT"), step_summary: self.context.path("GITHUB_STEP_SUMMARY") }
+    }
+
+    fn warn(&self, problems: Vec<String>) {
+        for problem in problems {
+            eprintln!("warning: {}", self.redactor.clean(&problem));
+        }
+    }
+
+    fn recorder(&self) -> Result<Recorder> {
+        let (format, terminal) = (self.format, self.terminal);
+        let listener = move |event: &crate::rehearsal::event::Event| {
+            if format == Format::Json {
+                println!("{}", serde_json::to_string(event).unwrap_or_default());
+            } else if let Some(line) = terminal.progress(event) {
+                eprintln!("{line}");
+            }
+        };
+        Recorder::begin(&self.out, self.begun, &self.redactor, Box::new(listener))
+    }
+
+    /// The engine, swept of what dead runs left; `None` with a finding where none answers.
+    async fn connect(&mut self, recorder: &Recorder) -> Option<Engine> {
+        let deadline = OffsetDateTime::now_utc() + self.limit() + AFTER_LIMIT;
+        let labels = RunLabels {
+            run: self.id.clone(),
+            deadline: u64::try_from(deadline.unix_timestamp()).unwrap_or_default(),
+            host: sweep::this_host(),
+            kept: self.args.keep,
+        };
+        let engine = match Engine::connect(&labels).await {
+            Ok(engine) => engine,
+            Err(error) => {
+                recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}")));
+                return None;
+            }
+        };
+        match sweep::sweep_dead(&engine, &self.context.runs).await {
+            Ok(swept) if swept.is_empty() => {}
+            Ok(swept) => recorder.note(format!("removed what {} earlier run(s) had left behind", swept.len())),
+            Err(error) => recorder.note(format!("what earlier runs left could not be removed: {error:#}")),
+        }
+        self.digests(&engine).await;
+        Some(engine)
+    }
+
+    /// Names every release by its digest, as far as the engine knows it.
+    async fn digests(&mut self, engine: &Engine) {
+        let plan = &mut self.plan;
+        for (releases, services) in [
+            (&mut plan.candidate, &self.candidate),
+            (&mut plan.baseline, &self.world.services),
+            (&mut plan.mirror, &self.world.services),
+        ] {
+            for release in releases.iter_mut().filter(|release| release.digest.is_none()) {
+                let image = services.get(&release.service).map(|service| service.image.as_str()).unwrap_or_default();
+                let facts = engine.image(image).await.ok().flatten();
+                release.digest = facts.map(|facts| facts.digest);
+            }
+        }
+    }
+
+    fn show_plan(&self) -> Result<()> {
+        let json = serde_json::to_string_pretty(&self.plan).context("the plan cannot be written as JSON")?;
+        json::replace(&self.out.join("plan.json"), self.redactor.clean(&json).as_bytes())?;
+        if self.format != Format::Json {
+            eprintln!("{}", self.redactor.clean(&self.plan.to_text()));
+        }
+        Ok(())
+    }
+
+    async fn rehearse(&self, engine: &Engine, recorder: &Recorder) {
+        let facts = match self.images(engine).await {
+            Ok(facts) => facts,
+            Err(error) => return recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}"))),
+        };
+        let (news, mut heard) = unbounded_channel::<News>();
+        let telling = recorder.clone();
+        tokio::spawn(async move {
+            while let Some(news) = heard.recv().await {
+                telling.container(&news);
+            }
+        });
+        let rehearsal = Rehearsal {
+            settings: &self.settings,
+            plan: &self.plan,
+            setup: Setup {
+                engine: engine.clone(),
+                prefix: String::new(),
+                world: self.world.clone(),
+                images: facts,
+                redactor: self.redactor.clone(),
+                logs: Some(self.out.join("logs")),
+                news,
+            },
+            candidate: self.candidate.clone(),
+            recorder: recorder.clone(),
+            redactor: self.redactor.clone(),
+            seed: self.plan.seed,
+            hurl_image: self.args.hurl_image.clone().unwrap_or_else(|| HURL_IMAGE.to_owned()),
+            fail_fast: self.args.fail_fast,
+            deadline: self.begun + self.limit(),
+        };
+        rehearsal.run().await;
+    }
+
+    async fn images(&self, engine: &Engine) -> Result<HashMap<String, ImageFacts>> {
+        let services: Vec<&Service> = self.world.services.values().chain(self.candidate.values()).collect();
+        images::resolve(engine, &services).await
+    }
+
+    async fn take_down(&self, engine: &Engine, recorder: &Recorder) {
+        if self.args.keep {
+            self.tell_how_to_enter();
+            return;
+        }
+        if let Err(error) = sweep::remove_run(engine, &self.id).await {
+            recorder.note(format!("{error:#}"));
+        }
+    }
+
+    fn tell_how_to_enter(&self) {
+        eprintln!("the mirror is still up, labelled dev.rehearsal.run={}", self.id);
+        eprintln!("  list it:     docker ps --filter label=dev.rehearsal.run={}", self.id);
+        eprintln!("  remove it:   rehearsal down --run {}", self.id);
+    }
+
+    fn judge(&self, recorder: &Recorder, ended: &Ended, engine: Option<EngineRecord>) -> (RunResult, Judgement) {
+        let mut recorded = recorder.recorded(&self.plan);
+        verdict::waive(&mut recorded.findings, &self.settings.policy, self.started.date());
+        let pair = pair_words(&self.plan, &self.settings);
+        let judgement = verdict::judge(&recorded, &self.settings.policy, ended, &pair);
+        recorded.findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.stage, check::rank(&finding.check)));
+        let mut notes = self.plan.notes.clone();
+        notes.extend(recorded.notes);
+        let result = RunResult {
+            schema: SCHEMA.to_owned(),
+            verdict: judgement.verdict,
+            cause: judgement.cause.clone(),
+            exit_code: judgement.exit_code,
+            started: self.started.format(&Rfc3339).unwrap_or_default(),
+            duration_ms: crate::rehearsal::record::millis(self.begun.elapsed()),
+            seed: self.plan.seed,
+            rehearsal: env!("CARGO_PKG_VERSION").to_owned(),
+            candidate: self.plan.candidate.clone(),
+            baseline: self.plan.baseline.clone(),
+            mirror: self.plan.mirror.clone(),
+            lock: LockRecord { statement: "no lock: production's facts are unrecorded".to_owned(), ..LockRecord::default() },
+            fidelity: Vec::new(),
+            stages: recorded.stages,
+            counts: Counts::of(&recorded.tests),
+            findings: recorded.findings,
+            tests: recorded.tests,
+            checks: recorded.checks,
+            engine,
+            notes,
+        };
+        (result, judgement)
+    }
+
+    /// Reports never change the verdict: what cannot be written is a warning.
+    fn report(&self, result: &RunResult) {
+        let written = json::write_all(result, &self.out);
+        self.warn(written.problems);
+        self.warn(further(result, &self.args.report, &self.context.directory));
+        if self.format == Format::Github {
+            self.warn(self.job().publish(result, &self.args.out, &mut std::io::stdout()));
+        }
+        if self.format != Format::Json {
+            eprintln!("\n{}", self.terminal.summary(result, &self.args.out));
+        }
+        // Nobody reading any more is no reason for another exit code.
+        let _flushed = std::io::stdout().flush();
+    }
+}
+
+/// The two halves of the pair, the candidate's first.
+fn pair_words(plan: &Plan, settings: &Settings) -> String {
+    let words = |releases: &[&Release]| -> String {
+        releases.iter().map(|release| format!("{} {}", release.service, release.image)).collect::<Vec<_>>().join(", ")
+    };
+    let auth = settings.auth.as_ref().map(|auth| auth.services.clone()).unwrap_or_default();
+    let all = |releases: &'_ [Release]| -> Vec<Release> { releases.to_vec() };
+    let others = all(&plan.mirror);
+    let with: Vec<&Release> = others.iter().filter(|release| auth.is_empty() || auth.contains(&release.service)).collect();
+    let candidate: Vec<&Release> = plan.candidate.iter().collect();
+    let baseline: Vec<&Release> = plan.baseline.iter().collect();
+    let with = if with.is_empty() { String::new() } else { format!(" with production's {}", words(&with)) };
+    format!("{}{with} (production runs {})", words(&candidate), words(&baseline))
+}
+
+/// `--report KIND=PATH`.
+pub fn further(result: &RunResult, wanted: &[(String, String)], directory: &Path) -> Vec<String> {
+    let one = |(kind, path): &(String, String)| -> Result<()> {
+        let junit = |dialect| junit::write(result, dialect).map(String::into_bytes);
+        let bytes = match kind.as_str() {
+            "json" => serde_json::to_vec_pretty(result)?,
+            "junit" => junit(junit::Dialect::Default)?,
+            "junit-jenkins" => junit(junit::Dialect::Jenkins)?,
+            "junit-ant" => junit(junit::Dialect::Ant)?,
+            "summary" => summary::write(result, summary::BUDGET).into_bytes(),
+            other => anyhow::bail!("there is no report `{other}`: json, junit, junit-jenkins, junit-ant and summary are"),
+        };
+        json::replace(&directory.join(path), &bytes)
+    };
+    wanted.iter().filter_map(|report| one(report).err()).map(|error| format!("{error:#}")).collect()
+}
+
+/// A folder of ours is emptied of the last run's evidence; one of somebody else's is left as it is.
+fn prepare_folder(out: &Path) -> Result<()> {
+    std::fs::create_dir_all(out).with_context(|| format!("`{}` could not be made", out.display()))?;
+    for name in ["plan.json", "events.jsonl", json::RESULT, json::JUNIT, json::SUMMARY] {
+        remove(&out.join(name), |path| std::fs::remove_file(path))?;
+    }
+    for stage in StageId::ALL {
+        remove(&out.join("logs").join(stage.as_str()), |path| std::fs::remove_dir_all(path))?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Path, how: impl Fn(&Path) -> std::io::Result<()>) -> Result<()> {
+    match how(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("`{}` of an earlier run could not be removed", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn new_id() -> Result<String> {
+    let mut bytes = [0u8; 5];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn code_of(signal: Signal) -> u8 {
+    match signal {
+        Signal::Interrupt => 130,
+        Signal::Terminate => 143,
+    }
+}

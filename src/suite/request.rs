@@ -1,0 +1,576 @@
+//! Plain HTTP steps: built here, sent by the agent, judged here.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::Value;
+use url::Url;
+use url::form_urlencoded;
+
+use super::matcher::{self, Subject};
+use super::template::{Missing, Scope};
+use super::words::{self, IN_MESSAGE, quoted};
+use super::{Attempt, Course, Ground, Step, SuiteRun, unexpected};
+use crate::agent::{Answer, BODY_LIMIT, Call, HttpAnswer, HttpCall};
+use crate::config::settings::{HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
+use crate::config::yaml::Span;
+
+/// An exchange's limit, unless the step itself waits longer.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Redirects of a step with `follow`.
+const MOST_REDIRECTS: u32 = 10;
+
+/// A step of `requests`, with its suite's settings.
+pub(super) struct Request<'a> {
+    step: &'a RequestStep,
+    target: Option<&'a str>,
+    insecure: bool,
+    ca: Vec<String>,
+}
+
+impl<'a> Request<'a> {
+    pub fn new(run: &SuiteRun<'a>, step: &'a RequestStep) -> Self {
+        let tls = &run.body.tls;
+        let ca = run.ca.iter().chain(&tls.ca).cloned().collect();
+        Self {
+            step,
+            target: run.body.target.as_deref(),
+            insecure: tls.insecure,
+            ca,
+        }
+    }
+
+    fn call(&self, scope: Scope<'_>, session: &str) -> Result<Result<HttpCall, String>, Missing> {
+        let url = scope.text(&self.step.url)?;
+        let target = self.target.map(|target| scope.text(target)).transpose()?;
+        let query = scope.pairs(&self.step.query)?;
+        let mut headers = scope.pairs(&self.step.headers)?;
+        let body = body(scope, &self.step.body, &mut headers)?;
+        if let Some((user, password)) = &self.step.basic {
+            let value = basic(&scope.text(user)?, &scope.text(password)?);
+            headers.push(("Authorization".to_owned(), value));
+        }
+        Ok(address(&url, target.as_deref(), &query).map(|url| HttpCall {
+            session: session.to_owned(),
+            method: self.step.method.clone(),
+            url: url.into(),
+            headers,
+            body: body.map(|body| BASE64_STANDARD.encode(body)),
+            follow: if self.step.follow { MOST_REDIRECTS } else { 0 },
+            timeout_ms: super::millis(limit(self.step.expect.within)),
+            insecure: self.insecure,
+            ca: self.ca.clone(),
+        }))
+    }
+}
+
+impl<G: Ground> Step<G> for Request<'_> {
+    fn name(&self) -> &str {
+        &self.step.name
+    }
+
+    fn span(&self) -> &Span {
+        &self.step.span
+    }
+
+    fn retry(&self) -> Option<Duration> {
+        self.step.retry
+    }
+
+    fn captures(&self) -> impl Iterator<Item = &String> {
+        self.step.capture.iter().map(|(name, _)| name)
+    }
+
+    async fn attempt(&self, course: &Course<'_, G>) -> Result<Attempt, Missing> {
+        let expect = filled(course.scope(), &self.step.expect)?;
+        let capture = filled_captures(course.scope(), &self.step.capture)?;
+        let call = match self.call(course.scope(), &course.session)? {
+            Ok(call) => call,
+            Err(problem) => return Ok(unsent(self.step, problem)),
+        };
+        let secrets = basic_secret(&call);
+        let subject = format!("{} {}", call.method, words::masked(&call.url));
+        let asked = host_of(&call.url);
+        let answer = course.ground.agent().call(Call::Http(call)).await;
+        let attempt = match answer {
+            Ok(Answer::Http(answer)) => judge(&answer, &expect, &capture),
+            Ok(Answer::Failed {
+                kind,
+                message,
+                duration_ms,
+            }) => failed(&kind, &message, duration_ms),
+            Ok(other) => lost(unexpected(&other)),
+            Err(error) => lost(format!("{error:#}")),
+        };
+        let service = attempt.service.or(asked);
+        let secrets = attempt.secrets.into_iter().chain(secrets).collect();
+        Ok(Attempt {
+            subject,
+            service,
+            secrets,
+            ..attempt
+        })
+    }
+}
+
+/// `url` itself, or on `target`: behind its path, not instead of it.
+fn address(url: &str, target: Option<&str>, query: &[(String, String)]) -> Result<Url, String> {
+    let absolute = Url::parse(url)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"));
+    let mut whole = match (absolute, target) {
+        (Some(absolute), _) => absolute,
+        (None, Some(target)) => on_target(url, target)?,
+        (None, None) => {
+            let url = quoted(url, IN_MESSAGE);
+            return Err(format!(
+                "{url} is a path and the suite has no `target`; give it one, or write the whole URL"
+            ));
+        }
+    };
+    if !query.is_empty() {
+        whole.query_pairs_mut().extend_pairs(query);
+    }
+    Ok(whole)
+}
+
+fn on_target(path: &str, target: &str) -> Result<Url, String> {
+    let between = if path.is_empty() || path.starts_with(['/', '?']) {
+        ""
+    } else {
+        "/"
+    };
+    let whole = format!("{}{between}{path}", target.trim_end_matches('/'));
+    let url = Url::parse(&whole).map_err(|error| format!("{} is not a URL: {error}", quoted(&whole, IN_MESSAGE)))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("{} is not an HTTP URL", quoted(&whole, IN_MESSAGE)));
+    }
+    Ok(url)
+}
+
+fn body(scope: Scope<'_>, body: &RequestBody, headers: &mut Vec<(String, String)>) -> Result<Option<Vec<u8>>, Missing> {
+    let (kind, bytes) = match body {
+        RequestBody::Empty => return Ok(None),
+        RequestBody::Text(text) => return Ok(Some(scope.text(text)?.into_bytes())),
+        RequestBody::Json(value) => ("application/json", scope.json(value)?.to_string()),
+        RequestBody::Form(pairs) => {
+            let pairs = scope.pairs(pairs)?;
+            let form = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(&pairs)
+                .finish();
+            ("application/x-www-form-urlencoded", form)
+        }
+    };
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+    {
+        headers.push(("Content-Type".to_owned(), kind.to_owned()));
+    }
+    Ok(Some(bytes.into_bytes()))
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
+}
+
+fn basic_secret(call: &HttpCall) -> Vec<String> {
+    let is_credential = |name: &str| name.eq_ignore_ascii_case("authorization");
+    let values = call
+        .headers
+        .iter()
+        .filter(|(name, _)| is_credential(name))
+        .map(|(_, value)| value);
+    values
+        .filter_map(|value| value.split_once(' '))
+        .map(|(_, secret)| secret.trim().to_owned())
+        .collect()
+}
+
+fn limit(within: Option<Duration>) -> Duration {
+    // Longer than `within`, so that a slow answer is told as a slow answer.
+    within.map_or(LIMIT, |within| LIMIT.max(within.saturating_add(Duration::from_secs(5))))
+}
+
+fn host_of(url: &str) -> Option<String> {
+    Url::parse(url).ok()?.host_str().map(str::to_owned)
+}
+
+/// An expectation with its names filled in.
+pub(super) fn filled(scope: Scope<'_>, expect: &HttpExpect) -> Result<HttpExpect, Missing> {
+    let named = |pairs: &[(String, Matcher)]| -> Result<Vec<_>, Missing> {
+        pairs
+            .iter()
+            .map(|(name, matcher)| Ok((scope.text(name)?, scope.matcher(matcher)?)))
+            .collect()
+    };
+    Ok(HttpExpect {
+        status: expect.status.clone(),
+        headers: named(&expect.headers)?,
+        json: named(&expect.json)?,
+        body: expect.body.as_ref().map(|matcher| scope.matcher(matcher)).transpose()?,
+        within: expect.within,
+    })
+}
+
+fn filled_captures(
+    scope: Scope<'_>,
+    captures: &[(String, HttpCapture)],
+) -> Result<Vec<(String, HttpCapture)>, Missing> {
+    let one = |capture: &HttpCapture| {
+        Ok(match capture {
+            HttpCapture::Json(path) => HttpCapture::Json(scope.text(path)?),
+            HttpCapture::Header(name) => HttpCapture::Header(scope.text(name)?),
+            HttpCapture::Cookie(name) => HttpCapture::Cookie(scope.text(name)?),
+            HttpCapture::Body(pattern) => HttpCapture::Body(scope.pattern(pattern)?),
+        })
+    };
+    captures
+        .iter()
+        .map(|(name, capture)| Ok((name.clone(), one(capture)?)))
+        .collect()
+}
+
+fn unsent(step: &RequestStep, problem: String) -> Attempt {
+    let subject = format!("{} {}", step.method, quoted(&step.url, IN_MESSAGE));
+    Attempt {
+        subject,
+        problems: vec![problem],
+        ..Attempt::default()
+    }
+}
+
+fn lost(problem: String) -> Attempt {
+    Attempt {
+        problems: vec![problem],
+        lost: true,
+        ..Attempt::default()
+    }
+}
+
+fn failed(kind: &str, message: &str, duration_ms: u64) -> Attempt {
+    let message = words::first_line(message);
+    let problem = format!("no answer ({kind}): {message}");
+    Attempt {
+        problems: vec![problem],
+        duration: Duration::from_millis(duration_ms),
+        ..Attempt::default()
+    }
+}
+
+fn judge(answer: &HttpAnswer, expect: &HttpExpect, capture: &[(String, HttpCapture)]) -> Attempt {
+    let response = Response::read(answer);
+    let mut problems = response.problems(expect);
+    let mut captured = Vec::new();
+    let mut secrets = response.cookie_secrets();
+    for (name, source) in capture {
+        match response.capture(source) {
+            Ok(value) => {
+                if matches!(source, HttpCapture::Cookie(_)) && value.len() >= 4 {
+                    secrets.push(value.clone());
+                }
+                captured.push((name.clone(), value));
+            }
+            Err(why) => problems.push(format!("capture `{name}`: {why}")),
+        }
+    }
+    Attempt {
+        problems,
+        detail: response.detail(),
+        // After redirects the service that answered is what the words are about.
+        service: host_of(&answer.url),
+        duration: Duration::from_millis(answer.duration_ms),
+        captured,
+        secrets,
+        ..Attempt::default()
+    }
+}
+
+/// An answer, decoded once.
+pub(super) struct Response<'a> {
+    answer: &'a HttpAnswer,
+    body: String,
+    json: Result<Value, String>,
+}
+
+impl<'a> Response<'a> {
+    pub fn read(answer: &'a HttpAnswer) -> Self {
+        let raw = BASE64_STANDARD.decode(&answer.body).unwrap_or_default();
+        let body = String::from_utf8_lossy(&raw).into_owned();
+        let json = serde_json::from_slice(&raw).map_err(|error| error.to_string());
+        Self { answer, body, json }
+    }
+
+    /// The body as text; what is not UTF-8 is replaced.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// Everything that is not as expected.
+    pub fn problems(&self, expect: &HttpExpect) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut note = |found: Result<(), String>| problems.extend(found.err());
+        note(matcher::check_status(&expect.status, self.answer.status).map_err(|words| self.with_location(words)));
+        for (name, matcher) in &expect.headers {
+            let found = matcher::check(matcher, Subject::Texts(&self.headers(name)));
+            note(found.map_err(|words| format!("header `{}`: {words}", words::name(name))));
+        }
+        for (path, matcher) in &expect.json {
+            note(
+                self.check_json(path, matcher)
+                    .map_err(|words| format!("{}: {words}", words::name(path))),
+            );
+        }
+        if let Some(matcher) = &expect.body {
+            note(matcher::check(matcher, Subject::Text(&self.body)).map_err(|words| format!("body: {words}")));
+        }
+        note(check_within(
+            expect.within,
+            Duration::from_millis(self.answer.duration_ms),
+        ));
+        if self.answer.truncated && !(expect.json.is_empty() && expect.body.is_none()) {
+            note(Err(format!(
+                "the body is longer than {} MiB, and only that much was compared",
+                BODY_LIMIT >> 20
+            )));
+        }
+        problems
+    }
+
+    fn check_json(&self, path: &str, matcher: &Matcher) -> Result<(), String> {
+        let document = self.json()?;
+        let nodes = matcher::nodes(path, document)?;
+        let subject = if matcher::is_singular(path) {
+            Subject::Node(nodes.first().copied())
+        } else {
+            Subject::Nodes(&nodes)
+        };
+        matcher::check(matcher, subject)
+    }
+
+    fn json(&self) -> Result<&Value, String> {
+        let body = quoted(self.body.trim(), IN_MESSAGE);
+        self.json
+            .as_ref()
+            .map_err(|error| format!("the body is not JSON ({error}): {body}"))
+    }
+
+    fn capture(&self, source: &HttpCapture) -> Result<String, String> {
+        let found = match source {
+            HttpCapture::Json(path) => matcher::nodes(path, self.json()?)?.first().map(|node| plain(node)),
+            HttpCapture::Header(name) => self.headers(name).first().map(|value| (*value).to_owned()),
+            HttpCapture::Cookie(name) => self.cookie(name),
+            HttpCapture::Body(pattern) => matcher::capture(pattern, &self.body)?,
+        };
+        found.ok_or_else(|| format!("the answer has no {}", source_words(source)))
+    }
+
+    fn headers(&self, name: &str) -> Vec<&'a str> {
+        let all = self.answer.headers.iter();
+        all.filter(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect()
+    }
+
+    /// A cookie that this response set, else one of the jar's.
+    fn cookie(&self, name: &str) -> Option<String> {
+        let set = self.headers("set-cookie").into_iter().filter_map(set_cookie).rev();
+        let jar = self
+            .answer
+            .cookies
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        set.chain(jar)
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.to_owned())
+    }
+
+    pub fn cookie_secrets(&self) -> Vec<String> {
+        let set = self.headers("set-cookie").into_iter().filter_map(set_cookie);
+        let jar = self
+            .answer
+            .cookies
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let secret = set.chain(jar).filter(|(name, value)| is_cookie_secret(name, value));
+        secret.map(|(_, value)| value.to_owned()).collect()
+    }
+
+    fn with_location(&self, words: String) -> String {
+        match self.headers("location").first() {
+            Some(location) if (300..400).contains(&self.answer.status) => {
+                let base = Url::parse(&self.answer.url)
+                    .ok()
+                    .and_then(|url| url.join(location).ok());
+                let shown = base.map_or_else(|| quoted(location, IN_MESSAGE), |url| words::masked(url.as_str()));
+                format!("{words} to {shown}")
+            }
+            _ => words,
+        }
+    }
+
+    fn detail(&self) -> String {
+        let mut lines: Vec<_> = self
+            .answer
+            .trail
+            .iter()
+            .map(|(status, url)| format!("{status} {}", words::masked(url)))
+            .collect();
+        for (name, value) in self
+            .answer
+            .headers
+            .iter()
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("set-cookie"))
+        {
+            let value = if name.eq_ignore_ascii_case("location") {
+                words::masked(value)
+            } else {
+                words::name(value)
+            };
+            lines.push(format!("{}: {value}", words::name(name)));
+        }
+        lines.push(String::new());
+        lines.push(words::beginning(&self.body));
+        lines.join("\n")
+    }
+}
+
+/// Session cookies are secrets whatever their name; a short value such as `dark` is a preference.
+pub(super) fn is_cookie_secret(name: &str, value: &str) -> bool {
+    value.len() >= 8 || words::is_secret(name, value)
+}
+
+fn set_cookie(header: &str) -> Option<(&str, &str)> {
+    let pair = header.split(';').next()?;
+    let (name, value) = pair.split_once('=')?;
+    Some((name.trim(), value.trim()))
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn source_words(source: &HttpCapture) -> String {
+    match source {
+        HttpCapture::Json(path) => format!("node at {}", quoted(path, IN_MESSAGE)),
+        HttpCapture::Header(name) => format!("header {}", quoted(name, IN_MESSAGE)),
+        HttpCapture::Cookie(name) => format!("cookie {}", quoted(name, IN_MESSAGE)),
+        HttpCapture::Body(pattern) => format!("match of {} in its body", quoted(pattern, IN_MESSAGE)),
+    }
+}
+
+/// Nothing where it took no longer than that.
+pub(super) fn check_within(within: Option<Duration>, took: Duration) -> Result<(), String> {
+    match within {
+        Some(within) if took > within => Err(format!(
+            "expected within {} ms, took {} ms",
+            within.as_millis(),
+            took.as_millis()
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(name: &str, value: &str) -> (String, String) {
+        (name.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn a_path_goes_behind_the_targets_own_path() {
+        let on = |url| address(url, Some("http://web:8080/api/"), &[]).unwrap().to_string();
+        assert_eq!(on("/items"), "http://web:8080/api/items");
+        assert_eq!(on("items?x=1"), "http://web:8080/api/items?x=1");
+        assert_eq!(on("http://idp/x"), "http://idp/x");
+    }
+
+    #[test]
+    fn a_path_without_a_target_says_the_way_out() {
+        assert!(address("/items", None, &[]).unwrap_err().contains("has no `target`"));
+    }
+
+    #[test]
+    fn query_parameters_are_encoded_behind_those_of_the_url() {
+        let query = [pair("q", "a b&c"), pair("q", "ü")];
+        let url = address("/s?x=1", Some("http://web"), &query).unwrap();
+        assert_eq!(url.as_str(), "http://web/s?x=1&q=a+b%26c&q=%C3%BC");
+    }
+
+    #[test]
+    fn a_body_sets_its_content_type_unless_the_step_does() {
+        let values = Default::default();
+        let scope = Scope {
+            values: &values,
+            run: "r1",
+        };
+        let json = RequestBody::Json(serde_json::json!({"run": "{{run}}"}));
+        let mut headers = Vec::new();
+        assert_eq!(body(scope, &json, &mut headers).unwrap().unwrap(), br#"{"run":"r1"}"#);
+        assert_eq!(headers, [pair("Content-Type", "application/json")]);
+        let mut headers = vec![pair("content-type", "application/vnd.x+json")];
+        body(scope, &json, &mut headers).unwrap();
+        assert_eq!(headers.len(), 1);
+    }
+
+    fn answer(status: u16, body: &str) -> HttpAnswer {
+        HttpAnswer {
+            status,
+            body: BASE64_STANDARD.encode(body),
+            url: "http://web/x".to_owned(),
+            headers: vec![
+                pair("set-cookie", "sid=fresh; Path=/"),
+                pair("Location", "/login?state=abcdef"),
+            ],
+            cookies: vec![pair("sid", "old"), pair("other", "jar")],
+            ..HttpAnswer::default()
+        }
+    }
+
+    #[test]
+    fn a_cookie_of_the_response_is_taken_before_the_jars() {
+        let answer = answer(200, "");
+        let response = Response::read(&answer);
+        assert_eq!(
+            response.capture(&HttpCapture::Cookie("sid".to_owned())).unwrap(),
+            "fresh"
+        );
+        assert_eq!(
+            response.capture(&HttpCapture::Cookie("other".to_owned())).unwrap(),
+            "jar"
+        );
+        assert!(response.capture(&HttpCapture::Cookie("none".to_owned())).is_err());
+    }
+
+    #[test]
+    fn a_redirect_that_was_not_expected_says_where_it_goes_without_its_state() {
+        let answer = answer(302, "");
+        let problems = Response::read(&answer).problems(&HttpExpect::default());
+        assert_eq!(
+            problems,
+            ["expected status 2xx, received 302 to http://web/login?state=***"]
+        );
+    }
+
+    #[test]
+    fn a_body_that_is_not_json_is_shown() {
+        let answer = answer(200, "<h1>Oops</h1>");
+        let expect = HttpExpect {
+            json: vec![("$.a".to_owned(), Matcher::Exists(true))],
+            ..HttpExpect::default()
+        };
+        let problems = Response::read(&answer).problems(&expect);
+        assert!(problems[0].starts_with("$.a: the body is not JSON ("), "{problems:?}");
+        assert!(problems[0].ends_with("`<h1>Oops</h1>`"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_slow_answer_is_told_as_a_slow_answer() {
+        let late = check_within(Some(Duration::from_millis(800)), Duration::from_millis(801));
+        assert_eq!(late.unwrap_err(), "expected within 800 ms, took 801 ms");
+        assert!(limit(Some(Duration::from_secs(60))) > Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,136 @@
+//! Records for the tests of reports: the incident that started Rehearsal, the same gone well, and one whose every text
+//! is hostile. Shared by the tests in `src/report` and those in `tests/`.
+
+// Each of the two uses a part of it.
+#![allow(dead_code)]
+
+use crate::product::finding::Finding;
+use crate::product::report::result::{Counts, RunResult, StageStatus, TestRecord, TestStatus, Verdict};
+
+/// What a hostile candidate prints; every report is tried with each.
+pub const NASTY: &[&str] = &[
+    "]]></system-out></testcase><testcase name=\"forged\"/>",
+    "]]>]]>",
+    "]]",
+    "</failure></testcase></testsuite></testsuites>",
+    "<!-- <![CDATA[ &bogus; &#0; &lt;",
+    "::error::forged",
+    "   ::error file=a,line=1::forged",
+    "::stop-commands::x",
+    "##[error]forged",
+    "ok ##[set-output name=verdict;]pass",
+    "\u{1b}[31mred\u{1b}[0m\u{1b}[2J",
+    "\u{1b}]0;title\u{7}\u{1b}]8;;http:evil\u{1b}\\link",
+    "\u{9b}31mred \u{9d}x\u{9c}",
+    "\u{1b}",
+    "\u{1b}]never ends",
+    "nul \0 bell \u{7} back \u{8}",
+    "\u{ffff} \u{fffe} \u{feff} \u{10ffff}",
+    "lone\rCR",
+    "crlf\r\nline\n::error::next",
+    "EOF\nverdict=pass",
+    "x\nverdict<<EOF\npass\nEOF",
+    "</details><script>alert(1)</script>",
+    "`` ` ``` | a | b |",
+    "a | b \\| c",
+    "[click](javascript:alert)![i](x) <img src=x onerror=y>",
+    "@everyone #1 **bold** _i_ ~~s~~ $x$",
+    "```\n# heading\n---\n| a |\n|---|",
+    "\u{202e}gnp.exe\u{2066}",
+    "line\u{2028}separator\u{85}next",
+    "[[ATTACHMENT|/etc/passwd]]",
+    "100% of %0A::error::x%25",
+    "",
+    "   ",
+    "é€😀",
+];
+
+/// The upgrade that broke sign-in.
+pub fn block() -> RunResult {
+    serde_json::from_str(include_str!("block.json")).expect("the sample fits the record")
+}
+
+/// A clean run.
+pub fn pass() -> RunResult {
+    let mut result = block();
+    result.verdict = Verdict::Pass;
+    result.exit_code = 0;
+    result.cause = "web shop:2 may take the place of shop:1".to_owned();
+    result.findings.clear();
+    for stage in &mut result.stages {
+        stage.status = StageStatus::Passed;
+        stage.reason = None;
+        stage
+            .steps
+            .iter_mut()
+            .for_each(|step| (step.status, step.reason) = (StageStatus::Passed, None));
+    }
+    result.checks.retain(|check| check.status == StageStatus::Passed);
+    result.tests.retain(|test| test.status == TestStatus::Passed);
+    result.counts = Counts::of(&result.tests);
+    result
+}
+
+/// Every free text is replaced by every nasty string in turn.
+pub fn hostile() -> Vec<RunResult> {
+    NASTY.iter().map(|nasty| hostile_with(nasty)).collect()
+}
+
+/// Every free text is `nasty`.
+pub fn hostile_with(nasty: &str) -> RunResult {
+    let mut result = block();
+    result.cause = nasty.to_owned();
+    result.notes = vec![nasty.to_owned()];
+    result.lock.statement = nasty.to_owned();
+    let releases = result
+        .candidate
+        .iter_mut()
+        .chain(&mut result.baseline)
+        .chain(&mut result.mirror);
+    releases.for_each(|release| (release.service, release.image) = (nasty.to_owned(), nasty.to_owned()));
+    for row in &mut result.fidelity {
+        (row.service, row.fact, row.state) = (nasty.to_owned(), nasty.to_owned(), nasty.to_owned());
+        (row.production, row.mirror) = (Some(nasty.to_owned()), Some(nasty.to_owned()));
+    }
+    for stage in &mut result.stages {
+        stage.reason = Some(nasty.to_owned());
+        stage
+            .steps
+            .iter_mut()
+            .for_each(|step| (step.id, step.reason) = (nasty.to_owned(), Some(nasty.to_owned())));
+    }
+    result
+        .findings
+        .iter_mut()
+        .for_each(|finding| spoil_finding(finding, nasty));
+    result.tests.iter_mut().for_each(|test| spoil_test(test, nasty));
+    result
+        .checks
+        .iter_mut()
+        .for_each(|check| check.reason = Some(nasty.to_owned()));
+    result
+}
+
+fn spoil_finding(finding: &mut Finding, nasty: &str) {
+    (finding.title, finding.help) = (nasty.to_owned(), nasty.to_owned());
+    (finding.service, finding.cause) = (Some(nasty.to_owned()), Some(nasty.to_owned()));
+    finding.evidence = vec![nasty.to_owned(); 3];
+}
+
+fn spoil_test(test: &mut TestRecord, nasty: &str) {
+    (test.suite, test.name) = (nasty.to_owned(), nasty.to_owned());
+    (test.message, test.detail) = (nasty.to_owned(), format!("{nasty}\n{nasty}"));
+    (test.service, test.location) = (Some(nasty.to_owned()), Some(nasty.to_owned()));
+}
+
+/// A clean run of `tests` tests more.
+pub fn large(tests: usize) -> RunResult {
+    let mut result = pass();
+    let one = result.tests[0].clone();
+    result.tests.extend((0..tests).map(|number| TestRecord {
+        name: format!("item {number}"),
+        ..one.clone()
+    }));
+    result.counts = Counts::of(&result.tests);
+    result
+}
