@@ -6,6 +6,9 @@ use super::diagnostic::Diagnostic;
 use super::interpolate::{Dialect, interpolate};
 use super::yaml::{Source, Span};
 
+/// Longer than any environment can be; lines that double each other would otherwise fill the memory.
+const MAX_VALUE: usize = 1 << 20;
+
 /// How a service's env file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -200,9 +203,13 @@ impl<'a> Reader<'a> {
             known.map(|(_, value)| value.clone())
         };
         let lookup = |name: &str| (self.lookup)(name).or_else(|| own(name));
-        interpolate(value, Dialect::Compose, &lookup)
+        let text = interpolate(value, Dialect::Compose, &lookup)
             .map(|done| done.text)
-            .map_err(|message| self.error(start, length, message))
+            .map_err(|message| self.error(start, length, message))?;
+        if text.len() > MAX_VALUE {
+            return Err(self.error(start, length, "this value is longer than 1 MiB"));
+        }
+        Ok(text)
     }
 
     fn raw(mut self) -> Result<Variables, Diagnostic> {

@@ -7,7 +7,7 @@
 //! | `${VAR:-x}` | `x` when unset or blank | the same |
 //! | `${VAR-x}`, `${VAR:?m}`, `${VAR?m}`, `${VAR:+x}`, `${VAR+x}` | as in a shell | an error |
 //! | `$$` | a `$` | stands for itself, but `$${` is a literal `${` |
-//! | any other `$` | an error | stands for itself |
+//! | any other `$` | stands for itself | the same |
 
 use std::collections::BTreeSet;
 
@@ -141,12 +141,12 @@ impl Interpolation<'_> {
             return Ok(&after[end + 1..]);
         }
         let name = name_length(&rest[1..]);
-        match (compose, name) {
-            (false, _) => out.push('$'),
-            (true, 0) => return Err(invalid_dollar(rest)),
-            (true, _) => out.push_str(&self.value(&rest[1..=name])),
+        if !compose || name == 0 {
+            out.push('$');
+            return Ok(&rest[1..]);
         }
-        Ok(&rest[1 + if compose { name } else { 0 }..])
+        out.push_str(&self.value(&rest[1..=name]));
+        Ok(&rest[1 + name..])
     }
 
     fn braced(&mut self, inner: &str, depth: usize) -> Result<String, String> {
@@ -195,11 +195,6 @@ impl Interpolation<'_> {
             String::new()
         })
     }
-}
-
-fn invalid_dollar(rest: &str) -> String {
-    let shown: String = rest.chars().take(12).collect();
-    format!("`{shown}` is not a variable: write `$$` for a `$`")
 }
 
 fn unknown_operator(inner: &str) -> String {
@@ -276,6 +271,8 @@ mod tests {
             ("$$SET $${SET}", "$SET ${SET}"),
             ("${SET:?m}", "value"),
             ("${EMPTY?m}", ""),
+            ("$ $1 $% x$", "$ $1 $% x$"),
+            ("${UNSET:-$$x}${UNSET:--x}", "$x-x"),
         ] {
             assert_eq!(compose(text).as_deref(), Ok(expected), "{text}");
         }
@@ -287,17 +284,7 @@ mod tests {
             compose("${UNSET:?set it to ${SET}}"),
             Err("the variable `UNSET` is required: set it to value".to_owned())
         );
-        for text in [
-            "${EMPTY:?}",
-            "${UNSET?}",
-            "$",
-            "$1",
-            "a $ b",
-            "${}",
-            "${1}",
-            "${SET",
-            "${SET!x}",
-        ] {
+        for text in ["${EMPTY:?}", "${UNSET?}", "${}", "${1}", "${SET", "${SET!x}"] {
             assert!(compose(text).is_err(), "{text}");
         }
     }

@@ -15,7 +15,7 @@ use super::diagnostic::Diagnostic;
 /// Deeper than any configuration, shallower than any stack.
 const MAX_DEPTH: usize = 100;
 /// What a document may expand to, in bytes of text plus [`NODE_COST`] for each node.
-const MAX_COST: usize = 64 << 20;
+const MAX_COST: usize = 16 << 20;
 const NODE_COST: usize = 64;
 
 /// One file as read.
@@ -312,6 +312,8 @@ impl<'a> Builder<'a> {
         };
         if anchor != 0 {
             let cost = self.cost - before;
+            // The copy that waits for aliases is paid for too, or nested anchors would multiply for free.
+            self.spend(cost, &node.span)?;
             self.anchors.insert(
                 anchor,
                 Anchored {
@@ -668,6 +670,9 @@ mod tests {
             bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
         }
         assert!(bad(&bomb).contains("too large"));
+        let items = "x, ".repeat(20_000);
+        let anchors: String = (0..90).map(|level| format!("&a{level} [")).collect();
+        assert!(bad(&format!("{anchors}{items}{}", "]".repeat(90))).contains("too large"));
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         assert!(bad(&deep).contains("nested"), "{}", bad(&deep));
     }

@@ -8,6 +8,22 @@ use super::scalar::{self, absolute};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::yaml::{Entry, Node, Span, Value};
 
+/// A build without a context has the project directory. Said last, because a later file may name another.
+pub(super) fn default_contexts(root: &mut Node, directory: &Path) -> Result<(), Diagnostic> {
+    each(root, "services", |service| default_context(service, directory))
+}
+
+/// The same for one service.
+pub(super) fn default_context(service: &mut Node, directory: &Path) -> Result<(), Diagnostic> {
+    on(service, "build", |build| {
+        if build.as_map().is_some() && build.get("context").is_none_or(Node::is_null) {
+            let context = Node::string(directory.to_string_lossy(), build.span.clone());
+            insert(build, "context", context);
+        }
+        Ok(())
+    })
+}
+
 /// What a file's content is seen from.
 pub(super) struct Frame<'a> {
     /// What its relative paths are relative to.
@@ -59,10 +75,6 @@ impl Frame<'_> {
 
     fn build(&self, build: &mut Node) -> Done {
         field(build, "context")?;
-        if build.get("context").is_none_or(Node::is_null) {
-            let context = Node::string(".", build.span.clone());
-            insert(build, "context", context);
-        }
         on(build, "context", |node| self.context(node))?;
         on(build, "args", |node| self.environment(node))?;
         on(build, "labels", to_map)?;
@@ -83,7 +95,9 @@ impl Frame<'_> {
     }
 
     fn path(&self, node: &mut Node) -> Done {
-        if let Value::Str(text) = &mut node.value {
+        if let Value::Str(text) = &mut node.value
+            && !is_drive(text)
+        {
             *text = absolute(text, self.base, self.home).to_string_lossy().into_owned();
         }
         Ok(())
@@ -442,7 +456,9 @@ impl ShortMount {
             pairs.push(("bind", map_of(bind, span)));
         }
         let nocopy = self.options.iter().any(|option| option == "nocopy");
-        if nocopy || !path {
+        // Compose looks no closer at two characters.
+        let tiny = self.source.is_none() && self.target.len() <= 2;
+        if nocopy || !(path || tiny) {
             let options = nocopy.then_some(("nocopy", Value::Bool(true)));
             pairs.push(("volume", map_of(options, span)));
         }

@@ -17,7 +17,7 @@ impl Project {
         let mut object = Object::default();
         object.put("name", json!(self.name));
         object.filled("networks", members(&self.networks, network));
-        object.filled("services", members(&self.services, service));
+        object.put("services", members(&self.services, service));
         object.filled("volumes", members(&self.volumes, volume));
         object.filled("secrets", members(&self.secrets, file_object));
         object.filled("configs", members(&self.configs, file_object));
@@ -157,7 +157,6 @@ fn identity(service: &Service, object: &mut Object) {
     object.text("pull_policy", &service.pull_policy);
     object.filled("environment", json!(service.environment));
     object.filled("labels", json!(service.labels));
-    object.filled("label_file", all(&service.label_files, |path| json!(path)));
     object.text("user", &service.user);
     object.filled("group_add", json!(service.group_add));
     object.text("working_dir", &service.working_dir);
@@ -166,7 +165,9 @@ fn identity(service: &Service, object: &mut Object) {
     object.flag("stdin_open", service.stdin_open);
     object.flag("tty", service.tty);
     object.filled("init", service.init);
-    object.filled("logging", service.logging.as_ref().map(logging));
+    if let Some(settings) = &service.logging {
+        object.put("logging", logging(settings));
+    }
     if let Some(described) = &service.provider {
         object.put("provider", provider(described));
     }
@@ -434,7 +435,11 @@ fn ulimit(limit: Ulimit) -> Value {
 }
 
 fn device(device: &Device) -> Value {
-    json!({"source": device.source, "target": device.target, "permissions": device.permissions})
+    let mut object = Object::default();
+    object.filled("source", device.source.as_str());
+    object.filled("target", device.target.as_str());
+    object.filled("permissions", device.permissions.as_str());
+    object.into()
 }
 
 fn device_request(request: &DeviceRequest) -> Value {
@@ -615,7 +620,6 @@ fn file_object(file: &FileObject) -> Value {
         FileSource::Environment { variable, .. } => object.put("environment", json!(variable)),
         FileSource::Content(content) => object.put("content", json!(content)),
         FileSource::External => object.put("external", json!(true)),
-        FileSource::Driver => {}
     }
     object.filled("labels", json!(file.labels));
     object.text("driver", &file.driver);

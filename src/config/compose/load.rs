@@ -73,6 +73,7 @@ pub(super) fn load(options: &LoadOptions, fragments: &[Fragment]) -> Result<Load
         root = overlay(Some(root), over)?;
     }
     merge::settle(&mut root)?;
+    canonical::default_contexts(&mut root, &directory)?;
     merge::deduplicate(&mut root);
     Ok(Loaded {
         root,
@@ -200,11 +201,12 @@ fn project_name(
         if let Some(node) = root.get("name").filter(|node| !node.is_null()) {
             let mut node = node.clone();
             interpolate_tree(&mut node, Dialect::Compose, &|name| environment.get(name).cloned())?;
-            let name = string(&node)?;
-            return if name == normalised(&name) {
-                Ok(name)
+            let written = string(&node)?;
+            let name = normalised(&written);
+            return if name.is_empty() {
+                Err(bad_name(&written, Some(&node.span)))
             } else {
-                Err(bad_name(&name, Some(&node.span)))
+                Ok(name)
             };
         }
     }
@@ -256,6 +258,7 @@ impl Loader {
         }
         let mut root = root.ok_or_else(|| Diagnostic::new("no compose file was given"))?;
         merge::settle(&mut root)?;
+        canonical::default_contexts(&mut root, &world.directory)?;
         Ok(root)
     }
 
@@ -352,7 +355,9 @@ impl Loader {
         };
         let other = self.parsed(&file, Some(span), &world)?;
         known_service(&other, &service, span)?;
-        self.extended(&other, &service, &file, &world, chain)
+        let mut base = self.extended(&other, &service, &file, &world, chain)?;
+        canonical::default_context(&mut base, &world.directory)?;
+        Ok(base)
     }
 
     /// What a file includes lies beneath it; nothing in it may be said again.

@@ -7,7 +7,7 @@
 //! | ports, mounts, secrets, configs, devices, env files | the later entry with the same key takes the earlier one's place |
 //! | other lists | appended; most without what is there already |
 //! | `logging` | merged only where the driver is the same |
-//! | everything else | the later one |
+//! | everything else | the later one; nothing over something leaves it |
 //!
 //! `!reset` takes away what came before, `!override` puts its own value in place of it.
 
@@ -64,15 +64,10 @@ fn nodes(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnos
     if over.tag.is_some() || is_reset(&base) || base.is_null() {
         return Ok(over);
     }
-    if over.is_null() && !matches!(base.value, Value::Map(_) | Value::Seq(_)) {
-        return Ok(over);
-    }
-    if over.is_null() {
-        return Ok(base);
-    }
     let path_words: Vec<&str> = path.iter().map(String::as_str).collect();
     match rule(&path_words) {
         Rule::Replace => return Ok(over),
+        _ if over.is_null() => return Ok(base),
         Rule::Logging if driver(&base).is_some() && driver(&over).is_some() && driver(&base) != driver(&over) => {
             return Ok(over);
         }
@@ -89,7 +84,7 @@ fn nodes(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnos
             value: Value::Seq(lists(base, theirs, path)),
             ..shell(over.span)
         }),
-        (Value::Map(_) | Value::Seq(_), _) | (_, Value::Map(_) | Value::Seq(_)) => {
+        (Value::Map(_) | Value::Seq(_), _) => {
             let message = format!("{} cannot be merged over {}", kind.1, kind.0);
             Err(Diagnostic::at(&over.span, message).help(format!(
                 "use `!override` where it is meant to replace `{}`",
@@ -115,14 +110,13 @@ fn driver(node: &Node) -> Option<&str> {
 fn maps(mut base: Vec<Entry>, over: Vec<Entry>, path: &mut Vec<String>) -> Result<Vec<Entry>, Diagnostic> {
     for entry in over {
         match base.iter().position(|known| known.key == entry.key) {
-            Some(at) if !entry.key.starts_with("x-") => {
+            Some(at) => {
                 let known = base[at].node.clone();
                 path.push(entry.key.clone());
                 let node = nodes(known, entry.node, path)?;
                 path.pop();
                 base[at] = Entry { node, ..entry };
             }
-            Some(at) => base[at] = entry,
             None => base.push(entry),
         }
     }
@@ -198,8 +192,7 @@ fn key_of(path: &[&str]) -> Option<fn(&Node) -> Option<String>> {
         ["services", _, "env_file"] => |item| field(item, "path"),
         ["services", _, list] if is_set(list) => Node::as_text,
         ["services", _, "networks", _, "aliases" | "link_local_ips"] => Node::as_text,
-        ["services", _, "extra_hosts", _] | ["services", _, "build", "extra_hosts", _] => Node::as_text,
-        ["services", _, "build", "tags" | "platforms"] => Node::as_text,
+        ["services", _, "extra_hosts", _] | ["services", _, "build", "tags"] => Node::as_text,
         ["networks", _, "ipam", "config"] => |item| field(item, "subnet"),
         _ => return None,
     })

@@ -21,6 +21,8 @@ mod port;
 mod read;
 mod resolve;
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

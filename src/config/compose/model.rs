@@ -103,7 +103,7 @@ pub struct Service {
     pub stop_signal: Option<String>,
     /// How long it may take to stop.
     pub stop_grace_period: Option<Duration>,
-    /// What must be so before it starts, by service.
+    /// What must be so before it starts, by service; one that is not `required` may be absent from the project.
     pub depends_on: BTreeMap<String, Dependency>,
     /// Replaces the image's health check.
     pub healthcheck: Option<Healthcheck>,
@@ -543,7 +543,7 @@ impl MountKind {
 #[allow(missing_docs)]
 pub struct BindOptions {
     pub propagation: Option<String>,
-    /// Whether a missing source becomes an empty directory.
+    /// Whether a missing source becomes an empty directory. Without any options it does too.
     pub create_host_path: bool,
     pub recursive: Option<String>,
     pub selinux: Option<String>,
@@ -647,6 +647,7 @@ impl Ulimit {
 pub struct Device {
     pub source: String,
     pub target: String,
+    /// Some of `r`, `w`, `m`; empty where the long form says nothing.
     pub permissions: String,
 }
 
@@ -866,8 +867,6 @@ pub enum FileSource {
     Content(String),
     /// Not created by this project: the platform has it.
     External,
-    /// A driver makes it.
-    Driver,
 }
 
 /// One entry of the top-level `models`.

@@ -116,7 +116,7 @@ fn service(entry: &Entry) -> Read<Service> {
         tty: fields.flag("tty")?,
         stdin_open: fields.flag("stdin_open")?,
         attach: fields.opt("attach", boolean)?,
-        restart: fields.opt("restart", restart)?,
+        restart: fields.or("restart", restart)?,
         stop_signal: fields.string("stop_signal")?,
         stop_grace_period: fields.opt("stop_grace_period", duration)?,
         depends_on: fields.or("depends_on", entries(dependency))?,
@@ -232,8 +232,12 @@ fn command(node: &Node) -> Read<Vec<String>> {
     }
 }
 
-fn restart(node: &Node) -> Read<Restart> {
+/// Nothing between the quotes is no policy: what is left of an unset variable.
+fn restart(node: &Node) -> Read<Option<Restart>> {
     let policy = string(node)?;
+    if policy.is_empty() {
+        return Ok(None);
+    }
     let known = match policy.as_str() {
         "no" => Some(Restart::No),
         "always" => Some(Restart::Always),
@@ -244,7 +248,7 @@ fn restart(node: &Node) -> Read<Restart> {
             limit.map(|limit| Restart::OnFailure(Some(limit)))
         }
     };
-    known.ok_or_else(|| {
+    known.map(Some).ok_or_else(|| {
         Diagnostic::at(&node.span, format!("`{policy}` is not a restart policy"))
             .help("one of `no`, `always`, `on-failure`, `on-failure:3`, `unless-stopped`")
     })
@@ -416,7 +420,7 @@ fn bind_options(node: &Node) -> Read<BindOptions> {
     let mut fields = Fields::of(node)?;
     let options = BindOptions {
         propagation: fields.string("propagation")?,
-        create_host_path: fields.opt("create_host_path", boolean)?.unwrap_or(true),
+        create_host_path: fields.flag("create_host_path")?,
         recursive: fields.opt("recursive", one_of(&["enabled", "disabled", "writable", "readonly"]))?,
         selinux: fields.opt("selinux", one_of(&["z", "Z"]))?,
     };
@@ -511,7 +515,7 @@ fn device(node: &Node) -> Read<Device> {
     let source = fields.required("source")?;
     let device = Device {
         target: fields.string("target")?.unwrap_or_else(|| source.clone()),
-        permissions: fields.string("permissions")?.unwrap_or_else(|| "rwm".to_owned()),
+        permissions: fields.string("permissions")?.unwrap_or_default(),
         source,
     };
     fields.finish()?;
@@ -929,7 +933,7 @@ fn file_object(entry: &Entry, kind: Kind) -> Read<FileObject> {
         Kind::Config => (None, BTreeMap::new()),
     };
     let object = FileObject {
-        source: file_source(&mut fields, entry, kind, external.0, driver.is_some())?,
+        source: file_source(&mut fields, entry, kind, external.0)?,
         name,
         labels: fields.mapping("labels")?,
         driver,
@@ -941,7 +945,7 @@ fn file_object(entry: &Entry, kind: Kind) -> Read<FileObject> {
     Ok(object)
 }
 
-fn file_source(fields: &mut Fields<'_>, entry: &Entry, kind: Kind, external: bool, driver: bool) -> Read<FileSource> {
+fn file_source(fields: &mut Fields<'_>, entry: &Entry, kind: Kind, external: bool) -> Read<FileSource> {
     let mut sources = Vec::new();
     sources.extend(fields.string("file")?.map(|path| FileSource::File(path.into())));
     let variable = fields.string("environment")?;
@@ -953,7 +957,6 @@ fn file_source(fields: &mut Fields<'_>, entry: &Entry, kind: Kind, external: boo
     let content = if kind == Kind::Config { ", `content`" } else { "" };
     match (sources.pop(), sources.is_empty()) {
         (Some(source), true) => Ok(source),
-        (None, _) if driver => Ok(FileSource::Driver),
         (None, _) => Err(Diagnostic::at(
             &entry.key_span,
             format!("`{}` says not where its content is", entry.key),

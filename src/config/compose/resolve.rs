@@ -139,12 +139,6 @@ impl Project {
         self.secrets.retain(|key, _| used.secrets.contains(key));
         self.configs.retain(|key, _| used.configs.contains(key));
         self.models.retain(|key, _| used.models.contains(key));
-        let services = &self.services;
-        // An optional dependency on something that is not started does not exist.
-        let names: BTreeSet<String> = services.keys().cloned().collect();
-        for service in self.services.values_mut() {
-            service.depends_on.retain(|name, _| names.contains(name));
-        }
     }
 
     fn check(&self) -> Done {
@@ -164,6 +158,10 @@ impl Project {
                 format!("`{}` has neither an image nor a build", service.name),
             ));
         }
+        if let (Some(mode), Some(attachment)) = (&service.network_mode, service.networks.values().next()) {
+            let message = format!("`networks` and `network_mode: {mode}` exclude each other");
+            return Err(Diagnostic::at(&attachment.span, message));
+        }
         for (name, attachment) in &service.networks {
             self.known("network", name, &self.networks, &attachment.span)?;
         }
@@ -172,7 +170,8 @@ impl Project {
                 self.known("volume", source, &self.volumes, &mount.span)?;
             }
         }
-        for mount in &service.secrets {
+        let built = service.build.iter().flat_map(|build| &build.secrets);
+        for mount in service.secrets.iter().chain(built) {
             self.known("secret", &mount.source, &self.secrets, &mount.span)?;
         }
         for mount in &service.configs {
@@ -180,6 +179,13 @@ impl Project {
         }
         for model in service.models.keys() {
             self.known("model", model, &self.models, &service.span)?;
+        }
+        let contexts = service
+            .build
+            .iter()
+            .flat_map(|build| build.additional_contexts.values());
+        for name in contexts.filter_map(|context| context.strip_prefix("service:")) {
+            self.known("service", name, &self.services, &service.span)?;
         }
         self.check_dependencies(service)?;
         check_targets(service)?;
@@ -205,9 +211,7 @@ impl Project {
                     "activate one of its profiles (`{profiles}`), or say `required: false`"
                 )));
             }
-            if dependency.required {
-                self.known("service", name, &self.services, &dependency.span)?;
-            }
+            self.known("service", name, &self.services, &dependency.span)?;
         }
         Ok(())
     }
@@ -423,7 +427,8 @@ fn check_targets(service: &Service) -> Done {
     Ok(())
 }
 
-/// Env files lie beneath `environment`; each sees those before it.
+/// Env files lie beneath `environment`. Their variables see the outer environment, that of the service, and the files
+/// before.
 fn read_env_files(service: &mut Service, environment: &BTreeMap<String, String>) -> Done {
     let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
     for file in &service.env_files {
@@ -431,13 +436,15 @@ fn read_env_files(service: &mut Service, environment: &BTreeMap<String, String>)
             continue;
         }
         let source = open(&file.path, Some(&file.span))?;
-        let lookup = |name: &str| {
-            found
+        let own = |name: &str| {
+            service
+                .environment
                 .get(name)
+                .or_else(|| found.get(name))
                 .cloned()
                 .flatten()
-                .or_else(|| environment.get(name).cloned())
         };
+        let lookup = |name: &str| environment.get(name).cloned().or_else(|| own(name));
         let variables = env_file::parse(source, file.format, &lookup)?;
         found.extend(variables.into_iter().map(|(name, value)| (name, Some(value))));
     }

@@ -203,8 +203,8 @@ pub(super) fn split_command(line: &str) -> Option<Vec<String>> {
         match (c, quote) {
             ('\\', Quote::Single) => word.push_inside(c),
             ('\\', _) => escaped = true,
-            (c, Quote::None) if matches!(c, ' ' | '\t' | '\r' | '\n') => word.end(&mut words),
-            (c, _) if matches!(c, ' ' | '\t' | '\r' | '\n') => word.push_inside(c),
+            (' ' | '\t' | '\r' | '\n', Quote::None) => word.end(&mut words),
+            (' ' | '\t' | '\r' | '\n', _) => word.push_inside(c),
             ('"', Quote::None) => quote = Quote::Double,
             ('"', Quote::Double) | ('\'', Quote::Single) => {
                 word.begun = true;

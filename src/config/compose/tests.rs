@@ -1,0 +1,182 @@
+//! What the comparison with Docker Compose cannot see: fragments, spans, warnings, and that nothing panics.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("parent")).expect("folder");
+        std::fs::write(path, text).expect("file");
+    }
+    folder
+}
+
+fn project(folder: &Path) -> Result<Project, Diagnostic> {
+    load(&LoadOptions {
+        files: vec![folder.join("compose.yaml")],
+        ..LoadOptions::default()
+    })
+}
+
+const SHOP: &str = "name: shop
+services:
+  web: {image: 'shop:1', command: run, environment: {A: '1', B: '2'}, ports: ['80:80'], depends_on: [db]}
+  db: {image: postgres, volumes: ['data:/data']}
+volumes: {data: }
+";
+
+#[test]
+fn a_fragment_is_merged_over_its_service_and_may_bring_volumes() {
+    let fragment = "services:
+  web:
+    command: [serve, --new]
+    environment: {B: '3', C: '4'}
+    ports: !override ['81:81']
+    volumes: ['cache:/cache', './conf:/conf']
+volumes: {cache: }
+";
+    let folder = folder(&[("compose.yaml", SHOP), ("release/web.yaml", fragment)]);
+    let before = project(folder.path()).expect("project");
+    let after = merge_service_fragment(&before, "web", &folder.path().join("release/web.yaml")).expect("fragment");
+    let web = &after.services["web"];
+    assert_eq!(
+        web.command.as_deref(),
+        Some(["serve".to_owned(), "--new".to_owned()].as_slice())
+    );
+    assert_eq!(web.environment["A"].as_deref(), Some("1"));
+    assert_eq!(web.environment["B"].as_deref(), Some("3"));
+    assert_eq!(web.ports.iter().map(|port| port.target).collect::<Vec<_>>(), [81]);
+    assert_eq!(after.volumes["cache"].name, "shop_cache");
+    let conf = web.mounts.iter().find(|mount| mount.target == "/conf").expect("mount");
+    assert_eq!(
+        conf.source.as_deref().map(PathBuf::from),
+        Some(folder.path().join("release/conf"))
+    );
+    assert_eq!(
+        before.services["web"].ports[0].target, 80,
+        "the project itself stays as it was"
+    );
+    assert_eq!(after.services["db"].mounts[0].source.as_deref(), Some("data"));
+}
+
+#[test]
+fn a_second_fragment_keeps_the_first() {
+    let one = "services: {web: {image: 'shop:2'}}";
+    let two = "services: {db: {image: 'postgres:15'}}";
+    let folder = folder(&[("compose.yaml", SHOP), ("one.yaml", one), ("two.yaml", two)]);
+    let first = project(folder.path())
+        .and_then(|project| merge_service_fragment(&project, "web", &folder.path().join("one.yaml")));
+    let second = merge_service_fragment(&first.expect("one"), "db", &folder.path().join("two.yaml")).expect("two");
+    assert_eq!(second.services["web"].image.as_deref(), Some("shop:2"));
+    assert_eq!(second.services["db"].image.as_deref(), Some("postgres:15"));
+}
+
+#[test]
+fn a_fragment_may_change_no_other_service() {
+    let fragment = "services:\n  web: {image: b}\n  db: {image: c}\n";
+    let folder = folder(&[("compose.yaml", SHOP), ("web.yaml", fragment)]);
+    let project = project(folder.path()).expect("project");
+    let error = merge_service_fragment(&project, "web", &folder.path().join("web.yaml")).expect_err("refused");
+    assert!(error.to_string().contains("web.yaml:3:3"), "{error}");
+}
+
+#[test]
+fn an_error_points_into_the_file_of_several_that_has_it() {
+    let folder = folder(&[
+        ("compose.yaml", SHOP),
+        ("web.yaml", "services:\n  web:\n    imgae: x\n"),
+    ]);
+    let project = project(folder.path()).expect("project");
+    let error = merge_service_fragment(&project, "web", &folder.path().join("web.yaml")).expect_err("refused");
+    assert!(error.to_string().contains("web.yaml:3:5"), "{error}");
+    assert!(error.to_string().contains("did you mean `image`?"), "{error}");
+}
+
+#[test]
+fn an_unset_variable_is_blank_and_worth_a_warning() {
+    let folder = folder(&[(
+        "compose.yaml",
+        "name: x\nservices:\n  web: {image: 'a:1', user: '${NOBODY}'}\n",
+    )]);
+    let project = project(folder.path()).expect("project");
+    assert_eq!(project.services["web"].user.as_deref(), Some(""));
+    let warning = project.warnings[0].render_warning();
+    assert!(
+        warning.starts_with("warning: the variable `NOBODY` is not set"),
+        "{warning}"
+    );
+    assert!(warning.contains("compose.yaml:3:29"), "{warning}");
+}
+
+#[test]
+fn limits_and_replicas_are_found_in_either_place() {
+    let text = "name: x
+services:
+  a: {image: a, mem_limit: 64m, cpus: 0.5, pids_limit: 9, scale: 2}
+  b: {image: a, deploy: {replicas: 2, resources: {limits: {memory: 64m, cpus: '0.5', pids: 9}}}}
+";
+    let folder = folder(&[("compose.yaml", text)]);
+    let project = project(folder.path()).expect("project");
+    for service in project.services.values() {
+        assert_eq!(service.memory_limit(), Some(64 << 20));
+        assert_eq!(service.cpu_limit(), Some(0.5));
+        assert_eq!(service.pids_limit(), Some(9));
+        assert_eq!(service.replicas(), 2);
+    }
+}
+
+/// Every fixture with pieces cut out, doubled and swapped: read or refused, but never a panic.
+#[test]
+fn no_input_makes_the_loader_panic() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/compose");
+    let work = tempfile::tempdir().expect("folder");
+    let file = work.path().join("compose.yaml");
+    let mut random = Random(7);
+    for entry in std::fs::read_dir(fixtures).expect("fixtures") {
+        let Ok(text) = std::fs::read_to_string(entry.expect("entry").path().join("compose.yaml")) else {
+            continue;
+        };
+        for _ in 0..12 {
+            std::fs::write(&file, random.damage(&text)).expect("file");
+            if let Err(error) = project(work.path()) {
+                let _ = error.to_string();
+            }
+        }
+    }
+}
+
+/// Enough randomness for a test that must be the same each time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit.max(1)
+    }
+
+    fn damage(&mut self, text: &str) -> String {
+        const PIECES: &[&str] = &[
+            "${", "}", ":", "[", "{a: ", "- ", "\n", "!reset ", "&a ", "*a", "\"", "~", "é", "$", "<<: ", "-1", "1e999",
+        ];
+        let mut letters: Vec<char> = text.chars().collect();
+        for _ in 0..=self.below(3) {
+            let at = self.below(letters.len());
+            match self.below(3) {
+                0 => drop(letters.drain(at..(at + self.below(8)).min(letters.len()))),
+                1 => drop(letters.splice(at..at, PIECES[self.below(PIECES.len())].chars())),
+                _ => {
+                    let piece: Vec<char> = letters[at..(at + self.below(12)).min(letters.len())].to_vec();
+                    let to = self.below(letters.len());
+                    letters.splice(to..to, piece);
+                }
+            }
+        }
+        letters.into_iter().collect()
+    }
+}
