@@ -19,6 +19,7 @@ mod hurl;
 mod junit;
 pub mod login;
 mod matcher;
+mod page;
 mod request;
 mod template;
 mod words;

@@ -386,7 +386,7 @@ impl<'a> Response<'a> {
             .map(|(_, value)| value.to_owned())
     }
 
-    fn cookie_secrets(&self) -> Vec<String> {
+    pub fn cookie_secrets(&self) -> Vec<String> {
         let set = self.headers("set-cookie").into_iter().filter_map(set_cookie);
         let jar = self
             .answer

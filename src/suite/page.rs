@@ -1,0 +1,532 @@
+//! A page as far as a sign-in needs it: its forms, where it refreshes to, what it says.
+//!
+//! Before a page is parsed every element that is of no use here is taken out. A tree of a hundred thousand `div`s
+//! would cost a parser minutes; and a form that is misplaced within a table comes out as a browser understands it.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+use scraper::{ElementRef, Html};
+use url::Url;
+
+use super::words;
+use crate::config::settings::{Login, LoginFields};
+
+/// A longer page is cut before it is parsed.
+const MOST_HTML: usize = 1 << 20;
+
+/// Longer pauses before a refresh mean that somebody is to read the page first.
+const LONGEST_PAUSE: f64 = 5.0;
+
+/// Words on the button of a page that asks for consent.
+const CONSENT: [&str; 9] = [
+    "allow",
+    "authorize",
+    "authorise",
+    "accept",
+    "approve",
+    "grant",
+    "consent",
+    "confirm",
+    "yes",
+];
+
+/// A page, parsed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Page {
+    forms: Vec<Form>,
+    /// Where a `meta` refresh leads.
+    pub refresh: Option<Url>,
+    /// A password field that belongs to no form.
+    pub has_loose_password: bool,
+    /// A script or `onload` submits a form.
+    submits_itself: bool,
+    title: String,
+}
+
+/// A form with what a browser would send.
+#[derive(Debug, Clone)]
+pub(super) struct Form {
+    /// Where it goes.
+    pub action: Url,
+    /// `method="post"`.
+    pub is_post: bool,
+    controls: Vec<Control>,
+    /// Index of the submit button that is pressed.
+    pressed: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Hidden,
+    /// Text, e-mail and whatever else a user types into.
+    Typed,
+    Password,
+    /// A checked box, a selected option: sent as it is.
+    Chosen,
+    Submit,
+}
+
+#[derive(Debug, Clone)]
+struct Control {
+    kind: Kind,
+    name: String,
+    value: String,
+    /// What stands on a button.
+    label: String,
+    /// `formaction`.
+    action: Option<String>,
+}
+
+impl Page {
+    /// Reads a page that `url` answered.
+    pub fn read(html: &str, url: &Url) -> Self {
+        let end = html
+            .char_indices()
+            .map(|(at, _)| at)
+            .take_while(|at| *at <= MOST_HTML)
+            .last()
+            .unwrap_or(0);
+        let cut = if html.len() > MOST_HTML { &html[..end] } else { html };
+        let document = Html::parse_document(&relevant(cut));
+        let elements: Vec<_> = document.root_element().descendent_elements().collect();
+        let base = base(&elements, url);
+        let forms: Vec<_> = elements.iter().filter(|element| is(element, "form")).collect();
+        Self {
+            refresh: elements.iter().find_map(|element| refresh(element, &base)),
+            has_loose_password: elements
+                .iter()
+                .any(|element| is_password(element) && owner(element).is_none()),
+            submits_itself: elements.iter().any(submits),
+            title: elements
+                .iter()
+                .find(|element| is(element, "title"))
+                .map(text)
+                .unwrap_or_default(),
+            forms: forms
+                .iter()
+                .map(|form| Form::read(form, &elements, &base, url))
+                .collect(),
+        }
+    }
+
+    /// The first form with a password field.
+    pub fn sign_in_form(&self, fields: &LoginFields) -> Option<&Form> {
+        self.forms.iter().find(|form| match &fields.password {
+            Some(name) => form.controls.iter().any(|control| control.name == *name),
+            None => form.controls.iter().any(|control| control.kind == Kind::Password),
+        })
+    }
+
+    /// A form that asks for the user's name alone, the password being asked on the next page.
+    pub fn user_form(&self, fields: &LoginFields) -> Option<&Form> {
+        self.forms.iter().find(|form| match &fields.user {
+            Some(name) => form.controls.iter().any(|control| control.name == *name),
+            None => {
+                let typed: Vec<_> = form
+                    .controls
+                    .iter()
+                    .filter(|control| control.kind == Kind::Typed)
+                    .collect();
+                let names = ["user", "mail", "login", "identifier", "account", "name"];
+                form.is_post && typed.len() == 1 && names.iter().any(|part| typed[0].name.to_lowercase().contains(part))
+            }
+        })
+    }
+
+    /// A form that a browser or a willing user sends on as it is: one that submits itself, or one that asks for
+    /// consent.
+    pub fn passing_form(&self) -> Option<Form> {
+        let untouched = |form: &&Form| {
+            !form
+                .controls
+                .iter()
+                .any(|c| matches!(c.kind, Kind::Typed | Kind::Password))
+        };
+        let mut forms = self.forms.iter().filter(untouched).filter(|form| form.is_post);
+        if self.submits_itself {
+            let form = forms.find(|form| form.controls.iter().any(|control| control.kind == Kind::Hidden))?;
+            return Some(Form {
+                pressed: None,
+                ..form.clone()
+            });
+        }
+        forms.find_map(Form::consented)
+    }
+
+    /// The title, as an explanation: ` (“Server Error”)`.
+    pub fn says(&self) -> String {
+        let title = words::first_line(&self.title);
+        if title.is_empty() {
+            title
+        } else {
+            format!(" (“{title}”)")
+        }
+    }
+}
+
+impl Form {
+    fn read(form: &ElementRef<'_>, elements: &[ElementRef<'_>], base: &Url, page: &Url) -> Self {
+        let id = form.attr("id");
+        let belongs = |element: &&ElementRef<'_>| match element.attr("form") {
+            Some(owner) => Some(owner) == id,
+            None => owner(element).is_some_and(|owner| owner.id() == form.id()),
+        };
+        let controls: Vec<_> = elements.iter().filter(belongs).filter_map(control).collect();
+        let pressed = controls.iter().position(|control| control.kind == Kind::Submit);
+        let own = form.attr("action").map(str::trim).filter(|action| !action.is_empty());
+        let action = own
+            .and_then(|action| base.join(action).ok())
+            .unwrap_or_else(|| page.clone());
+        let is_post = form
+            .attr("method")
+            .is_some_and(|method| method.trim().eq_ignore_ascii_case("post"));
+        Self {
+            action,
+            is_post,
+            controls,
+            pressed,
+        }
+        .with_buttons_action(base)
+    }
+
+    fn with_buttons_action(mut self, base: &Url) -> Self {
+        let button = self.pressed.and_then(|at| self.controls.get(at));
+        if let Some(action) = button.and_then(|button| base.join(button.action.as_deref()?).ok()) {
+            self.action = action;
+        }
+        self
+    }
+
+    /// The form with the test user's name and password in it.
+    pub fn filled(&self, login: &Login) -> Self {
+        let mut form = self.clone();
+        form.fill(login.fields.user.as_deref(), Kind::Typed, &login.username);
+        form.fill(login.fields.password.as_deref(), Kind::Password, &login.password);
+        form
+    }
+
+    fn fill(&mut self, name: Option<&str>, kind: Kind, value: &str) {
+        let wanted = |control: &&mut Control| match name {
+            Some(name) => control.name == name,
+            None => control.kind == kind,
+        };
+        if let Some(control) = self.controls.iter_mut().find(wanted) {
+            value.clone_into(&mut control.value);
+        }
+    }
+
+    fn consented(&self) -> Option<Self> {
+        let agrees = |control: &Control| {
+            let words = format!("{} {} {}", control.name, control.value, control.label).to_lowercase();
+            control.kind == Kind::Submit
+                && words
+                    .split(|c: char| !c.is_alphanumeric())
+                    .any(|word| CONSENT.contains(&word))
+        };
+        self.controls
+            .iter()
+            .any(|control| control.kind == Kind::Hidden)
+            .then_some(())?;
+        let pressed = self.controls.iter().position(agrees)?;
+        Some(Self {
+            pressed: Some(pressed),
+            ..self.clone()
+        })
+    }
+
+    /// Names and values as a browser sends them.
+    pub fn data(&self) -> impl Iterator<Item = (&str, &str)> {
+        let sent = move |(at, control): &(usize, &Control)| control.kind != Kind::Submit || Some(*at) == self.pressed;
+        let named = self
+            .controls
+            .iter()
+            .enumerate()
+            .filter(sent)
+            .map(|(_, control)| control);
+        named
+            .filter(|control| !control.name.is_empty())
+            .map(|control| (control.name.as_str(), control.value.as_str()))
+    }
+}
+
+/// Elements that a sign-in is made of; none of them nests in itself.
+const RELEVANT: [&str; 10] = [
+    "form", "input", "button", "select", "option", "textarea", "base", "meta", "title", "body",
+];
+
+/// The page without all other tags, styles and comments. Linear, whatever the page is: each piece of the expression
+/// ends at its end or at the end of the page.
+fn relevant(html: &str) -> Cow<'_, str> {
+    static PIECE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(
+            r#"(?is)<(?:(script|style)\b.*?(?:</(?:script|style)\s*>|\z)|!--.*?(?:-->|\z)|/?([a-z][a-z0-9-]*)(?:"[^"]*(?:"|\z)|'[^']*(?:'|\z)|[^'">])*(?:>|\z))"#,
+        )
+        .ok()
+    });
+    let Some(piece) = PIECE.as_ref() else {
+        return Cow::Borrowed(html);
+    };
+    piece.replace_all(html, |found: &Captures<'_>| {
+        let whole = found.get(0).map_or("", |whole| whole.as_str());
+        let is_relevant = |name: &str| RELEVANT.contains(&name.to_ascii_lowercase().as_str());
+        match (found.get(1), found.get(2)) {
+            (Some(_), _) if whole.contains(".submit(") => "<script>x.submit()</script>".to_owned(),
+            (None, Some(name)) if is_relevant(name.as_str()) => whole.to_owned(),
+            _ => " ".to_owned(),
+        }
+    })
+}
+
+fn is(element: &ElementRef<'_>, name: &str) -> bool {
+    element.value().name() == name
+}
+
+fn is_password(element: &ElementRef<'_>) -> bool {
+    is(element, "input")
+        && element
+            .attr("type")
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("password"))
+}
+
+/// The form around an element, or the one that it names.
+fn owner<'a>(element: &ElementRef<'a>) -> Option<ElementRef<'a>> {
+    element
+        .ancestors()
+        .filter_map(ElementRef::wrap)
+        .find(|ancestor| is(ancestor, "form"))
+}
+
+fn text(element: &ElementRef<'_>) -> String {
+    element.text().collect::<String>().trim().to_owned()
+}
+
+fn base(elements: &[ElementRef<'_>], url: &Url) -> Url {
+    let href = elements
+        .iter()
+        .find(|element| is(element, "base"))
+        .and_then(|element| element.attr("href"));
+    href.and_then(|href| url.join(href.trim()).ok())
+        .unwrap_or_else(|| url.clone())
+}
+
+fn refresh(element: &ElementRef<'_>, base: &Url) -> Option<Url> {
+    let is_refresh = is(element, "meta")
+        && element
+            .attr("http-equiv")
+            .is_some_and(|name| name.trim().eq_ignore_ascii_case("refresh"));
+    let content = element.attr("content").filter(|_| is_refresh)?;
+    let (pause, rest) = content.split_once([';', ','])?;
+    pause
+        .trim()
+        .parse::<f64>()
+        .ok()
+        .filter(|pause| *pause <= LONGEST_PAUSE)?;
+    let rest = rest.trim();
+    let (key, target) = rest.split_once('=')?;
+    let target = target.trim().trim_matches(['"', '\'']);
+    if !key.trim().eq_ignore_ascii_case("url") {
+        return None;
+    }
+    base.join(target)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+fn submits(element: &ElementRef<'_>) -> bool {
+    let script = |text: &str| text.contains(".submit(") || text.contains(".submit ()");
+    match element.value().name() {
+        "body" => element.attr("onload").is_some_and(|code| code.contains("submit")),
+        "script" => script(&text(element)),
+        _ => false,
+    }
+}
+
+fn control(element: &ElementRef<'_>) -> Option<Control> {
+    if element.attr("disabled").is_some() {
+        return None;
+    }
+    let plain = |kind, value: &str| Control {
+        kind,
+        name: element.attr("name").unwrap_or_default().to_owned(),
+        value: value.to_owned(),
+        label: text(element),
+        action: element.attr("formaction").map(str::to_owned),
+    };
+    let value = element.attr("value").unwrap_or_default();
+    let kind = element.attr("type").unwrap_or_default().trim().to_ascii_lowercase();
+    match (element.value().name(), kind.as_str()) {
+        ("input", "hidden") => Some(plain(Kind::Hidden, value)),
+        ("input", "password") => Some(plain(Kind::Password, value)),
+        ("input", "submit") | ("button", "" | "submit") => Some(plain(Kind::Submit, value)),
+        ("input", "checkbox" | "radio") => {
+            element.attr("checked")?;
+            Some(plain(Kind::Chosen, element.attr("value").unwrap_or("on")))
+        }
+        ("input", "button" | "reset" | "image" | "file") => None,
+        ("input", "number" | "range" | "date" | "color" | "search" | "url" | "tel" | "time") => {
+            Some(plain(Kind::Chosen, value))
+        }
+        ("input", _) => Some(plain(Kind::Typed, value)),
+        ("textarea", _) => Some(plain(Kind::Chosen, &text(element))),
+        ("select", _) => Some(plain(Kind::Chosen, &selected(element)?)),
+        _ => None,
+    }
+}
+
+fn selected(select: &ElementRef<'_>) -> Option<String> {
+    let options: Vec<_> = select
+        .descendent_elements()
+        .filter(|element| is(element, "option"))
+        .collect();
+    let chosen = options
+        .iter()
+        .find(|option| option.attr("selected").is_some())
+        .or(options.first())?;
+    Some(chosen.attr("value").map_or_else(|| text(chosen), str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(html: &str) -> Page {
+        Page::read(html, &Url::parse("http://idp/auth/login?next=/x").unwrap())
+    }
+
+    fn login() -> Login {
+        Login {
+            start: String::new(),
+            expect: crate::config::settings::LoginExpect {
+                get: String::new(),
+                expect: Default::default(),
+            },
+            username: "alice".to_owned(),
+            password: "p&w".to_owned(),
+            fields: LoginFields::default(),
+        }
+    }
+
+    fn sent(form: &Form) -> Vec<(&str, &str)> {
+        form.data().collect()
+    }
+
+    #[test]
+    fn the_form_with_a_password_is_found_and_filled_as_a_browser_would() {
+        let page = page(
+            r#"<form action="/search"><input name="q"></form>
+            <form method="POST" id="f"><input type="hidden" name="csrf" value="a&amp;b">
+            <input name="user" value="guess"><input type="password" name="pw"><input type="checkbox" name="keep" checked>
+            <input type="checkbox" name="not"><select name="realm"><option value="1">A<option selected>B</select>
+            <input name="off" disabled><button name="do" value="in">Sign in</button><button name="other">x</button></form>
+            <input type="hidden" name="late" value="1" form="f">"#,
+        );
+        let login = login();
+        let form = page.sign_in_form(&login.fields).unwrap().filled(&login);
+        assert!(form.is_post);
+        assert_eq!(form.action.as_str(), "http://idp/auth/login?next=/x");
+        assert_eq!(
+            sent(&form),
+            [
+                ("csrf", "a&b"),
+                ("user", "alice"),
+                ("pw", "p&w"),
+                ("keep", "on"),
+                ("realm", "B"),
+                ("do", "in"),
+                ("late", "1")
+            ]
+        );
+    }
+
+    #[test]
+    fn the_base_and_entities_lead_the_action() {
+        let page =
+            page(r#"<base href="/realm/"><form action="do?a=1&amp;b=2"><input type="password" name="p"></form>"#);
+        let form = page.sign_in_form(&LoginFields::default()).unwrap();
+        assert_eq!(form.action.as_str(), "http://idp/realm/do?a=1&b=2");
+        assert!(!form.is_post);
+    }
+
+    #[test]
+    fn named_fields_override_the_guess() {
+        let fields = LoginFields {
+            user: Some("u2".to_owned()),
+            password: Some("pin".to_owned()),
+        };
+        let login = Login { fields, ..login() };
+        let page = page(r#"<form><input name="u1"><input name="u2"><input name="pin"></form>"#);
+        let form = page.sign_in_form(&login.fields).unwrap().filled(&login);
+        assert_eq!(sent(&form), [("u1", ""), ("u2", "alice"), ("pin", "p&w")]);
+    }
+
+    #[test]
+    fn a_form_that_submits_itself_is_passed_on() {
+        let html = r#"<body onload="document.forms[0].submit()"><form method="post" action="https://web/cb">
+            <input type="hidden" name="code" value="c"></form>"#;
+        let form = page(html).passing_form().unwrap();
+        assert_eq!(
+            (form.action.as_str(), sent(&form)),
+            ("https://web/cb", vec![("code", "c")])
+        );
+        assert!(
+            page("<form method=post><input type=hidden name=a></form>")
+                .passing_form()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn consent_is_given_by_the_button_that_says_so() {
+        let form = page(
+            r#"<form method="post"><input type="hidden" name="scope" value="read"><input type="submit" value="Cancel">
+            <input type="submit" name="allow" value="Authorize"></form>"#,
+        )
+        .passing_form()
+        .unwrap();
+        assert_eq!(sent(&form), [("scope", "read"), ("allow", "Authorize")]);
+        assert!(
+            page("<form method=post><input type=hidden name=t><button>Log out</button></form>")
+                .passing_form()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_refresh_is_read_with_its_quotes() {
+        let found = page(r#"<meta http-equiv="Refresh" content="0; URL='/next?a=1'">"#)
+            .refresh
+            .unwrap();
+        assert_eq!(found.as_str(), "http://idp/next?a=1");
+        assert!(
+            page(r#"<meta http-equiv="refresh" content="30; url=/later">"#)
+                .refresh
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_hostile_page_is_bounded() {
+        for part in [
+            "<div>", "<form>", "<b x", "<script>", "<a '", "<!--", "<button>", "<select>", "<option>",
+        ] {
+            assert!(
+                page(&part.repeat(MOST_HTML / part.len()))
+                    .sign_in_form(&LoginFields::default())
+                    .is_none(),
+                "{part}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_scripts_and_comments_say_is_no_form() {
+        let page = page(
+            r#"<script>if (a<b) { x = '<form><input type="password">' }</script><!-- <input type=password> -->
+            <table><form method=post action=/in><tr><td><input name=u><input type=password name=p></td></tr></form></table>"#,
+        );
+        let form = page.sign_in_form(&LoginFields::default()).unwrap();
+        assert_eq!((form.action.path(), sent(form).len()), ("/in", 2));
+    }
+}
