@@ -14,7 +14,10 @@ use super::words;
 use crate::config::settings::{Login, LoginFields};
 
 /// A longer page is cut before it is parsed.
-const MOST_HTML: usize = 1 << 20;
+const MOST_HTML: usize = 512 << 10;
+
+/// Forms of a page that are looked at.
+const MOST_FORMS: usize = 50;
 
 /// Longer pauses before a refresh mean that somebody is to read the page first.
 const LONGEST_PAUSE: f64 = 5.0;
@@ -106,6 +109,7 @@ impl Page {
                 .unwrap_or_default(),
             forms: forms
                 .iter()
+                .take(MOST_FORMS)
                 .map(|form| Form::read(form, &elements, &base, url))
                 .collect(),
         }
@@ -509,10 +513,19 @@ mod tests {
     #[test]
     fn a_hostile_page_is_bounded() {
         for part in [
-            "<div>", "<form>", "<b x", "<script>", "<a '", "<!--", "<button>", "<select>", "<option>",
+            "<div>",
+            "<form>",
+            "<b x",
+            "<script>",
+            "<a '",
+            "<!--",
+            "<button>",
+            "<select>",
+            "<option>",
+            "<form></form>",
         ] {
             assert!(
-                page(&part.repeat(MOST_HTML / part.len()))
+                page(&part.repeat(MOST_HTML / 4 / part.len()))
                     .sign_in_form(&LoginFields::default())
                     .is_none(),
                 "{part}"
