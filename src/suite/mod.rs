@@ -220,7 +220,7 @@ impl<G: Ground> Course<'_, G> {
             let again = step
                 .retry()
                 .is_some_and(|limit| started.elapsed() + RETRY_EVERY <= limit);
-            if attempt.problems.is_empty() || attempt.lost || !again {
+            if attempt.problems.is_empty() || !again {
                 return Ok((attempt, retries));
             }
             tokio::time::sleep(RETRY_EVERY).await;
