@@ -77,10 +77,19 @@ impl Agent {
         match call {
             Call::Ping => Answer::Done,
             Call::Http(call) => self.browser.exchange(&call).await,
-            Call::Fork { from, to } => done(sessions.fork(&from, &to)),
-            Call::Close { session } => done(sessions.close(&session)),
+            Call::Fork { from, to } => {
+                sessions.fork(&from, &to);
+                Answer::Done
+            }
+            Call::Close { session } => {
+                sessions.close(&session);
+                Answer::Done
+            }
             Call::Cookies { session } => Answer::Cookies(session::list(&sessions.jar(&session))),
-            Call::AddCookies { session, cookies } => done(session::add(&sessions.jar(&session), &cookies)),
+            Call::AddCookies { session, cookies } => {
+                session::add(&sessions.jar(&session), &cookies);
+                Answer::Done
+            }
             Call::AwaitHttp {
                 url,
                 statuses,
@@ -98,13 +107,10 @@ impl Agent {
                 timeout_ms,
             } => {
                 let (every, limit) = (Duration::from_millis(interval_ms), Duration::from_millis(timeout_ms));
-                done(self.probes.start(self.browser.clone(), probe, url, every, limit))
+                self.probes.start(self.browser.clone(), probe, url, every, limit);
+                Answer::Done
             }
             Call::ProbeStop { probe } => self.probes.stop(&probe).await,
         }
     }
-}
-
-fn done((): ()) -> Answer {
-    Answer::Done
 }

@@ -54,7 +54,7 @@ pub struct LoginOutcome {
 /// Fails only as an outcome: also an agent that is gone is a message.
 pub async fn sign_in(client: &Client, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
     let mut visit = Visit::begin(client, session, ca).await;
-    let arrived = match visit.to_protected_page(login).await {
+    let arrived = match visit.walk(login).await {
         Ok(()) => visit.expect(login, visit.first_bad.clone()).await,
         Err(trouble) => Err(trouble),
     };
@@ -176,7 +176,14 @@ impl<'a> Visit<'a> {
     }
 
     /// From `start` to the form, through it, and on to where the product leads.
-    async fn to_protected_page(&mut self, login: &Login) -> Result<(), Trouble> {
+    async fn walk(&mut self, login: &Login) -> Result<(), Trouble> {
+        let (open, form) = self.reach_form(login).await?;
+        self.come_back(submission(&form.filled(login), &open.url), login).await;
+        Ok(())
+    }
+
+    /// To the page with a password field; a page that asks for the user's name alone is answered on the way, once.
+    async fn reach_form(&mut self, login: &Login) -> Result<(Open, Form), Trouble> {
         let start = parse(&login.start)?;
         let mut open = self
             .go(Go {
@@ -186,43 +193,41 @@ impl<'a> Visit<'a> {
                 from: None,
             })
             .await?;
-        let mut passed_on = 0;
         let mut named_user = false;
-        // To the form with a password field.
-        let form = loop {
-            if let Some(form) = open.page.sign_in_form(&login.fields) {
-                break form.clone();
+        for _ in 0..=MOST_PASSED_ON {
+            if let Some(form) = open.page.sign_in_form(&login.fields).cloned() {
+                return Ok((open, form));
             }
-            let next = match open.page.user_form(&login.fields) {
-                Some(form) if !named_user && open.status < 400 => {
-                    named_user = true;
-                    Some(submission(&form.filled(login), &open.url))
-                }
-                _ => onwards(&open),
+            let user_form = open
+                .page
+                .user_form(&login.fields)
+                .filter(|_| !named_user && open.status < 400);
+            let next = match user_form {
+                Some(form) => Some(submission(&form.filled(login), &open.url)),
+                None => onwards(&open),
             };
-            let Some(next) = next.filter(|_| passed_on < MOST_PASSED_ON) else {
-                return Err(no_form(&open));
-            };
-            passed_on += 1;
-            open = self.go(next).await?;
-        };
-        let mut next = submission(&form.filled(login), &open.url);
-        // And back.
+            named_user |= user_form.is_some();
+            open = self.go(next.ok_or_else(|| no_form(&open))?).await?;
+        }
+        Err(no_form(&open))
+    }
+
+    /// Submits, and follows the pages that only pass on. What goes wrong here is remembered, not decided on: where a
+    /// sign-in ends may be a page that the mirror does not have.
+    async fn come_back(&mut self, mut next: Go, login: &Login) {
         for _ in 0..=MOST_PASSED_ON {
             match self.go(next).await {
-                Ok(landed) => open = landed,
+                Ok(open) => {
+                    self.note_bad(&open, login);
+                    let Some(further) = onwards(&open) else { return };
+                    next = further;
+                }
                 Err(trouble) => {
                     self.first_bad.get_or_insert(trouble);
-                    return Ok(());
+                    return;
                 }
             }
-            self.note_bad(&open, login);
-            match onwards(&open) {
-                Some(further) => next = further,
-                None => break,
-            }
         }
-        Ok(())
     }
 
     fn note_bad(&mut self, open: &Open, login: &Login) {

@@ -220,7 +220,7 @@ impl<G: Ground> Course<'_, G> {
             let again = step
                 .retry()
                 .is_some_and(|limit| started.elapsed() + RETRY_EVERY <= limit);
-            if attempt.problems.is_empty() || attempt.lost || !again {
+            if attempt.problems.is_empty() || !again {
                 return Ok((attempt, retries));
             }
             tokio::time::sleep(RETRY_EVERY).await;
@@ -354,6 +354,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::config::settings::{ExecStep, HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
     use crate::config::yaml::Source;
 
     pub(super) fn a_span() -> Span {
@@ -387,5 +388,337 @@ mod tests {
         let tests = ["a", "a (2)", "a", "b", "a"].map(record).to_vec();
         let names: Vec<_> = with_unique_names(tests).into_iter().map(|test| test.name).collect();
         assert_eq!(names, ["a", "a (2)", "a (3)", "b", "a (4)"]);
+    }
+    /// A mirror of one agent whose commands and containers answer what the test says.
+    struct Small {
+        agent: Client,
+        exec: fn(&[String]) -> anyhow::Result<ExecOutput>,
+        container: fn(&ContainerRun) -> anyhow::Result<ContainerOutcome>,
+    }
+
+    impl Ground for Small {
+        fn agent(&self) -> &Client {
+            &self.agent
+        }
+
+        async fn exec(&self, _: &str, command: &[String], _: Option<&[u8]>) -> anyhow::Result<ExecOutput> {
+            (self.exec)(command)
+        }
+
+        async fn run_container(&self, run: &ContainerRun) -> anyhow::Result<ContainerOutcome> {
+            (self.container)(run)
+        }
+    }
+
+    impl Small {
+        fn new() -> Self {
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            let (reader, writer) = tokio::io::split(theirs);
+            tokio::spawn(crate::agent::serve::serve(reader, writer));
+            let (reader, writer) = tokio::io::split(ours);
+            Self {
+                agent: Client::over(reader, writer),
+                exec: |_| anyhow::bail!("no container"),
+                container: |_| anyhow::bail!("no image"),
+            }
+        }
+    }
+
+    /// Answers every request with its first line and its cookie as JSON; 500 below `/bad`, 503 twice below `/late`.
+    async fn echo() -> std::net::SocketAddr {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut late = 0;
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut raw = vec![0; 8192];
+                let length = stream.read(&mut raw).await.unwrap();
+                let text = String::from_utf8_lossy(&raw[..length]).into_owned();
+                let line = text.lines().next().unwrap_or_default().to_owned();
+                let cookie = text
+                    .lines()
+                    .find_map(|line| line.strip_prefix("cookie: "))
+                    .unwrap_or_default();
+                late += u32::from(line.contains("/late"));
+                let status = match line.as_str() {
+                    line if line.contains("/bad") => 500,
+                    line if line.contains("/late") && late < 3 => 503,
+                    _ => 200,
+                };
+                let body = serde_json::json!({"line": line, "cookie": cookie, "token": "abcd1234"}).to_string();
+                let head = format!(
+                    "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nSet-Cookie: sid=s3ss10n99; Path=/\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+            }
+        });
+        address
+    }
+
+    fn step(name: &str, url: &str) -> RequestStep {
+        RequestStep {
+            name: name.to_owned(),
+            method: "GET".to_owned(),
+            url: url.to_owned(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            basic: None,
+            body: RequestBody::Empty,
+            follow: false,
+            expect: HttpExpect::default(),
+            capture: Vec::new(),
+            retry: None,
+            span: a_span(),
+        }
+    }
+
+    fn a_run<'a>(body: &'a SuiteBody, candidates: &'a [String]) -> SuiteRun<'a> {
+        SuiteRun {
+            name: "smoke",
+            body,
+            stage: StageId::Control,
+            run: "r1",
+            inherited: Captures::default(),
+            candidates,
+            hurl_image: "hurl",
+            ca: &[],
+        }
+    }
+
+    #[tokio::test]
+    async fn steps_go_on_after_a_failure_and_what_misses_a_capture_is_not_run() {
+        let at = echo().await;
+        let mut first = step("first", "/a?run={{run}}");
+        first.capture = vec![("token".to_owned(), HttpCapture::Json("$.token".to_owned()))];
+        let mut bad = step("bad", "/bad");
+        bad.capture = vec![("gone".to_owned(), HttpCapture::Json("$.none".to_owned()))];
+        let uses = step("uses", "/x/{{token}}");
+        let misses = step("misses", "/x/{{gone}}");
+        let body = SuiteBody {
+            target: Some(format!("http://{at}")),
+            requests: vec![first, bad, uses, misses],
+            ..SuiteBody::default()
+        };
+        let candidates = ["web".to_owned()];
+        let outcome = run_on(&Small::new(), a_run(&body, &candidates)).await;
+        let statuses: Vec<_> = outcome
+            .tests
+            .iter()
+            .map(|test| (test.name.as_str(), test.status))
+            .collect();
+        use TestStatus::{Failed, NotRun, Passed};
+        assert_eq!(
+            statuses,
+            [("first", Passed), ("bad", Failed), ("uses", Passed), ("misses", NotRun)]
+        );
+        let bad = &outcome.tests[1];
+        assert_eq!(
+            bad.message,
+            format!(
+                "GET http://{at}/bad: expected status 2xx, received 500; capture `gone`: the answer has no node at `$.none` \
+                 (asked `127.0.0.1`, not the candidate `web`)"
+            )
+        );
+        assert_eq!(bad.location.as_deref(), Some("rehearsal.yaml:1"));
+        assert!(outcome.tests[3].message.contains("`gone`"));
+        assert_eq!(outcome.secrets, ["abcd1234", "s3ss10n99"]);
+        assert_eq!(
+            outcome.captures.values.get("token").map(String::as_str),
+            Some("abcd1234")
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_true_in_the_end_passes_with_its_retries_counted() {
+        let at = echo().await;
+        let mut late = step("late", "/late");
+        late.retry = Some(Duration::from_secs(20));
+        let body = SuiteBody {
+            target: Some(format!("http://{at}")),
+            requests: vec![late],
+            ..SuiteBody::default()
+        };
+        let outcome = run_on(&Small::new(), a_run(&body, &[])).await;
+        assert_eq!(
+            (outcome.tests[0].status, outcome.tests[0].retries),
+            (TestStatus::Passed, 2)
+        );
+    }
+
+    #[tokio::test]
+    async fn inherited_cookies_are_seen_and_not_changed() {
+        let at = echo().await;
+        let body = SuiteBody {
+            target: Some(format!("http://{at}")),
+            requests: vec![step("one", "/a")],
+            ..SuiteBody::default()
+        };
+        let small = Small::new();
+        let seed = run_on(&small, a_run(&body, &[])).await;
+        let mut seen = step("seen", "/b");
+        seen.expect.json = vec![("$.cookie".to_owned(), Matcher::Equals("sid=s3ss10n99".into()))];
+        let body = SuiteBody {
+            requests: vec![seen],
+            ..body.clone()
+        };
+        let inherits = SuiteRun {
+            inherited: seed.captures.clone(),
+            ..a_run(&body, &[])
+        };
+        let verify = run_on(&small, inherits).await;
+        assert_eq!(verify.tests[0].status, TestStatus::Passed, "{:?}", verify.tests);
+        assert_ne!(verify.captures.session, seed.captures.session);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_run_is_a_record_and_never_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.hurl");
+        std::fs::write(&file, "GET {{target}}/\n").unwrap();
+        let exec = ExecStep {
+            name: "rows".to_owned(),
+            command: vec!["psql".to_owned()],
+            service: "db".to_owned(),
+            stdin: None,
+            expect: Default::default(),
+            capture: Vec::new(),
+            retry: None,
+            span: a_span(),
+        };
+        let body = SuiteBody {
+            files: vec![file, folder.path().join("none.hurl")],
+            requests: vec![step("r", "/nowhere")],
+            exec: vec![exec],
+            container: Some(crate::config::settings::TestContainer {
+                image: "acme/e2e".to_owned(),
+                command: None,
+                entrypoint: None,
+                env: Default::default(),
+                junit: None,
+                span: a_span(),
+            }),
+            ..SuiteBody::default()
+        };
+        let outcome = run_on(&Small::new(), a_run(&body, &[])).await;
+        let statuses: Vec<_> = outcome
+            .tests
+            .iter()
+            .map(|test| (test.name.as_str(), test.status))
+            .collect();
+        use TestStatus::{Error, Failed};
+        assert_eq!(
+            statuses,
+            [
+                ("a.hurl", Error),
+                ("none.hurl", Error),
+                ("r", Failed),
+                ("rows", Error),
+                ("e2e", Error)
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn hurl_entries_are_tests_and_their_captures_join_the_suite() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.hurl");
+        std::fs::write(
+            &file,
+            "GET {{target}}/items\n\nGET {{nope}}/x\n\nGET {{target}}/last # c\n",
+        )
+        .unwrap();
+        let mut small = Small::new();
+        small.exec = |command| {
+            Ok(ExecOutput {
+                stdout: command.join(" ").into_bytes(),
+                ..ExecOutput::default()
+            })
+        };
+        small.container = |run| {
+            let command = run.command.clone().unwrap_or_default();
+            assert!(
+                command
+                    .windows(2)
+                    .any(|two| two == ["--variable", "target=\"http://web:8080\""]),
+                "{command:?}"
+            );
+            assert!(
+                command.windows(2).any(|two| two == ["--variable", "run=\"r1\""]),
+                "{command:?}"
+            );
+            assert_eq!(command.last().map(String::as_str), Some("/suite/a.hurl"));
+            let call = serde_json::json!({"request": {"method": "GET", "url": "http://idp/items?code=c0dec0de"},
+                "response": {"status": 200, "cookies": [{"name": "sid", "value": "c00kie-value"}]}});
+            let report = serde_json::json!([{"cookies": [], "filename": "/suite/a.hurl", "success": false, "time": 5, "entries": [
+                {"index": 1, "line": 1, "time": 4, "calls": [call], "captures": [{"name": "id", "value": 7}], "asserts": [{"line": 1, "success": true}]},
+                {"index": 2, "line": 3, "time": 0, "calls": [], "captures": [], "asserts": []},
+                {"index": 3, "line": 5, "time": 1, "calls": [call], "captures": [], "asserts": [{"line": 5, "success": false,
+                    "message": "Assert status code\n  --> /suite/a.hurl:5:6\n   |\n 5 | HTTP 200\n   |      ^^^ actual value is <500>\n   |"}]},
+            ]}]);
+            Ok(ContainerOutcome {
+                exit: Some(4),
+                output: b"error: Undefined variable\n  --> /suite/a.hurl:3:7\n   |\n 3 | GET {{nope}}/x\n   |       ^^^^ you must set the variable nope\n   |\n".to_vec(),
+                files: vec![("/out/report.json".to_owned(), report.to_string().into_bytes())],
+                ..ContainerOutcome::default()
+            })
+        };
+        let exec = ExecStep {
+            name: "echo".to_owned(),
+            command: vec!["echo".to_owned(), "{{id}}".to_owned()],
+            service: "db".to_owned(),
+            stdin: None,
+            expect: crate::config::settings::ExecExpect {
+                stdout: Some(Matcher::Equals("echo 7".into())),
+                ..Default::default()
+            },
+            capture: Vec::new(),
+            retry: None,
+            span: a_span(),
+        };
+        let body = SuiteBody {
+            target: Some("http://web:8080/".to_owned()),
+            files: vec![file],
+            exec: vec![exec],
+            ..SuiteBody::default()
+        };
+        let candidates = ["web".to_owned()];
+        let outcome = run_on(&small, a_run(&body, &candidates)).await;
+        let told: Vec<_> = outcome
+            .tests
+            .iter()
+            .map(|t| (t.name.as_str(), t.status, t.message.as_str()))
+            .collect();
+        use TestStatus::{Failed, NotRun, Passed};
+        assert_eq!(
+            told,
+            [
+                ("a.hurl GET /items", Passed, ""),
+                (
+                    "a.hurl GET {{nope}}/x",
+                    NotRun,
+                    "not run: nothing was captured as `nope`; see the step that captures it"
+                ),
+                (
+                    "a.hurl GET /last",
+                    Failed,
+                    "GET http://idp/items?code=*** answered 200: Assert status code: `HTTP 200, actual value is <500>` \
+                     (asked `idp`, not the candidate `web`)"
+                ),
+                ("echo", Passed, ""),
+            ]
+        );
+        assert_eq!(outcome.secrets, ["c00kie-value"]);
+    }
+
+    #[test]
+    fn a_suite_can_run_on_any_thread() {
+        fn is_send<T: Send>(_: T) {}
+        fn assert(mirror: &Mirror, suite: SuiteRun<'_>) {
+            is_send(run(mirror, suite));
+        }
+        let _ = assert;
     }
 }

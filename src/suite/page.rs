@@ -1,5 +1,12 @@
 //! A page as far as a sign-in needs it: its forms, where it refreshes to, what it says.
+//!
+//! Before a page is parsed every element that is of no use here is taken out. A tree of a hundred thousand `div`s
+//! would cost a parser minutes; and a form that is misplaced within a table comes out as a browser understands it.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
 use scraper::{ElementRef, Html};
 use url::Url;
 
@@ -7,7 +14,10 @@ use super::words;
 use crate::config::settings::{Login, LoginFields};
 
 /// A longer page is cut before it is parsed.
-const MOST_HTML: usize = 1 << 20;
+const MOST_HTML: usize = 512 << 10;
+
+/// Forms of a page that are looked at.
+const MOST_FORMS: usize = 50;
 
 /// Longer pauses before a refresh mean that somebody is to read the page first.
 const LONGEST_PAUSE: f64 = 5.0;
@@ -82,7 +92,7 @@ impl Page {
             .last()
             .unwrap_or(0);
         let cut = if html.len() > MOST_HTML { &html[..end] } else { html };
-        let document = Html::parse_document(cut);
+        let document = Html::parse_document(&relevant(cut));
         let elements: Vec<_> = document.root_element().descendent_elements().collect();
         let base = base(&elements, url);
         let forms: Vec<_> = elements.iter().filter(|element| is(element, "form")).collect();
@@ -99,6 +109,7 @@ impl Page {
                 .unwrap_or_default(),
             forms: forms
                 .iter()
+                .take(MOST_FORMS)
                 .map(|form| Form::read(form, &elements, &base, url))
                 .collect(),
         }
@@ -242,6 +253,34 @@ impl Form {
             .filter(|control| !control.name.is_empty())
             .map(|control| (control.name.as_str(), control.value.as_str()))
     }
+}
+
+/// Elements that a sign-in is made of; none of them nests in itself.
+const RELEVANT: [&str; 10] = [
+    "form", "input", "button", "select", "option", "textarea", "base", "meta", "title", "body",
+];
+
+/// The page without all other tags, styles and comments. Linear, whatever the page is: each piece of the expression
+/// ends at its end or at the end of the page.
+fn relevant(html: &str) -> Cow<'_, str> {
+    static PIECE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(
+            r#"(?is)<(?:(script|style)\b.*?(?:</(?:script|style)\s*>|\z)|!--.*?(?:-->|\z)|/?([a-z][a-z0-9-]*)(?:"[^"]*(?:"|\z)|'[^']*(?:'|\z)|[^'">])*(?:>|\z))"#,
+        )
+        .ok()
+    });
+    let Some(piece) = PIECE.as_ref() else {
+        return Cow::Borrowed(html);
+    };
+    piece.replace_all(html, |found: &Captures<'_>| {
+        let whole = found.get(0).map_or("", |whole| whole.as_str());
+        let is_relevant = |name: &str| RELEVANT.contains(&name.to_ascii_lowercase().as_str());
+        match (found.get(1), found.get(2)) {
+            (Some(_), _) if whole.contains(".submit(") => "<script>x.submit()</script>".to_owned(),
+            (None, Some(name)) if is_relevant(name.as_str()) => whole.to_owned(),
+            _ => " ".to_owned(),
+        }
+    })
 }
 
 fn is(element: &ElementRef<'_>, name: &str) -> bool {
@@ -473,7 +512,34 @@ mod tests {
 
     #[test]
     fn a_hostile_page_is_bounded() {
-        let deep = "<div>".repeat(400_000);
-        assert!(page(&deep).sign_in_form(&LoginFields::default()).is_none());
+        for part in [
+            "<div>",
+            "<form>",
+            "<b x",
+            "<script>",
+            "<a '",
+            "<!--",
+            "<button>",
+            "<select>",
+            "<option>",
+            "<form></form>",
+        ] {
+            assert!(
+                page(&part.repeat(MOST_HTML / 4 / part.len()))
+                    .sign_in_form(&LoginFields::default())
+                    .is_none(),
+                "{part}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_scripts_and_comments_say_is_no_form() {
+        let page = page(
+            r#"<script>if (a<b) { x = '<form><input type="password">' }</script><!-- <input type=password> -->
+            <table><form method=post action=/in><tr><td><input name=u><input type=password name=p></td></tr></form></table>"#,
+        );
+        let form = page.sign_in_form(&LoginFields::default()).unwrap();
+        assert_eq!((form.action.path(), sent(form).len()), ("/in", 2));
     }
 }
