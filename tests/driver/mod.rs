@@ -155,21 +155,23 @@ fn docker(arguments: &[&str]) -> Vec<String> {
 pub struct Running {
     child: Child,
     out: PathBuf,
-    _slot: Option<Slot>,
+    slot: Option<Slot>,
 }
 
 impl Running {
     /// Starts a run; at most two at once.
     pub fn start(command: Command, out: &Path) -> Self {
         let slot = Slot::wait();
-        Self { _slot: Some(slot), ..Self::start_beside(command, out) }
+        let mut running = Self::start_beside(command, out);
+        running.slot = Some(slot);
+        running
     }
 
     /// Starts a run for which the caller holds the slot.
     pub fn start_beside(mut command: Command, out: &Path) -> Self {
         let log = File::create(out.join("stderr.txt")).expect("the folder is ours");
         let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("the binary can be started");
-        Self { child, out: out.to_owned(), _slot: None }
+        Self { child, out: out.to_owned(), slot: None }
     }
 
     /// Waits until the events say what is wanted; how the run ended where it did before.
