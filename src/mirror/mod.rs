@@ -4,7 +4,7 @@
 //! dependencies allow; [`Mirror::swap`] puts another release in a service's place; [`Mirror::down`] removes all.
 //! Only [`engine`] speaks to the engine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +29,7 @@ pub mod run_container;
 pub mod start;
 pub mod swap;
 pub mod sweep;
+mod volumes;
 pub mod watch;
 
 use engine::{Engine, ImageFacts};
@@ -141,18 +142,20 @@ struct Inner {
     agent: Client,
     running: Mutex<BTreeMap<String, Running>>,
     generation: AtomicU32,
-    swapped: Mutex<std::collections::BTreeSet<String>>,
+    swapped: Mutex<BTreeSet<String>>,
+    completed: Mutex<BTreeSet<String>>,
+    volumes: tokio::sync::Mutex<BTreeSet<String>>,
 }
 
 impl Mirror {
-    /// Makes networks, volumes and the agent. Starts none of production's services.
+    /// Makes networks and the agent. Starts none of production's services.
     ///
     /// # Errors
     /// The engine refused something: the machine's doing.
     pub async fn prepare(setup: Setup) -> Result<Self> {
         let watch = Watch::begin(&setup.engine).await?;
         let logs = Logs::new(&setup.engine, &setup.redactor, setup.logs.clone());
-        let (agent, ()) = tokio::try_join!(start::agent(&setup), start::volumes(&setup))?;
+        let agent = start::agent(&setup).await?;
         let inner = Inner {
             setup,
             watch,
@@ -161,6 +164,8 @@ impl Mirror {
             running: Mutex::default(),
             generation: AtomicU32::new(0),
             swapped: Mutex::default(),
+            completed: Mutex::default(),
+            volumes: tokio::sync::Mutex::default(),
         };
         let mirror = Self { inner: Arc::new(inner) };
         mirror.follow_restarts();

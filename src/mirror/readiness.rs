@@ -4,6 +4,7 @@
 //! runs, because the engine may run it only every half minute. One without is ready when a port it declares accepts a
 //! connection, or, when it declares none, when it has started. Exits and `unhealthy` end the wait at once.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -66,7 +67,7 @@ impl Mirror {
             return Err(What::Unhealthy);
         }
         let well = state.last_exit().is_some_and(|exit| exit.code == 0) && restarts_no_more(service.restart, 0);
-        if well && (self.is_one_shot(&service.name) || !self.has_health_check(running)) { Ok(true) } else { Err(What::Exited) }
+        if well && self.may_complete(running) { Ok(true) } else { Err(What::Exited) }
     }
 
     /// Returns when the service is ready to be used; never, if it is not.
@@ -141,6 +142,13 @@ impl Mirror {
     fn is_one_shot(&self, name: &str) -> bool {
         let waits = |need: &super::model::Dependency| need.service == name && need.condition == Condition::Completed;
         self.world().services.values().any(|service| service.depends_on.iter().any(waits))
+    }
+
+    /// Whether ending with 0 is how this service is meant to be: somebody waits for it, or production's release did so.
+    fn may_complete(&self, running: &Running) -> bool {
+        let name = &running.service.name;
+        let did = self.inner.completed.lock().unwrap_or_else(PoisonError::into_inner).contains(name);
+        self.is_one_shot(name) || did || (!self.is_candidate(name) && !self.has_health_check(running))
     }
 
     /// Whether the service's present container was put there by a swap.

@@ -113,9 +113,8 @@ impl<'a> Rehearsal<'a> {
 
     /// The pair that is tried.
     pub fn pair(&self) -> Pair {
-        let services = &self.setup.world.services;
-        let auth = self.settings.auth.as_ref().map(|auth| auth.services.clone()).unwrap_or_default();
-        Pair::of(services, &self.candidate, services, &auth)
+        let auth = self.settings.auth.as_ref().map(|auth| auth.services.as_slice()).unwrap_or_default();
+        Pair::of(self.plan, auth)
     }
 
     fn candidates(&self) -> Vec<String> {
