@@ -271,6 +271,21 @@ fn the_same_command_makes_the_same_plan() {
 }
 
 #[test]
+fn the_reports_of_every_world_can_be_made_again_from_its_record() {
+    for world in EXPECTED.keys() {
+        let run = rehearsed(world);
+        let again = driver::folder("worlds-remade");
+        let (record, out) = (run.out.join("result.json"), again.to_str().expect("a path"));
+        let made = driver::end(driver::without_engine(&["report", record.to_str().expect("a path"), "--out", out]));
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        for report in ["result.json", "junit.xml", "summary.md"] {
+            let remade = std::fs::read(again.join(report)).expect("the report is there");
+            assert!(remade == std::fs::read(run.out.join(report)).expect("it is there"), "{world}: {report} differs");
+        }
+    }
+}
+
+#[test]
 fn evidence_is_whole_in_every_world() {
     for world in EXPECTED.keys() {
         let run = rehearsed(world);
