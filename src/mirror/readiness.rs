@@ -47,6 +47,19 @@ impl Mirror {
         }
     }
 
+    /// Returns when a service has crashed for good; never, if it does not.
+    pub async fn crash_of(&self, service: &str) -> ServiceFailure {
+        let Some(running) = self.container_of(service) else { return std::future::pending().await };
+        let mut seen = self.inner.watch.of(&running.id);
+        match self.await_end(&running, &mut seen).await {
+            Ok(_) => std::future::pending().await,
+            Err(what) => {
+                self.logs().settled(&running.id).await;
+                self.failure(service, what)
+            }
+        }
+    }
+
     /// Returns when the container has ended for good, or is unhealthy.
     async fn await_end(&self, running: &Running, seen: &mut watch::Receiver<Seen>) -> Result<bool, What> {
         let service = &running.service;

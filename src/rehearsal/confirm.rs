@@ -45,7 +45,8 @@ impl Rehearsal<'_> {
         if let Some(failure) = super::control::first_failure(&started) {
             return Err(failure.line());
         }
-        self.await_answers(&mirror).await;
+        let all: Vec<String> = self.setup.world.services.keys().cloned().collect();
+        let _answered = self.await_answers(&mirror, &all, None, super::answers::FIRST_ANSWER, super::answers::FIRST_ANSWER).await;
         let mut shown = Shown::new();
         for suite in suites {
             self.repeat_on(&mirror, suite, &mut shown).await;

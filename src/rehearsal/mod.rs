@@ -17,6 +17,7 @@ use crate::report::result::{CheckRecord, StageStatus, TestRecord, TestStatus};
 use crate::suite::login::LoginOutcome;
 use crate::suite::{self, Captures, SuiteOutcome, SuiteRun};
 
+mod answers;
 mod confirm;
 mod control;
 pub mod event;
@@ -71,8 +72,8 @@ struct Course {
     suspects: Vec<Suspect>,
     /// The candidate was ready once.
     came_up: bool,
-    /// Services of the candidate that had to be killed at their stop, and after how long.
-    killed: BTreeMap<String, Duration>,
+    /// Services whose baseline stopped within its grace period.
+    stopped_by_itself: Vec<String>,
 }
 
 /// A failure on its way to a finding.
