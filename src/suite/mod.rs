@@ -587,6 +587,7 @@ mod tests {
             capture: Vec::new(),
             retry: None,
             span: a_span(),
+            service_span: a_span(),
         };
         let body = SuiteBody {
             files: vec![file, folder.path().join("none.hurl")],
@@ -677,6 +678,7 @@ mod tests {
             capture: Vec::new(),
             retry: None,
             span: a_span(),
+            service_span: a_span(),
         };
         let body = SuiteBody {
             target: Some("http://web:8080/".to_owned()),
