@@ -34,6 +34,9 @@ pub enum Command {
     /// What runs inside the mirror
     #[command(hide = true)]
     Agent(AgentArgs),
+    /// Takes a run down when its gate has died
+    #[command(hide = true)]
+    Reap(ReapArgs),
     /// Write a first configuration (not built yet)
     #[command(hide = true)]
     Init(Unbuilt),
@@ -187,6 +190,22 @@ pub struct AgentArgs {
     /// What to do
     #[arg(value_enum)]
     pub role: AgentRole,
+}
+
+/// Options of the reaper
+#[derive(Debug, Args)]
+pub struct ReapArgs {
+    /// The run
+    pub run: String,
+    /// Its lock file
+    #[arg(long)]
+    pub lock: PathBuf,
+    /// Its output folder
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Leave the gate's session first
+    #[arg(long)]
+    pub detach: bool,
 }
 
 /// Whatever a command that is not built yet is given

@@ -8,13 +8,13 @@ use futures_util::FutureExt as _;
 
 use crate::agent;
 use crate::check;
-use crate::cli::{AgentRole, Cli, Command, ConfigArgs, ConfigFormat, DownArgs, ExplainArgs, PlanArgs, ReportArgs, What};
+use crate::cli::{AgentRole, Cli, Command, ConfigArgs, ConfigFormat, DownArgs, ExplainArgs, PlanArgs, ReapArgs, ReportArgs, What};
 use crate::config::compose;
 use crate::config::schema;
 use crate::context::Context;
 use crate::interrupt::Interrupt;
 use crate::mirror::engine::{Engine, RunLabels};
-use crate::mirror::sweep;
+use crate::mirror::{reaper, sweep};
 use crate::report::json;
 use crate::run;
 
@@ -64,6 +64,7 @@ async fn dispatch(cli: Cli) -> Result<u8> {
             let interrupt = Interrupt::listen()?;
             run::run(&args, &context()?, &interrupt).await
         }
+        Command::Reap(args) => reap(&args).await,
         Command::Plan(args) => plan(&args),
         Command::Config(args) => config(&args),
         Command::Down(args) => down(&args).await,
@@ -98,6 +99,15 @@ async fn serve(role: AgentRole) -> Result<u8> {
         AgentRole::Hold => {
             Interrupt::listen()?.wait().await;
         }
+    }
+    Ok(0)
+}
+
+async fn reap(args: &ReapArgs) -> Result<u8> {
+    if args.detach {
+        reaper::detach(&args.run, &args.lock, &args.out)?;
+    } else {
+        reaper::reap(&args.run, &args.lock, &args.out).await?;
     }
     Ok(0)
 }
@@ -152,9 +162,7 @@ fn config(args: &ConfigArgs) -> Result<u8> {
 }
 
 async fn down(args: &DownArgs) -> Result<u8> {
-    let context = context()?;
-    let labels = RunLabels { run: String::new(), deadline: 0, host: sweep::this_host(), kept: false };
-    let engine = match Engine::connect(&labels).await {
+    let engine = match Engine::connect(&RunLabels::of_none()).await {
         Ok(engine) => engine,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -162,7 +170,7 @@ async fn down(args: &DownArgs) -> Result<u8> {
         }
     };
     let mut code = 0;
-    for left in sweep::leftovers(&engine, &context.runs).await? {
+    for left in sweep::leftovers(&engine).await? {
         let wanted = match &args.run {
             Some(run) => *run == left.run,
             None => !left.alive && (args.all || !left.kept),

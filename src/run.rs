@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::interrupt::{Interrupt, Signal};
 use crate::mirror::engine::{Engine, ImageFacts, RunLabels};
 use crate::mirror::model::{Build, Service, World};
+use crate::mirror::reaper::Reaper;
 use crate::mirror::{News, Setup, from_compose, images, sweep};
 use crate::plan::{self, Only, Plan, StageId};
 use crate::publish::github::Job;
@@ -279,7 +280,9 @@ impl<'a> Run<'a> {
         self.show_plan()?;
         recorder.say(EventKind::RunStarted { run: self.id.clone(), seed: self.plan.seed });
         let mut engine_facts = None;
+        let mut reaper = None;
         if let Some(engine) = connected {
+            reaper = self.reaper(&recorder);
             engine_facts = engine.describe().await.ok();
             let limit = tokio::time::sleep(self.limit().saturating_sub(self.begun.elapsed()));
             let facts = tokio::select! {
@@ -290,7 +293,10 @@ impl<'a> Run<'a> {
             ended = facts.unwrap_or(Ended::AsPlanned);
             recorder.over();
             self.digests(&engine).await;
-            self.take_down(&engine, &recorder).await;
+            if let Down::Left = self.take_down(&engine, &recorder).await {
+                // It goes on where we gave up.
+                drop(reaper.take());
+            }
         }
         drop(alive);
         let (mut result, judgement) = self.judge(&recorder, &ended, engine_facts);
@@ -301,6 +307,9 @@ impl<'a> Run<'a> {
             exit_code: judgement.exit_code,
         });
         self.report(&result);
+        if let Some(reaper) = reaper {
+            reaper.disarm();
+        }
         Ok(judgement)
     }
 
@@ -340,6 +349,7 @@ impl<'a> Run<'a> {
             run: self.id.clone(),
             deadline: u64::try_from(deadline.unix_timestamp()).unwrap_or_default(),
             host: sweep::this_host(),
+            lock: sweep::lock_file(&self.context.runs, &self.id),
             kept: self.args.keep,
         };
         let engine = match Engine::connect(&labels).await {
@@ -349,7 +359,7 @@ impl<'a> Run<'a> {
                 return None;
             }
         };
-        match sweep::sweep_dead(&engine, &self.context.runs).await {
+        match sweep::sweep_dead(&engine).await {
             Ok(swept) if swept.is_empty() => {}
             Ok(swept) => recorder.note(format!("removed what {} earlier run(s) had left behind", swept.len())),
             Err(error) => recorder.note(format!("what earlier runs left could not be removed: {error:#}")),
@@ -423,13 +433,27 @@ impl<'a> Run<'a> {
         images::resolve(engine, &services).await
     }
 
-    async fn take_down(&self, engine: &Engine, recorder: &Recorder) {
+    /// Who takes the run down when this process is killed. A mirror that is to be kept has none.
+    fn reaper(&self, recorder: &Recorder) -> Option<Reaper> {
+        if self.args.keep {
+            return None;
+        }
+        let lock = sweep::lock_file(&self.context.runs, &self.id);
+        let begun = Reaper::watch_over(&self.id, &lock, &self.out);
+        begun.inspect_err(|error| recorder.note(format!("{error:#}: a killed run needs `rehearsal down`"))).ok()
+    }
+
+    async fn take_down(&self, engine: &Engine, recorder: &Recorder) -> Down {
         if self.args.keep {
             self.tell_how_to_enter();
-            return;
+            return Down::All;
         }
-        if let Err(error) = sweep::remove_run(engine, &self.id).await {
-            recorder.note(format!("{error:#}"));
+        match sweep::remove_run(engine, &self.id).await {
+            Ok(()) => Down::All,
+            Err(error) => {
+                recorder.note(format!("{error:#}"));
+                Down::Left
+            }
         }
     }
 
@@ -487,6 +511,14 @@ impl<'a> Run<'a> {
         // Nobody reading any more is no reason for another exit code.
         let _flushed = std::io::stdout().flush();
     }
+}
+
+/// What taking down came to.
+enum Down {
+    /// Nothing that was to go is left.
+    All,
+    /// Something would not go.
+    Left,
 }
 
 /// `--report KIND=PATH`.

@@ -2,6 +2,7 @@
 //! run's labels, so that whatever happens to this process, a sweep finds them.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub const LABEL_RUN: &str = "dev.rehearsal.run";
 pub const LABEL_DEADLINE: &str = "dev.rehearsal.deadline";
 /// Label that tells on which machine the run's process is.
 pub const LABEL_HOST: &str = "dev.rehearsal.host";
+/// Label that names the file which the run's process holds locked as long as it lives.
+pub const LABEL_LOCK: &str = "dev.rehearsal.lock";
 /// Label that names the service a container stands for.
 pub const LABEL_SERVICE: &str = "dev.rehearsal.service";
 /// Label of what a later command may need: `kept` mirrors are not swept while they are wanted.
@@ -68,6 +71,8 @@ pub struct RunLabels {
     pub deadline: u64,
     /// Which machine's process owns it.
     pub host: String,
+    /// The file that process holds locked.
+    pub lock: PathBuf,
     /// It is to stay when the run has ended.
     pub kept: bool,
 }
@@ -87,6 +92,13 @@ pub struct ImageFacts {
     pub volumes: Vec<String>,
 }
 
+impl RunLabels {
+    /// Of a command that makes nothing on the engine.
+    pub fn of_none() -> Self {
+        Self { run: String::new(), deadline: 0, host: String::new(), lock: PathBuf::new(), kept: false }
+    }
+}
+
 impl Engine {
     /// Connects to the engine that `DOCKER_HOST` (or the usual socket) names.
     ///
@@ -103,6 +115,7 @@ impl Engine {
             (LABEL_RUN, labels.run.clone()),
             (LABEL_DEADLINE, labels.deadline.to_string()),
             (LABEL_HOST, labels.host.clone()),
+            (LABEL_LOCK, labels.lock.to_string_lossy().into_owned()),
             ("org.testcontainers.managed-by", "testcontainers".to_owned()),
         ];
         let kept = labels.kept.then(|| (LABEL_KEPT, "yes".to_owned()));

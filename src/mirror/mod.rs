@@ -25,6 +25,7 @@ pub mod images;
 pub mod logs;
 pub mod model;
 pub mod readiness;
+pub mod reaper;
 pub mod run_container;
 pub mod start;
 pub mod swap;

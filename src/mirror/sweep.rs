@@ -12,7 +12,7 @@ use bollard::query_parameters as query;
 use futures_util::future::join_all;
 use rustix::fs::{FlockOperation, flock};
 
-use super::engine::{Engine, LABEL_DEADLINE, LABEL_HOST, LABEL_KEPT, LABEL_RUN, engine_words, gone};
+use super::engine::{Engine, LABEL_DEADLINE, LABEL_HOST, LABEL_KEPT, LABEL_LOCK, LABEL_RUN, engine_words, gone};
 
 /// Sweeps that find nothing, in a row, until a run counts as gone: a call under way may still make something.
 const CLEAN_SWEEPS: u32 = 2;
@@ -33,7 +33,7 @@ impl Alive {
     /// The folder cannot be written: the machine's doing.
     pub fn begin(folder: &Path, run: &str) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("`{}` could not be made", folder.display()))?;
-        let path = folder.join(format!("{run}.run"));
+        let path = lock_file(folder, run);
         let file = OpenOptions::new()
             .create(true)
             .write(true)
@@ -51,6 +51,11 @@ impl Drop for Alive {
         // A file that stays is harmless: nobody holds its lock.
         let _removed = std::fs::remove_file(&self.path);
     }
+}
+
+/// The file by whose lock a run is known to be alive.
+pub fn lock_file(folder: &Path, run: &str) -> PathBuf {
+    folder.join(format!("{run}.run"))
 }
 
 /// Which machine, boot and mount namespace this process lives in: only there do lock files tell the truth.
@@ -77,7 +82,7 @@ pub struct Leftover {
 ///
 /// # Errors
 /// The engine does not answer.
-pub async fn leftovers(engine: &Engine, folder: &Path) -> Result<Vec<Leftover>> {
+pub async fn leftovers(engine: &Engine) -> Result<Vec<Leftover>> {
     let host = this_host();
     let now = u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default();
     let mut runs: BTreeMap<String, Leftover> = BTreeMap::new();
@@ -85,7 +90,8 @@ pub async fn leftovers(engine: &Engine, folder: &Path) -> Result<Vec<Leftover>> 
         let Some(run) = labels.get(LABEL_RUN).cloned() else { continue };
         let here = labels.get(LABEL_HOST).is_some_and(|other| *other == host);
         let in_time = labels.get(LABEL_DEADLINE).and_then(|text| text.parse::<u64>().ok()).is_some_and(|end| now < end);
-        let alive = if here { is_locked(folder, &run) } else { in_time };
+        let lock = labels.get(LABEL_LOCK).filter(|_| here).and_then(|path| is_locked(Path::new(path)));
+        let alive = lock.unwrap_or(in_time);
         let kept = labels.contains_key(LABEL_KEPT);
         let entry = runs.entry(run.clone()).or_insert(Leftover { run, alive, kept });
         entry.kept |= kept;
@@ -93,17 +99,20 @@ pub async fn leftovers(engine: &Engine, folder: &Path) -> Result<Vec<Leftover>> 
     Ok(runs.into_values().collect())
 }
 
-fn is_locked(folder: &Path, run: &str) -> bool {
-    let Ok(file) = OpenOptions::new().write(true).open(folder.join(format!("{run}.run"))) else { return false };
-    flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+/// Whether a process of this machine holds the file; `None` where that cannot be told, as with other users' files.
+fn is_locked(path: &Path) -> Option<bool> {
+    match File::open(path) {
+        Ok(file) => Some(flock(&file, FlockOperation::NonBlockingLockShared).is_err()),
+        Err(error) => (error.kind() == std::io::ErrorKind::NotFound).then_some(false),
+    }
 }
 
 /// Removes what dead runs left behind; returns their ids.
 ///
 /// # Errors
 /// The engine refused.
-pub async fn sweep_dead(engine: &Engine, folder: &Path) -> Result<Vec<String>> {
-    let dead = leftovers(engine, folder).await?.into_iter().filter(|left| !left.alive && !left.kept);
+pub async fn sweep_dead(engine: &Engine) -> Result<Vec<String>> {
+    let dead = leftovers(engine).await?.into_iter().filter(|left| !left.alive && !left.kept);
     let mut swept = Vec::new();
     for left in dead {
         remove_run(engine, &left.run).await?;
@@ -133,6 +142,14 @@ pub async fn remove_run(engine: &Engine, run: &str) -> Result<()> {
         last = errors;
     }
     bail!("not everything of run `{run}` could be removed: {}; try `rehearsal down --all`", last.join("; "))
+}
+
+/// One sweep of a run: how much was found. What could not be removed is found again by the next.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn sweep_once(engine: &Engine, run: &str) -> Result<usize> {
+    Ok(remove_labelled(engine, &format!("{LABEL_RUN}={run}")).await?.0)
 }
 
 /// One sweep: how much was found, and what could not be removed.

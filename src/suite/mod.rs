@@ -588,6 +588,7 @@ mod tests {
             retry: None,
             service_span: a_span(),
             span: a_span(),
+            service_span: a_span(),
         };
         let body = SuiteBody {
             files: vec![file, folder.path().join("none.hurl")],
@@ -679,6 +680,7 @@ mod tests {
             retry: None,
             service_span: a_span(),
             span: a_span(),
+            service_span: a_span(),
         };
         let body = SuiteBody {
             target: Some("http://web:8080/".to_owned()),
