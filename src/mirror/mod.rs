@@ -11,29 +11,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::agent::client::Client;
 use crate::redact::Redactor;
 
 pub mod archive;
+pub mod authority;
 pub mod container;
 pub mod engine;
 pub mod failure;
 pub mod from_compose;
 pub mod images;
+pub mod keystore;
 pub mod logs;
 pub mod model;
+pub mod names;
 pub mod readiness;
 pub mod run_container;
 pub mod start;
 pub mod swap;
 pub mod sweep;
+pub mod trust;
 pub mod watch;
 
 use engine::{Engine, ImageFacts};
 use logs::Logs;
 use model::{Service, World};
+use names::Borne;
+use trust::Trust;
 use watch::{Seen, Watch};
 
 /// What a command inside a service's container did.
@@ -113,6 +120,8 @@ pub struct Setup {
     pub logs: Option<PathBuf>,
     /// Who wants to know.
     pub news: UnboundedSender<News>,
+    /// A name of production's that the agent answers to.
+    pub borne: Option<Borne>,
 }
 
 /// A service's container.
@@ -142,6 +151,7 @@ struct Inner {
     running: Mutex<BTreeMap<String, Running>>,
     generation: AtomicU32,
     swapped: Mutex<std::collections::BTreeSet<String>>,
+    trusts: Mutex<HashMap<trust::Key, Arc<OnceCell<Trust>>>>,
 }
 
 impl Mirror {
@@ -161,6 +171,7 @@ impl Mirror {
             running: Mutex::default(),
             generation: AtomicU32::new(0),
             swapped: Mutex::default(),
+            trusts: Mutex::default(),
         };
         let mirror = Self { inner: Arc::new(inner) };
         mirror.follow_restarts();
@@ -241,6 +252,20 @@ impl Mirror {
 
     fn image(&self, reference: &str) -> ImageFacts {
         self.inner.setup.images.get(reference).cloned().unwrap_or_default()
+    }
+
+    /// What a container of the service needs so that it trusts the run's CA; nothing where the run has none.
+    async fn trust(&self, service: &Service) -> Result<Trust> {
+        let setup = &self.inner.setup;
+        let Some(authority) = setup.borne.as_ref().and_then(|borne| borne.authority.as_ref()) else { return Ok(Trust::default()) };
+        let key = trust::key(service);
+        let cell = {
+            let mut trusts = self.inner.trusts.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(trusts.entry(key.clone()).or_default())
+        };
+        let name = setup.engine.name(&format!("{}look-{}", setup.prefix, self.next_generation()));
+        let trust = cell.get_or_try_init(|| trust::look(&setup.engine, &name, &key, authority)).await?;
+        Ok(trust.clone())
     }
 
     /// Runs a command inside a service's container, as the container's own user, without a terminal.

@@ -15,8 +15,10 @@ use super::container::{self, Names};
 use super::engine::LABEL_SERVICE;
 use super::failure::{ServiceFailure, What, first_fatal};
 use super::model::{Condition, FileInside, Mount, Service, Source};
-use super::{Mirror, Running, Setup, archive, network_name, volume_name};
+use super::{Mirror, Running, Setup, archive, names, network_name, volume_name};
+use super::trust::{self, Trust};
 use crate::agent::client::Client;
+use crate::agent::{Answer, BearCall, Call};
 
 /// How far a service has come, for those who wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,17 +52,39 @@ pub(super) async fn agent(setup: &Setup) -> Result<Client> {
     }));
     let (_made, ()) = tokio::try_join!(made, agent_image(setup))?;
     let name = setup.engine.name(&format!("{}agent", setup.prefix));
+    let aliases: Vec<String> = setup.borne.iter().map(|borne| borne.host.clone()).collect();
     let id = setup
         .engine
-        .create_container(&name, "", agent_body(setup, networks.first()))
+        .create_container(&name, "", agent_body(setup, networks.first(), &aliases))
         .await
         .context("the agent's container could not be made")?;
     for network in networks.iter().skip(1) {
-        setup.engine.connect_network(network, &id, container::endpoint(&[])).await?;
+        setup.engine.connect_network(network, &id, container::endpoint(&aliases)).await?;
     }
     setup.engine.start(&name).await.context("the agent could not be started")?;
     let (output, input) = setup.engine.converse(&id, &["/rehearsal", "agent", "serve"]).await?;
-    Ok(Client::over(output, input))
+    let agent = Client::over(output, input);
+    bear(setup, &agent).await?;
+    Ok(agent)
+}
+
+/// The agent answers to the name of production's that no service bears.
+async fn bear(setup: &Setup, agent: &Client) -> Result<()> {
+    let Some(borne) = &setup.borne else { return Ok(()) };
+    let identity = borne.authority.as_ref().map(|authority| authority.certify(&borne.host)).transpose()?;
+    let service = setup.world.services.get(&borne.service).with_context(|| format!("production has no service `{}`", borne.service))?;
+    let image = setup.images.get(&service.image).cloned().unwrap_or_default();
+    let call = Call::Bear(BearCall {
+        host: borne.host.clone(),
+        port: borne.port,
+        identity: identity.map(|identity| (identity.chain, identity.key)),
+        service: borne.service.clone(),
+        ports: names::http_ports(service, &image),
+    });
+    match agent.call(call).await? {
+        Answer::Failed { message, .. } => anyhow::bail!(message),
+        _ => Ok(()),
+    }
 }
 
 async fn agent_image(setup: &Setup) -> Result<()> {
@@ -73,14 +97,14 @@ async fn agent_image(setup: &Setup) -> Result<()> {
     setup.engine.import(name, tag, archive, setup.engine.labels(&[]).iter().map(label).collect()).await
 }
 
-fn agent_body(setup: &Setup, network: Option<&String>) -> ContainerCreateBody {
+fn agent_body(setup: &Setup, network: Option<&String>, aliases: &[String]) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(format!("rehearsal-agent:{}", setup.engine.run())),
         entrypoint: Some(vec!["/rehearsal".to_owned()]),
         cmd: Some(vec!["agent".to_owned(), "hold".to_owned()]),
         labels: Some(setup.engine.labels(&[])),
         networking_config: network.map(|network| NetworkingConfig {
-            endpoints_config: Some(HashMap::from([(network.clone(), container::endpoint(&[]))])),
+            endpoints_config: Some(HashMap::from([(network.clone(), container::endpoint(aliases))])),
         }),
         host_config: Some(HostConfig {
             network_mode: Some(network.cloned().unwrap_or_else(|| "none".to_owned())),
@@ -204,6 +228,7 @@ impl Mirror {
     async fn try_make(&self, service: &Service) -> Result<Running> {
         let setup = &self.inner.setup;
         let name = setup.engine.name(&format!("{}{}-{}", setup.prefix, service.name, self.next_generation()));
+        let trust = self.trust(service).await?;
         let names = Names {
             network: &|network| network_name(setup, network),
             volume: &|volume| volume_name(setup, volume),
@@ -212,6 +237,8 @@ impl Mirror {
         let labels = setup.engine.labels(&[(LABEL_SERVICE, service.name.as_str())]);
         let mut body = container::body(service, &self.image(&service.image), &names, labels);
         bind_what_cannot_be_copied(service, &mut body);
+        leave_to_the_mirror(setup, &mut body);
+        let folders = self.mount_trust(service, &trust, &mut body).await?;
         let platform = service.limits.platform.clone().unwrap_or_default();
         let id = setup.engine.create_container(&name, &platform, body).await?;
         self.inner.logs.open(&service.name);
@@ -219,6 +246,7 @@ impl Mirror {
             setup.engine.connect_network(&network_name(setup, network), &id, container::endpoint(aliases)).await?;
         }
         self.put_files(service, &id).await?;
+        self.put_trust(&trust, &folders, &id).await?;
         Ok(Running { id, name, service: service.clone(), since: 0 })
     }
 
@@ -230,9 +258,47 @@ impl Mirror {
             let archive = tokio::task::spawn_blocking(move || archive::of_folder(&folder)).await??;
             self.engine().upload(id, &mount.target, archive).await?;
         }
-        let files: Vec<FileInside> = copied(service).cloned().collect();
+        let authority = self.inner.setup.borne.as_ref().and_then(|borne| borne.authority.as_ref());
+        let with_ca = |file: &FileInside| authority.map_or_else(|| file.clone(), |ca| trust::in_own_file(file, service, ca));
+        let files: Vec<FileInside> = copied(service).map(with_ca).collect();
         if !files.is_empty() {
             self.engine().upload(id, "/", archive::of_files(&files)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets the one variable that Node needs. A read-only root file system takes no copies: there, each directory that
+    /// holds CAs becomes a volume, which the engine fills with what the image has.
+    async fn mount_trust(&self, service: &Service, trust: &Trust, body: &mut ContainerCreateBody) -> Result<Vec<String>> {
+        if let (Some(path), Some(env)) = (&trust.node, body.env.as_mut()) {
+            env.push(format!("NODE_EXTRA_CA_CERTS={path}"));
+        }
+        if !service.limits.read_only {
+            return Ok(Vec::new());
+        }
+        let folders = trust.directories();
+        let setup = &self.inner.setup;
+        for folder in &folders {
+            let volume = volume_name(setup, &format!("trust-{}", self.next_generation()));
+            setup.engine.create_volume(&volume).await?;
+            let mounts = body.host_config.as_mut().and_then(|host| host.mounts.as_mut());
+            mounts.into_iter().for_each(|mounts| mounts.push(container::volume_mount(&volume, folder)));
+        }
+        Ok(folders)
+    }
+
+    /// The run's CA into the files that the container trusts: into its root, or each into its volume.
+    async fn put_trust(&self, trust: &Trust, folders: &[String], id: &str) -> Result<()> {
+        if folders.is_empty() && !trust.files.is_empty() {
+            return self.engine().upload(id, "/", archive::of_files(&trust.files)?).await;
+        }
+        for folder in folders {
+            let inside = |file: &FileInside| {
+                let below = file.target.strip_prefix(folder.as_str())?.strip_prefix('/')?;
+                Some(FileInside { target: below.to_owned(), ..file.clone() })
+            };
+            let files: Vec<FileInside> = trust.files.iter().filter_map(inside).collect();
+            self.engine().upload(id, folder, archive::of_files(&files)?).await?;
         }
         Ok(())
     }
@@ -307,5 +373,13 @@ fn bind_what_cannot_be_copied(service: &Service, body: &mut ContainerCreateBody)
         .collect();
     if let Some(host) = body.host_config.as_mut() {
         host.binds = (!binds.is_empty()).then_some(binds);
+    }
+}
+
+/// Production's own `extra_hosts` entry for a name that the mirror answers to would lead to production.
+fn leave_to_the_mirror(setup: &Setup, body: &mut ContainerCreateBody) {
+    let hosts = body.host_config.as_mut().and_then(|host| host.extra_hosts.as_mut());
+    if let (Some(hosts), Some(borne)) = (hosts, &setup.borne) {
+        hosts.retain(|entry| entry.split(':').next() != Some(borne.host.as_str()));
     }
 }
