@@ -11,8 +11,8 @@ use super::engine::{Engine, ImageFacts};
 use super::model::{Build, Service};
 
 /// The name of an image that is built for this run alone.
-pub fn built_name(run: &str, service: &str, release: &str) -> String {
-    format!("rehearsal-build:{run}-{release}-{service}").to_lowercase()
+pub fn built_name(run: &str, service: &str) -> String {
+    format!("rehearsal-build:{run}-{service}").to_lowercase()
 }
 
 /// Pulls or builds the image of every service; each once, at the same time.

@@ -4,7 +4,7 @@
 //! dependencies allow; [`Mirror::swap`] puts another release in a service's place; [`Mirror::down`] removes all.
 //! Only [`engine`] speaks to the engine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +34,7 @@ pub mod start;
 pub mod swap;
 pub mod sweep;
 pub mod trust;
+mod volumes;
 pub mod watch;
 
 use engine::{Engine, ImageFacts};
@@ -150,19 +151,21 @@ struct Inner {
     agent: Client,
     running: Mutex<BTreeMap<String, Running>>,
     generation: AtomicU32,
-    swapped: Mutex<std::collections::BTreeSet<String>>,
+    swapped: Mutex<BTreeSet<String>>,
+    completed: Mutex<BTreeSet<String>>,
+    volumes: tokio::sync::Mutex<BTreeSet<String>>,
     trusts: Mutex<HashMap<trust::Key, Arc<OnceCell<Trust>>>>,
 }
 
 impl Mirror {
-    /// Makes networks, volumes and the agent. Starts none of production's services.
+    /// Makes networks and the agent. Starts none of production's services.
     ///
     /// # Errors
     /// The engine refused something: the machine's doing.
     pub async fn prepare(setup: Setup) -> Result<Self> {
         let watch = Watch::begin(&setup.engine).await?;
         let logs = Logs::new(&setup.engine, &setup.redactor, setup.logs.clone());
-        let (agent, ()) = tokio::try_join!(start::agent(&setup), start::volumes(&setup))?;
+        let agent = start::agent(&setup).await?;
         let inner = Inner {
             setup,
             watch,
@@ -171,6 +174,8 @@ impl Mirror {
             running: Mutex::default(),
             generation: AtomicU32::new(0),
             swapped: Mutex::default(),
+            completed: Mutex::default(),
+            volumes: tokio::sync::Mutex::default(),
             trusts: Mutex::default(),
         };
         let mirror = Self { inner: Arc::new(inner) };
@@ -252,20 +257,6 @@ impl Mirror {
 
     fn image(&self, reference: &str) -> ImageFacts {
         self.inner.setup.images.get(reference).cloned().unwrap_or_default()
-    }
-
-    /// What a container of the service needs so that it trusts the run's CA; nothing where the run has none.
-    async fn trust(&self, service: &Service) -> Result<Trust> {
-        let setup = &self.inner.setup;
-        let Some(authority) = setup.borne.as_ref().and_then(|borne| borne.authority.as_ref()) else { return Ok(Trust::default()) };
-        let key = trust::key(service);
-        let cell = {
-            let mut trusts = self.inner.trusts.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(trusts.entry(key.clone()).or_default())
-        };
-        let name = setup.engine.name(&format!("{}look-{}", setup.prefix, self.next_generation()));
-        let trust = cell.get_or_try_init(|| trust::look(&setup.engine, &name, &key, authority)).await?;
-        Ok(trust.clone())
     }
 
     /// Runs a command inside a service's container, as the container's own user, without a terminal.

@@ -3,11 +3,16 @@
 
 use std::sync::Arc;
 
+use anyhow::{Context as _, Result};
+use bollard::models::ContainerCreateBody;
 use url::Url;
 
+use super::Setup;
 use super::authority::Authority;
 use super::engine::ImageFacts;
 use super::model::{Service, World};
+use crate::agent::client::Client;
+use crate::agent::{Answer, BearCall, Call};
 
 /// Ports on which servers speak plain HTTP, tried where nothing says which.
 const USUAL_PORTS: [u16; 6] = [80, 8080, 8000, 3000, 5000, 9000];
@@ -65,6 +70,33 @@ pub fn http_ports(service: &Service, image: &ImageFacts) -> Vec<u16> {
     }
     let plain: Vec<u16> = said.iter().copied().filter(|port| !TLS_PORTS.contains(port)).collect();
     if plain.is_empty() { USUAL_PORTS.to_vec() } else { plain }
+}
+
+/// The agent answers to the name of production's that no service bears.
+pub(super) async fn bear(setup: &Setup, agent: &Client) -> Result<()> {
+    let Some(borne) = &setup.borne else { return Ok(()) };
+    let identity = borne.authority.as_ref().map(|authority| authority.certify(&borne.host)).transpose()?;
+    let service = setup.world.services.get(&borne.service).with_context(|| format!("production has no service `{}`", borne.service))?;
+    let image: ImageFacts = setup.images.get(&service.image).cloned().unwrap_or_default();
+    let call = Call::Bear(BearCall {
+        host: borne.host.clone(),
+        port: borne.port,
+        identity: identity.map(|identity| (identity.chain, identity.key)),
+        service: borne.service.clone(),
+        ports: http_ports(service, &image),
+    });
+    match agent.call(call).await? {
+        Answer::Failed { message, .. } => anyhow::bail!(message),
+        _ => Ok(()),
+    }
+}
+
+/// Production's own `extra_hosts` entry for a name that the mirror answers to would lead to production.
+pub(super) fn leave_to_the_mirror(setup: &Setup, body: &mut ContainerCreateBody) {
+    let hosts = body.host_config.as_mut().and_then(|host| host.extra_hosts.as_mut());
+    if let (Some(hosts), Some(borne)) = (hosts, &setup.borne) {
+        hosts.retain(|entry| entry.split(':').next() != Some(borne.host.as_str()));
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Bringing up: the agent and the volumes first, then every service as soon as what it depends on allows it.
+//! Bringing up: networks and the agent first, then every service as soon as what it depends on allows it.
 //! Services that do not depend on each other start at the same time.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -14,11 +14,10 @@ use tokio::task::JoinSet;
 use super::container::{self, Names};
 use super::engine::LABEL_SERVICE;
 use super::failure::{ServiceFailure, What, first_fatal};
-use super::model::{Condition, FileInside, Mount, Service, Source};
-use super::{Mirror, Running, Setup, archive, names, network_name, volume_name};
-use super::trust::{self, Trust};
+use super::model::{Condition, FileInside, Service};
+use super::{Mirror, Running, Setup, archive, names, network_name, trust, volume_name};
 use crate::agent::client::Client;
-use crate::agent::{Answer, BearCall, Call};
+
 
 /// How far a service has come, for those who wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,27 +63,8 @@ pub(super) async fn agent(setup: &Setup) -> Result<Client> {
     setup.engine.start(&name).await.context("the agent could not be started")?;
     let (output, input) = setup.engine.converse(&id, &["/rehearsal", "agent", "serve"]).await?;
     let agent = Client::over(output, input);
-    bear(setup, &agent).await?;
+    names::bear(setup, &agent).await?;
     Ok(agent)
-}
-
-/// The agent answers to the name of production's that no service bears.
-async fn bear(setup: &Setup, agent: &Client) -> Result<()> {
-    let Some(borne) = &setup.borne else { return Ok(()) };
-    let identity = borne.authority.as_ref().map(|authority| authority.certify(&borne.host)).transpose()?;
-    let service = setup.world.services.get(&borne.service).with_context(|| format!("production has no service `{}`", borne.service))?;
-    let image = setup.images.get(&service.image).cloned().unwrap_or_default();
-    let call = Call::Bear(BearCall {
-        host: borne.host.clone(),
-        port: borne.port,
-        identity: identity.map(|identity| (identity.chain, identity.key)),
-        service: borne.service.clone(),
-        ports: names::http_ports(service, &image),
-    });
-    match agent.call(call).await? {
-        Answer::Failed { message, .. } => anyhow::bail!(message),
-        _ => Ok(()),
-    }
 }
 
 async fn agent_image(setup: &Setup) -> Result<()> {
@@ -113,22 +93,6 @@ fn agent_body(setup: &Setup, network: Option<&String>, aliases: &[String]) -> Co
         }),
         ..Default::default()
     }
-}
-
-/// The world's volumes; copies of host folders are filled by the first container that mounts them.
-pub(super) async fn volumes(setup: &Setup) -> Result<()> {
-    let mut names: Vec<String> = setup.world.volumes.clone();
-    for service in setup.world.services.values() {
-        let declared = setup.images.get(&service.image).map(|facts| facts.volumes.clone()).unwrap_or_default();
-        let anonymous = declared.into_iter().map(|target| Mount { target, source: Source::Anonymous, read_only: false });
-        let mounts = service.mounts.iter().cloned().chain(anonymous);
-        names.extend(mounts.filter_map(|mount| container::volume_of(service, &mount)));
-    }
-    names.sort();
-    names.dedup();
-    try_join_all(names.iter().map(|name| async move { setup.engine.create_volume(&volume_name(setup, name)).await }))
-        .await?;
-    Ok(())
 }
 
 impl Mirror {
@@ -184,7 +148,10 @@ impl Mirror {
         };
         let took = begun.elapsed().saturating_sub(since);
         match result {
-            Ok(true) => say(Progress::Completed),
+            Ok(true) => {
+                self.inner.completed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+                say(Progress::Completed);
+            }
             Ok(false) => say(Progress::Ready),
             Err(_) => say(Progress::Failed),
         }
@@ -227,8 +194,8 @@ impl Mirror {
 
     async fn try_make(&self, service: &Service) -> Result<Running> {
         let setup = &self.inner.setup;
+        let ((), trust) = tokio::try_join!(self.make_volumes(service), self.trust(service))?;
         let name = setup.engine.name(&format!("{}{}-{}", setup.prefix, service.name, self.next_generation()));
-        let trust = self.trust(service).await?;
         let names = Names {
             network: &|network| network_name(setup, network),
             volume: &|volume| volume_name(setup, volume),
@@ -237,7 +204,7 @@ impl Mirror {
         let labels = setup.engine.labels(&[(LABEL_SERVICE, service.name.as_str())]);
         let mut body = container::body(service, &self.image(&service.image), &names, labels);
         bind_what_cannot_be_copied(service, &mut body);
-        leave_to_the_mirror(setup, &mut body);
+        names::leave_to_the_mirror(setup, &mut body);
         let folders = self.mount_trust(service, &trust, &mut body).await?;
         let platform = service.limits.platform.clone().unwrap_or_default();
         let id = setup.engine.create_container(&name, &platform, body).await?;
@@ -251,54 +218,11 @@ impl Mirror {
     }
 
     async fn put_files(&self, service: &Service, id: &str) -> Result<()> {
-        for (mount, folder) in service.mounts.iter().filter_map(|mount| match &mount.source {
-            Source::Folder(path) => Some((mount, path.clone())),
-            _ => None,
-        }) {
-            let archive = tokio::task::spawn_blocking(move || archive::of_folder(&folder)).await??;
-            self.engine().upload(id, &mount.target, archive).await?;
-        }
         let authority = self.inner.setup.borne.as_ref().and_then(|borne| borne.authority.as_ref());
         let with_ca = |file: &FileInside| authority.map_or_else(|| file.clone(), |ca| trust::in_own_file(file, service, ca));
         let files: Vec<FileInside> = copied(service).map(with_ca).collect();
         if !files.is_empty() {
             self.engine().upload(id, "/", archive::of_files(&files)?).await?;
-        }
-        Ok(())
-    }
-
-    /// Sets the one variable that Node needs. A read-only root file system takes no copies: there, each directory that
-    /// holds CAs becomes a volume, which the engine fills with what the image has.
-    async fn mount_trust(&self, service: &Service, trust: &Trust, body: &mut ContainerCreateBody) -> Result<Vec<String>> {
-        if let (Some(path), Some(env)) = (&trust.node, body.env.as_mut()) {
-            env.push(format!("NODE_EXTRA_CA_CERTS={path}"));
-        }
-        if !service.limits.read_only {
-            return Ok(Vec::new());
-        }
-        let folders = trust.directories();
-        let setup = &self.inner.setup;
-        for folder in &folders {
-            let volume = volume_name(setup, &format!("trust-{}", self.next_generation()));
-            setup.engine.create_volume(&volume).await?;
-            let mounts = body.host_config.as_mut().and_then(|host| host.mounts.as_mut());
-            mounts.into_iter().for_each(|mounts| mounts.push(container::volume_mount(&volume, folder)));
-        }
-        Ok(folders)
-    }
-
-    /// The run's CA into the files that the container trusts: into its root, or each into its volume.
-    async fn put_trust(&self, trust: &Trust, folders: &[String], id: &str) -> Result<()> {
-        if folders.is_empty() && !trust.files.is_empty() {
-            return self.engine().upload(id, "/", archive::of_files(&trust.files)?).await;
-        }
-        for folder in folders {
-            let inside = |file: &FileInside| {
-                let below = file.target.strip_prefix(folder.as_str())?.strip_prefix('/')?;
-                Some(FileInside { target: below.to_owned(), ..file.clone() })
-            };
-            let files: Vec<FileInside> = trust.files.iter().filter_map(inside).collect();
-            self.engine().upload(id, folder, archive::of_files(&files)?).await?;
         }
         Ok(())
     }
@@ -373,13 +297,5 @@ fn bind_what_cannot_be_copied(service: &Service, body: &mut ContainerCreateBody)
         .collect();
     if let Some(host) = body.host_config.as_mut() {
         host.binds = (!binds.is_empty()).then_some(binds);
-    }
-}
-
-/// Production's own `extra_hosts` entry for a name that the mirror answers to would lead to production.
-fn leave_to_the_mirror(setup: &Setup, body: &mut ContainerCreateBody) {
-    let hosts = body.host_config.as_mut().and_then(|host| host.extra_hosts.as_mut());
-    if let (Some(hosts), Some(borne)) = (hosts, &setup.borne) {
-        hosts.retain(|entry| entry.split(':').next() != Some(borne.host.as_str()));
     }
 }

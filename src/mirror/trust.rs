@@ -7,12 +7,13 @@
 //! variable that is ever set.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
 
 use anyhow::Result;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use futures_util::future::join_all;
 
-use super::archive;
+use super::{Mirror, archive, container, volume_name};
 use super::authority::Authority;
 use super::engine::Engine;
 use super::keystore;
@@ -71,7 +72,7 @@ impl Trust {
 pub type Key = (String, Vec<(String, Option<String>)>);
 
 /// The key of a service.
-pub fn key(service: &Service) -> Key {
+fn key_of(service: &Service) -> Key {
     let tells = |name: &str| FILE_VARIABLES.contains(&name) || ["SSL_CERT_DIR", "JAVA_HOME", "VIRTUAL_ENV", "PATH"].contains(&name);
     let env = service.env.iter().filter(|(name, _)| tells(name)).map(|(name, value)| (name.clone(), value.clone()));
     (service.image.clone(), env.collect())
@@ -120,6 +121,58 @@ fn with_pem(content: &[u8], authority: &Authority) -> Option<Vec<u8>> {
     let is_bundle = content.is_empty() || content.windows(marker.len()).any(|window| window == marker);
     let pem = format!("\n# Rehearsal: this run's own CA\n{}", authority.pem());
     is_bundle.then(|| [content, pem.as_bytes()].concat())
+}
+
+impl Mirror {
+    /// What a container of the service needs so that it trusts the run's CA; nothing where the run has none.
+    pub(super) async fn trust(&self, service: &Service) -> Result<Trust> {
+        let setup = &self.inner.setup;
+        let Some(authority) = setup.borne.as_ref().and_then(|borne| borne.authority.as_ref()) else { return Ok(Trust::default()) };
+        let key = key_of(service);
+        let cell = {
+            let mut trusts = self.inner.trusts.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(trusts.entry(key.clone()).or_default())
+        };
+        let name = setup.engine.name(&format!("{}look-{}", setup.prefix, self.next_generation()));
+        let trust = cell.get_or_try_init(|| look(&setup.engine, &name, &key, authority)).await?;
+        Ok(trust.clone())
+    }
+
+    /// Sets the one variable that Node needs. A read-only root file system takes no copies: there, each directory that
+    /// holds CAs becomes a volume, which the engine fills with what the image has.
+    pub(super) async fn mount_trust(&self, service: &Service, trust: &Trust, body: &mut ContainerCreateBody) -> Result<Vec<String>> {
+        if let (Some(path), Some(env)) = (&trust.node, body.env.as_mut()) {
+            env.push(format!("NODE_EXTRA_CA_CERTS={path}"));
+        }
+        if !service.limits.read_only {
+            return Ok(Vec::new());
+        }
+        let folders = trust.directories();
+        let setup = &self.inner.setup;
+        for folder in &folders {
+            let volume = volume_name(setup, &format!("trust-{}", self.next_generation()));
+            setup.engine.create_volume(&volume).await?;
+            let mounts = body.host_config.as_mut().and_then(|host| host.mounts.as_mut());
+            mounts.into_iter().for_each(|mounts| mounts.push(container::volume_mount(&volume, folder)));
+        }
+        Ok(folders)
+    }
+
+    /// The run's CA into the files that the container trusts: into its root, or each into its volume.
+    pub(super) async fn put_trust(&self, trust: &Trust, folders: &[String], id: &str) -> Result<()> {
+        if folders.is_empty() && !trust.files.is_empty() {
+            return self.engine().upload(id, "/", archive::of_files(&trust.files)?).await;
+        }
+        for folder in folders {
+            let inside = |file: &FileInside| {
+                let below = file.target.strip_prefix(folder.as_str())?.strip_prefix('/')?;
+                Some(FileInside { target: below.to_owned(), ..file.clone() })
+            };
+            let files: Vec<FileInside> = trust.files.iter().filter_map(inside).collect();
+            self.engine().upload(id, folder, archive::of_files(&files)?).await?;
+        }
+        Ok(())
+    }
 }
 
 struct Look<'a> {
