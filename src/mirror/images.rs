@@ -80,7 +80,7 @@ fn append_folder(archive: &mut tar::Builder<Vec<u8>>, root: &Path, below: &Path,
         if !ignore.leaves_out(&path) {
             archive.append_path_with_name(entry.path(), &path)?;
         }
-        if folder && !(ignore.leaves_out(&path) && !ignore.has_exceptions) {
+        if folder && (ignore.has_exceptions || !ignore.leaves_out(&path)) {
             append_folder(archive, root, &path, ignore)?;
         }
     }

@@ -1,7 +1,7 @@
 //! The mirror: the containers, networks and volumes that stand for production during one run.
 //!
 //! [`Mirror::prepare`] makes networks, volumes and the agent; [`Mirror::start`] starts every service as its
-//! dependencies allow; [`Mirror::swap`] puts another release in a service's place; [`Mirror::down`] removes all.
+//! dependencies allow; [`Mirror::swap`] puts another release in a service's place; [`sweep::remove_run`] removes all.
 //! Only [`engine`] speaks to the engine.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -93,7 +93,7 @@ fn agent_body(setup: &Setup, network: Option<&String>) -> ContainerCreateBody {
 
 impl Mirror {
     /// Makes and starts every service. Stops waiting at the first failure; what had been started by then keeps running
-    /// (its log is evidence) until [`Mirror::down`].
+    /// (its log is evidence) until [`remove_run`](super::sweep::remove_run).
     pub async fn start(&self, limit: Duration) -> Vec<Started> {
         let begun = Instant::now();
         let services: Vec<Service> = self.world().services.values().cloned().collect();

@@ -86,7 +86,7 @@ pub async fn leftovers(engine: &Engine) -> Result<Vec<Leftover>> {
     let host = this_host();
     let now = u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default();
     let mut runs: BTreeMap<String, Leftover> = BTreeMap::new();
-    for labels in all_labels(engine, &format!("{LABEL_RUN}")).await? {
+    for labels in all_labels(engine, LABEL_RUN).await? {
         let Some(run) = labels.get(LABEL_RUN).cloned() else { continue };
         let here = labels.get(LABEL_HOST).is_some_and(|other| *other == host);
         let in_time = labels.get(LABEL_DEADLINE).and_then(|text| text.parse::<u64>().ok()).is_some_and(|end| now < end);
