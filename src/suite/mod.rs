@@ -582,6 +582,7 @@ mod tests {
             name: "rows".to_owned(),
             command: vec!["psql".to_owned()],
             service: "db".to_owned(),
+            service_span: a_span(),
             stdin: None,
             expect: Default::default(),
             capture: Vec::new(),
@@ -671,6 +672,7 @@ mod tests {
             name: "echo".to_owned(),
             command: vec!["echo".to_owned(), "{{id}}".to_owned()],
             service: "db".to_owned(),
+            service_span: a_span(),
             stdin: None,
             expect: crate::config::settings::ExecExpect {
                 stdout: Some(Matcher::Equals("echo 7".into())),
