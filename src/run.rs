@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -19,9 +20,11 @@ use crate::config::read;
 use crate::config::settings::{CandidateImage, Settings};
 use crate::context::Context;
 use crate::interrupt::{Interrupt, Signal};
+use crate::mirror::authority::Authority;
 use crate::mirror::engine::{Engine, ImageFacts, RunLabels};
 use crate::mirror::model::{Build, Service, World};
 use crate::mirror::reaper::Reaper;
+use crate::mirror::names::{Borne, Name};
 use crate::mirror::{News, Setup, from_compose, images, sweep};
 use crate::plan::{self, Only, Plan, StageId};
 use crate::publish::github::Job;
@@ -154,21 +157,33 @@ fn names_exist(settings: &Settings, world: &World) -> Result<(), Vec<Diagnostic>
     let steps = bodies.flat_map(|body| body.exec.iter().map(|step| (&step.service, &step.service_span)));
     let unknown = auth.chain(steps).filter(|(name, _)| !world.services.contains_key(*name));
     let mut errors: Vec<Diagnostic> = unknown.map(|(name, span)| no_such_service(span, name, world)).collect();
-    errors.extend(issuer_is_borne(settings, world));
+    errors.extend(issuer_can_be_borne(settings, world));
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-/// An issuer whose name a service bears is left to that service; another would have to be served by the mirror.
-fn issuer_is_borne(settings: &Settings, world: &World) -> Option<Diagnostic> {
+/// An issuer that the mirror has to answer to must be a name: an address cannot be borne.
+fn issuer_can_be_borne(settings: &Settings, world: &World) -> Option<Diagnostic> {
     let auth = settings.auth.as_ref()?;
-    let issuer = auth.issuer.as_ref()?;
-    let host = url::Url::parse(issuer).ok()?.host_str()?.to_owned();
-    let borne = world.services.values().any(|service| {
-        service.networks.values().flatten().any(|name| *name == host) || service.hostname.as_ref() == Some(&host)
-    });
-    let message = format!("`auth.issuer` with a name that no service bears (`{host}`): valid, but not built yet");
+    let url = url::Url::parse(auth.issuer.as_ref()?).ok()?;
+    let host = url.host_str()?.to_owned();
+    if url.domain().is_some() || world.services.contains_key(&host) {
+        return None;
+    }
+    let message = format!("`auth.issuer` has an address (`{host}`) where a name is needed: the mirror has addresses of its own");
     let error = auth.issuer_span.as_ref().map_or_else(|| Diagnostic::new(message.clone()), |span| Diagnostic::at(span, message.clone()));
-    (!borne).then(|| error.help("give the service that name as a network alias in a further compose file"))
+    Some(error.help("write the name by which production's services know it"))
+}
+
+/// The issuer's name, where no service bears it: answered to by the mirror, for the outermost front of the product.
+fn borne(settings: &Settings, world: &World, run: &str) -> Result<Option<Borne>> {
+    let Some(auth) = &settings.auth else { return Ok(None) };
+    let (name, service) = (auth.issuer.as_deref().and_then(Name::of), auth.services.last());
+    let (Some(name), Some(service)) = (name, service) else { return Ok(None) };
+    if name.is_borne_in(world) {
+        return Ok(None);
+    }
+    let authority = if name.tls { Some(Arc::new(Authority::new(run)?)) } else { None };
+    Ok(Some(Borne { host: name.host, port: name.port, service: service.clone(), authority }))
 }
 
 /// The same configuration and candidate always have the same seed.
@@ -398,6 +413,10 @@ impl<'a> Run<'a> {
             Ok(facts) => facts,
             Err(error) => return recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}"))),
         };
+        let borne = match borne(&self.settings, &self.world, &self.id) {
+            Ok(borne) => borne,
+            Err(error) => return recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}"))),
+        };
         let (news, mut heard) = unbounded_channel::<News>();
         let telling = recorder.clone();
         tokio::spawn(async move {
@@ -405,7 +424,10 @@ impl<'a> Run<'a> {
                 telling.container(&news);
             }
         });
+        let own_ca = borne.as_ref().and_then(|borne| borne.authority.as_ref()).map(|authority| authority.pem());
+        let company_ca = self.settings.auth.as_ref().and_then(|auth| auth.ca.clone());
         let rehearsal = Rehearsal {
+            ca: own_ca.into_iter().chain(company_ca).collect(),
             settings: &self.settings,
             plan: &self.plan,
             setup: Setup {
@@ -416,6 +438,7 @@ impl<'a> Run<'a> {
                 redactor: self.redactor.clone(),
                 logs: Some(self.out.join("logs")),
                 news,
+                borne,
             },
             candidate: self.candidate.clone(),
             recorder: recorder.clone(),

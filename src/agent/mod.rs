@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod bear;
 pub mod client;
 mod exchange;
 mod failure;
@@ -96,11 +97,34 @@ pub enum Call {
         /// A single question's limit, milliseconds.
         timeout_ms: u64,
     },
+    /// Answers under a name of production's from now on, until the agent ends.
+    Bear(BearCall),
     /// Ends a probe and returns its samples in the order asked, once the questions under way have ended.
     ProbeStop {
         /// Name of the probe.
         probe: String,
     },
+}
+
+/// A name of production's to answer to.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct BearCall {
+    /// The name.
+    pub host: String,
+    /// The port on which it is expected.
+    pub port: u16,
+    /// Certificate chain and key, PEM; `None` = without TLS.
+    pub identity: Option<(String, String)>,
+    /// The service that requests are passed on to.
+    pub service: String,
+    /// Its ports for plain HTTP, tried in order.
+    pub ports: Vec<u16>,
+}
+
+impl std::fmt::Debug for BearCall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BearCall").field("host", &self.host).field("port", &self.port).field("service", &self.service).finish_non_exhaustive()
+    }
 }
 
 /// One HTTP exchange.

@@ -1,6 +1,6 @@
 //! The agent's end of the wire: reads calls, does them at the same time, writes replies.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,10 +8,12 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::bear::{self, Bearer};
 use super::exchange::Browser;
 use super::probe::Probes;
 use super::wire::next_line;
-use super::{Answer, Call, Reply, Request, session, wait};
+use super::session::lock;
+use super::{Answer, BearCall, Call, Reply, Request, session, wait};
 
 /// Serves one gate until `reader` ends; what is then under way is dropped.
 ///
@@ -24,6 +26,7 @@ pub async fn serve(
     let agent = Arc::new(Agent {
         browser: Arc::new(Browser::new()),
         probes: Probes::default(),
+        bearers: Mutex::default(),
     });
     let (replies, queue) = mpsc::channel(64);
     let writing = tokio::spawn(write_replies(writer, queue));
@@ -69,6 +72,7 @@ async fn write_replies(mut writer: impl AsyncWrite + Unpin, mut queue: mpsc::Rec
 struct Agent {
     browser: Arc<Browser>,
     probes: Probes,
+    bearers: Mutex<Vec<Bearer>>,
 }
 
 impl Agent {
@@ -110,7 +114,17 @@ impl Agent {
                 self.probes.start(self.browser.clone(), probe, url, every, limit);
                 Answer::Done
             }
+            Call::Bear(call) => self.bear(call).await,
             Call::ProbeStop { probe } => self.probes.stop(&probe).await,
+        }
+    }
+    async fn bear(&self, call: BearCall) -> Answer {
+        match bear::begin(call, self.browser.names.clone()).await {
+            Ok(bearer) => {
+                lock(&self.bearers).push(bearer);
+                Answer::Done
+            }
+            Err(failed) => failed,
         }
     }
 }

@@ -139,7 +139,6 @@ pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("production", "kubernetes", When::Given),
     ("candidate", "requires", When::Given),
     ("auth", "twin", When::Given),
-    ("auth", "ca", When::Given),
     ("stages", "faults", When::Given),
     ("stages", "load", When::Given),
     ("stages", "alerts", When::Given),

@@ -101,6 +101,8 @@ pub struct Auth {
     pub issuer: Option<String>,
     /// Where the issuer stands.
     pub issuer_span: Option<Span>,
+    /// A company's CA, PEM (already read from the file).
+    pub ca: Option<String>,
     /// How a test user signs in.
     pub login: Option<Login>,
 }

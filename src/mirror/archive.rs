@@ -97,6 +97,46 @@ pub fn files_in(archive: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(files)
 }
 
+/// What an archive of one path holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum First {
+    /// A regular file.
+    File {
+        /// Its bytes.
+        content: Vec<u8>,
+        /// Permission bits.
+        mode: u32,
+        /// Owner.
+        uid: u64,
+        /// Group.
+        gid: u64,
+    },
+    /// A symbolic link, and what it says.
+    Link(String),
+}
+
+/// The first entry of an archive, if it is a file or a link.
+///
+/// # Errors
+/// It is not an archive.
+pub fn first_in(archive: &[u8]) -> Result<Option<First>> {
+    use std::io::Read as _;
+    let mut reader = tar::Archive::new(archive);
+    let Some(entry) = reader.entries()?.next() else { return Ok(None) };
+    let mut entry = entry?;
+    let header = entry.header();
+    if header.entry_type().is_symlink() {
+        return Ok(entry.link_name()?.map(|target| First::Link(target.to_string_lossy().into_owned())));
+    }
+    if !header.entry_type().is_file() {
+        return Ok(None);
+    }
+    let (mode, uid, gid) = (header.mode()? & 0o7777, header.uid()?, header.gid()?);
+    let mut content = Vec::new();
+    entry.read_to_end(&mut content)?;
+    Ok(Some(First::File { content, mode, uid, gid }))
+}
+
 fn append(archive: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8], mode: u32, owner: (u64, u64)) -> Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_size(content.len() as u64);

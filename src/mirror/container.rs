@@ -191,6 +191,16 @@ fn engine_mount(service: &Service, mount: &Mount, names: &Names<'_>) -> EngineMo
     }
 }
 
+/// A volume of the engine at a path.
+pub fn volume_mount(volume: &str, target: &str) -> EngineMount {
+    EngineMount {
+        target: Some(target.to_owned()),
+        source: Some(volume.to_owned()),
+        typ: Some(MountType::VOLUME),
+        ..Default::default()
+    }
+}
+
 /// The world's name of the volume behind a mount; `None` for memory.
 pub fn volume_of(service: &Service, mount: &Mount) -> Option<String> {
     match &mount.source {

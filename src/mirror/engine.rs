@@ -408,6 +408,12 @@ impl Engine {
         Ok(archive)
     }
 
+    /// Where the link at a path leads in the end, empty for what is no link; `None` where nothing is.
+    pub async fn link_target(&self, container: &str, path: &str) -> Option<String> {
+        let options = query::ContainerArchiveInfoOptions { path: path.to_owned() };
+        self.docker.get_container_archive_info(container, Some(options)).await.ok().map(|stat| stat.link_target)
+    }
+
     /// Runs a command in a container to its end, as the container's user, without a terminal.
     ///
     /// # Errors

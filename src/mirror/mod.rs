@@ -11,31 +11,38 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::agent::client::Client;
 use crate::redact::Redactor;
 
 pub mod archive;
+pub mod authority;
 pub mod container;
 pub mod engine;
 pub mod failure;
 pub mod from_compose;
 pub mod images;
+pub mod keystore;
 pub mod logs;
 pub mod model;
+pub mod names;
 pub mod readiness;
 pub mod reaper;
 pub mod run_container;
 pub mod start;
 pub mod swap;
 pub mod sweep;
+pub mod trust;
 mod volumes;
 pub mod watch;
 
 use engine::{Engine, ImageFacts};
 use logs::Logs;
 use model::{Service, World};
+use names::Borne;
+use trust::Trust;
 use watch::{Seen, Watch};
 
 /// What a command inside a service's container did.
@@ -115,6 +122,8 @@ pub struct Setup {
     pub logs: Option<PathBuf>,
     /// Who wants to know.
     pub news: UnboundedSender<News>,
+    /// A name of production's that the agent answers to.
+    pub borne: Option<Borne>,
 }
 
 /// A service's container.
@@ -146,6 +155,7 @@ struct Inner {
     swapped: Mutex<BTreeSet<String>>,
     completed: Mutex<BTreeSet<String>>,
     volumes: tokio::sync::Mutex<BTreeSet<String>>,
+    trusts: Mutex<HashMap<trust::Key, Arc<OnceCell<Trust>>>>,
 }
 
 impl Mirror {
@@ -167,6 +177,7 @@ impl Mirror {
             swapped: Mutex::default(),
             completed: Mutex::default(),
             volumes: tokio::sync::Mutex::default(),
+            trusts: Mutex::default(),
         };
         let mirror = Self { inner: Arc::new(inner) };
         mirror.follow_restarts();

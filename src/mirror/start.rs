@@ -15,8 +15,9 @@ use super::container::{self, Names};
 use super::engine::LABEL_SERVICE;
 use super::failure::{ServiceFailure, What, first_fatal};
 use super::model::{Condition, FileInside, Service};
-use super::{Mirror, Running, Setup, archive, network_name, volume_name};
+use super::{Mirror, Running, Setup, archive, names, network_name, trust, volume_name};
 use crate::agent::client::Client;
+
 
 /// How far a service has come, for those who wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,17 +51,20 @@ pub(super) async fn agent(setup: &Setup) -> Result<Client> {
     }));
     let (_made, ()) = tokio::try_join!(made, agent_image(setup))?;
     let name = setup.engine.name(&format!("{}agent", setup.prefix));
+    let aliases: Vec<String> = setup.borne.iter().map(|borne| borne.host.clone()).collect();
     let id = setup
         .engine
-        .create_container(&name, "", agent_body(setup, networks.first()))
+        .create_container(&name, "", agent_body(setup, networks.first(), &aliases))
         .await
         .context("the agent's container could not be made")?;
     for network in networks.iter().skip(1) {
-        setup.engine.connect_network(network, &id, container::endpoint(&[])).await?;
+        setup.engine.connect_network(network, &id, container::endpoint(&aliases)).await?;
     }
     setup.engine.start(&name).await.context("the agent could not be started")?;
     let (output, input) = setup.engine.converse(&id, &["/rehearsal", "agent", "serve"]).await?;
-    Ok(Client::over(output, input))
+    let agent = Client::over(output, input);
+    names::bear(setup, &agent).await?;
+    Ok(agent)
 }
 
 async fn agent_image(setup: &Setup) -> Result<()> {
@@ -73,14 +77,14 @@ async fn agent_image(setup: &Setup) -> Result<()> {
     setup.engine.import(name, tag, archive, setup.engine.labels(&[]).iter().map(label).collect()).await
 }
 
-fn agent_body(setup: &Setup, network: Option<&String>) -> ContainerCreateBody {
+fn agent_body(setup: &Setup, network: Option<&String>, aliases: &[String]) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(format!("rehearsal-agent:{}", setup.engine.run())),
         entrypoint: Some(vec!["/rehearsal".to_owned()]),
         cmd: Some(vec!["agent".to_owned(), "hold".to_owned()]),
         labels: Some(setup.engine.labels(&[])),
         networking_config: network.map(|network| NetworkingConfig {
-            endpoints_config: Some(HashMap::from([(network.clone(), container::endpoint(&[]))])),
+            endpoints_config: Some(HashMap::from([(network.clone(), container::endpoint(aliases))])),
         }),
         host_config: Some(HostConfig {
             network_mode: Some(network.cloned().unwrap_or_else(|| "none".to_owned())),
@@ -190,7 +194,7 @@ impl Mirror {
 
     async fn try_make(&self, service: &Service) -> Result<Running> {
         let setup = &self.inner.setup;
-        self.make_volumes(service).await?;
+        let ((), trust) = tokio::try_join!(self.make_volumes(service), self.trust(service))?;
         let name = setup.engine.name(&format!("{}{}-{}", setup.prefix, service.name, self.next_generation()));
         let names = Names {
             network: &|network| network_name(setup, network),
@@ -200,6 +204,8 @@ impl Mirror {
         let labels = setup.engine.labels(&[(LABEL_SERVICE, service.name.as_str())]);
         let mut body = container::body(service, &self.image(&service.image), &names, labels);
         bind_what_cannot_be_copied(service, &mut body);
+        names::leave_to_the_mirror(setup, &mut body);
+        let folders = self.mount_trust(service, &trust, &mut body).await?;
         let platform = service.limits.platform.clone().unwrap_or_default();
         let id = setup.engine.create_container(&name, &platform, body).await?;
         self.inner.logs.open(&service.name);
@@ -207,11 +213,14 @@ impl Mirror {
             setup.engine.connect_network(&network_name(setup, network), &id, container::endpoint(aliases)).await?;
         }
         self.put_files(service, &id).await?;
+        self.put_trust(&trust, &folders, &id).await?;
         Ok(Running { id, name, service: service.clone(), since: 0 })
     }
 
     async fn put_files(&self, service: &Service, id: &str) -> Result<()> {
-        let files: Vec<FileInside> = copied(service).cloned().collect();
+        let authority = self.inner.setup.borne.as_ref().and_then(|borne| borne.authority.as_ref());
+        let with_ca = |file: &FileInside| authority.map_or_else(|| file.clone(), |ca| trust::in_own_file(file, service, ca));
+        let files: Vec<FileInside> = copied(service).map(with_ca).collect();
         if !files.is_empty() {
             self.engine().upload(id, "/", archive::of_files(&files)?).await?;
         }

@@ -94,7 +94,7 @@ impl Rehearsal<'_> {
     async fn baseline_signs_in(&self, mirror: &Mirror) -> Result<(), String> {
         let Some(login) = self.login(STAGE) else { return Ok(()) };
         let step = self.recorder.step(STAGE, "login");
-        let open = !suite::login::protected_without_session(mirror.agent(), login, "stranger", &[]).await.passed;
+        let open = !suite::login::protected_without_session(mirror.agent(), login, "stranger", &self.ca).await.passed;
         let marks = self.marks(mirror);
         let outcome = self.sign_in(mirror, login).await;
         let finding = if open {

@@ -55,6 +55,8 @@ pub struct Rehearsal<'a> {
     pub hurl_image: String,
     /// Ends after the first stage that failed.
     pub fail_fast: bool,
+    /// CAs that the gate's own requests trust, PEM: the run's own and a company's.
+    pub ca: Vec<String>,
     /// When the run must be over.
     pub deadline: Instant,
 }
@@ -156,7 +158,7 @@ impl<'a> Rehearsal<'a> {
                 inherited,
                 candidates: &candidates,
                 hurl_image: &self.hurl_image,
-                ca: &[],
+                ca: &self.ca,
             },
         )
         .await;
@@ -218,7 +220,7 @@ impl<'a> Rehearsal<'a> {
     }
 
     async fn sign_in(&self, mirror: &Mirror, login: &Login) -> LoginOutcome {
-        let outcome = suite::login::sign_in(mirror.agent(), login, &format!("login-{}", next_run()), &[]).await;
+        let outcome = suite::login::sign_in(mirror.agent(), login, &format!("login-{}", next_run()), &self.ca).await;
         for secret in &outcome.secrets {
             self.redactor.learn(secret);
         }

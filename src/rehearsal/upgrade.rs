@@ -208,12 +208,14 @@ impl Rehearsal<'_> {
         let mut asked = Vec::new();
         let url = fatal.as_deref().and_then(url_in);
         let services = self.settings.auth.as_ref().map(|auth| auth.services.clone()).unwrap_or_default();
-        if let Some(url) = url.filter(|url| services.iter().any(|service| url.host_str() == Some(service))) {
+        let borne = self.setup.borne.as_ref().map(|borne| &borne.host);
+        if let Some(url) = url.filter(|url| services.iter().chain(borne).any(|name| url.host_str() == Some(name))) {
             let call = Call::Http(crate::agent::HttpCall {
                 session: "look".to_owned(),
                 method: "GET".to_owned(),
                 url: url.to_string(),
                 timeout_ms: 5_000,
+                ca: self.ca.clone(),
                 ..Default::default()
             });
             if let Ok(Answer::Http(answer)) = mirror.agent().call(call).await {

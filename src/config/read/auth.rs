@@ -13,6 +13,7 @@ pub(super) fn auth(fields: &Fields) -> Auth {
         service_spans: fields.items("service").iter().map(|node| node.span.clone()).collect(),
         issuer: fields.url("issuer"),
         issuer_span: fields.get("issuer").map(|node| node.span.clone()),
+        ca: fields.get("ca").map(|node| fields.reader.certificate(node)),
         login: fields.fields("login", &grammar::LOGIN).map(|fields| login(&fields)),
     }
 }

@@ -47,6 +47,20 @@ impl Reader {
         }
     }
 
+    /// The text of a PEM file that holds certificates.
+    pub(super) fn certificate(&self, node: &Node) -> String {
+        let path = self.path(node);
+        if self.is_blank(node) {
+            return String::new();
+        }
+        match files::source(&path, &self.text(node), &node.span) {
+            Ok(source) if source.text.contains("-----BEGIN CERTIFICATE-----") => return source.text.clone(),
+            Ok(_) => self.refuse_value(node, "holds no certificate", "name a PEM file"),
+            Err(error) => self.refuse(error),
+        }
+        String::new()
+    }
+
     /// Takes note of a mistake.
     pub(super) fn refuse(&self, error: Diagnostic) {
         let mut errors = self.errors.borrow_mut();

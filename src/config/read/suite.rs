@@ -103,27 +103,7 @@ fn refuse_same_names<'a>(fields: &Fields, steps: impl Iterator<Item = (&'a Strin
 fn tls(fields: &Fields) -> Tls {
     Tls {
         insecure: fields.flag("insecure"),
-        ca: fields.get("ca").map(|node| certificate(fields, node)),
-    }
-}
-
-fn certificate(fields: &Fields, node: &Node) -> String {
-    let path = fields.reader.path(node);
-    if fields.reader.is_blank(node) {
-        return String::new();
-    }
-    match files::source(&path, &fields.reader.text(node), &node.span) {
-        Ok(source) if source.text.contains("-----BEGIN CERTIFICATE-----") => source.text.clone(),
-        Ok(_) => {
-            fields
-                .reader
-                .refuse_value(node, "holds no certificate", "name a PEM file");
-            String::new()
-        }
-        Err(error) => {
-            fields.reader.refuse(error);
-            String::new()
-        }
+        ca: fields.get("ca").map(|node| fields.reader.certificate(node)),
     }
 }
 

@@ -1,0 +1,282 @@
+//! Answers under a name of production's that no service of the mirror bears: TLS by the run's CA where production has
+//! TLS, and every request passed on to a service as a usual front does it.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::names::Names;
+use super::{Answer, BearCall};
+
+/// One connection to the service, and one handshake with a client, take at most this long.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Headers that belong to one connection, not to the message.
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+type Body = BoxBody<Bytes, hyper::Error>;
+
+/// A name that is answered to, while this is held.
+pub(super) struct Bearer(tokio::task::JoinHandle<()>);
+
+impl Drop for Bearer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Begins to answer under a name; returns once connections are accepted.
+pub(super) async fn begin(call: BearCall, names: Names) -> Result<Bearer, Answer> {
+    let failed = |message: String| Answer::Failed {
+        kind: "request".to_owned(),
+        message: format!("the name `{}` cannot be answered to: {message}", call.host),
+        duration_ms: 0,
+    };
+    let tls = call.identity.as_ref().map(|(chain, key)| acceptor(chain, key)).transpose().map_err(&failed)?;
+    let listener = listen(call.port).await.map_err(|error| failed(format!("port {}: {error}", call.port)))?;
+    let front = Arc::new(Front { tls, names, call: call.clone() });
+    Ok(Bearer(tokio::spawn(accept(listener, front))))
+}
+
+/// On every address, of both families where the container has both.
+pub(super) async fn listen(port: u16) -> std::io::Result<TcpListener> {
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await,
+    }
+}
+
+fn acceptor(chain: &str, key: &str) -> Result<TlsAcceptor, String> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
+    let chain = chain.map_err(|error| format!("its certificate is not readable: {error}"))?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| format!("its key is not readable: {error}"))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key));
+    let mut config = config.map_err(|error| error.to_string())?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+async fn accept(listener: TcpListener, front: Arc<Front>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => drop(tokio::spawn(front.clone().converse(stream, peer.ip().to_canonical()))),
+            // Too many open files: those that are open end.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// What every connection knows.
+struct Front {
+    tls: Option<TlsAcceptor>,
+    names: Names,
+    call: BearCall,
+}
+
+impl Front {
+    async fn converse(self: Arc<Self>, stream: TcpStream, peer: IpAddr) {
+        let Some(tls) = self.tls.clone() else { return self.serve(stream, peer).await };
+        // A client that does not trust the run's CA ends here; it says so in its own log.
+        if let Ok(Ok(stream)) = timeout(CONNECT_LIMIT, tls.accept(stream)).await {
+            self.serve(stream, peer).await;
+        }
+    }
+
+    async fn serve(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: IpAddr) {
+        let service = service_fn(move |request| {
+            let front = self.clone();
+            async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
+        });
+        // A client that goes away is no news.
+        let _ended = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+        let secure = self.tls.is_some();
+        match self.pass_on(forwarded(request, &self.call, secure, peer)).await {
+            Ok(response) => response.map(|body| body.boxed()),
+            Err(why) => bad_gateway(&format!("{} does not answer behind {}: {why}\n", self.call.service, self.call.host)),
+        }
+    }
+
+    async fn pass_on(&self, request: Request<Incoming>) -> Result<Response<Incoming>, String> {
+        let stream = self.connect().await?;
+        let handshake = hyper::client::conn::http1::Builder::new().handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
+        tokio::spawn(connection);
+        let mut response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        drop_hop_by_hop(response.headers_mut());
+        *response.version_mut() = Version::HTTP_11;
+        Ok(response)
+    }
+
+    /// The first port that takes a connection: where production's files and the image name several, they are tried in order.
+    async fn connect(&self) -> Result<TcpStream, String> {
+        let mut tried = String::new();
+        for address in self.names.addresses(&self.call.service).await? {
+            for port in &self.call.ports {
+                match timeout(CONNECT_LIMIT, TcpStream::connect(SocketAddr::new(address, *port))).await {
+                    Ok(Ok(stream)) => return Ok(stream),
+                    Ok(Err(error)) => drop(write!(tried, "port {port}: {error}; ")),
+                    Err(_) => drop(write!(tried, "port {port}: no answer; ")),
+                }
+            }
+        }
+        Err(tried.trim_end_matches("; ").to_owned())
+    }
+}
+
+/// The request as a usual front hands it on: the path and production's name as they came, and who asked.
+fn forwarded<B>(mut request: Request<B>, call: &BearCall, secure: bool, peer: IpAddr) -> Request<B> {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let uri = path.parse().unwrap_or_default();
+    *request.uri_mut() = uri;
+    *request.version_mut() = Version::HTTP_11;
+    let headers = request.headers_mut();
+    drop_hop_by_hop(headers);
+    let host = headers.get(header::HOST).cloned().or_else(|| HeaderValue::from_str(&call.host).ok());
+    let before = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok()).map(|list| format!("{list}, "));
+    let known = [
+        (header::HOST, host.clone()),
+        (HeaderName::from_static("x-forwarded-host"), host),
+        (HeaderName::from_static("x-forwarded-port"), Some(HeaderValue::from(call.port))),
+        (HeaderName::from_static("x-forwarded-proto"), Some(HeaderValue::from_static(if secure { "https" } else { "http" }))),
+        (HeaderName::from_static("x-forwarded-for"), HeaderValue::from_str(&format!("{}{peer}", before.unwrap_or_default())).ok()),
+    ];
+    for (name, value) in known {
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
+    }
+    request
+}
+
+fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+fn bad_gateway(why: &str) -> Response<Body> {
+    let body = Full::new(Bytes::from(why.to_owned())).map_err(|never| match never {}).boxed();
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    fn call(port: u16, ports: Vec<u16>) -> BearCall {
+        BearCall { host: "login.example.com".to_owned(), port, identity: None, service: "127.0.0.1".to_owned(), ports }
+    }
+
+    fn request(headers: &[(&str, &str)]) -> Request<()> {
+        let builder = Request::builder().uri("/o/authorize?a=b");
+        headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value)).body(()).unwrap()
+    }
+
+    #[test]
+    fn a_front_says_who_asked_and_for_what_name() {
+        let given = request(&[("Host", "login.example.com"), ("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-Proto", "http")]);
+        let sent = forwarded(given, &call(443, vec![]), true, "192.0.2.2".parse().unwrap());
+        let header = |name: &str| sent.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(sent.uri(), "/o/authorize?a=b");
+        assert_eq!(header("host"), "login.example.com");
+        assert_eq!(header("x-forwarded-host"), "login.example.com");
+        assert_eq!(header("x-forwarded-proto"), "https");
+        assert_eq!(header("x-forwarded-port"), "443");
+        assert_eq!(header("x-forwarded-for"), "192.0.2.1, 192.0.2.2");
+    }
+
+    #[test]
+    fn headers_of_the_connection_stay_behind() {
+        let given = request(&[("Connection", "close, X-Hop"), ("X-Hop", "1"), ("TE", "trailers"), ("X-Kept", "1")]);
+        let sent = forwarded(given, &call(80, vec![]), false, "192.0.2.2".parse().unwrap());
+        assert!(["connection", "x-hop", "te"].iter().all(|name| !sent.headers().contains_key(*name)));
+        assert!(sent.headers().contains_key("x-kept"));
+    }
+
+    async fn echo_service() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let echo = service_fn(|request: Request<Incoming>| async move { Ok::<_, Infallible>(Response::new(request.into_body())) });
+                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), echo));
+            }
+        });
+        port
+    }
+
+    /// A port nobody listens on, as far as one can know.
+    async fn free_port() -> u16 {
+        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+    }
+
+    #[tokio::test]
+    async fn a_large_body_goes_there_and_back_by_the_first_port_that_answers() {
+        let (front, silent, service) = (free_port().await, free_port().await, echo_service().await);
+        let _bearer = begin(call(front, vec![silent, service]), Names::system()).await.map_err(drop).unwrap();
+        let body = vec![7u8; 20 * 1024 * 1024];
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        let answer = client.post(format!("http://127.0.0.1:{front}/x")).body(body.clone()).send().await.unwrap();
+        assert_eq!(answer.bytes().await.unwrap(), body);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_away_is_a_bad_gateway_that_names_it() {
+        let (front, silent) = (free_port().await, free_port().await);
+        let _bearer = begin(call(front, vec![silent]), Names::system()).await.map_err(drop).unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", front)).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        assert!(said.starts_with("HTTP/1.1 502"), "{said}");
+        assert!(said.contains(&format!("port {silent}:")), "{said}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Production's own names inside the mirror. A name that a service bears is left to that service; one that none bears
+//! is borne by the agent, which passes on what it is asked to the authentication dependency.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use bollard::models::ContainerCreateBody;
+use url::Url;
+
+use super::Setup;
+use super::authority::Authority;
+use super::engine::ImageFacts;
+use super::model::{Service, World};
+use crate::agent::client::Client;
+use crate::agent::{Answer, BearCall, Call};
+
+/// Ports on which servers speak plain HTTP, tried where nothing says which.
+const USUAL_PORTS: [u16; 6] = [80, 8080, 8000, 3000, 5000, 9000];
+/// Ports on which servers speak TLS, left out where there are others.
+const TLS_PORTS: [u16; 3] = [443, 8443, 9443];
+
+/// A name of production's that no service bears.
+#[derive(Debug, Clone)]
+pub struct Borne {
+    /// The name.
+    pub host: String,
+    /// Where clients expect it.
+    pub port: u16,
+    /// The service that answers behind it: the outermost of the authentication dependency.
+    pub service: String,
+    /// Who signs for it; `None` where production has it without TLS.
+    pub authority: Option<Arc<Authority>>,
+}
+
+/// What of an issuer's URL matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// Host name.
+    pub host: String,
+    /// Port, named or usual.
+    pub port: u16,
+    /// `https`.
+    pub tls: bool,
+}
+
+impl Name {
+    /// The name in a URL; `None` for what is no name, e.g. an address.
+    pub fn of(url: &str) -> Option<Self> {
+        let url = Url::parse(url).ok()?;
+        let host = url.domain()?.to_owned();
+        Some(Self { host, port: url.port_or_known_default()?, tls: url.scheme() == "https" })
+    }
+
+    /// Whether a service of the mirror answers to it.
+    pub fn is_borne_in(&self, world: &World) -> bool {
+        world.services.values().any(|service| {
+            let aliases = service.networks.values().flatten();
+            service.name == self.host || service.hostname.as_ref() == Some(&self.host) || aliases.into_iter().any(|alias| *alias == self.host)
+        })
+    }
+}
+
+/// Ports to try for plain HTTP, in order: what production's files say, then what the image says, then the usual ones.
+pub fn http_ports(service: &Service, image: &ImageFacts) -> Vec<u16> {
+    let mut said: Vec<u16> = Vec::new();
+    for port in service.ports.iter().chain(&image.ports) {
+        if !said.contains(port) {
+            said.push(*port);
+        }
+    }
+    let plain: Vec<u16> = said.iter().copied().filter(|port| !TLS_PORTS.contains(port)).collect();
+    if plain.is_empty() { USUAL_PORTS.to_vec() } else { plain }
+}
+
+/// The agent answers to the name of production's that no service bears.
+pub(super) async fn bear(setup: &Setup, agent: &Client) -> Result<()> {
+    let Some(borne) = &setup.borne else { return Ok(()) };
+    let identity = borne.authority.as_ref().map(|authority| authority.certify(&borne.host)).transpose()?;
+    let service = setup.world.services.get(&borne.service).with_context(|| format!("production has no service `{}`", borne.service))?;
+    let image: ImageFacts = setup.images.get(&service.image).cloned().unwrap_or_default();
+    let call = Call::Bear(BearCall {
+        host: borne.host.clone(),
+        port: borne.port,
+        identity: identity.map(|identity| (identity.chain, identity.key)),
+        service: borne.service.clone(),
+        ports: http_ports(service, &image),
+    });
+    match agent.call(call).await? {
+        Answer::Failed { message, .. } => anyhow::bail!(message),
+        _ => Ok(()),
+    }
+}
+
+/// Production's own `extra_hosts` entry for a name that the mirror answers to would lead to production.
+pub(super) fn leave_to_the_mirror(setup: &Setup, body: &mut ContainerCreateBody) {
+    let hosts = body.host_config.as_mut().and_then(|host| host.extra_hosts.as_mut());
+    if let (Some(hosts), Some(borne)) = (hosts, &setup.borne) {
+        hosts.retain(|entry| entry.split(':').next() != Some(borne.host.as_str()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn world(alias: &str) -> World {
+        let networks = [("front".to_owned(), vec![alias.to_owned()])].into();
+        let service = Service { name: "idp".to_owned(), networks, ..Service::default() };
+        World { services: [("idp".to_owned(), service)].into(), ..World::default() }
+    }
+
+    #[test]
+    fn a_service_bears_its_own_name_and_its_aliases() {
+        let world = world("login.example.com");
+        assert!(Name::of("https://login.example.com/o").unwrap().is_borne_in(&world));
+        assert!(Name::of("http://idp:8000/o").unwrap().is_borne_in(&world));
+        assert!(!Name::of("https://example.com/o").unwrap().is_borne_in(&world));
+    }
+
+    #[test]
+    fn a_name_has_the_usual_port_of_its_scheme() {
+        let name = Name::of("https://login.example.com/o").unwrap();
+        assert_eq!((name.port, name.tls), (443, true));
+        assert_eq!(Name::of("http://login.example.com:8080/").unwrap().port, 8080);
+        assert_eq!(Name::of("https://192.0.2.1/o"), None);
+    }
+
+    #[test]
+    fn ports_come_from_production_then_the_image_then_custom() {
+        let service = |ports: &[u16]| Service { ports: ports.to_vec(), ..Service::default() };
+        let image = |ports: &[u16]| ImageFacts { ports: ports.to_vec(), ..ImageFacts::default() };
+        assert_eq!(http_ports(&service(&[8080]), &image(&[8443, 9000, 8080])), [8080, 9000]);
+        assert_eq!(http_ports(&service(&[]), &image(&[8443])), USUAL_PORTS);
+    }
+}
