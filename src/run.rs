@@ -18,6 +18,7 @@ use crate::config::read;
 use crate::config::settings::{CandidateImage, Settings};
 use crate::context::Context;
 use crate::interrupt::{Interrupt, Signal};
+use crate::mirror::archive::THIS_PROGRAM;
 use crate::mirror::engine::{Engine, ImageFacts, RunLabels};
 use crate::mirror::model::{Build, Service, World};
 use crate::mirror::reaper::Reaper;
@@ -412,6 +413,7 @@ impl<'a> Run<'a> {
                 redactor: self.redactor.clone(),
                 logs: Some(self.out.join("logs")),
                 news,
+                program: THIS_PROGRAM.into(),
             },
             candidate: self.candidate.clone(),
             recorder: recorder.clone(),
@@ -444,6 +446,7 @@ impl<'a> Run<'a> {
             self.tell_how_to_enter();
             return Down::All;
         }
+        engine.close().await;
         match sweep::remove_run(engine, &self.id).await {
             Ok(()) => Down::All,
             Err(error) => {

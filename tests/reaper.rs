@@ -1,5 +1,7 @@
 //! SIGKILL of the gate at many points: its reaper leaves nothing, without any later command.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod engine;
 
 use std::io::{BufRead as _, BufReader};

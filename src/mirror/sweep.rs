@@ -86,7 +86,7 @@ pub async fn leftovers(engine: &Engine) -> Result<Vec<Leftover>> {
     let host = this_host();
     let now = u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default();
     let mut runs: BTreeMap<String, Leftover> = BTreeMap::new();
-    for labels in all_labels(engine, &format!("{LABEL_RUN}")).await? {
+    for labels in all_labels(engine, LABEL_RUN).await? {
         let Some(run) = labels.get(LABEL_RUN).cloned() else { continue };
         let here = labels.get(LABEL_HOST).is_some_and(|other| *other == host);
         let in_time = labels.get(LABEL_DEADLINE).and_then(|text| text.parse::<u64>().ok()).is_some_and(|end| now < end);
@@ -126,7 +126,6 @@ pub async fn sweep_dead(engine: &Engine) -> Result<Vec<String>> {
 /// # Errors
 /// Something could not be removed: the message names it.
 pub async fn remove_run(engine: &Engine, run: &str) -> Result<()> {
-    engine.settle().await;
     let label = format!("{LABEL_RUN}={run}");
     let mut clean = 0;
     let mut last = Vec::new();
