@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::check;
+use crate::check::pair::Pair;
 use crate::cli::{Color, Format, RunArgs, What};
 use crate::config::compose::{self, Project};
 use crate::config::diagnostic::Diagnostic;
@@ -29,7 +30,7 @@ use crate::redact::Redactor;
 use crate::rehearsal::event::EventKind;
 use crate::rehearsal::record::Recorder;
 use crate::rehearsal::{HURL_IMAGE, Rehearsal};
-use crate::report::result::{Counts, EngineRecord, LockRecord, Release, RunResult, SCHEMA};
+use crate::report::result::{Counts, EngineRecord, LockRecord, RunResult, SCHEMA};
 use crate::report::terminal::{Colour, Terminal};
 use crate::report::{json, junit, summary};
 use crate::verdict::{self, Ended, Judgement};
@@ -120,7 +121,6 @@ fn candidates(
                 service.build = None;
             }
             CandidateImage::Build { context, dockerfile, target, args } => {
-                service.image = format!("rehearsal-candidate-{name}");
                 service.build = Some(Build {
                     context: context.clone(),
                     dockerfile: dockerfile.clone(),
@@ -233,7 +233,11 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn begin(args: &'a RunArgs, context: &'a Context, prepared: Prepared) -> Result<Self> {
-        let Prepared { settings, world, candidate, plan } = prepared;
+        let Prepared { settings, world, mut candidate, plan } = prepared;
+        let id = new_id()?;
+        for service in candidate.values_mut().filter(|service| service.build.is_some()) {
+            service.image = images::built_name(&id, &service.name);
+        }
         let redactor = Redactor::default();
         for secret in settings.secrets.values() {
             redactor.learn(secret);
@@ -254,7 +258,7 @@ impl<'a> Run<'a> {
             world,
             candidate,
             plan,
-            id: new_id()?,
+            id,
             out,
             format,
             terminal: Terminal { colour, width: context.width },
@@ -465,7 +469,8 @@ impl<'a> Run<'a> {
     fn judge(&self, recorder: &Recorder, ended: &Ended, engine: Option<EngineRecord>) -> (RunResult, Judgement) {
         let mut recorded = recorder.recorded(&self.plan);
         verdict::waive(&mut recorded.findings, &self.settings.policy, self.started.date());
-        let pair = pair_words(&self.plan, &self.settings);
+        let auth = self.settings.auth.as_ref().map(|auth| auth.services.as_slice()).unwrap_or_default();
+        let pair = Pair::of(&self.plan, auth).words();
         let judgement = verdict::judge(&recorded, &self.settings.policy, ended, &pair);
         recorded.findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.stage, check::rank(&finding.check)));
         let mut notes = self.plan.notes.clone();
@@ -517,21 +522,6 @@ enum Down {
     All,
     /// Something would not go.
     Left,
-}
-
-/// The two halves of the pair, the candidate's first.
-fn pair_words(plan: &Plan, settings: &Settings) -> String {
-    let words = |releases: &[&Release]| -> String {
-        releases.iter().map(|release| format!("{} {}", release.service, release.image)).collect::<Vec<_>>().join(", ")
-    };
-    let auth = settings.auth.as_ref().map(|auth| auth.services.clone()).unwrap_or_default();
-    let all = |releases: &'_ [Release]| -> Vec<Release> { releases.to_vec() };
-    let others = all(&plan.mirror);
-    let with: Vec<&Release> = others.iter().filter(|release| auth.is_empty() || auth.contains(&release.service)).collect();
-    let candidate: Vec<&Release> = plan.candidate.iter().collect();
-    let baseline: Vec<&Release> = plan.baseline.iter().collect();
-    let with = if with.is_empty() { String::new() } else { format!(" with production's {}", words(&with)) };
-    format!("{}{with} (production runs {})", words(&candidate), words(&baseline))
 }
 
 /// `--report KIND=PATH`.

@@ -2,6 +2,7 @@
 //! outputs, an open one passes, and nothing but an exit code 0 with the verdict `pass` is an open one.
 
 mod consumers;
+mod driver;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -81,11 +82,22 @@ fn git(dir: &Path, arguments: &[&str]) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-fn act(dir: &Path, trace: &Path, event: &str, case: u32, config: &str) -> Output {
+/// What the workflow gives to the action.
+struct Inputs<'a> {
+    bin: &'a Path,
+    seed: &'a str,
+    config: &'a str,
+    candidate: &'a str,
+    engine: &'a str,
+}
+
+fn act(dir: &Path, trace: &Path, event: &str, inputs: &Inputs) -> Output {
     let pairs = [
-        format!("SEED={case}"),
-        format!("CONFIG={config}"),
-        format!("STUB={}", dir.join("stub.sh").display()),
+        format!("SEED={}", inputs.seed),
+        format!("CONFIG={}", inputs.config),
+        format!("CANDIDATE={}", inputs.candidate),
+        format!("BIN={}", inputs.bin.display()),
+        format!("DOCKER_HOST={}", inputs.engine),
         format!("REHEARSAL_TRACE={}", trace.display()),
     ];
     let mut command = Command::new(consumers::venv().join("bin/act"));
@@ -98,7 +110,7 @@ fn act(dir: &Path, trace: &Path, event: &str, case: u32, config: &str) -> Output
         "event.json",
     ]);
     command.args(pairs.iter().flat_map(|pair| ["--env", pair]));
-    // No settings and no cache of the machine, and no engine: the job runs on the host.
+    // No settings and no cache of the machine, and no engine for act itself: the job runs on the host.
     let home = trace.join("home");
     command
         .env("HOME", &home)
@@ -111,25 +123,36 @@ fn act(dir: &Path, trace: &Path, event: &str, case: u32, config: &str) -> Output
         .expect("act is there")
 }
 
+/// The action with a stand-in for the binary; `case` says what it does.
 fn run(event: &str, case: u32, config: &str) -> Seen {
-    let (dir, trace) = (
-        tempfile::tempdir().expect("a folder"),
-        tempfile::tempdir().expect("a folder"),
-    );
+    let trace = tempfile::tempdir().expect("a folder");
+    let seed = case.to_string();
+    let inputs = Inputs {
+        bin: Path::new("stub.sh"),
+        seed: &seed,
+        config,
+        candidate: "web=shop:2",
+        engine: "unix:///nowhere",
+    };
+    seen(event, &inputs, trace.path())
+}
+
+fn seen(event: &str, inputs: &Inputs, trace: &Path) -> Seen {
+    let dir = tempfile::tempdir().expect("a folder");
     repository(dir.path());
-    let done = act(dir.path(), trace.path(), event, case, config);
+    let done = act(dir.path(), trace, event, inputs);
     let log = format!(
         "{}{}",
         String::from_utf8_lossy(&done.stdout),
         String::from_utf8_lossy(&done.stderr)
     );
     let read = |name: &str| {
-        std::fs::read_to_string(trace.path().join(name)).unwrap_or_else(|error| panic!("no {name}: {error}\n{log}"))
+        std::fs::read_to_string(trace.join(name)).unwrap_or_else(|error| panic!("no {name}: {error}\n{log}"))
     };
     Seen {
         outcome: read("outcome"),
         outputs: serde_json::from_str(&read("outputs.json")).expect("outputs are JSON"),
-        environment: read("environment"),
+        environment: std::fs::read_to_string(trace.join("environment")).unwrap_or_default(),
         job_passed: done.status.success(),
         log,
     }
@@ -153,6 +176,69 @@ fn a_pass_opens_the_gate_for_pull_requests_and_merge_groups() {
         assert_eq!(seen.outcome, "success", "{}", seen.log);
         assert!(seen.job_passed);
         assert_eq!((seen.output("verdict"), seen.output("exit-code")), ("pass", "0"));
+    }
+}
+
+/// The action with the real binary and a world of the incident, on the real engine. Its reports are kept in `trace`.
+fn rehearse(event: &str, world: &str, trace: &Path) -> Seen {
+    let _slot = driver::Slot::wait();
+    let engine = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    let config = driver::world(world);
+    let inputs = Inputs {
+        bin: Path::new(env!("CARGO_BIN_EXE_rehearsal")),
+        seed: "7",
+        config: config.to_str().expect("a path of ours"),
+        candidate: "",
+        engine: &engine,
+    };
+    seen(event, &inputs, trace)
+}
+
+/// Each path that the action names leads to a report, and the counts are the record's.
+fn outputs_tell_the_reports(seen: &Seen, trace: &Path) {
+    for path in ["junit-path", "result-path", "summary-path"] {
+        let file = trace.join(seen.output(path));
+        assert!(file.is_file(), "{path} leads nowhere: {}\n{}", file.display(), seen.log);
+    }
+    let record = std::fs::read(trace.join(seen.output("result-path"))).expect("it is there");
+    let record: Value = serde_json::from_slice(&record).expect("result.json is JSON");
+    let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for name in ["verdict", "cause"] {
+        assert_eq!(seen.output(name), words(&record[name]));
+    }
+    assert_eq!(seen.output("exit-code"), words(&record["exit_code"]));
+    assert_eq!(seen.output("duration-ms"), words(&record["duration_ms"]));
+    for (output, count) in [("tests", "tests"), ("passed", "passed"), ("failed", "failed"), ("errors", "errors"), ("skipped", "skipped"), ("not-run", "not_run")] {
+        assert_eq!(seen.output(output), words(&record["counts"][count]), "{output}");
+    }
+    let run = driver::id(&driver::events(&trace.join("reports"))).expect("the run has an id");
+    assert_eq!(driver::on_the_engine(&run), Vec::<String>::new());
+}
+
+#[test]
+fn the_incident_shuts_the_gate_of_pull_requests_and_merge_groups() {
+    for event in ["pull_request", "merge_group"] {
+        let trace = tempfile::tempdir().expect("a folder");
+        let seen = rehearse(event, "incident", trace.path());
+        seen.is_shut("block", "1");
+        for part in ["404", ".well-known/openid-configuration", "incident/shop:2.0", "incident/provider:1.3.3"] {
+            assert!(seen.output("cause").contains(part), "{}", seen.output("cause"));
+        }
+        assert!(!seen.output("blocked-by").is_empty());
+        outputs_tell_the_reports(&seen, trace.path());
+        assert!(!seen.log.contains("stand-in-for-alice"), "{}", seen.log);
+    }
+}
+
+#[test]
+fn the_clean_twin_opens_the_gate_of_pull_requests_and_merge_groups() {
+    for event in ["pull_request", "merge_group"] {
+        let trace = tempfile::tempdir().expect("a folder");
+        let seen = rehearse(event, "twin", trace.path());
+        assert_eq!(seen.outcome, "success", "{}", seen.log);
+        assert!(seen.job_passed, "{}", seen.log);
+        assert_eq!((seen.output("verdict"), seen.output("exit-code")), ("pass", "0"));
+        outputs_tell_the_reports(&seen, trace.path());
     }
 }
 

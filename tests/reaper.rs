@@ -1,6 +1,6 @@
 //! SIGKILL of the gate at many points: its reaper leaves nothing, without any later command.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used)]
 
 mod engine;
 

@@ -1,8 +1,7 @@
 //! The pair: what fails is never one image, it is (candidate, production as it is). Said the same way everywhere.
 
-use std::collections::BTreeMap;
-
-use crate::mirror::model::Service;
+use crate::plan::Plan;
+use crate::report::result::Release;
 
 /// Both releases and what they were tried with.
 #[derive(Debug, Clone, Default)]
@@ -16,35 +15,27 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// The pair of a run.
-    pub fn of(
-        baseline: &BTreeMap<String, Service>,
-        candidate: &BTreeMap<String, Service>,
-        rest: &BTreeMap<String, Service>,
-        auth: &[String],
-    ) -> Self {
-        let old = |name: &String| baseline.get(name).map(|service| service.image.clone()).unwrap_or_default();
-        let image = |(name, service): (&String, &Service)| (name.clone(), service.image.clone());
-        let (auth, others): (Vec<_>, Vec<_>) = rest
-            .iter()
-            .filter(|(name, _)| !candidate.contains_key(*name))
-            .map(image)
-            .partition(|(name, _)| auth.contains(name));
-        Self {
-            changed: candidate.iter().map(|(name, new)| (name.clone(), new.image.clone(), old(name))).collect(),
-            auth,
-            others,
-        }
+    /// The pair of a plan; `auth` are the services of the authentication dependency.
+    pub fn of(plan: &Plan, auth: &[String]) -> Self {
+        let words = |release: &Release| (release.service.clone(), release.image.clone());
+        let (auth, others) = plan.mirror.iter().map(words).partition(|(name, _)| auth.contains(name));
+        let changed = |new: &Release| {
+            let old = plan.baseline.iter().find(|old| old.service == new.service).map(|old| old.image.clone());
+            let old = old.unwrap_or_default();
+            let image = if new.image == old { format!("{old} with changed settings") } else { new.image.clone() };
+            (new.service.clone(), image, old)
+        };
+        Self { changed: plan.candidate.iter().map(changed).collect(), auth, others }
     }
 
-    /// `web shop:2.0 against production's idp provider:1.3.3 (production runs web shop:1.0)`.
+    /// `web shop:2.0 with production's idp provider:1.3.3 (production runs web shop:1.0)`.
     pub fn words(&self) -> String {
         let new: Vec<String> = self.changed.iter().map(|(service, new, _)| format!("{service} {new}")).collect();
         let old: Vec<String> = self.changed.iter().map(|(service, _, old)| format!("{service} {old}")).collect();
         let with = if self.auth.is_empty() { &self.others } else { &self.auth };
         let with: Vec<String> = with.iter().map(|(service, image)| format!("{service} {image}")).collect();
-        let against = if with.is_empty() { String::new() } else { format!(" against production's {}", with.join(", ")) };
-        format!("{}{against} (production runs {})", new.join(", "), old.join(", "))
+        let with = if with.is_empty() { String::new() } else { format!(" with production's {}", with.join(", ")) };
+        format!("{}{with} (production runs {})", new.join(", "), old.join(", "))
     }
 
     /// The candidate's services and images.

@@ -11,8 +11,8 @@ use super::engine::{Engine, ImageFacts};
 use super::model::{Build, Service};
 
 /// The name of an image that is built for this run alone.
-pub fn built_name(run: &str, service: &str, release: &str) -> String {
-    format!("rehearsal-build:{run}-{release}-{service}").to_lowercase()
+pub fn built_name(run: &str, service: &str) -> String {
+    format!("rehearsal-build:{run}-{service}").to_lowercase()
 }
 
 /// Pulls or builds the image of every service; each once, at the same time.
@@ -80,7 +80,7 @@ fn append_folder(archive: &mut tar::Builder<Vec<u8>>, root: &Path, below: &Path,
         if !ignore.leaves_out(&path) {
             archive.append_path_with_name(entry.path(), &path)?;
         }
-        if folder && !(ignore.leaves_out(&path) && !ignore.has_exceptions) {
+        if folder && (ignore.has_exceptions || !ignore.leaves_out(&path)) {
             append_folder(archive, root, &path, ignore)?;
         }
     }

@@ -1,11 +1,11 @@
 //! The mirror: the containers, networks and volumes that stand for production during one run.
 //!
-//! [`Mirror::prepare`] makes networks and volumes; [`Mirror::start`] starts every service as its dependencies allow,
+//! [`Mirror::prepare`] makes networks; [`Mirror::start`] starts every service as its dependencies allow,
 //! and the agent beside them; [`Mirror::swap`] puts another release in a service's place; [`sweep`] removes all by the
 //! run's label, and the [`reaper`] does so where this process cannot any more.
 //! Only [`engine`] speaks to the engine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +31,7 @@ pub mod run_container;
 pub mod start;
 pub mod swap;
 pub mod sweep;
+mod volumes;
 pub mod watch;
 
 use engine::{Engine, ImageFacts};
@@ -146,17 +147,18 @@ struct Inner {
     arrival: Mutex<Option<start::Arrival>>,
     running: Mutex<BTreeMap<String, Running>>,
     generation: AtomicU32,
-    swapped: Mutex<std::collections::BTreeSet<String>>,
+    swapped: Mutex<BTreeSet<String>>,
+    completed: Mutex<BTreeSet<String>>,
+    volumes: tokio::sync::Mutex<BTreeSet<String>>,
 }
 
 impl Mirror {
-    /// Makes networks and volumes, and begins to make the agent. Starts none of production's services.
+    /// Makes networks, and begins to make the agent. Starts none of production's services.
     ///
     /// # Errors
     /// The engine refused something: the machine's doing.
     pub async fn prepare(setup: Setup) -> Result<Self> {
-        let (watch, (), ()) =
-            tokio::try_join!(Watch::begin(&setup.engine), start::networks(&setup), start::volumes(&setup))?;
+        let (watch, ()) = tokio::try_join!(Watch::begin(&setup.engine), start::networks(&setup))?;
         let logs = Logs::new(&setup.engine, &setup.redactor, setup.logs.clone());
         let (agent, arrival) = start::agent(&setup);
         let inner = Inner {
@@ -168,6 +170,8 @@ impl Mirror {
             running: Mutex::default(),
             generation: AtomicU32::new(0),
             swapped: Mutex::default(),
+            completed: Mutex::default(),
+            volumes: tokio::sync::Mutex::default(),
         };
         let mirror = Self { inner: Arc::new(inner) };
         mirror.follow_restarts();

@@ -6,6 +6,7 @@
 //! without a check is ready when a port it declares accepts a connection, or, when it declares none, when it has
 //! started. Exits and `unhealthy` end the wait at once.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -70,6 +71,19 @@ impl Mirror {
         state.and_then(|state| state.oom_killed).unwrap_or_default()
     }
 
+    /// Returns when a service has crashed for good; never, if it does not.
+    pub async fn crash_of(&self, service: &str) -> ServiceFailure {
+        let Some(running) = self.container_of(service) else { return std::future::pending().await };
+        let mut seen = self.inner.watch.of(&running.id);
+        match self.await_end(&running, 0, &mut seen).await {
+            Ok(_) => std::future::pending().await,
+            Err(what) => {
+                self.logs().settled(&running.id).await;
+                self.failure(service, what)
+            }
+        }
+    }
+
     /// Returns when the container has ended for good, or is unhealthy.
     async fn await_end(
         &self,
@@ -97,7 +111,7 @@ impl Mirror {
             return Err(What::Unhealthy);
         }
         let well = state.last_exit().is_some_and(|exit| exit.code == 0) && restarts_no_more(service.restart, 0);
-        if well && (self.is_one_shot(&service.name) || !self.has_health_check(running)) { Ok(true) } else { Err(What::Exited) }
+        if well && self.may_complete(running) { Ok(true) } else { Err(What::Exited) }
     }
 
     /// Returns when the service is ready to be used; never, if it is not.
@@ -186,6 +200,13 @@ impl Mirror {
     fn is_one_shot(&self, name: &str) -> bool {
         let waits = |need: &super::model::Dependency| need.service == name && need.condition == Condition::Completed;
         self.world().services.values().any(|service| service.depends_on.iter().any(waits))
+    }
+
+    /// Whether ending with 0 is how this service is meant to be: somebody waits for it, or production's release did so.
+    fn may_complete(&self, running: &Running) -> bool {
+        let name = &running.service.name;
+        let did = self.inner.completed.lock().unwrap_or_else(PoisonError::into_inner).contains(name);
+        self.is_one_shot(name) || did || (!self.is_candidate(name) && !self.has_health_check(running))
     }
 
     /// Whether the service's present container was put there by a swap.

@@ -83,7 +83,7 @@ pub fn detach(run: &str, lock: &Path, out: &Path) -> Result<()> {
 /// Waits for the gate's end, and takes its run down unless the gate has done so.
 ///
 /// # Errors
-/// Something is left after [`PATIENCE`].
+/// Something is left after its patience.
 pub async fn reap(run: &str, lock: &Path, out: &Path) -> Result<()> {
     if let Ended::WellDone = tokio::task::spawn_blocking(heard).await? {
         return Ok(());

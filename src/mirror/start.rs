@@ -1,4 +1,4 @@
-//! Bringing up: the agent and the volumes first, then every service as soon as what it depends on allows it.
+//! Bringing up: networks and the agent first, then every service as soon as what it depends on allows it.
 //! Services that do not depend on each other start at the same time.
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::container::{self, Names};
 use super::engine::{Conversation, LABEL_SERVICE};
 use super::failure::{ServiceFailure, What, first_fatal};
-use super::model::{Condition, FileInside, Mount, Service, Source};
+use super::model::{Condition, FileInside, Service};
 use super::{Mirror, Running, Setup, archive, network_name, volume_name};
 use crate::agent::client::Client;
 
@@ -123,22 +123,6 @@ fn agent_body(setup: &Setup, network: Option<&String>) -> ContainerCreateBody {
     }
 }
 
-/// The world's volumes; copies of host folders are filled by the first container that mounts them.
-pub(super) async fn volumes(setup: &Setup) -> Result<()> {
-    let mut names: Vec<String> = setup.world.volumes.clone();
-    for service in setup.world.services.values() {
-        let declared = setup.images.get(&service.image).map(|facts| facts.volumes.clone()).unwrap_or_default();
-        let anonymous = declared.into_iter().map(|target| Mount { target, source: Source::Anonymous, read_only: false });
-        let mounts = service.mounts.iter().cloned().chain(anonymous);
-        names.extend(mounts.filter_map(|mount| container::volume_of(service, &mount)));
-    }
-    names.sort();
-    names.dedup();
-    try_join_all(names.iter().map(|name| async move { setup.engine.create_volume(&volume_name(setup, name)).await }))
-        .await?;
-    Ok(())
-}
-
 impl Mirror {
     /// Makes and starts every service. Stops waiting at the first failure; what had been started by then keeps running
     /// (its log is evidence) until the run is taken down.
@@ -224,7 +208,10 @@ impl Mirror {
         };
         let took = begun.elapsed().saturating_sub(since);
         match result {
-            Ok(true) => say(Progress::Completed),
+            Ok(true) => {
+                self.inner.completed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+                say(Progress::Completed);
+            }
             Ok(false) => say(Progress::Ready),
             Err(_) => say(Progress::Failed),
         }
@@ -267,6 +254,7 @@ impl Mirror {
 
     async fn try_make(&self, service: &Service) -> Result<Running> {
         let setup = &self.inner.setup;
+        self.make_volumes(service).await?;
         let name = setup.engine.name(&format!("{}{}-{}", setup.prefix, service.name, self.next_generation()));
         let names = Names {
             network: &|network| network_name(setup, network),
@@ -287,13 +275,6 @@ impl Mirror {
     }
 
     async fn put_files(&self, service: &Service, id: &str) -> Result<()> {
-        for (mount, folder) in service.mounts.iter().filter_map(|mount| match &mount.source {
-            Source::Folder(path) => Some((mount, path.clone())),
-            _ => None,
-        }) {
-            let archive = tokio::task::spawn_blocking(move || archive::of_folder(&folder)).await??;
-            self.engine().upload(id, &mount.target, archive).await?;
-        }
         let files: Vec<FileInside> = copied(service).cloned().collect();
         if !files.is_empty() {
             self.engine().upload(id, "/", archive::of_files(&files)?).await?;

@@ -45,7 +45,8 @@ impl Rehearsal<'_> {
         if let Some(failure) = super::control::first_failure(&started) {
             return Err(failure.line());
         }
-        self.await_answers(&mirror).await;
+        let all: Vec<String> = self.setup.world.services.keys().cloned().collect();
+        let _answered = self.await_answers(&mirror, &all, None, super::answers::FIRST_ANSWER, super::answers::FIRST_ANSWER).await;
         let mut shown = Shown::new();
         for suite in suites {
             self.repeat_on(&mirror, suite, &mut shown).await;
@@ -85,15 +86,22 @@ impl Rehearsal<'_> {
     }
 
     fn report(&self, suspects: &[Suspect], fates: &[Fate]) {
-        let mut groups: BTreeMap<(StageId, &str), Vec<&Suspect>> = BTreeMap::new();
+        // In the order in which they were seen: the first speaks for the run.
+        let mut groups: Vec<Vec<&Suspect>> = Vec::new();
         for (suspect, fate) in suspects.iter().zip(fates) {
             match fate {
-                Fate::Guilty => groups.entry((suspect.stage, &suspect.suite)).or_default().push(suspect),
+                Fate::Guilty => {
+                    let same = |group: &&mut Vec<&Suspect>| group[0].stage == suspect.stage && group[0].suite == suspect.suite;
+                    match groups.iter_mut().find(same) {
+                        Some(group) => group.push(suspect),
+                        None => groups.push(vec![suspect]),
+                    }
+                }
                 Fate::Flaky(why) => self.excuse(suspect, Blame::Flaky, why, "flaky: make it steady, or take it out of the gate"),
                 Fate::Unclear(why) => self.excuse(suspect, Blame::Mirror, why, "run again; what is compared with could not be had"),
             }
         }
-        for suspects in groups.values() {
+        for suspects in &groups {
             if let Some(finding) = self.guilty(suspects) {
                 self.found(finding);
             }

@@ -1,7 +1,6 @@
 //! `control`: production's release on the mirror, on its own. It passes, or the verdict is inconclusive.
 
-use std::time::Duration;
-
+use super::answers::FIRST_ANSWER;
 use super::record::millis;
 use super::{Course, On, Rehearsal, probe};
 use crate::agent::{Answer, Call};
@@ -16,9 +15,6 @@ use crate::report::result::{StageStatus, StepRecord};
 use crate::suite;
 
 const STAGE: StageId = StageId::Control;
-
-/// A release without a health check is waited for until it answers at all, at most this long.
-const FIRST_ANSWER: Duration = Duration::from_secs(30);
 
 impl Rehearsal<'_> {
     /// The mirror, if production works on it.
@@ -67,20 +63,10 @@ impl Rehearsal<'_> {
             self.found(oracle::service_down(STAGE, failure));
             return Err(failure.line());
         }
-        self.await_answers(&mirror).await;
+        // What does not answer by then is the suites' business.
+        let all: Vec<String> = self.setup.world.services.keys().cloned().collect();
+        let _answered = self.await_answers(&mirror, &all, None, FIRST_ANSWER, FIRST_ANSWER).await;
         Ok(mirror)
-    }
-
-    /// What has no health check may have been started long before it listens.
-    pub(super) async fn await_answers(&self, mirror: &Mirror) {
-        let mut urls: Vec<String> = self.settings.suites.iter().filter_map(|suite| suite.body.target.clone()).collect();
-        urls.extend(probe::url(self.settings));
-        urls.retain(|url| host_of(url).and_then(|host| mirror.container_of(&host)).is_some_and(|running| !mirror.has_health_check(&running)));
-        for url in urls {
-            let deadline_ms = millis(FIRST_ANSWER);
-            // No answer by then is the suites' business.
-            let _answered = mirror.agent().call(Call::AwaitHttp { url, statuses: Vec::new(), deadline_ms }).await;
-        }
     }
 
     async fn production_passes(&self, mirror: &Mirror, course: &mut Course) -> Result<(), String> {
@@ -165,8 +151,4 @@ pub(super) fn first_failure(started: &[Started]) -> Option<&crate::mirror::failu
     let failures = || started.iter().filter_map(|started| started.failure.as_ref());
     let own = failures().find(|failure| !matches!(failure.what, crate::mirror::failure::What::Held(_)));
     own.or_else(|| failures().next())
-}
-
-fn host_of(url: &str) -> Option<String> {
-    url::Url::parse(url).ok()?.host_str().map(str::to_owned)
 }

@@ -17,6 +17,7 @@ use crate::report::result::{CheckRecord, StageStatus, TestRecord, TestStatus};
 use crate::suite::login::LoginOutcome;
 use crate::suite::{self, Captures, SuiteOutcome, SuiteRun};
 
+mod answers;
 mod confirm;
 mod control;
 pub mod event;
@@ -71,8 +72,8 @@ struct Course {
     suspects: Vec<Suspect>,
     /// The candidate was ready once.
     came_up: bool,
-    /// Services of the candidate that had to be killed at their stop, and after how long.
-    killed: BTreeMap<String, Duration>,
+    /// Services whose baseline stopped within its grace period.
+    stopped_by_itself: Vec<String>,
 }
 
 /// A failure on its way to a finding.
@@ -113,9 +114,8 @@ impl<'a> Rehearsal<'a> {
 
     /// The pair that is tried.
     pub fn pair(&self) -> Pair {
-        let services = &self.setup.world.services;
-        let auth = self.settings.auth.as_ref().map(|auth| auth.services.clone()).unwrap_or_default();
-        Pair::of(services, &self.candidate, services, &auth)
+        let auth = self.settings.auth.as_ref().map(|auth| auth.services.as_slice()).unwrap_or_default();
+        Pair::of(self.plan, auth)
     }
 
     fn candidates(&self) -> Vec<String> {
@@ -179,18 +179,22 @@ impl<'a> Rehearsal<'a> {
             let outcome = self.run_suite(on, &suite.name, &suite.body, Captures::default(), &run).await;
             let tests = on.as_recorded(outcome.tests);
             self.recorder.tests(&tests);
-            let ran = tests.iter().filter(|test| !matches!(test.status, TestStatus::Skipped | TestStatus::NotRun)).count();
-            let ran = u64::try_from(ran).unwrap_or(u64::MAX);
-            if ran < suite.body.min_tests {
-                self.found(check::control::too_few_tests(on.stage, &suite.name, ran, suite.body.min_tests));
-                step.ended(StageStatus::Error, Some(format!("{ran} tests ran, at least {} are needed", suite.body.min_tests)));
-            } else {
-                let (status, reason) = on.status_of(&tests);
-                step.ended(status, reason);
-            }
+            self.end_suite(on, step, &suite.name, &suite.body, &tests);
             all.push((suite.name.clone(), tests));
         }
         all
+    }
+
+    /// A run with too few tests proves nothing, whatever they said.
+    fn end_suite(&self, on: On<'_>, step: record::Step, name: &str, body: &SuiteBody, tests: &[TestRecord]) {
+        let is_run = |test: &&TestRecord| !matches!(test.status, TestStatus::Skipped | TestStatus::NotRun);
+        let ran = u64::try_from(tests.iter().filter(is_run).count()).unwrap_or(u64::MAX);
+        let (status, reason) = on.status_of(tests);
+        if ran >= body.min_tests || status == StageStatus::Failed {
+            return step.ended(status, reason);
+        }
+        self.found(check::control::too_few_tests(on.stage, name, ran, body.min_tests));
+        step.ended(StageStatus::Error, Some(format!("{ran} tests ran, at least {} are needed", body.min_tests)));
     }
 
     /// One `data` entry, recorded; its captures are returned.
@@ -200,8 +204,7 @@ impl<'a> Rehearsal<'a> {
         let outcome = self.run_suite(on, id, body, inherited.clone(), &self.data_run()).await;
         let tests = on.as_recorded(outcome.tests);
         self.recorder.tests(&tests);
-        let (status, reason) = on.status_of(&tests);
-        step.ended(status, reason);
+        self.end_suite(on, step, id, body, &tests);
         (tests, outcome.captures)
     }
 

@@ -7,6 +7,7 @@ use crate::check;
 use crate::check::rollback as oracle;
 use crate::config::settings::Rollback;
 use crate::mirror::Mirror;
+use crate::mirror::swap::Swapped;
 use crate::plan::StageId;
 use crate::report::result::{StageStatus, TestStatus};
 use std::collections::BTreeMap;
@@ -47,7 +48,7 @@ impl Rehearsal<'_> {
     }
 
     /// `true`: the baseline is back.
-    async fn swap_back(&self, mirror: &Mirror, course: &mut Course, within: Duration) -> bool {
+    async fn swap_back(&self, mirror: &Mirror, course: &Course, within: Duration) -> bool {
         let services: Vec<&str> = self.candidate.keys().map(String::as_str).collect();
         let step = self.recorder.step(STAGE, &format!("swap {}", services.join(" ")));
         let baseline: BTreeMap<_, _> = self
@@ -57,12 +58,19 @@ impl Rehearsal<'_> {
             .collect();
         let begun = Instant::now();
         // A release that is late is still worth knowing to come at all, so the clock is read, not obeyed.
-        let swapped = mirror.swap(&baseline, (within * 2).min(self.time_left()), false).await;
+        let patience = (within * 2).min(self.time_left());
+        let mut swapped = mirror.swap(&baseline, patience, false).await;
+        let good = course.baseline_traffic.as_ref().map(|traffic| traffic.good);
+        if swapped.is_ok()
+            && let Err(failure) = self.await_answers(mirror, &self.candidates(), good, patience, within).await
+        {
+            swapped = Err(failure);
+        }
         let took = begun.elapsed();
         match swapped {
             Ok(swapped) => {
-                for one in swapped.iter().filter(|one| one.stopped.killed) {
-                    course.killed.insert(one.service.clone(), one.stopped.took);
+                let killed = |one: &&Swapped| one.stopped.killed && course.stopped_by_itself.contains(&one.service);
+                for one in swapped.iter().filter(killed) {
                     self.found(check::start_and_restart::killed_at_stop(&one.service, one.stopped.took));
                 }
                 self.back_in_time(step, took, within);

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::record::millis;
 use super::{Course, Go, LOGIN, Marks, On, REPEATS, Rehearsal, Suspect, login_record, probe};
 use crate::agent::{Answer, Call};
 use crate::check;
@@ -19,9 +18,6 @@ use crate::suite::Captures;
 use crate::suite::login::LoginOutcome;
 
 const STAGE: StageId = StageId::Upgrade;
-
-/// A release without a health check that answers, but not as the baseline does, is taken as ready after this.
-const OTHER_ANSWER: Duration = Duration::from_secs(5);
 
 impl Rehearsal<'_> {
     pub(super) async fn upgrade(&self, mirror: &Mirror, course: &mut Course) -> Go {
@@ -60,9 +56,13 @@ impl Rehearsal<'_> {
         let mut swapped = mirror.swap(&self.candidate, within, true).await;
         if swapped.is_ok() {
             let left = within.saturating_sub(begun.elapsed()).max(Duration::from_secs(1));
-            if let Err(failure) = self.await_candidate(mirror, course, left).await {
+            let good = course.baseline_traffic.as_ref().map(|traffic| traffic.good);
+            if let Err(failure) = self.await_answers(mirror, &self.candidates(), good, left, within).await {
                 swapped = Err(failure);
             }
+        }
+        if let Ok(swapped) = &swapped {
+            course.stopped_by_itself = swapped.iter().filter(|one| !one.stopped.killed).map(|one| one.service.clone()).collect();
         }
         match &swapped {
             Ok(_) => step.passed(),
@@ -72,25 +72,6 @@ impl Rehearsal<'_> {
             self.did_not_come_up(failure);
         }
         swapped
-    }
-
-    /// A candidate without a health check is ready when it answers as the baseline did, or answers otherwise for long.
-    async fn await_candidate(&self, mirror: &Mirror, course: &Course, left: Duration) -> Result<(), Box<ServiceFailure>> {
-        let Some(traffic) = &course.baseline_traffic else { return Ok(()) };
-        let host = url::Url::parse(&traffic.url).ok().and_then(|url| url.host_str().map(str::to_owned));
-        let unchecked = |name: &&String| mirror.container_of(name).is_some_and(|running| !mirror.has_health_check(&running));
-        let Some(service) = self.candidate.keys().filter(|name| Some(*name) == host.as_ref()).find(unchecked) else { return Ok(()) };
-        let patience = OTHER_ANSWER.min(left);
-        let ask = |statuses, deadline: Duration| Call::AwaitHttp { url: traffic.url.clone(), statuses, deadline_ms: millis(deadline) };
-        let good = mirror.agent().call(ask(vec![traffic.good], patience)).await;
-        if matches!(good, Ok(Answer::Awaited { after_ms: Some(_), .. })) {
-            return Ok(());
-        }
-        let any = mirror.agent().call(ask(Vec::new(), left.saturating_sub(patience).max(Duration::from_secs(1)))).await;
-        match any {
-            Ok(Answer::Awaited { after_ms: None, .. }) => Err(Box::new(mirror.failure(service, What::NotReady(left)))),
-            _ => Ok(()),
-        }
     }
 
     fn did_not_come_up(&self, failure: &ServiceFailure) {

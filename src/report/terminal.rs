@@ -281,7 +281,7 @@ impl Terminal {
         let took = text::duration(result.duration_ms);
         let replay = format!("{took}, seed {}, rehearsal {}", result.seed, clean(&result.rehearsal));
         let reports = format!(
-            "{} (report.html, junit.xml, summary.md, result.json, logs/)",
+            "{} (junit.xml, summary.md, result.json, logs/)",
             out.display()
         );
         vec![

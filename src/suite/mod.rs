@@ -586,6 +586,7 @@ mod tests {
             expect: Default::default(),
             capture: Vec::new(),
             retry: None,
+            service_span: a_span(),
             span: a_span(),
         };
         let body = SuiteBody {
@@ -676,6 +677,7 @@ mod tests {
             },
             capture: Vec::new(),
             retry: None,
+            service_span: a_span(),
             span: a_span(),
         };
         let body = SuiteBody {

@@ -121,7 +121,8 @@ fn is_secret_name(name: &str) -> bool {
 fn is_token(value: &str) -> bool {
     let has = |class: fn(&char) -> bool| usize::from(value.chars().any(|letter| class(&letter)));
     let classes = has(char::is_ascii_digit) + has(char::is_ascii_lowercase) + has(char::is_ascii_uppercase);
-    value.len() >= 20 && classes >= 2 && value.chars().all(is_token_letter)
+    // An address is no token; one that carries a token has a `?` and is learnt by its parameters.
+    value.len() >= 20 && classes >= 2 && value.chars().all(is_token_letter) && !value.contains("://")
 }
 
 fn is_token_letter(letter: char) -> bool {

@@ -1,0 +1,67 @@
+//! Volumes: made with the run's labels before anything mounts them, because the engine would make them without; copies
+//! of host folders are filled once, whatever rights the services that mount them have.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use bollard::models::{ContainerCreateBody, HostConfig, Mount as EngineMount, MountType};
+
+use super::model::{Mount, Service, Source};
+use super::{Mirror, Setup, archive, container, volume_name};
+
+/// Where a folder's volume is mounted while it is filled.
+const FILLED_AT: &str = "/fill";
+
+impl Mirror {
+    /// Makes the volumes that a service mounts and nobody made before.
+    pub(super) async fn make_volumes(&self, service: &Service) -> Result<()> {
+        let declared = self.image(&service.image).volumes;
+        let anonymous = declared.into_iter().map(|target| Mount { target, source: Source::Anonymous, read_only: false });
+        for mount in service.mounts.iter().cloned().chain(anonymous) {
+            let Some(volume) = container::volume_of(service, &mount) else { continue };
+            // Held while the volume is made: who comes second must find it filled.
+            let mut made = self.inner.volumes.lock().await;
+            if !made.contains(&volume) {
+                make(&self.inner.setup, &volume, &mount.source, &service.image).await?;
+                made.insert(volume);
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn make(setup: &Setup, volume: &str, source: &Source, image: &str) -> Result<()> {
+    let name = volume_name(setup, volume);
+    setup.engine.create_volume(&name).await?;
+    match source {
+        Source::Folder(folder) => fill(setup, &name, folder, image).await,
+        _ => Ok(()),
+    }
+}
+
+/// Through a container that is never started; any image will do.
+async fn fill(setup: &Setup, volume: &str, folder: &Path, image: &str) -> Result<()> {
+    let path = folder.to_path_buf();
+    let archive = tokio::task::spawn_blocking(move || archive::of_folder(&path)).await??;
+    let mount = EngineMount {
+        target: Some(FILLED_AT.to_owned()),
+        source: Some(volume.to_owned()),
+        typ: Some(MountType::VOLUME),
+        ..Default::default()
+    };
+    let body = ContainerCreateBody {
+        image: Some(image.to_owned()),
+        entrypoint: Some(vec!["/rehearsal".to_owned()]),
+        labels: Some(setup.engine.labels(&[])),
+        host_config: Some(HostConfig {
+            network_mode: Some("none".to_owned()),
+            mounts: Some(vec![mount]),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let filler = setup.engine.create_container(&format!("{volume}-filler"), "", body).await?;
+    let filled = setup.engine.upload(&filler, FILLED_AT, archive).await;
+    setup.engine.remove_container(&filler).await?;
+    filled.with_context(|| format!("`{}` could not be copied into the mirror", folder.display()))
+}

@@ -1,0 +1,93 @@
+//! Answers: what has no health check may run long before it listens, so the addresses that the configuration names are
+//! asked until they answer. A service with a health check is ready when that says so, and is not asked.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::{join_all, select_all};
+use url::Url;
+
+use super::record::millis;
+use super::{Rehearsal, probe};
+use crate::agent::{Answer, Call};
+use crate::config::settings::{RequestStep, SuiteBody};
+use crate::mirror::Mirror;
+use crate::mirror::failure::{ServiceFailure, What};
+
+/// What production's release may take to answer at all; the suites tell the rest.
+pub(super) const FIRST_ANSWER: Duration = Duration::from_secs(30);
+/// A release that answers, but not as the baseline does, is taken as ready after this.
+const OTHER_ANSWER: Duration = Duration::from_secs(5);
+
+impl Rehearsal<'_> {
+    /// Waits until the services among `wanted` that have no health check answer; `good` is the status that the
+    /// baseline gives the probe. What does not answer at all is returned as a failure.
+    pub(super) async fn await_answers(
+        &self,
+        mirror: &Mirror,
+        wanted: &[String],
+        good: Option<u16>,
+        patience: Duration,
+        budget: Duration,
+    ) -> Result<(), Box<ServiceFailure>> {
+        let asked = self.addresses().into_iter().filter_map(|url| {
+            let service = self.service_at(&url).filter(|name| wanted.contains(name))?;
+            let running = mirror.container_of(&service)?;
+            (!mirror.has_health_check(&running)).then_some((service, url))
+        });
+        let probe = probe::url(self.settings);
+        let waits = asked.map(|(service, url)| {
+            let good = good.filter(|_| Some(url.as_str()) == probe.as_deref());
+            async move { (answers(mirror, &url, good, patience).await, service) }
+        });
+        let crashes = wanted.iter().map(|service| Box::pin(mirror.crash_of(service)));
+        let silent = tokio::select! {
+            done = join_all(waits) => done.into_iter().find(|(answered, _)| !answered).map(|(_, service)| service),
+            (crashed, ..) = select_all(crashes), if !wanted.is_empty() => return Err(Box::new(crashed)),
+        };
+        match silent {
+            Some(service) => Err(Box::new(mirror.failure(&service, What::NotReady(budget)))),
+            None => Ok(()),
+        }
+    }
+
+    /// Every address that a suite, the sign-in or the probe names in full; each host and port once, the probe's first.
+    fn addresses(&self) -> Vec<Url> {
+        let data = &self.settings.data;
+        let data = [&data.seed, &data.verify, &data.write, &data.verify_write].into_iter().flatten();
+        let bodies = self.settings.suites.iter().map(|suite| &suite.body).chain(data);
+        let login = self.settings.auth.as_ref().and_then(|auth| auth.login.as_ref());
+        let login = login.into_iter().flat_map(|login| [login.start.clone(), login.expect.get.clone()]);
+        let all = probe::url(self.settings).into_iter().chain(bodies.flat_map(texts)).chain(login);
+        let mut seen = BTreeSet::new();
+        let parsed = all.filter(|text| !text.contains("{{")).filter_map(|text| Url::parse(&text).ok());
+        parsed.filter(|url| seen.insert((url.host_str().map(str::to_owned), url.port_or_known_default()))).collect()
+    }
+
+    /// The service that bears the host's name.
+    fn service_at(&self, url: &Url) -> Option<String> {
+        let host = url.host_str()?;
+        let services = self.candidate.values().chain(self.setup.world.services.values());
+        let mut bearers = services.filter(|service| service.name == host || service.networks.values().flatten().any(|name| name == host));
+        bearers.next().map(|service| service.name.clone())
+    }
+}
+
+fn texts(body: &SuiteBody) -> Vec<String> {
+    let steps = body.requests.iter().filter_map(|step: &RequestStep| probe::absolute(&step.url, body.target.as_deref()));
+    steps.chain(body.target.clone()).collect()
+}
+
+/// With a known good status: that one for a while, then any.
+async fn answers(mirror: &Mirror, url: &Url, good: Option<u16>, patience: Duration) -> bool {
+    let ask = |statuses: Vec<u16>, deadline: Duration| {
+        let call = Call::AwaitHttp { url: url.to_string(), statuses, deadline_ms: millis(deadline) };
+        async move { matches!(mirror.agent().call(call).await, Ok(Answer::Awaited { after_ms: Some(_), .. })) }
+    };
+    if let Some(good) = good
+        && ask(vec![good], OTHER_ANSWER.min(patience)).await
+    {
+        return true;
+    }
+    ask(Vec::new(), patience).await
+}
