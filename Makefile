@@ -15,6 +15,7 @@ demo:
 	@fixtures/incident/demo.sh
 
 test: images
+	@fixtures/compose-plugin.sh
 	@fixtures/tools.sh cargo git python
 	cargo test --locked
 

@@ -1,7 +1,7 @@
 //! `boot-production-env`: the candidate comes up with production's environment, and does what the baseline did.
 
 use super::About;
-use super::control::evidence_of;
+use super::control::{brief, evidence_of};
 use super::pair::Pair;
 use crate::finding::{Blame, Finding, Severity};
 use crate::mirror::failure::ServiceFailure;
@@ -44,7 +44,7 @@ pub fn not_ready(failure: &ServiceFailure, pair: &Pair) -> Finding {
 pub fn tests_fail(suite: &str, failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
     let first = failed.first()?;
     let more = if failed.len() > 1 { format!(" (and {} more)", failed.len() - 1) } else { String::new() };
-    let title = format!("`{suite}` / `{}`{more} fails on the candidate: {}", first.name, first.message);
+    let title = format!("`{suite}` / `{}`{more} fails on the candidate: {}", first.name, brief(&first.message));
     let help = format!("do not deploy: {} passes this on the same mirror", pair.baseline());
     Some(finding(first.service.clone(), title, cause, evidence_of(failed), help))
 }

@@ -82,6 +82,15 @@ pub fn cannot_tell(stage: StageId, title: String, evidence: Vec<String>) -> Find
     Finding { evidence, ..finding(stage, None, title, None, "Rehearsal could not tell: see the evidence, and run again") }
 }
 
+/// A message for a title: its beginning. The whole of it is in the evidence.
+pub fn brief(message: &str) -> String {
+    const MOST: usize = 160;
+    if message.chars().count() <= MOST {
+        return message.to_owned();
+    }
+    message.chars().take(MOST).chain("…".chars()).collect()
+}
+
 /// One line a test: name, message, and where it was addressed.
 pub fn evidence_of(tests: &[&TestRecord]) -> Vec<String> {
     tests.iter().map(|test| format!("{} / {}: {}", test.suite, test.name, test.message)).collect()

@@ -1,7 +1,7 @@
 //! `rollback`: after the candidate has written, the baseline comes back, reads everything, in time.
 
 use super::About;
-use super::control::evidence_of;
+use super::control::{brief, evidence_of};
 use super::pair::Pair;
 use crate::finding::{Blame, Finding, Severity};
 use crate::mirror::failure::{ServiceFailure, seconds};
@@ -55,14 +55,14 @@ pub fn too_slow(took: Duration, budget: Duration) -> Finding {
 pub fn tests_fail(suite: &str, failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
     let first = failed.first()?;
     let more = if failed.len() > 1 { format!(" (and {} more)", failed.len() - 1) } else { String::new() };
-    let title = format!("after the rollback `{suite}` / `{}`{more} fails: {}", first.name, first.message);
+    let title = format!("after the rollback `{suite}` / `{}`{more} fails: {}", first.name, brief(&first.message));
     Some(finding(first.service.clone(), title, cause, evidence_of(failed), way_out(pair)))
 }
 
 /// The candidate cannot do `data.write`, or does not read back what it wrote.
 pub fn write_fails(suite: &str, failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
     let first = failed.first()?;
-    let title = format!("`{suite}` / `{}` fails on the candidate: {}", first.name, first.message);
+    let title = format!("`{suite}` / `{}` fails on the candidate: {}", first.name, brief(&first.message));
     let help = format!("do not deploy: {} does this on the same mirror", pair.baseline());
     Some(finding(first.service.clone(), title, cause, evidence_of(failed), help))
 }

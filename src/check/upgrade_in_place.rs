@@ -1,7 +1,7 @@
 //! `upgrade-in-place`: the candidate takes over the baseline's volumes under traffic, without loss and in time.
 
 use super::About;
-use super::control::evidence_of;
+use super::control::{brief, evidence_of};
 use super::pair::Pair;
 use crate::finding::{Blame, Finding, Severity};
 use crate::plan::StageId;
@@ -41,7 +41,7 @@ fn finding(severity: Severity, title: String, cause: Option<String>, evidence: V
 pub fn data_lost(failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
     let first = failed.first()?;
     let more = if failed.len() > 1 { format!(" (and {} more)", failed.len() - 1) } else { String::new() };
-    let title = format!("data of the baseline is not as it was: `{}`{more}: {}", first.name, first.message);
+    let title = format!("data of the baseline is not as it was: `{}`{more}: {}", first.name, brief(&first.message));
     let help = format!("do not deploy: the migration of {} loses or changes production's data", pair.candidate());
     Some(finding(Severity::Error, title, cause, evidence_of(failed), help))
 }

@@ -19,6 +19,9 @@ pub(super) const FIRST_ANSWER: Duration = Duration::from_secs(30);
 /// A release that answers, but not as the baseline does, is taken as ready after this.
 const OTHER_ANSWER: Duration = Duration::from_secs(5);
 
+/// After a swap others may hold connections to what is gone: until the probe is answered well again, at most this.
+const SETTLED: Duration = Duration::from_secs(10);
+
 impl Rehearsal<'_> {
     /// Waits until the services among `wanted` that have no health check answer; `good` is the status that the
     /// baseline gives the probe. What does not answer at all is returned as a failure.
@@ -45,10 +48,15 @@ impl Rehearsal<'_> {
             done = join_all(waits) => done.into_iter().find(|(answered, _)| !answered).map(|(_, service)| service),
             (crashed, ..) = select_all(crashes), if !wanted.is_empty() => return Err(Box::new(crashed)),
         };
-        match silent {
-            Some(service) => Err(Box::new(mirror.failure(&service, What::NotReady(budget)))),
-            None => Ok(()),
+        if let Some(service) = silent {
+            return Err(Box::new(mirror.failure(&service, What::NotReady(budget))));
         }
+        if let (Some(good), Some(url)) = (good, probe.as_deref().and_then(|url| Url::parse(url).ok())) {
+            let settled = Call::AwaitHttp { url: url.to_string(), statuses: vec![good], deadline_ms: millis(SETTLED.min(patience)) };
+            // What stays bad is for the suites and the probe to tell.
+            let _settled = mirror.agent().call(settled).await;
+        }
+        Ok(())
     }
 
     /// Every address that a suite, the sign-in or the probe names in full; each host and port once, the probe's first.
