@@ -93,10 +93,18 @@ impl Logs {
         });
     }
 
+    /// Twice: an engine may end the first, which follows, before it has told the last entries.
     async fn read(&self, container: &str, service: &str) {
+        self.read_once(container, service, true).await;
+        self.read_once(container, service, false).await;
+        let rest = self.lock().told.get_mut(container).map(Told::rest).unwrap_or_default();
+        rest.iter().for_each(|line| self.keep(service, line));
+    }
+
+    async fn read_once(&self, container: &str, service: &str, follow: bool) {
         let since = self.lock().told.get(container).map_or(0, Told::seconds);
         let options = LogsOptions {
-            follow: true,
+            follow,
             stdout: true,
             stderr: true,
             timestamps: true,
@@ -117,8 +125,6 @@ impl Logs {
             let lines = self.lock().told.entry(container.to_owned()).or_default().take(&at, is_error, text);
             lines.iter().for_each(|line| self.keep(service, line));
         }
-        let rest = self.lock().told.get_mut(container).map(Told::rest).unwrap_or_default();
-        rest.iter().for_each(|line| self.keep(service, line));
     }
 
     fn keep(&self, service: &str, raw: &[u8]) {
