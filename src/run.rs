@@ -22,6 +22,7 @@ use crate::context::Context;
 use crate::interrupt::{Interrupt, Signal};
 use crate::mirror::authority::Authority;
 use crate::lock;
+use crate::mirror::archive::THIS_PROGRAM;
 use crate::mirror::engine::{Engine, ImageFacts, RunLabels};
 use crate::mirror::model::{Build, Service, World};
 use crate::mirror::reaper::Reaper;
@@ -449,6 +450,7 @@ impl<'a> Run<'a> {
                 logs: Some(self.out.join("logs")),
                 news,
                 borne,
+                program: THIS_PROGRAM.into(),
             },
             candidate: self.candidate.clone(),
             recorder: recorder.clone(),
@@ -481,6 +483,7 @@ impl<'a> Run<'a> {
             self.tell_how_to_enter();
             return Down::All;
         }
+        engine.close().await;
         match sweep::remove_run(engine, &self.id).await {
             Ok(()) => Down::All,
             Err(error) => {

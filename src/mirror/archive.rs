@@ -7,12 +7,15 @@ use anyhow::{Context as _, Result};
 
 use super::model::FileInside;
 
-/// The agent's file system: this very program and nothing else.
+/// This very program, even where its file has been replaced or removed since.
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// The agent's file system: one program and nothing else.
 ///
 /// # Errors
-/// The program's own file cannot be read, or it is not statically linked (our build's fault).
-pub fn of_this_program() -> Result<Vec<u8>> {
-    let program = std::fs::read("/proc/self/exe").context("could not read Rehearsal's own program file")?;
+/// The program's file cannot be read, or it is not statically linked (our build's fault).
+pub fn of_program(program: &Path) -> Result<Vec<u8>> {
+    let program = std::fs::read(program).context("could not read Rehearsal's own program file")?;
     anyhow::ensure!(
         is_static(&program),
         "this build of Rehearsal is not statically linked, so it cannot run inside the mirror: build it as its \

@@ -90,6 +90,8 @@ pub struct ImageFacts {
     pub ports: Vec<u16>,
     /// Paths it declares as volumes.
     pub volumes: Vec<String>,
+    /// What its recipe's shell form runs in; empty = the engine's default.
+    pub shell: Vec<String>,
 }
 
 impl RunLabels {
@@ -151,14 +153,14 @@ impl Engine {
     }
 
     async fn finish<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> Result<T> {
+        anyhow::ensure!(!self.pending.is_closed(), "the run is being taken down");
         self.pending.spawn(call).await.context("a call to the engine was cut off")
     }
 
-    /// Waits until no call that makes something is under way.
-    pub async fn settle(&self) {
+    /// The run is being taken down: waits until no call that makes something is under way, and refuses new ones.
+    pub async fn close(&self) {
         self.pending.close();
         self.pending.wait().await;
-        self.pending.reopen();
     }
 
     /// What and where the engine is.
@@ -356,7 +358,7 @@ impl Engine {
     /// # Errors
     /// The engine refused.
     pub async fn stop(&self, container: &str, grace: Duration) -> Result<()> {
-        let seconds = i32::try_from(grace.as_secs().max(1)).unwrap_or(i32::MAX);
+        let seconds = i32::try_from(grace.as_secs_f64().ceil() as u64).unwrap_or(i32::MAX);
         let options = query::StopContainerOptions { t: Some(seconds), ..Default::default() };
         let docker = self.docker.clone().with_timeout(grace + Duration::from_secs(60));
         match docker.stop_container(container, Some(options)).await {
@@ -419,12 +421,27 @@ impl Engine {
     /// # Errors
     /// The container does not run, or the engine refused. A command that cannot be found is not an error: exit 126 or 127.
     pub async fn exec(&self, container: &str, command: &[String], stdin: Option<&[u8]>) -> Result<ExecOutput> {
+        self.exec_with(container, command, &[], stdin).await
+    }
+
+    /// The same with further variables, each `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// As [`Engine::exec`].
+    pub async fn exec_with(
+        &self,
+        container: &str,
+        command: &[String],
+        env: &[String],
+        stdin: Option<&[u8]>,
+    ) -> Result<ExecOutput> {
         let begun = Instant::now();
         let options = CreateExecOptions {
             attach_stdin: Some(stdin.is_some()),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             cmd: Some(command.to_vec()),
+            env: (!env.is_empty()).then(|| env.to_vec()),
             ..Default::default()
         };
         let id = self.docker.create_exec(container, options).await.map_err(|error| anyhow!("{}", engine_words(&error)))?.id;
@@ -544,6 +561,7 @@ fn facts_of(image: ImageInspect) -> ImageFacts {
         health: config.healthcheck,
         ports: ports.iter().filter_map(|port| tcp_port(port)).collect(),
         volumes: config.volumes.unwrap_or_default(),
+        shell: config.shell.unwrap_or_default(),
     }
 }
 

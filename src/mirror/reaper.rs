@@ -14,11 +14,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::archive::THIS_PROGRAM;
 use super::engine::{Engine, RunLabels};
 use super::sweep;
 
-/// This very program, even where its file has been replaced or removed since.
-const THIS_PROGRAM: &str = "/proc/self/exe";
 /// GitHub's runner kills whatever bears this at the end of a job.
 const TRACKED: &str = "RUNNER_TRACKING_ID";
 /// What the gate says when nothing is left to do.

@@ -9,15 +9,21 @@ use anyhow::{Context as _, Result};
 use bollard::models::{ContainerCreateBody, HostConfig, NetworkingConfig};
 use futures_util::future::try_join_all;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::container::{self, Names};
-use super::engine::LABEL_SERVICE;
+use super::engine::{Conversation, LABEL_SERVICE};
 use super::failure::{ServiceFailure, What, first_fatal};
 use super::model::{Condition, FileInside, Service};
 use super::{Mirror, Running, Setup, archive, names, network_name, trust, volume_name};
 use crate::agent::client::Client;
 
+/// Bytes on their way to or from the agent.
+const PIPE: usize = 64 * 1024;
+
+/// The agent on its way.
+pub(super) type Arrival = JoinHandle<Result<()>>;
 
 /// How far a service has come, for those who wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,14 +48,41 @@ pub struct Started {
     pub failure: Option<ServiceFailure>,
 }
 
-/// Networks, then the agent in them.
-pub(super) async fn agent(setup: &Setup) -> Result<Client> {
-    let networks: Vec<String> = setup.world.networks.keys().map(|name| network_name(setup, name)).collect();
+/// The world's networks.
+pub(super) async fn networks(setup: &Setup) -> Result<()> {
     let made = try_join_all(setup.world.networks.iter().map(|(name, network)| {
         let name = network_name(setup, name);
         async move { setup.engine.create_network(&name, network.ipv6).await }
     }));
-    let (_made, ()) = tokio::try_join!(made, agent_image(setup))?;
+    made.await.map(drop)
+}
+
+/// A client that can be spoken to at once, while its agent is still being made; and whether that succeeds.
+pub(super) fn agent(setup: &Setup) -> (Client, Arrival) {
+    let ((to_agent, calls), (replies, from_agent)) = (tokio::io::duplex(PIPE), tokio::io::duplex(PIPE));
+    let setup = setup.clone();
+    let client = Client::over(from_agent, to_agent);
+    let agent = client.clone();
+    let arrival = tokio::spawn(async move {
+        let (output, input) = make_agent(&setup).await?;
+        tokio::spawn(pump(output, replies));
+        tokio::spawn(pump(calls, input));
+        names::bear(&setup, &agent).await
+    });
+    (client, arrival)
+}
+
+/// Carries bytes until one side ends, and tells the other.
+async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+    // The client says that the agent is gone.
+    let _carried = tokio::io::copy(&mut from, &mut to).await;
+    let _told = to.shutdown().await;
+}
+
+/// The agent's container in all networks, and the conversation with it.
+async fn make_agent(setup: &Setup) -> Result<Conversation> {
+    let networks: Vec<String> = setup.world.networks.keys().map(|name| network_name(setup, name)).collect();
+    agent_image(setup).await?;
     let name = setup.engine.name(&format!("{}agent", setup.prefix));
     let aliases: Vec<String> = setup.borne.iter().map(|borne| borne.host.clone()).collect();
     let id = setup
@@ -61,10 +94,7 @@ pub(super) async fn agent(setup: &Setup) -> Result<Client> {
         setup.engine.connect_network(network, &id, container::endpoint(&aliases)).await?;
     }
     setup.engine.start(&name).await.context("the agent could not be started")?;
-    let (output, input) = setup.engine.converse(&id, &["/rehearsal", "agent", "serve"]).await?;
-    let agent = Client::over(output, input);
-    names::bear(setup, &agent).await?;
-    Ok(agent)
+    setup.engine.converse(&id, &["/rehearsal", "agent", "serve"]).await
 }
 
 async fn agent_image(setup: &Setup) -> Result<()> {
@@ -72,7 +102,8 @@ async fn agent_image(setup: &Setup) -> Result<()> {
     if setup.engine.image(&format!("{name}:{tag}")).await?.is_some() {
         return Ok(());
     }
-    let archive = tokio::task::spawn_blocking(archive::of_this_program).await??;
+    let program = setup.program.clone();
+    let archive = tokio::task::spawn_blocking(move || archive::of_program(&program)).await??;
     let label = |(name, value): (&String, &String)| format!("LABEL {name}={value}");
     setup.engine.import(name, tag, archive, setup.engine.labels(&[]).iter().map(label).collect()).await
 }
@@ -97,8 +128,34 @@ fn agent_body(setup: &Setup, network: Option<&String>, aliases: &[String]) -> Co
 
 impl Mirror {
     /// Makes and starts every service. Stops waiting at the first failure; what had been started by then keeps running
-    /// (its log is evidence) until [`remove_run`](super::sweep::remove_run).
-    pub async fn start(&self, limit: Duration) -> Vec<Started> {
+    /// (its log is evidence) until the run is taken down.
+    ///
+    /// # Errors
+    /// The agent did not come up: the machine's doing.
+    pub async fn start(&self, limit: Duration) -> Result<Vec<Started>> {
+        let arrival = self.inner.arrival.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut arrival) = arrival else { return Ok(self.start_services(limit).await) };
+        if self.inner.setup.borne.is_some() {
+            // A name that the agent answers to is asked from the first moment on.
+            (&mut arrival).await??;
+            return Ok(self.start_services(limit).await);
+        }
+        let mut services = std::pin::pin!(self.start_services(limit));
+        tokio::select! {
+            all = &mut services => {
+                if all.iter().all(|started| started.failure.is_none()) {
+                    arrival.await??;
+                }
+                Ok(all)
+            }
+            arrived = &mut arrival => {
+                arrived??;
+                Ok(services.await)
+            }
+        }
+    }
+
+    async fn start_services(&self, limit: Duration) -> Vec<Started> {
         let begun = Instant::now();
         let services: Vec<Service> = self.world().services.values().cloned().collect();
         let progress: Arc<BTreeMap<String, watch::Sender<Progress>>> =
@@ -116,8 +173,19 @@ impl Mirror {
                 tasks.abort_all();
             }
         }
+        self.look_again(&mut all);
         all.sort_by_key(|started| started.begun);
         all
+    }
+
+    /// What has no check is ready when it has started, and may have failed since.
+    fn look_again(&self, all: &mut [Started]) {
+        for started in all.iter_mut().filter(|started| started.failure.is_none()) {
+            let seen = self.seen(&started.service).unwrap_or_default();
+            if !seen.running && seen.last_exit().is_some_and(|exit| exit.code != 0) {
+                started.failure = Some(self.failure(&started.service, What::Exited));
+            }
+        }
     }
 
     async fn bring_up(
@@ -244,7 +312,7 @@ impl Mirror {
         self.inner.logs.follow(&running.id, &name);
         self.tell(&name, "started", None, Some(begun.elapsed()));
         started();
-        self.await_ready(&running, limit).await
+        self.await_ready(&running, 0, limit).await
     }
 
     /// Everything known of a service that did not come up.

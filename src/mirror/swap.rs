@@ -85,10 +85,11 @@ impl Mirror {
         // As Compose does: the new container is made first, so that the gap is only stop and start.
         let made = self.make(release).await?;
         let stopped = self.stop(&release.name).await;
-        self.remove(&release.name).await;
+        let old = self.running().remove(&release.name);
         let begun = Instant::now();
         let left = within.deadline.saturating_duration_since(begun).max(Duration::from_millis(1));
-        self.launch(made, left, || ()).await.map_err(|failure| within.in_words(failure))?;
+        let (launched, ()) = tokio::join!(self.launch(made, left, || ()), self.remove(old));
+        launched.map_err(|failure| within.in_words(failure))?;
         let ready = begun.elapsed();
         self.tell(&release.name, "ready", None, Some(ready));
         let exits = self.seen(&release.name).map_or(0, |seen| seen.ended().count());
@@ -120,15 +121,15 @@ impl Mirror {
     /// It did not come up again.
     pub async fn start_again(&self, service: &str, limit: Duration) -> Result<(), Box<ServiceFailure>> {
         let Some(running) = self.container_of(service) else { return Ok(()) };
+        let before = self.inner.watch.of(&running.id).borrow().ended().count();
         if let Err(error) = self.engine().start_again(&running.id).await {
             return Err(Box::new(self.failure(service, What::NotStarted(format!("{error:#}")))));
         }
-        self.await_ready(&running, limit).await.map(drop).map_err(Box::new)
+        self.await_ready(&running, before, limit).await.map(drop).map_err(Box::new)
     }
 
-    async fn remove(&self, service: &str) {
-        let gone: Option<Running> = self.running().remove(service);
-        if let Some(running) = gone {
+    async fn remove(&self, old: Option<Running>) {
+        if let Some(running) = old {
             // What cannot be removed now is found by the sweep at the end.
             let _removed = self.engine().remove_container(&running.id).await;
         }

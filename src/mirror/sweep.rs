@@ -126,7 +126,6 @@ pub async fn sweep_dead(engine: &Engine) -> Result<Vec<String>> {
 /// # Errors
 /// Something could not be removed: the message names it.
 pub async fn remove_run(engine: &Engine, run: &str) -> Result<()> {
-    engine.settle().await;
     let label = format!("{LABEL_RUN}={run}");
     let mut clean = 0;
     let mut last = Vec::new();

@@ -41,7 +41,7 @@ impl Rehearsal<'_> {
         let (unheard, _) = tokio::sync::mpsc::unbounded_channel();
         let setup = Setup { prefix: "again-".to_owned(), logs: None, news: unheard, ..self.setup.clone() };
         let mirror = Mirror::prepare(setup).await.map_err(|error| format!("{error:#}"))?;
-        let started = mirror.start(self.time_left()).await;
+        let started = mirror.start(self.time_left()).await.map_err(|error| format!("{error:#}"))?;
         if let Some(failure) = super::control::first_failure(&started) {
             return Err(failure.line());
         }

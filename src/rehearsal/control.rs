@@ -51,7 +51,14 @@ impl Rehearsal<'_> {
         };
         step.passed();
         let since = self.recorder.now_ms();
-        let started = mirror.start(self.time_left()).await;
+        let started = match mirror.start(self.time_left()).await {
+            Ok(started) => started,
+            Err(error) => {
+                let why = format!("{error:#}");
+                self.found(oracle::machine(STAGE, &why));
+                return Err(why);
+            }
+        };
         for service in &started {
             self.recorder.step_done(STAGE, start_step(since, service));
             course.start_times.insert(service.service.clone(), service.took);
