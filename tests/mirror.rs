@@ -87,6 +87,7 @@ fn setup(engine: &Engine, world: World, images: HashMap<String, ImageFacts>) -> 
         logs: None,
         news: tokio::sync::mpsc::unbounded_channel().0,
         program: env!("CARGO_BIN_EXE_rehearsal").into(),
+        borne: None,
     }
 }
 
