@@ -15,7 +15,7 @@
 //! everything that is read from the process.
 //!
 //! Beside the flow stand [`agent`] (our binary inside the mirror), [`suite`] (the user's tests), [`check`] (the
-//! built-in ones) and [`redact`] (no secret leaves).
+//! built-in ones), [`lock`] (production's facts) and [`redact`] (no secret leaves).
 
 // The samples in `tests/` are shared with tests for which the product is another crate.
 #[cfg(test)]
@@ -29,6 +29,7 @@ pub mod config;
 pub mod context;
 pub mod finding;
 pub mod interrupt;
+pub mod lock;
 pub mod mirror;
 pub mod plan;
 pub mod publish;

@@ -20,6 +20,7 @@ use crate::config::read;
 use crate::config::settings::{CandidateImage, Settings};
 use crate::context::Context;
 use crate::interrupt::{Interrupt, Signal};
+use crate::lock;
 use crate::mirror::authority::Authority;
 use crate::mirror::engine::{Engine, ImageFacts, RunLabels};
 use crate::mirror::model::{Build, Service, World};
@@ -32,7 +33,7 @@ use crate::redact::Redactor;
 use crate::rehearsal::event::EventKind;
 use crate::rehearsal::record::Recorder;
 use crate::rehearsal::{HURL_IMAGE, Rehearsal};
-use crate::report::result::{Counts, EngineRecord, LockRecord, RunResult, SCHEMA};
+use crate::report::result::{Counts, EngineRecord, RunResult, SCHEMA};
 use crate::report::terminal::{Colour, Terminal};
 use crate::report::{json, junit, summary};
 use crate::verdict::{self, Ended, Judgement};
@@ -236,6 +237,7 @@ struct Run<'a> {
     world: World,
     candidate: BTreeMap<String, Service>,
     plan: Plan,
+    lock: lock::State,
     id: String,
     out: PathBuf,
     format: Format,
@@ -265,6 +267,8 @@ impl<'a> Run<'a> {
         };
         let out = context.directory.join(&args.out);
         prepare_folder(&out)?;
+        let started = OffsetDateTime::now_utc();
+        let lock = lock::State::read(settings.production.lock.as_deref(), settings.production.max_lock_age, started);
         Ok(Self {
             args,
             context,
@@ -272,12 +276,13 @@ impl<'a> Run<'a> {
             world,
             candidate,
             plan,
+            lock,
             id,
             out,
             format,
             terminal: Terminal { colour, width: context.width },
             redactor,
-            started: OffsetDateTime::now_utc(),
+            started,
             begun: Instant::now(),
         })
     }
@@ -409,6 +414,10 @@ impl<'a> Run<'a> {
     }
 
     async fn rehearse(&self, engine: &Engine, recorder: &Recorder) {
+        if let lock::State::Unusable { why, evidence, .. } = &self.lock {
+            // Whatever the rehearsal showed, it could not be said of production.
+            return recorder.finding(check::mirror_fidelity::unusable(why, evidence));
+        }
         let facts = match self.images(engine).await {
             Ok(facts) => facts,
             Err(error) => return recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}"))),
@@ -430,6 +439,7 @@ impl<'a> Run<'a> {
             ca: own_ca.into_iter().chain(company_ca).collect(),
             settings: &self.settings,
             plan: &self.plan,
+            lock: &self.lock,
             setup: Setup {
                 engine: engine.clone(),
                 prefix: String::new(),
@@ -507,8 +517,8 @@ impl<'a> Run<'a> {
             candidate: self.plan.candidate.clone(),
             baseline: self.plan.baseline.clone(),
             mirror: self.plan.mirror.clone(),
-            lock: LockRecord { statement: "no lock: production's facts are unrecorded".to_owned(), ..LockRecord::default() },
-            fidelity: Vec::new(),
+            lock: self.lock.record(),
+            fidelity: recorded.fidelity,
             stages: recorded.stages,
             counts: Counts::of(&recorded.tests),
             findings: recorded.findings,

@@ -121,7 +121,8 @@ pub fn waive(findings: &mut [Finding], policy: &Policy, today: Date) {
     for finding in findings {
         let covers = |waiver: &&crate::config::settings::Waiver| {
             // Nobody can sign for a mirror that does not work.
-            finding.check != check::control::ABOUT.id && waiver.check == finding.check && waiver.expires.is_none_or(|end| today <= end)
+            let may_sign = finding.check != check::control::ABOUT.id && check::mirror_fidelity::can_be_waived(finding);
+            may_sign && waiver.check == finding.check && waiver.expires.is_none_or(|end| today <= end)
         };
         let waiver = policy.waive.iter().find(covers);
         finding.waived = waiver.map(|waiver| match &waiver.owner {

@@ -9,8 +9,10 @@ pub mod auth_login;
 pub mod boot_production_env;
 pub mod control;
 pub mod log_difference;
+pub mod mirror_fidelity;
 pub mod pair;
 pub mod rollback;
+pub mod runtime_constraint;
 pub mod start_and_restart;
 pub mod traffic;
 pub mod upgrade_in_place;
@@ -27,8 +29,10 @@ pub struct About {
 }
 
 /// Every check that is built, in the order in which they speak for the first cause.
-pub const ALL: [About; 8] = [
+pub const ALL: [About; 10] = [
+    mirror_fidelity::ABOUT,
     control::ABOUT,
+    runtime_constraint::ABOUT,
     start_and_restart::ABOUT,
     auth_login::ABOUT,
     boot_production_env::ABOUT,
@@ -52,8 +56,9 @@ pub fn rank(id: &str) -> usize {
 pub fn of_stage(stage: StageId, settings: &Settings) -> Vec<(&'static str, Option<String>)> {
     let login = (auth_login::ABOUT.id, auth_login::left_out(settings));
     match stage {
-        StageId::Control => vec![(control::ABOUT.id, None), login],
+        StageId::Control => vec![(mirror_fidelity::ABOUT.id, mirror_fidelity::left_out(settings)), (control::ABOUT.id, None), login],
         StageId::Upgrade => vec![
+            (runtime_constraint::ABOUT.id, runtime_constraint::left_out(settings)),
             (boot_production_env::ABOUT.id, None),
             (start_and_restart::ABOUT.id, None),
             login,

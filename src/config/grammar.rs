@@ -134,10 +134,7 @@ pub enum When {
 /// What is valid, but not built yet: mapping, key, and when. Such a key is refused, never ignored, because a gate that
 /// skips what it was asked to do is open. **To lift a refusal, delete its line.**
 pub const NOT_BUILT: &[(&str, &str, When)] = &[
-    ("production", "lock", When::Given),
-    ("production", "max_lock_age", When::Given),
     ("production", "kubernetes", When::Given),
-    ("candidate", "requires", When::Given),
     ("auth", "twin", When::Given),
     ("stages", "faults", When::Given),
     ("stages", "load", When::Given),

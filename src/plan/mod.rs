@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::check;
 use crate::config::settings::{CandidateImage, Rollback, Settings};
 use crate::mirror::model::World;
+use crate::rehearsal::fidelity;
 use crate::report::result::Release;
 
 /// A part of the rehearsal.
@@ -130,6 +131,9 @@ pub fn make(settings: &Settings, world: &World, seed: u64, only: &Only) -> Plan 
     if settings.production.lock.is_none() {
         notes.push("no lock: production's facts are unrecorded, so nothing proves that this mirror equals production".to_owned());
     }
+    if let Some(lock) = &settings.production.lock {
+        notes.push(format!("production's facts are those of `{}`", lock.display()));
+    }
     if !only.0.is_empty() {
         notes.push(format!("only {} was asked for: a pass says nothing of the rest", only.0.join(", ")));
     }
@@ -184,6 +188,9 @@ impl Steps<'_> {
         self.add("mirror", "make closed networks, volumes and the agent");
         for name in world.in_dependency_order() {
             self.add(format!("start {name}"), format!("start {}", image_of(world, name)));
+        }
+        if self.settings.production.lock.is_some() && self.only.check(check::mirror_fidelity::ABOUT.id) {
+            self.add(fidelity::STEP, "ask the mirror what the lock says of production");
         }
         self.suites();
         self.data("data.seed", self.settings.data.seed.is_some());

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::finding::Finding;
 use crate::plan::StageId;
-use crate::report::result::{CheckRecord, StageStatus, TestRecord, Verdict};
+use crate::report::result::{CheckRecord, Fidelity, StageStatus, TestRecord, Verdict};
 
 /// One line of `events.jsonl`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -79,6 +79,11 @@ pub enum EventKind {
     Check(CheckRecord),
     /// Something was learned.
     Finding(Finding),
+    /// The mirror has been compared with production's facts.
+    Fidelity {
+        /// One for each fact.
+        rows: Vec<Fidelity>,
+    },
     /// A remark for the reader.
     Note {
         /// One sentence.

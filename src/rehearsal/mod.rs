@@ -9,6 +9,8 @@ use crate::check::traffic::Traffic;
 use crate::check;
 use crate::config::settings::{Login, Settings, SuiteBody};
 use crate::finding::Finding;
+use crate::lock;
+use crate::lock::compare::Mirrored;
 use crate::mirror::model::Service;
 use crate::mirror::{Mirror, Setup};
 use crate::plan::{Plan, StageId};
@@ -21,6 +23,7 @@ mod answers;
 mod confirm;
 mod control;
 pub mod event;
+pub mod fidelity;
 pub mod not_run;
 pub mod probe;
 pub mod record;
@@ -41,6 +44,8 @@ pub struct Rehearsal<'a> {
     pub settings: &'a Settings,
     /// What will happen.
     pub plan: &'a Plan,
+    /// Production's facts.
+    pub lock: &'a lock::State,
     /// What mirrors are made from.
     pub setup: Setup,
     /// The candidate's services.
@@ -70,6 +75,8 @@ struct Course {
     baseline_traffic: Option<Traffic>,
     /// How long each service took to be ready in control.
     start_times: BTreeMap<String, Duration>,
+    /// What each service is in the mirror, where it was asked.
+    mirrored: BTreeMap<String, Mirrored>,
     /// Failures that must be confirmed before they block.
     suspects: Vec<Suspect>,
     /// The candidate was ready once.

@@ -12,7 +12,7 @@ use super::event::{Event, EventKind};
 use crate::finding::Finding;
 use crate::plan::{Plan, StageId};
 use crate::redact::Redactor;
-use crate::report::result::{CheckRecord, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus};
+use crate::report::result::{CheckRecord, Fidelity, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus};
 
 /// A reader of the stream: the terminal, `--format json`.
 pub type Listener = Box<dyn Fn(&Event) + Send + Sync>;
@@ -33,6 +33,7 @@ struct Inner {
     tests: Vec<TestRecord>,
     checks: Vec<CheckRecord>,
     findings: Vec<Finding>,
+    fidelity: Vec<Fidelity>,
     notes: Vec<String>,
     stage: Option<StageId>,
     over: bool,
@@ -49,6 +50,8 @@ pub struct Recorded {
     pub checks: Vec<CheckRecord>,
     /// What was learned.
     pub findings: Vec<Finding>,
+    /// Mirror against production.
+    pub fidelity: Vec<Fidelity>,
     /// Remarks.
     pub notes: Vec<String>,
 }
@@ -206,6 +209,12 @@ impl Recorder {
         self.lock().findings.push(finding);
     }
 
+    /// The mirror has been compared with production.
+    pub fn fidelity(&self, rows: Vec<Fidelity>) {
+        self.say(EventKind::Fidelity { rows: rows.clone() });
+        self.lock().fidelity = rows;
+    }
+
     /// A remark for the reader.
     pub fn note(&self, text: impl Into<String>) {
         let text = text.into();
@@ -226,6 +235,7 @@ impl Recorder {
             tests: inner.tests.clone(),
             checks: inner.checks.clone(),
             findings: inner.findings.clone(),
+            fidelity: inner.fidelity.clone(),
             notes: inner.notes.clone(),
         };
         drop(inner);

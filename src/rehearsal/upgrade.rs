@@ -28,7 +28,15 @@ impl Rehearsal<'_> {
         mirror.logs().enter(STAGE);
         let url = probe::url(self.settings);
         probe::begin(mirror, "upgrade", url.as_deref()).await;
+        let mut unmet = self.production_meets_needs(course);
+        unmet.iter().cloned().for_each(|finding| self.found(finding));
         let swapped = self.swap_in(mirror, course).await;
+        if swapped.is_ok() {
+            let of_image = self.image_meets_needs(mirror, course).await;
+            of_image.iter().cloned().for_each(|finding| self.found(finding));
+            unmet.extend(of_image);
+        }
+        self.needs_answered(&unmet, swapped.is_ok());
         if let Ok(swapped) = &swapped {
             self.try_candidate(mirror, course, swapped).await;
         }

@@ -123,7 +123,7 @@ impl Terminal {
             }
             EventKind::Note { text } => Some((None, clean(text))),
             // The summary says it.
-            EventKind::StepStarted { .. } | EventKind::RunFinished { .. } => None,
+            EventKind::StepStarted { .. } | EventKind::Fidelity { .. } | EventKind::RunFinished { .. } => None,
         }
     }
 

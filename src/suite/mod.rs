@@ -587,9 +587,7 @@ mod tests {
             expect: Default::default(),
             capture: Vec::new(),
             retry: None,
-            service_span: a_span(),
             span: a_span(),
-            service_span: a_span(),
         };
         let body = SuiteBody {
             files: vec![file, folder.path().join("none.hurl")],
@@ -680,9 +678,7 @@ mod tests {
             },
             capture: Vec::new(),
             retry: None,
-            service_span: a_span(),
             span: a_span(),
-            service_span: a_span(),
         };
         let body = SuiteBody {
             target: Some("http://web:8080/".to_owned()),

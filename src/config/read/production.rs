@@ -8,6 +8,7 @@ use super::super::grammar;
 use super::super::settings::{Candidate, CandidateImage, Production};
 use super::super::yaml::{Entry, Node, Span};
 use super::fields::Fields;
+use crate::lock::version::Requirement;
 use super::files;
 
 const MAX_LOCK_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -59,9 +60,21 @@ fn candidate(file: &Fields, entry: &Entry) -> Candidate {
         image: image.or(build).unwrap_or(CandidateImage::Unchanged),
         env: environment(&fields),
         compose: fields.file("compose"),
-        requires: fields.pairs("requires").into_iter().collect(),
+        requires: requires(&fields),
         span: entry.key_span.clone(),
     }
+}
+
+/// Needs that can be compared; what is wrong is said where it stands.
+fn requires(fields: &Fields) -> BTreeMap<String, String> {
+    for entry in fields.entries("requires") {
+        let text = fields.reader.text(&entry.node);
+        if let Err(why) = Requirement::read(&text) {
+            let span = &entry.node.span;
+            fields.reader.refuse(Diagnostic::at(span, format!("`{text}` {why}")).help("operators are >=, >, <=, <, = and !=; a comma means and"));
+        }
+    }
+    fields.pairs("requires").into_iter().collect()
 }
 
 fn environment(fields: &Fields) -> BTreeMap<String, Option<String>> {
