@@ -111,7 +111,7 @@ fn usage_errors_end_with_2_and_start_nothing() {
         &["run", "--config", "fixtures/incident/twin.yaml", "--only", "nothing-of-that-name"],
         &["run", "--config", "nowhere.yaml"],
         &["run", "--timeout", "soon"],
-        &["lock"],
+        &["lock", "--from", "podman"],
         &["no-such-command"],
         &[],
     ] {
@@ -145,4 +145,20 @@ fn every_check_is_explained() {
         assert_eq!(end(without_engine(&["explain", check])).code, Some(0));
     }
     assert_eq!(end(without_engine(&["explain", "nothing"])).code, Some(2));
+}
+
+#[test]
+fn the_configuration_in_the_readme_can_be_planned() {
+    let readme = std::fs::read_to_string(driver::root().join("README.md")).expect("the README is there");
+    let config = readme.split("```yaml\n").find(|part| part.starts_with("production:")).expect("the README shows one");
+    let folder = driver::folder("commands/readme");
+    std::fs::write(folder.join("rehearsal.yaml"), config.split("```").next().expect("a block")).expect("ours");
+    for (from, to) in [("compose.yaml", "compose.yaml"), ("worlds/shop-1.0-provider-1.7.0.env", "production.env")] {
+        std::fs::copy(driver::root().join("fixtures/incident").join(from), folder.join(to)).expect("ours");
+    }
+    let mut plan = without_engine(&["plan"]);
+    plan.current_dir(&folder).env("CANDIDATE_IMAGE", "incident/shop:2.0");
+    let planned = end(plan);
+    assert_eq!(planned.code, Some(0), "{}", planned.stderr);
+    assert!(planned.stdout.contains("candidate  web  incident/shop:2.0"), "{}", planned.stdout);
 }

@@ -144,6 +144,18 @@ pub fn on_the_engine(run: &str) -> Vec<String> {
     found
 }
 
+/// Waits until nothing of a run is on the engine; what is still there when the time is over.
+pub fn left_after(run: &str, limit: Duration) -> Vec<String> {
+    let begun = Instant::now();
+    loop {
+        let left = on_the_engine(run);
+        if left.is_empty() || begun.elapsed() >= limit {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 /// Lines that `docker` prints.
 fn docker(arguments: &[&str]) -> Vec<String> {
     let output = Command::new("docker").args(arguments).output().expect("docker is there");
