@@ -13,6 +13,7 @@ use crate::config::compose;
 use crate::config::schema;
 use crate::context::Context;
 use crate::interrupt::Interrupt;
+use crate::lock;
 use crate::mirror::engine::{Engine, RunLabels};
 use crate::mirror::{reaper, sweep};
 use crate::report::json;
@@ -67,13 +68,13 @@ async fn dispatch(cli: Cli) -> Result<u8> {
         Command::Reap(args) => reap(&args).await,
         Command::Plan(args) => plan(&args),
         Command::Config(args) => config(&args),
+        Command::Lock(args) => lock::command::lock(&args, &context()?).await,
         Command::Down(args) => down(&args).await,
         Command::Report(args) => report(&args),
         Command::Explain(args) => Ok(explain(&args)),
         Command::Schema => print_json(&schema::schema()),
         Command::Init(_)
         | Command::Doctor(_)
-        | Command::Lock(_)
         | Command::Up(_)
         | Command::Logs(_)
         | Command::Merge(_)
@@ -208,6 +209,10 @@ fn report(args: &ReportArgs) -> Result<u8> {
 }
 
 fn explain(args: &ExplainArgs) -> u8 {
+    if args.check.as_deref() == Some("lock") {
+        print!("{}", lock::explain::TEXT);
+        return 0;
+    }
     let wanted = |about: &&check::About| args.check.as_ref().is_none_or(|id| id == about.id);
     let found: Vec<&check::About> = check::ALL.iter().filter(wanted).collect();
     for about in &found {
@@ -215,7 +220,7 @@ fn explain(args: &ExplainArgs) -> u8 {
     }
     if found.is_empty() {
         let ids: Vec<&str> = check::ALL.iter().map(|about| about.id).collect();
-        eprintln!("error: there is no check `{}`; there are {}", args.check.as_deref().unwrap_or_default(), ids.join(", "));
+        eprintln!("error: there is no check `{}`; there are {}, and `lock`", args.check.as_deref().unwrap_or_default(), ids.join(", "));
         return USAGE;
     }
     0

@@ -111,7 +111,7 @@ fn usage_errors_end_with_2_and_start_nothing() {
         &["run", "--config", "fixtures/incident/twin.yaml", "--only", "nothing-of-that-name"],
         &["run", "--config", "nowhere.yaml"],
         &["run", "--timeout", "soon"],
-        &["lock"],
+        &["lock", "--from", "podman"],
         &["no-such-command"],
         &[],
     ] {

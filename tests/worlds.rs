@@ -95,6 +95,9 @@ worlds! {
     data_that_gets_lost_is_blocked: "narrowing",
     a_swap_over_its_budget_is_blocked: "slow-swap",
     every_kind_of_suite_at_once_passes: "e2e",
+    a_mirror_that_is_as_the_lock_says_passes: "locked",
+    a_mirror_that_is_not_production_is_inconclusive: "not-production",
+    a_need_that_production_does_not_meet_is_blocked: "unmet-need",
 }
 
 /// The worlds that lie in the folder.

@@ -1,5 +1,5 @@
 //! The lock: dated facts read from production, as types. [`read`] and [`write`] are its two ways over the disk,
-//! [`probe`] the questions whose answers are facts, [`compare`] what differs,
+//! [`probe`] the questions whose answers are facts, [`take`] where production is asked, [`compare`] what differs,
 //! [`version`] which version is less than which. A lock is reviewed in pull requests, and hostile until read.
 
 use std::collections::BTreeMap;
@@ -11,9 +11,12 @@ use time::OffsetDateTime;
 
 use crate::report::result::LockRecord;
 
+pub mod command;
 pub mod compare;
+pub mod explain;
 pub mod probe;
 pub mod read;
+pub mod take;
 pub mod version;
 pub mod write;
 

@@ -130,6 +130,21 @@ impl Engine {
         })
     }
 
+    /// Connects to the engine at an address, to read and not to make: `unix:///…` or `tcp://…`.
+    ///
+    /// # Errors
+    /// Nobody answers there, or only another way leads there.
+    pub async fn at(host: &str) -> Result<Self> {
+        let docker = match host.split_once("://") {
+            Some(("unix", _)) => Docker::connect_with_unix(host, 120, bollard::API_DEFAULT_VERSION),
+            Some(("tcp" | "http", _)) => Docker::connect_with_http(host, 120, bollard::API_DEFAULT_VERSION),
+            _ => return Err(anyhow!("`{host}` cannot be reached directly; use `--from SERVICE=exec:'ssh HOST docker exec -i NAME'`")),
+        };
+        let docker = docker.map_err(|error| anyhow!("no engine at `{host}`: {error}"))?;
+        let docker = docker.negotiate_version().await.map_err(|error| anyhow!("no engine answers at `{host}`: {error}"))?;
+        Ok(Self { docker, run: "".into(), labels: Arc::default(), pending: TaskTracker::new() })
+    }
+
     /// The connection itself, for the few readers of streams.
     pub(super) fn docker(&self) -> &Docker {
         &self.docker

@@ -29,6 +29,7 @@ pub mod keystore;
 pub mod logs;
 pub mod model;
 pub mod names;
+pub mod observe;
 pub mod readiness;
 pub mod reaper;
 pub mod run_container;

@@ -83,9 +83,9 @@ pub fn kind(name: &str) -> Kind {
 /// The script that asks everything. It reads nothing from its input and can be given to `sh -s` or `sh -c`.
 pub fn script(own: &BTreeMap<String, OwnProbe>) -> String {
     let mut script = HEAD.to_owned();
-    for (at, command) in commands(own).iter().enumerate() {
+    for (at, command) in commands(own).into_iter().enumerate() {
         // Writing to a String cannot fail.
-        let _written = writeln!(script, "ask {at} {}", quoted(command));
+        let _written = writeln!(script, "ask {at} {}", quoted(&command.shell()));
     }
     script + "}\nall </dev/null 2>/dev/null\n"
 }
@@ -106,10 +106,29 @@ ask() {
 }
 "#;
 
+/// A command and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Command<'a> {
+    BuiltIn(&'a str),
+    Own(&'a str),
+}
+
+impl Command<'_> {
+    /// What the shell is given. Built-in parsers know what programs say on standard error, versions included; what
+    /// a command of the user's says there is no fact.
+    fn shell(self) -> String {
+        match self {
+            Self::BuiltIn(command) => command.to_owned(),
+            Self::Own(command) => format!("{{\n{command}\n}} 2>/dev/null"),
+        }
+    }
+}
+
 /// Each command once, in the table's order, then the user's.
-fn commands(own: &BTreeMap<String, OwnProbe>) -> Vec<&str> {
-    let mut all: Vec<&str> = Vec::new();
-    for command in ALL.iter().map(|probe| probe.command).chain(own.values().map(|probe| probe.command.as_str())) {
+fn commands(own: &BTreeMap<String, OwnProbe>) -> Vec<Command<'_>> {
+    let mut all: Vec<Command<'_>> = Vec::new();
+    let built_in = ALL.iter().map(|probe| Command::BuiltIn(probe.command));
+    for command in built_in.chain(own.values().map(|probe| Command::Own(&probe.command))) {
         if !all.contains(&command) {
             all.push(command);
         }
@@ -125,12 +144,12 @@ fn quoted(command: &str) -> String {
 pub fn answers(output: &[u8], own: &BTreeMap<String, OwnProbe>) -> Facts {
     let commands = commands(own);
     let said = sections(&String::from_utf8_lossy(output));
-    let output_of = |command: &str| {
+    let output_of = |command: Command<'_>| {
         let at = commands.iter().position(|one| *one == command)?;
         said.get(&at).map(String::as_str)
     };
-    let built_in = ALL.iter().filter_map(|probe| Some((probe.name.to_owned(), probe.read(output_of(probe.command)?)?)));
-    let users = own.iter().filter_map(|(name, probe)| Some((name.clone(), own_fact(probe, output_of(&probe.command)?)?)));
+    let built_in = ALL.iter().filter_map(|probe| Some((probe.name.to_owned(), probe.read(output_of(Command::BuiltIn(probe.command))?)?)));
+    let users = own.iter().filter_map(|(name, probe)| Some((name.clone(), own_fact(probe, output_of(Command::Own(&probe.command))?)?)));
     built_in.chain(users).collect()
 }
 
@@ -213,6 +232,8 @@ mod tests {
         let facts = asked("sh", &own("printf 'release 7\\nmore'", None));
         assert!(facts.contains_key("kernel") && facts.contains_key("os"), "{facts:?}");
         assert_eq!(facts.get("shop").map(String::as_str), Some("release 7"));
+        let complaint = asked("sh", &own("cat /nowhere/VERSION", None));
+        assert_eq!(complaint.get("shop"), None);
     }
 
     #[test]
