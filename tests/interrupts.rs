@@ -166,7 +166,7 @@ fn a_second_signal_does_not_cut_the_clean_up_short() {
     let events = running.until(|event| is(event, &container("control", "web", "started")));
     running.signal("INT");
     running.signal("INT");
-    running.signal("TERM");
+    running.signal("INT");
     assert_eq!(running.end(), Some(130));
     assert_eq!(driver::on_the_engine(&driver::id(&events).expect("an id")), Vec::<String>::new());
     reports_are_written(&out, "twice", 130);
