@@ -296,14 +296,13 @@ impl<'a> Run<'a> {
         self.mask_secrets();
         let recorder = self.recorder()?;
         let alive = sweep::Alive::begin(&self.context.runs, &self.id)?;
+        let mut reaper = self.reaper(&recorder);
         let mut ended = Ended::AsPlanned;
         let connected = self.connect(&recorder).await;
         self.show_plan()?;
         recorder.say(EventKind::RunStarted { run: self.id.clone(), seed: self.plan.seed });
         let mut engine_facts = None;
-        let mut reaper = None;
         if let Some(engine) = connected {
-            reaper = self.reaper(&recorder);
             engine_facts = engine.describe().await.ok();
             let limit = tokio::time::sleep(self.limit().saturating_sub(self.begun.elapsed()));
             let facts = tokio::select! {

@@ -86,6 +86,7 @@ fn setup(engine: &Engine, world: World, images: HashMap<String, ImageFacts>) -> 
         redactor: Redactor::default(),
         logs: None,
         news: tokio::sync::mpsc::unbounded_channel().0,
+        borne: None,
         program: env!("CARGO_BIN_EXE_rehearsal").into(),
         borne: None,
     }

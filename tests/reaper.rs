@@ -47,15 +47,17 @@ impl Gate {
 
     /// Reads events until `count` of them have been told; `false` where the run ended before.
     fn tells(&mut self, count: usize) -> bool {
-        (0..count).all(|_| {
-            let mut line = String::new();
-            let read = self.events.read_line(&mut line).unwrap();
-            let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(run) = event.get("run").and_then(|run| run.as_str()) {
-                self.run = run.to_owned();
-            }
-            read > 0
-        })
+        (0..count).all(|_| self.tells_one()) && (!self.run.is_empty() || self.tells(1))
+    }
+
+    fn tells_one(&mut self) -> bool {
+        let mut line = String::new();
+        let read = self.events.read_line(&mut line).unwrap();
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        if let Some(run) = event.get("run").and_then(|run| run.as_str()) {
+            self.run = run.to_owned();
+        }
+        read > 0
     }
 
     fn kill(&mut self, whom: Killed) {

@@ -13,7 +13,7 @@ use bollard::container::LogOutput;
 use bollard::errors::Error as DockerError;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, ImageInspect, NetworkConnectRequest,
+    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, ImageInspect, Ipam, IpamConfig, NetworkConnectRequest,
     NetworkCreateRequest, VolumeCreateRequest,
 };
 use bollard::query_parameters as query;
@@ -42,6 +42,8 @@ pub const LABEL_SERVICE: &str = "dev.rehearsal.service";
 /// Label of what a later command may need: `kept` mirrors are not swept while they are wanted.
 pub const LABEL_KEPT: &str = "dev.rehearsal.kept";
 
+/// Subnets that are tried for a network, until one is free.
+const ADDRESS_TRIES: u32 = 30;
 /// Output of one command is cut here: 16 MiB.
 const OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
 
@@ -289,24 +291,30 @@ impl Engine {
         .context("the agent's image could not be made")
     }
 
-    /// Makes a network that has no way out.
+    /// Makes a network that has no way out. The engine gives it addresses of its own pools; where those are used up
+    /// (some thirty networks), or it has none for IPv6, it gets some of ours.
     ///
     /// # Errors
-    /// The engine refused, e.g. it has no address pool left.
+    /// The engine refused.
     pub async fn create_network(&self, name: &str, ipv6: bool) -> Result<()> {
-        let request = NetworkCreateRequest {
-            name: name.to_owned(),
-            driver: Some("bridge".to_owned()),
-            internal: Some(true),
-            enable_ipv6: ipv6.then_some(true),
-            labels: Some(self.labels(&[])),
-            ..Default::default()
-        };
-        let docker = self.docker.clone();
-        self.finish(async move { docker.create_network(request).await })
-            .await?
-            .with_context(|| format!("network `{name}` could not be made"))?;
-        Ok(())
+        let mut tries = 0;
+        loop {
+            let request = NetworkCreateRequest {
+                name: name.to_owned(),
+                driver: Some("bridge".to_owned()),
+                internal: Some(true),
+                enable_ipv6: ipv6.then_some(true),
+                ipam: addresses(tries > 0, ipv6)?,
+                labels: Some(self.labels(&[])),
+                ..Default::default()
+            };
+            let docker = self.docker.clone();
+            let Err(error) = self.finish(async move { docker.create_network(request).await }).await? else { return Ok(()) };
+            tries += 1;
+            if !engine_words(&error).contains("overlap") || tries > ADDRESS_TRIES {
+                return Err(error).with_context(|| format!("network `{name}` could not be made"));
+            }
+        }
     }
 
     /// Makes a volume.
@@ -517,6 +525,18 @@ pub type Conversation = (Pin<Box<dyn AsyncRead + Send>>, Pin<Box<dyn AsyncWrite 
 fn extend(buffer: &mut Vec<u8>, chunk: &[u8]) {
     let room = OUTPUT_LIMIT.saturating_sub(buffer.len());
     buffer.extend_from_slice(&chunk[..chunk.len().min(room)]);
+}
+
+/// Subnets for a network: of 198.18.0.0/15, which RFC 2544 keeps for tests, and random unique local ones.
+fn addresses(ours: bool, ipv6: bool) -> Result<Option<Ipam>> {
+    let mut random = [0u8; 7];
+    getrandom::fill(&mut random).map_err(|error| anyhow!("the system gives no random bytes: {error}"))?;
+    let [a, b, c, d, e, f, g] = random;
+    let v4 = ours.then(|| format!("198.{}.{b}.0/24", 18 + a % 2));
+    let v6 = ipv6.then(|| format!("fd{c:02x}:{d:02x}{e:02x}:{f:02x}{g:02x}::/64"));
+    let config: Vec<IpamConfig> =
+        v4.into_iter().chain(v6).map(|subnet| IpamConfig { subnet: Some(subnet), ..Default::default() }).collect();
+    Ok((!config.is_empty()).then(|| Ipam { config: Some(config), ..Default::default() }))
 }
 
 /// Removing what is already gone is success.
