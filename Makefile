@@ -15,7 +15,6 @@ demo:
 	@fixtures/incident/demo.sh
 
 test: images
-	@fixtures/compose-plugin.sh
 	@fixtures/tools.sh cargo git python
 	@fixtures/compose-plugin.sh
 	cargo test --locked --no-fail-fast
