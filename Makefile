@@ -1,10 +1,11 @@
 # Two commands matter: `make demo` shows what Rehearsal does, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench images clean
+.PHONY: help demo test test-reaper test-parallel lint bench images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
 	@echo 'make test     every test, on a real engine'
+	@echo 'make test-reaper, test-parallel   the long ones: fifty kills, ten runs at once'
 	@echo 'make lint     formatting, clippy, docs, the action, the scripts'
 	@echo 'make bench    the incident five times: where the time goes, step by step'
 	@echo 'make images   every image of the fixtures'
@@ -15,7 +16,6 @@ demo:
 	@fixtures/incident/demo.sh
 
 test: images
-	@fixtures/compose-plugin.sh
 	@fixtures/tools.sh cargo git python
 	@fixtures/compose-plugin.sh
 	cargo test --locked --no-fail-fast
@@ -39,3 +39,9 @@ clean:
 	-@fixtures/incident/binary.sh --built && "$$(fixtures/incident/binary.sh)" down --all
 	cargo clean
 	rm -rf rehearsal-out
+
+test-reaper:
+	cargo test --locked --test reaper -- --ignored --nocapture
+
+test-parallel:
+	cargo test --locked --test parallel -- --ignored --nocapture

@@ -43,9 +43,8 @@ pub enum Command {
     /// Look at this machine (not built yet)
     #[command(hide = true)]
     Doctor(Unbuilt),
-    /// Record production's facts (not built yet)
-    #[command(hide = true)]
-    Lock(Unbuilt),
+    /// Record production's facts, or say what has moved since
+    Lock(LockArgs),
     /// Bring a mirror up and leave it (not built yet)
     #[command(hide = true)]
     Up(Unbuilt),
@@ -79,7 +78,12 @@ pub struct What {
     #[arg(long, value_name = "SERVICE=IMAGE", env = "REHEARSAL_CANDIDATE", value_delimiter = ',', value_parser = pair)]
     pub candidate: Vec<(String, String)>,
     /// Only this stage, suite or check; may be given several times
-    #[arg(long, value_name = "STAGE|SUITE|CHECK", env = "REHEARSAL_ONLY", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "STAGE|SUITE|CHECK",
+        env = "REHEARSAL_ONLY",
+        value_delimiter = ','
+    )]
     pub only: Vec<String>,
     /// Replays a run
     #[arg(long, env = "REHEARSAL_SEED")]
@@ -177,10 +181,42 @@ pub struct ReportArgs {
     pub report: Vec<(String, String)>,
 }
 
+/// Options of `lock`
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    /// Where facts are read: docker, docker:CONTEXT, exec:'ssh web-1' or registry; docker where absent; several add up
+    #[arg(long, value_name = "[SERVICE,…=]PLACE")]
+    pub from: Vec<crate::lock::take::From>,
+    /// Say what has moved since the lock was taken, and exit with 1 if anything has
+    #[arg(long)]
+    pub check: bool,
+    /// The lock's file; the configuration's where absent, else production.lock
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The configuration whose production is meant; found upward from the working directory where absent
+    #[arg(long, env = "REHEARSAL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The Compose project that is production, where several run on one engine
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// Read this issuer's public endpoints too; the configuration's `auth.issuer` where absent
+    #[arg(long, value_name = "URL")]
+    pub auth_issuer: Option<String>,
+    /// A company's own authority for the issuer, PEM
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// A probe of your own, kept in the lock; may be given several times
+    #[arg(long, value_name = "NAME=COMMAND", value_parser = pair)]
+    pub probe: Vec<(String, String)>,
+    /// Run the probes that the lock's file holds, on production
+    #[arg(long)]
+    pub run_probes: bool,
+}
+
 /// Options of `explain`
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Id of the check; all of them where absent
+    /// Id of the check, or `lock`; all of them where absent
     pub check: Option<String>,
 }
 

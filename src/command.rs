@@ -8,11 +8,14 @@ use futures_util::FutureExt as _;
 
 use crate::agent;
 use crate::check;
-use crate::cli::{AgentRole, Cli, Command, ConfigArgs, ConfigFormat, DownArgs, ExplainArgs, PlanArgs, ReapArgs, ReportArgs, What};
+use crate::cli::{
+    AgentRole, Cli, Command, ConfigArgs, ConfigFormat, DownArgs, ExplainArgs, PlanArgs, ReapArgs, ReportArgs, What,
+};
 use crate::config::compose;
 use crate::config::schema;
 use crate::context::Context;
 use crate::interrupt::Interrupt;
+use crate::lock;
 use crate::mirror::engine::{Engine, RunLabels};
 use crate::mirror::{reaper, sweep};
 use crate::report::json;
@@ -67,13 +70,13 @@ async fn dispatch(cli: Cli) -> Result<u8> {
         Command::Reap(args) => reap(&args).await,
         Command::Plan(args) => plan(&args),
         Command::Config(args) => config(&args),
+        Command::Lock(args) => lock::command::lock(&args, &context()?).await,
         Command::Down(args) => down(&args).await,
         Command::Report(args) => report(&args),
         Command::Explain(args) => Ok(explain(&args)),
         Command::Schema => print_json(&schema::schema()),
         Command::Init(_)
         | Command::Doctor(_)
-        | Command::Lock(_)
         | Command::Up(_)
         | Command::Logs(_)
         | Command::Merge(_)
@@ -132,7 +135,12 @@ fn plan(args: &PlanArgs) -> Result<u8> {
 fn config(args: &ConfigArgs) -> Result<u8> {
     let context = context()?;
     let options = if args.compose.is_empty() {
-        let what = What { config: args.config.clone(), candidate: Vec::new(), only: Vec::new(), seed: None };
+        let what = What {
+            config: args.config.clone(),
+            candidate: Vec::new(),
+            only: Vec::new(),
+            seed: None,
+        };
         match run::prepare(&what, None, &context) {
             Ok(prepared) => run::load_options(&prepared.settings),
             Err(errors) => return Ok(run::refuse(&errors)),
@@ -176,7 +184,11 @@ async fn down(args: &DownArgs) -> Result<u8> {
             None => !left.alive && (args.all || !left.kept),
         };
         if !wanted {
-            let why = if left.alive { "it is at work" } else { "it was asked to stay; use --all" };
+            let why = if left.alive {
+                "it is at work"
+            } else {
+                "it was asked to stay; use --all"
+            };
             eprintln!("run {} is left alone: {why}", left.run);
         } else if let Err(error) = sweep::remove_run(&engine, &left.run).await {
             eprintln!("error: {error:#}");
@@ -196,7 +208,11 @@ fn report(args: &ReportArgs) -> Result<u8> {
             return Ok(USAGE);
         }
     };
-    let beside = args.result.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
+    let beside = args
+        .result
+        .parent()
+        .map(std::path::Path::to_path_buf)
+        .unwrap_or_default();
     let out = args.out.clone().unwrap_or(beside);
     std::fs::create_dir_all(&out).with_context(|| format!("`{}` could not be made", out.display()))?;
     let mut problems = json::write_all(&result, &out).problems;
@@ -208,6 +224,10 @@ fn report(args: &ReportArgs) -> Result<u8> {
 }
 
 fn explain(args: &ExplainArgs) -> u8 {
+    if args.check.as_deref() == Some("lock") {
+        print!("{}", lock::explain::TEXT);
+        return 0;
+    }
     let wanted = |about: &&check::About| args.check.as_ref().is_none_or(|id| id == about.id);
     let found: Vec<&check::About> = check::ALL.iter().filter(wanted).collect();
     for about in &found {
@@ -215,7 +235,11 @@ fn explain(args: &ExplainArgs) -> u8 {
     }
     if found.is_empty() {
         let ids: Vec<&str> = check::ALL.iter().map(|about| about.id).collect();
-        eprintln!("error: there is no check `{}`; there are {}", args.check.as_deref().unwrap_or_default(), ids.join(", "));
+        eprintln!(
+            "error: there is no check `{}`; there are {}, and `lock`",
+            args.check.as_deref().unwrap_or_default(),
+            ids.join(", ")
+        );
         return USAGE;
     }
     0

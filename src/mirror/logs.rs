@@ -60,7 +60,11 @@ impl Logs {
             followed: HashMap::new(),
             told: HashMap::new(),
         };
-        Self { inner: Arc::new(Mutex::new(inner)), engine: engine.clone(), redactor: redactor.clone() }
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            engine: engine.clone(),
+            redactor: redactor.clone(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -122,7 +126,12 @@ impl Logs {
             };
             let (stamp, text) = stamped(&message);
             at.advance(stamp);
-            let lines = self.lock().told.entry(container.to_owned()).or_default().take(&at, is_error, text);
+            let lines = self
+                .lock()
+                .told
+                .entry(container.to_owned())
+                .or_default()
+                .take(&at, is_error, text);
             lines.iter().for_each(|line| self.keep(service, line));
         }
     }
@@ -144,21 +153,36 @@ impl Logs {
     /// Waits until the engine has handed over what a container that has ended said.
     pub async fn settled(&self, container: &str) {
         let readers = self.lock().followed.get(container).cloned().unwrap_or_default();
-        let all = join_all(readers.into_iter().map(async |mut end| end.wait_for(|ended| *ended).await.is_ok()));
+        let all = join_all(
+            readers
+                .into_iter()
+                .map(async |mut end| end.wait_for(|ended| *ended).await.is_ok()),
+        );
         let _in_time = tokio::time::timeout(SETTLE_LIMIT, all).await;
     }
 
     /// What a service said in a stage, oldest first.
     pub fn of(&self, stage: StageId, service: &str) -> Vec<String> {
-        self.lock().lines.get(&(stage, service.to_owned())).cloned().unwrap_or_default()
+        self.lock()
+            .lines
+            .get(&(stage, service.to_owned()))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The last lines that a service said in the current stage, or before it if it said nothing yet.
     pub fn tail(&self, service: &str, count: usize) -> Vec<String> {
         let inner = self.lock();
-        let of = |stage| inner.lines.get(&(stage, service.to_owned())).filter(|lines| !lines.is_empty());
+        let of = |stage| {
+            inner
+                .lines
+                .get(&(stage, service.to_owned()))
+                .filter(|lines| !lines.is_empty())
+        };
         let stages = [inner.stage, StageId::Rollback, StageId::Upgrade, StageId::Control];
-        let Some(lines) = stages.into_iter().find_map(of) else { return Vec::new() };
+        let Some(lines) = stages.into_iter().find_map(of) else {
+            return Vec::new();
+        };
         lines[lines.len().saturating_sub(count)..].to_vec()
     }
 
@@ -232,14 +256,19 @@ impl Told {
 
     /// What has no end when a container has ended.
     fn rest(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.open).into_values().filter(|line| !line.is_empty()).collect()
+        std::mem::take(&mut self.open)
+            .into_values()
+            .filter(|line| !line.is_empty())
+            .collect()
     }
 }
 
 /// The engine's time before an entry, and the entry. An entry of an engine that gives no time has none.
 fn stamped(message: &[u8]) -> (&str, &[u8]) {
     let end = message.iter().take(STAMP_LIMIT).position(|byte| *byte == b' ');
-    let stamp = end.and_then(|end| std::str::from_utf8(&message[..end]).ok()).filter(|text| is_time(text));
+    let stamp = end
+        .and_then(|end| std::str::from_utf8(&message[..end]).ok())
+        .filter(|text| is_time(text));
     stamp.map_or(("", message), |stamp| (stamp, &message[stamp.len() + 1..]))
 }
 
@@ -262,8 +291,21 @@ impl Inner {
 fn open_log(folder: &Path, stage: StageId, service: &str) -> Option<File> {
     let folder = folder.join(stage.as_str());
     std::fs::create_dir_all(&folder).ok()?;
-    let safe: String = service.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
-    OpenOptions::new().create(true).append(true).open(folder.join(format!("{safe}.log"))).ok()
+    let safe: String = service
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join(format!("{safe}.log")))
+        .ok()
 }
 
 #[cfg(test)]
@@ -286,22 +328,34 @@ mod tests {
     #[test]
     fn an_entry_loses_the_engines_time_and_no_other() {
         let entry = format!("{EARLY} {LATE} said the service\n");
-        assert_eq!(stamped(entry.as_bytes()), (EARLY, format!("{LATE} said the service\n").as_bytes()));
+        assert_eq!(
+            stamped(entry.as_bytes()),
+            (EARLY, format!("{LATE} said the service\n").as_bytes())
+        );
         assert_eq!(stamped(b"no time at all\n"), ("", &b"no time at all\n"[..]));
     }
 
     #[test]
     fn a_second_reading_takes_only_what_is_new() {
         let mut told = Told::default();
-        assert_eq!(read(&mut told, &[(EARLY, "a\n"), (LATE, "b\n"), (LATE, "c\n")]), ["a", "b", "c"]);
+        assert_eq!(
+            read(&mut told, &[(EARLY, "a\n"), (LATE, "b\n"), (LATE, "c\n")]),
+            ["a", "b", "c"]
+        );
         assert_eq!(read(&mut told, &[(LATE, "b\n"), (LATE, "c\n"), (LATE, "d\n")]), ["d"]);
     }
 
     #[test]
     fn a_process_last_words_are_a_line_of_their_own() {
         let mut told = Told::default();
-        assert_eq!(read(&mut told, &[(EARLY, "no end"), (LATE, "next life\n")]), ["no end", "next life"]);
-        assert_eq!(read(&mut told, &[("2026-11-22T20:00:00.000000003Z", "again none")]), Vec::<String>::new());
+        assert_eq!(
+            read(&mut told, &[(EARLY, "no end"), (LATE, "next life\n")]),
+            ["no end", "next life"]
+        );
+        assert_eq!(
+            read(&mut told, &[("2026-11-22T20:00:00.000000003Z", "again none")]),
+            Vec::<String>::new()
+        );
         assert_eq!(told.rest(), [b"again none".to_vec()]);
     }
 

@@ -29,6 +29,7 @@ pub mod keystore;
 pub mod logs;
 pub mod model;
 pub mod names;
+pub mod observe;
 pub mod readiness;
 pub mod reaper;
 pub mod run_container;
@@ -219,7 +220,12 @@ impl Mirror {
 
     fn tell(&self, service: &str, state: &'static str, detail: Option<String>, took: Option<Duration>) {
         // A run that has stopped listening is a run that is going down.
-        let _listening = self.inner.setup.news.send(News { service: service.to_owned(), state, detail, took });
+        let _listening = self.inner.setup.news.send(News {
+            service: service.to_owned(),
+            state,
+            detail,
+            took,
+        });
     }
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
@@ -270,7 +276,9 @@ impl Mirror {
     /// # Errors
     /// The service has no running container, or the engine refused.
     pub async fn exec(&self, service: &str, command: &[String], stdin: Option<&[u8]>) -> Result<ExecOutput> {
-        let running = self.container_of(service).with_context(|| format!("service `{service}` has no container"))?;
+        let running = self
+            .container_of(service)
+            .with_context(|| format!("service `{service}` has no container"))?;
         self.engine().exec(&running.id, command, stdin).await
     }
 }

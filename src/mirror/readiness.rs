@@ -67,13 +67,20 @@ impl Mirror {
 
     /// The engine's own flag, for where its event has not come yet. A restart makes it forget.
     async fn was_out_of_memory(&self, container: &str) -> bool {
-        let state = self.engine().inspect(container).await.ok().and_then(|found| found.state);
+        let state = self
+            .engine()
+            .inspect(container)
+            .await
+            .ok()
+            .and_then(|found| found.state);
         state.and_then(|state| state.oom_killed).unwrap_or_default()
     }
 
     /// Returns when a service has crashed for good; never, if it does not.
     pub async fn crash_of(&self, service: &str) -> ServiceFailure {
-        let Some(running) = self.container_of(service) else { return std::future::pending().await };
+        let Some(running) = self.container_of(service) else {
+            return std::future::pending().await;
+        };
         let mut seen = self.inner.watch.of(&running.id);
         match self.await_end(&running, 0, &mut seen).await {
             Ok(_) => std::future::pending().await,
@@ -96,7 +103,9 @@ impl Mirror {
             (Restart::No, _) => 1,
             (_, true) => CANDIDATE_EXITS,
             // None at all means no limit.
-            (Restart::OnFailure(Some(count @ 1..)), _) => usize::try_from(count).unwrap_or(usize::MAX).saturating_add(1),
+            (Restart::OnFailure(Some(count @ 1..)), _) => {
+                usize::try_from(count).unwrap_or(usize::MAX).saturating_add(1)
+            }
             _ => TOLERATED_EXITS,
         };
         let done = |seen: &Seen| {
@@ -111,7 +120,11 @@ impl Mirror {
             return Err(What::Unhealthy);
         }
         let well = state.last_exit().is_some_and(|exit| exit.code == 0) && restarts_no_more(service.restart, 0);
-        if well && self.may_complete(running) { Ok(true) } else { Err(What::Exited) }
+        if well && self.may_complete(running) {
+            Ok(true)
+        } else {
+            Err(What::Exited)
+        }
     }
 
     /// Returns when the service is ready to be used; never, if it is not.
@@ -147,7 +160,11 @@ impl Mirror {
             } else {
                 tokio::time::timeout(check.limit, self.engine().exec(&running.id, &check.command, None)).await
             };
-            let pause = if inside { SHORTEST_PAUSE } else { asked.elapsed().clamp(SHORTEST_PAUSE, ASKING / 3) };
+            let pause = if inside {
+                SHORTEST_PAUSE
+            } else {
+                asked.elapsed().clamp(SHORTEST_PAUSE, ASKING / 3)
+            };
             match answer {
                 Ok(Ok(done)) if done.exit == 0 => return,
                 Ok(Ok(done)) => inside &= done.exit == NOT_YET,
@@ -167,7 +184,11 @@ impl Mirror {
             return;
         }
         let deadline_ms = SILENT_PORTS.as_millis().try_into().unwrap_or(u64::MAX);
-        let call = Call::AwaitTcp { host: service.name.clone(), ports, deadline_ms };
+        let call = Call::AwaitTcp {
+            host: service.name.clone(),
+            ports,
+            deadline_ms,
+        };
         if !matches!(self.agent().call(call).await, Ok(Answer::Awaited { .. })) {
             std::future::pending().await
         }
@@ -178,15 +199,30 @@ impl Mirror {
         let own = running.service.health.clone().unwrap_or_default();
         let facts = self.image(&running.service.image);
         let image = facts.health.unwrap_or_default();
-        let test = if own.test.is_empty() { image.test.unwrap_or_default() } else { own.test };
-        let nanos = image.timeout.and_then(|nanos| u64::try_from(nanos).ok()).filter(|nanos| *nanos > 0);
+        let test = if own.test.is_empty() {
+            image.test.unwrap_or_default()
+        } else {
+            own.test
+        };
+        let nanos = image
+            .timeout
+            .and_then(|nanos| u64::try_from(nanos).ok())
+            .filter(|nanos| *nanos > 0);
         let limit = own.timeout.or(nanos.map(Duration::from_nanos)).unwrap_or(CHECK_LIMIT);
-        let shell = if facts.shell.is_empty() { ["/bin/sh", "-c"].map(str::to_owned).to_vec() } else { facts.shell };
+        let shell = if facts.shell.is_empty() {
+            ["/bin/sh", "-c"].map(str::to_owned).to_vec()
+        } else {
+            facts.shell
+        };
         match test.split_first() {
-            Some((kind, rest)) if kind == "CMD" && !rest.is_empty() => Some(HealthCheck { command: rest.to_vec(), limit }),
-            Some((kind, [line, ..])) if kind == "CMD-SHELL" => {
-                Some(HealthCheck { command: [shell, vec![line.clone()]].concat(), limit })
-            }
+            Some((kind, rest)) if kind == "CMD" && !rest.is_empty() => Some(HealthCheck {
+                command: rest.to_vec(),
+                limit,
+            }),
+            Some((kind, [line, ..])) if kind == "CMD-SHELL" => Some(HealthCheck {
+                command: [shell, vec![line.clone()]].concat(),
+                limit,
+            }),
             _ => None,
         }
     }
@@ -199,13 +235,21 @@ impl Mirror {
     /// Whether somebody waits for this service to end.
     fn is_one_shot(&self, name: &str) -> bool {
         let waits = |need: &super::model::Dependency| need.service == name && need.condition == Condition::Completed;
-        self.world().services.values().any(|service| service.depends_on.iter().any(waits))
+        self.world()
+            .services
+            .values()
+            .any(|service| service.depends_on.iter().any(waits))
     }
 
     /// Whether ending with 0 is how this service is meant to be: somebody waits for it, or production's release did so.
     fn may_complete(&self, running: &Running) -> bool {
         let name = &running.service.name;
-        let did = self.inner.completed.lock().unwrap_or_else(PoisonError::into_inner).contains(name);
+        let did = self
+            .inner
+            .completed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(name);
         self.is_one_shot(name) || did || (!self.is_candidate(name) && !self.has_health_check(running))
     }
 
@@ -235,7 +279,10 @@ impl HealthCheck {
     fn asked_inside(&self) -> (Vec<String>, Vec<String>) {
         let words: Vec<String> = self.command.iter().map(|word| quoted(word)).collect();
         let limit = (self.limit.as_millis() / 10).clamp(1, 360_000);
-        let env = vec![format!("REHEARSAL_CHECK={}", words.join(" ")), format!("REHEARSAL_LIMIT={limit}")];
+        let env = vec![
+            format!("REHEARSAL_CHECK={}", words.join(" ")),
+            format!("REHEARSAL_LIMIT={limit}"),
+        ];
         (["/bin/sh", "-c", ASK_AGAIN].map(str::to_owned).to_vec(), env)
     }
 }

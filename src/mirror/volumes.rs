@@ -16,9 +16,15 @@ impl Mirror {
     /// Makes the volumes that a service mounts and nobody made before.
     pub(super) async fn make_volumes(&self, service: &Service) -> Result<()> {
         let declared = self.image(&service.image).volumes;
-        let anonymous = declared.into_iter().map(|target| Mount { target, source: Source::Anonymous, read_only: false });
+        let anonymous = declared.into_iter().map(|target| Mount {
+            target,
+            source: Source::Anonymous,
+            read_only: false,
+        });
         for mount in service.mounts.iter().cloned().chain(anonymous) {
-            let Some(volume) = container::volume_of(service, &mount) else { continue };
+            let Some(volume) = container::volume_of(service, &mount) else {
+                continue;
+            };
             // Held while the volume is made: who comes second must find it filled.
             let mut made = self.inner.volumes.lock().await;
             if !made.contains(&volume) {
@@ -60,7 +66,10 @@ async fn fill(setup: &Setup, volume: &str, folder: &Path, image: &str) -> Result
         }),
         ..Default::default()
     };
-    let filler = setup.engine.create_container(&format!("{volume}-filler"), "", body).await?;
+    let filler = setup
+        .engine
+        .create_container(&format!("{volume}-filler"), "", body)
+        .await?;
     let filled = setup.engine.upload(&filler, FILLED_AT, archive).await;
     setup.engine.remove_container(&filler).await?;
     filled.with_context(|| format!("`{}` could not be copied into the mirror", folder.display()))

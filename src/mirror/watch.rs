@@ -71,11 +71,19 @@ impl Watch {
     /// The engine does not answer.
     pub async fn begin(engine: &Engine) -> Result<Self> {
         let since = engine.clock().await?;
-        let watch = Self { seen: Arc::default(), news: broadcast::channel(4096).0 };
+        let watch = Self {
+            seen: Arc::default(),
+            news: broadcast::channel(4096).0,
+        };
         let filters = [
             ("type".to_owned(), vec!["container".to_owned()]),
             ("label".to_owned(), vec![format!("{LABEL_RUN}={}", engine.run())]),
-            ("event".to_owned(), ["start", "die", "oom", "kill", "health_status"].map(str::to_owned).to_vec()),
+            (
+                "event".to_owned(),
+                ["start", "die", "oom", "kill", "health_status"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            ),
         ];
         let filters: HashMap<String, Vec<String>> = filters.into_iter().collect();
         let (docker, follower) = (engine.docker().clone(), watch.clone());
@@ -116,23 +124,37 @@ impl Watch {
     /// What is known of a container, now and as it changes.
     pub fn of(&self, container: &str) -> watch::Receiver<Seen> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.entry(container.to_owned()).or_insert_with(|| watch::Sender::new(Seen::default())).subscribe()
+        seen.entry(container.to_owned())
+            .or_insert_with(|| watch::Sender::new(Seen::default()))
+            .subscribe()
     }
 
     fn take(&self, event: EventMessage) {
         let actor = event.actor.unwrap_or_default();
         let (id, attributes) = (actor.id.unwrap_or_default(), actor.attributes.unwrap_or_default());
-        let facts: BTreeMap<&str, &str> = attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let facts: BTreeMap<&str, &str> = attributes
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         let number = |name: &str| facts.get(name).and_then(|text| text.parse::<i64>().ok());
-        let Some(what) = word_for(event.action.as_deref().unwrap_or_default()) else { return };
+        let Some(what) = word_for(event.action.as_deref().unwrap_or_default()) else {
+            return;
+        };
         {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            let entry = seen.entry(id.clone()).or_insert_with(|| watch::Sender::new(Seen::default()));
+            let entry = seen
+                .entry(id.clone())
+                .or_insert_with(|| watch::Sender::new(Seen::default()));
             entry.send_modify(|seen| apply(seen, what, number("exitCode"), number("signal")));
         }
         let service = facts.get(LABEL_SERVICE).copied().unwrap_or_default().to_owned();
         // Nobody following is fine.
-        let _followers = self.news.send(Happened { container: id, service, what, exit: number("exitCode") });
+        let _followers = self.news.send(Happened {
+            container: id,
+            service,
+            what,
+            exit: number("exitCode"),
+        });
     }
 }
 
@@ -162,7 +184,11 @@ fn apply(seen: &mut Seen, what: &str, exit: Option<i64>, signal: Option<i64>) {
                 seen.exits.pop();
             }
             seen.running = false;
-            seen.exits.push(Exit { code: exit.unwrap_or(-1), oom, at: Instant::now() });
+            seen.exits.push(Exit {
+                code: exit.unwrap_or(-1),
+                oom,
+                at: Instant::now(),
+            });
         }
         // The two are told by different threads of the engine: the word may come after the exit.
         "oom" if !seen.running && seen.ended().next().is_some() => {
@@ -171,7 +197,11 @@ fn apply(seen: &mut Seen, what: &str, exit: Option<i64>, signal: Option<i64>) {
             }
         }
         "oom" if seen.exits.last().is_none_or(|exit| exit.code != OOM_PENDING) => {
-            seen.exits.push(Exit { code: OOM_PENDING, oom: true, at: Instant::now() });
+            seen.exits.push(Exit {
+                code: OOM_PENDING,
+                oom: true,
+                at: Instant::now(),
+            });
         }
         "kill" => seen.signals.extend(signal),
         "healthy" => seen.healthy = Some(true),

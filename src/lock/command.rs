@@ -1,0 +1,240 @@
+//! `rehearsal lock`: takes a lock, or says what has moved since one was taken.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use time::OffsetDateTime;
+
+use super::take::{self, Place, Wanted};
+use super::{AuthFacts, Lock, OwnProbe, compare, probe, read, write};
+use crate::cli::{LockArgs, What};
+use crate::config::read::find;
+use crate::context::Context;
+use crate::report::json;
+use crate::run::{self, Prepared};
+
+/// Production has moved.
+const MOVED: u8 = 1;
+/// Usage or configuration.
+const USAGE: u8 = 2;
+/// Production could not be asked.
+const CANNOT_TELL: u8 = 3;
+/// Where nobody says otherwise.
+const FILE_NAME: &str = "production.lock";
+
+/// From the command line to the exit code.
+///
+/// # Errors
+/// Only what is our bug.
+pub async fn lock(args: &LockArgs, context: &Context) -> Result<u8> {
+    let prepared = match configuration(args, context) {
+        Ok(prepared) => prepared,
+        Err(code) => return Ok(code),
+    };
+    let file = file(args, prepared.as_ref(), context);
+    let old = match old(args, &file) {
+        Ok(old) => old,
+        Err(code) => return Ok(code),
+    };
+    let wanted = match wanted(args, prepared.as_ref(), old.as_ref(), context) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return Ok(USAGE);
+        }
+    };
+    let new = match take::take(&wanted, context, OffsetDateTime::now_utc()).await {
+        Ok(new) => declared(new, old.as_ref()),
+        Err(error) => {
+            eprintln!(
+                "error: production could not be read: {}",
+                one_line(&format!("{error:#}"))
+            );
+            return Ok(CANNOT_TELL);
+        }
+    };
+    match (args.check, old) {
+        (true, Some(old)) => Ok(check(&file, &old, &new)),
+        _ => keep(&file, &new, &wanted),
+    }
+}
+
+/// The configuration that is named, or one that is found and can be read: on a server there may be none.
+fn configuration(args: &LockArgs, context: &Context) -> Result<Option<Prepared>, u8> {
+    if args.config.is_none() && find(&context.directory).is_none() {
+        return Ok(None);
+    }
+    let what = What {
+        config: args.config.clone(),
+        candidate: Vec::new(),
+        only: Vec::new(),
+        seed: None,
+    };
+    match (run::prepare(&what, None, context), &args.config) {
+        (Ok(prepared), _) => Ok(Some(prepared)),
+        (Err(errors), Some(_)) => Err(run::refuse(&errors)),
+        (Err(errors), None) => {
+            let first = errors.first().map(|error| error.message.clone()).unwrap_or_default();
+            eprintln!(
+                "note: the configuration that was found here is not used: {}",
+                one_line(&first)
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// What no probe can tell stays as somebody has written it down: the version of a provider that is not ours.
+fn declared(mut new: Lock, old: Option<&Lock>) -> Lock {
+    let product = old.and_then(|old| old.auth.as_ref()?.product.clone());
+    if let (Some(product), true) = (product, new.auth.as_ref().is_none_or(|auth| auth.product.is_none())) {
+        new.auth.get_or_insert_with(AuthFacts::default).product = Some(product);
+    }
+    new
+}
+
+fn file(args: &LockArgs, prepared: Option<&Prepared>, context: &Context) -> PathBuf {
+    let configured = || prepared.and_then(|prepared| prepared.settings.production.lock.clone());
+    let file = args
+        .out
+        .clone()
+        .or_else(configured)
+        .unwrap_or_else(|| PathBuf::from(FILE_NAME));
+    context.directory.join(file)
+}
+
+/// The lock that is there. To be checked it must be; to be taken again it may be absent, but not unreadable: it may
+/// hold probes that nobody wants to lose.
+fn old(args: &LockArgs, file: &Path) -> Result<Option<Lock>, u8> {
+    if !args.check && !file.exists() {
+        return Ok(None);
+    }
+    read::load(file).map(Some).map_err(|error| {
+        eprintln!("{error}");
+        eprintln!("  in the lock `{}`", file.display());
+        if args.check { CANNOT_TELL } else { USAGE }
+    })
+}
+
+fn wanted(args: &LockArgs, prepared: Option<&Prepared>, old: Option<&Lock>, context: &Context) -> Result<Wanted> {
+    let mut from = args.from.clone();
+    if from.is_empty() {
+        from.push(take::From {
+            services: Vec::new(),
+            place: Place::Docker(None),
+        });
+    }
+    let settings = prepared.map(|prepared| &prepared.settings);
+    let auth = settings.and_then(|settings| settings.auth.as_ref());
+    let services = prepared.map(|prepared| &prepared.world.services).into_iter().flatten();
+    let ca = args
+        .ca
+        .as_ref()
+        .map(|file| std::fs::read(context.directory.join(file)))
+        .transpose()?;
+    Ok(Wanted {
+        from,
+        services: services
+            .map(|(name, service)| (name.clone(), service.image.clone()))
+            .collect(),
+        baseline: settings
+            .map(|settings| settings.candidate.keys().cloned().collect())
+            .unwrap_or_default(),
+        auth: auth.map(|auth| auth.services.clone()).unwrap_or_default(),
+        project: args.project.clone(),
+        probes: probes(args, old)?,
+        issuer: args
+            .auth_issuer
+            .clone()
+            .or_else(|| auth.and_then(|auth| auth.issuer.clone())),
+        ca: ca.or_else(|| auth.and_then(|auth| auth.ca.clone().map(String::into_bytes))),
+    })
+}
+
+/// The user's own probes. Those of the file are commands that somebody may have put into a pull request: they run on
+/// production only when whoever starts this says so.
+fn probes(args: &LockArgs, old: Option<&Lock>) -> Result<BTreeMap<String, OwnProbe>> {
+    let mut probes = old.map(|old| old.probes.clone()).unwrap_or_default();
+    if !probes.is_empty() && !args.run_probes {
+        let list: Vec<String> = probes
+            .iter()
+            .map(|(name, probe)| format!("\n  {name}: {}", one_line(&probe.command)))
+            .collect();
+        bail!(
+            "the lock has probes of its own, which would run on production:{}\nlook at them, and say `--run-probes`",
+            list.concat()
+        );
+    }
+    for (name, command) in &args.probe {
+        if probe::find(name).is_some() {
+            bail!("`{name}` is the name of a built-in probe: give yours a name of its own");
+        }
+        let matches = probes.get(name).and_then(|old| old.matches.clone());
+        probes.insert(
+            name.clone(),
+            OwnProbe {
+                command: command.clone(),
+                matches,
+            },
+        );
+    }
+    Ok(probes)
+}
+
+fn check(file: &Path, old: &Lock, new: &Lock) -> u8 {
+    let moved = compare::moved(old, new);
+    for moved in &moved {
+        println!("{}", one_line(&moved.to_string()));
+    }
+    let taken = write::moment(old.captured.at);
+    if moved.is_empty() {
+        eprintln!("production is as `{}` has it, taken {taken}", file.display());
+        return 0;
+    }
+    if old.captured.from != new.captured.from {
+        eprintln!(
+            "note: the lock was taken from {}, and now {} was asked",
+            one_line(&old.captured.from),
+            new.captured.from
+        );
+    }
+    eprintln!(
+        "production has moved since {taken}: {} differences; take the lock again with `rehearsal lock`",
+        moved.len()
+    );
+    MOVED
+}
+
+fn keep(file: &Path, new: &Lock, wanted: &Wanted) -> Result<u8> {
+    let facts: usize = new.services.values().map(|service| service.facts.len()).sum();
+    let absent: Vec<&str> = wanted
+        .services
+        .keys()
+        .filter(|name| !new.services.contains_key(*name))
+        .map(String::as_str)
+        .collect();
+    if let Err(error) = json::replace(file, write::text(new).as_bytes()) {
+        eprintln!("error: {error:#}");
+        return Ok(USAGE);
+    }
+    eprintln!(
+        "wrote `{}`: {} services, {facts} facts, from {}",
+        file.display(),
+        new.services.len(),
+        new.captured.from
+    );
+    if !absent.is_empty() {
+        eprintln!(
+            "note: nothing is known of {}: add where they run with `--from SERVICE=…`",
+            absent.join(", ")
+        );
+    }
+    Ok(0)
+}
+
+/// Whatever production says, on one line and without control characters.
+fn one_line(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

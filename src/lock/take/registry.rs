@@ -1,0 +1,36 @@
+//! Production's images as their registries have them now: digests, and no more. For what cannot be entered.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use futures_util::future::try_join_all;
+
+use super::{From, Wanted};
+use crate::lock::ServiceFacts;
+use crate::mirror::engine::{Engine, RunLabels};
+
+/// Asks for the digest of every image that production's files name. The engine asks, with its own credentials.
+///
+/// # Errors
+/// No configuration says what production's images are, or a registry does not answer.
+pub async fn read(from: &From, wanted: &Wanted) -> Result<BTreeMap<String, ServiceFacts>> {
+    let asked = |service: &&String| from.services.is_empty() || from.services.contains(service);
+    let images: Vec<(&String, &String)> = wanted.services.iter().filter(|(service, _)| asked(service)).collect();
+    if images.is_empty() {
+        bail!("no configuration says which images production runs: name one with `--config`");
+    }
+    let engine = Engine::connect(&RunLabels::of_none()).await?;
+    let all = images.into_iter().map(|(service, image)| {
+        let engine = engine.clone();
+        async move {
+            let digest = engine.registry_digest(image).await?;
+            let facts = ServiceFacts {
+                image: Some(image.clone()),
+                digest: Some(digest),
+                ..ServiceFacts::default()
+            };
+            Ok::<_, anyhow::Error>((service.clone(), facts))
+        }
+    });
+    Ok(try_join_all(all).await?.into_iter().collect())
+}
