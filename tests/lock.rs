@@ -2,7 +2,6 @@
 //!
 //! Production is a handful of containers that each test starts and removes itself, labelled as Compose labels them.
 
-#[allow(dead_code, reason = "each test binary uses a part of it")]
 mod driver;
 
 use std::path::{Path, PathBuf};

@@ -60,7 +60,7 @@ pub fn parse(source: Arc<Source>) -> Read<Lock> {
     }
     Ok(Lock {
         captured: captured(file.needed("captured")?)?,
-        probes: file.named("probes", |name, node| own_probe(name, node))?,
+        probes: file.named("probes", own_probe)?,
         services: file.named("services", |_, node| service(node))?,
         auth: file.given("auth").map(auth).transpose()?,
     })
