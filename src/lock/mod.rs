@@ -1,4 +1,4 @@
-//! The lock: dated facts read from production, as types. [`read`] and [`write`] are its two ways over the disk,
+//! The lock: dated facts read from production, as types. [`read`] and [`mod@write`] are its two ways over the disk,
 //! [`probe`] the questions whose answers are facts, [`take`] where production is asked, [`compare`] what differs,
 //! [`version`] which version is less than which. A lock is reviewed in pull requests, and hostile until read.
 
