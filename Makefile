@@ -17,7 +17,8 @@ demo:
 test: images
 	@fixtures/compose-plugin.sh
 	@fixtures/tools.sh cargo git python
-	cargo test --locked
+	@fixtures/compose-plugin.sh
+	cargo test --locked --no-fail-fast
 
 lint:
 	@fixtures/tools.sh cargo git python

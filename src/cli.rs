@@ -78,7 +78,12 @@ pub struct What {
     #[arg(long, value_name = "SERVICE=IMAGE", env = "REHEARSAL_CANDIDATE", value_delimiter = ',', value_parser = pair)]
     pub candidate: Vec<(String, String)>,
     /// Only this stage, suite or check; may be given several times
-    #[arg(long, value_name = "STAGE|SUITE|CHECK", env = "REHEARSAL_ONLY", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "STAGE|SUITE|CHECK",
+        env = "REHEARSAL_ONLY",
+        value_delimiter = ','
+    )]
     pub only: Vec<String>,
     /// Replays a run
     #[arg(long, env = "REHEARSAL_SEED")]

@@ -8,7 +8,9 @@ use futures_util::FutureExt as _;
 
 use crate::agent;
 use crate::check;
-use crate::cli::{AgentRole, Cli, Command, ConfigArgs, ConfigFormat, DownArgs, ExplainArgs, PlanArgs, ReapArgs, ReportArgs, What};
+use crate::cli::{
+    AgentRole, Cli, Command, ConfigArgs, ConfigFormat, DownArgs, ExplainArgs, PlanArgs, ReapArgs, ReportArgs, What,
+};
 use crate::config::compose;
 use crate::config::schema;
 use crate::context::Context;
@@ -133,7 +135,12 @@ fn plan(args: &PlanArgs) -> Result<u8> {
 fn config(args: &ConfigArgs) -> Result<u8> {
     let context = context()?;
     let options = if args.compose.is_empty() {
-        let what = What { config: args.config.clone(), candidate: Vec::new(), only: Vec::new(), seed: None };
+        let what = What {
+            config: args.config.clone(),
+            candidate: Vec::new(),
+            only: Vec::new(),
+            seed: None,
+        };
         match run::prepare(&what, None, &context) {
             Ok(prepared) => run::load_options(&prepared.settings),
             Err(errors) => return Ok(run::refuse(&errors)),
@@ -177,7 +184,11 @@ async fn down(args: &DownArgs) -> Result<u8> {
             None => !left.alive && (args.all || !left.kept),
         };
         if !wanted {
-            let why = if left.alive { "it is at work" } else { "it was asked to stay; use --all" };
+            let why = if left.alive {
+                "it is at work"
+            } else {
+                "it was asked to stay; use --all"
+            };
             eprintln!("run {} is left alone: {why}", left.run);
         } else if let Err(error) = sweep::remove_run(&engine, &left.run).await {
             eprintln!("error: {error:#}");
@@ -197,7 +208,11 @@ fn report(args: &ReportArgs) -> Result<u8> {
             return Ok(USAGE);
         }
     };
-    let beside = args.result.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
+    let beside = args
+        .result
+        .parent()
+        .map(std::path::Path::to_path_buf)
+        .unwrap_or_default();
     let out = args.out.clone().unwrap_or(beside);
     std::fs::create_dir_all(&out).with_context(|| format!("`{}` could not be made", out.display()))?;
     let mut problems = json::write_all(&result, &out).problems;
@@ -220,7 +235,11 @@ fn explain(args: &ExplainArgs) -> u8 {
     }
     if found.is_empty() {
         let ids: Vec<&str> = check::ALL.iter().map(|about| about.id).collect();
-        eprintln!("error: there is no check `{}`; there are {}, and `lock`", args.check.as_deref().unwrap_or_default(), ids.join(", "));
+        eprintln!(
+            "error: there is no check `{}`; there are {}, and `lock`",
+            args.check.as_deref().unwrap_or_default(),
+            ids.join(", ")
+        );
         return USAGE;
     }
     0

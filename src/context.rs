@@ -30,7 +30,10 @@ impl Context {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let width = environment.get("COLUMNS").and_then(|text| text.parse().ok()).unwrap_or(100);
+        let width = environment
+            .get("COLUMNS")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(100);
         let github = environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
         // One folder a user: another user's files could not be locked.
         let user = rustix::process::getuid().as_raw();
@@ -46,12 +49,19 @@ impl Context {
 
     /// Whether colours are wanted where nobody said.
     pub fn colour(&self) -> bool {
-        let set = |name| self.environment.get(name).is_some_and(|value: &String| !value.is_empty());
+        let set = |name| {
+            self.environment
+                .get(name)
+                .is_some_and(|value: &String| !value.is_empty())
+        };
         (self.terminal || set("FORCE_COLOR")) && !set("NO_COLOR")
     }
 
     /// A path of the environment.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
-        self.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+        self.environment
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
     }
 }

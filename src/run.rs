@@ -21,11 +21,12 @@ use crate::config::settings::{CandidateImage, Settings};
 use crate::context::Context;
 use crate::interrupt::{Interrupt, Signal};
 use crate::lock;
+use crate::mirror::archive::THIS_PROGRAM;
 use crate::mirror::authority::Authority;
 use crate::mirror::engine::{Engine, ImageFacts, RunLabels};
 use crate::mirror::model::{Build, Service, World};
-use crate::mirror::reaper::Reaper;
 use crate::mirror::names::{Borne, Name};
+use crate::mirror::reaper::Reaper;
 use crate::mirror::{News, Setup, from_compose, images, sweep};
 use crate::plan::{self, Only, Plan, StageId};
 use crate::publish::github::Job;
@@ -65,15 +66,25 @@ pub fn prepare(what: &What, timeout: Option<Duration>, context: &Context) -> Res
     names_exist(&settings, &world)?;
     let seed = what.seed.unwrap_or_else(|| seed_of(&settings));
     let mut plan = plan::make(&settings, &world, seed, &Only(what.only.clone()));
-    plan.notes.extend(project.warnings.iter().map(|warning| warning.message.clone()));
-    Ok(Prepared { settings, world, candidate, plan })
+    plan.notes
+        .extend(project.warnings.iter().map(|warning| warning.message.clone()));
+    Ok(Prepared {
+        settings,
+        world,
+        candidate,
+        plan,
+    })
 }
 
 fn settings(what: &What, timeout: Option<Duration>, context: &Context) -> Result<Settings, Vec<Diagnostic>> {
     let file = match &what.config {
         Some(file) => file.clone(),
         None => read::find(&context.directory).ok_or_else(|| {
-            let message = format!("no `{}` in `{}` or above it", read::FILE_NAME, context.directory.display());
+            let message = format!(
+                "no `{}` in `{}` or above it",
+                read::FILE_NAME,
+                context.directory.display()
+            );
             vec![Diagnostic::new(message).help("name one with `--config`")]
         })?,
     };
@@ -123,7 +134,12 @@ fn candidates(
                 service.image.clone_from(image);
                 service.build = None;
             }
-            CandidateImage::Build { context, dockerfile, target, args } => {
+            CandidateImage::Build {
+                context,
+                dockerfile,
+                target,
+                args,
+            } => {
                 service.build = Some(Build {
                     context: context.clone(),
                     dockerfile: dockerfile.clone(),
@@ -152,11 +168,25 @@ fn no_such_service(span: &crate::config::yaml::Span, name: &str, world: &World) 
 
 /// Every service that the configuration names is one of production's.
 fn names_exist(settings: &Settings, world: &World) -> Result<(), Vec<Diagnostic>> {
-    let auth = settings.auth.iter().flat_map(|auth| auth.services.iter().zip(&auth.service_spans));
-    let data = [&settings.data.seed, &settings.data.verify, &settings.data.write, &settings.data.verify_write];
-    let bodies = settings.suites.iter().map(|suite| &suite.body).chain(data.into_iter().flatten());
+    let auth = settings
+        .auth
+        .iter()
+        .flat_map(|auth| auth.services.iter().zip(&auth.service_spans));
+    let data = [
+        &settings.data.seed,
+        &settings.data.verify,
+        &settings.data.write,
+        &settings.data.verify_write,
+    ];
+    let bodies = settings
+        .suites
+        .iter()
+        .map(|suite| &suite.body)
+        .chain(data.into_iter().flatten());
     let steps = bodies.flat_map(|body| body.exec.iter().map(|step| (&step.service, &step.service_span)));
-    let unknown = auth.chain(steps).filter(|(name, _)| !world.services.contains_key(*name));
+    let unknown = auth
+        .chain(steps)
+        .filter(|(name, _)| !world.services.contains_key(*name));
     let mut errors: Vec<Diagnostic> = unknown.map(|(name, span)| no_such_service(span, name, world)).collect();
     errors.extend(issuer_can_be_borne(settings, world));
     if errors.is_empty() { Ok(()) } else { Err(errors) }
@@ -170,8 +200,12 @@ fn issuer_can_be_borne(settings: &Settings, world: &World) -> Option<Diagnostic>
     if url.domain().is_some() || world.services.contains_key(&host) {
         return None;
     }
-    let message = format!("`auth.issuer` has an address (`{host}`) where a name is needed: the mirror has addresses of its own");
-    let error = auth.issuer_span.as_ref().map_or_else(|| Diagnostic::new(message.clone()), |span| Diagnostic::at(span, message.clone()));
+    let message =
+        format!("`auth.issuer` has an address (`{host}`) where a name is needed: the mirror has addresses of its own");
+    let error = auth.issuer_span.as_ref().map_or_else(
+        || Diagnostic::new(message.clone()),
+        |span| Diagnostic::at(span, message.clone()),
+    );
     Some(error.help("write the name by which production's services know it"))
 }
 
@@ -179,12 +213,23 @@ fn issuer_can_be_borne(settings: &Settings, world: &World) -> Option<Diagnostic>
 fn borne(settings: &Settings, world: &World, run: &str) -> Result<Option<Borne>> {
     let Some(auth) = &settings.auth else { return Ok(None) };
     let (name, service) = (auth.issuer.as_deref().and_then(Name::of), auth.services.last());
-    let (Some(name), Some(service)) = (name, service) else { return Ok(None) };
+    let (Some(name), Some(service)) = (name, service) else {
+        return Ok(None);
+    };
     if name.is_borne_in(world) {
         return Ok(None);
     }
-    let authority = if name.tls { Some(Arc::new(Authority::new(run)?)) } else { None };
-    Ok(Some(Borne { host: name.host, port: name.port, service: service.clone(), authority }))
+    let authority = if name.tls {
+        Some(Arc::new(Authority::new(run)?))
+    } else {
+        None
+    };
+    Ok(Some(Borne {
+        host: name.host,
+        port: name.port,
+        service: service.clone(),
+        authority,
+    }))
 }
 
 /// The same configuration and candidate always have the same seed.
@@ -196,7 +241,10 @@ fn seed_of(settings: &Settings) -> u64 {
         hash.update(format!("{service}={:?}", candidate.image));
     }
     // JSON readers keep 53 bits.
-    hash.finalize().iter().take(6).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    hash.finalize()
+        .iter()
+        .take(6)
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 /// A run, from its command line to its exit code.
@@ -208,9 +256,16 @@ pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Re
         Ok(prepared) => prepared,
         Err(errors) => return Ok(refuse(&errors)),
     };
-    let unknown: Vec<&String> = args.what.only.iter().filter(|word| !names_something(word, &prepared)).collect();
+    let unknown: Vec<&String> = args
+        .what
+        .only
+        .iter()
+        .filter(|word| !names_something(word, &prepared))
+        .collect();
     if let Some(word) = unknown.first() {
-        return Ok(refuse(&[Diagnostic::new(format!("`--only {word}` names no stage, suite or check"))]));
+        return Ok(refuse(&[Diagnostic::new(format!(
+            "`--only {word}` names no stage, suite or check"
+        ))]));
     }
     let run = Run::begin(args, context, prepared)?;
     let judgement = run.go(interrupt).await?;
@@ -249,7 +304,12 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn begin(args: &'a RunArgs, context: &'a Context, prepared: Prepared) -> Result<Self> {
-        let Prepared { settings, world, mut candidate, plan } = prepared;
+        let Prepared {
+            settings,
+            world,
+            mut candidate,
+            plan,
+        } = prepared;
         let id = new_id()?;
         for service in candidate.values_mut().filter(|service| service.build.is_some()) {
             service.image = images::built_name(&id, &service.name);
@@ -258,7 +318,9 @@ impl<'a> Run<'a> {
         for secret in settings.secrets.values() {
             redactor.learn(secret);
         }
-        let format = args.format.unwrap_or(if context.github { Format::Github } else { Format::Human });
+        let format = args
+            .format
+            .unwrap_or(if context.github { Format::Github } else { Format::Human });
         let colour = match args.color {
             Color::Always => Colour::On,
             Color::Never => Colour::Off,
@@ -268,7 +330,11 @@ impl<'a> Run<'a> {
         let out = context.directory.join(&args.out);
         prepare_folder(&out)?;
         let started = OffsetDateTime::now_utc();
-        let lock = lock::State::read(settings.production.lock.as_deref(), settings.production.max_lock_age, started);
+        let lock = lock::State::read(
+            settings.production.lock.as_deref(),
+            settings.production.max_lock_age,
+            started,
+        );
         Ok(Self {
             args,
             context,
@@ -280,7 +346,10 @@ impl<'a> Run<'a> {
             id,
             out,
             format,
-            terminal: Terminal { colour, width: context.width },
+            terminal: Terminal {
+                colour,
+                width: context.width,
+            },
             redactor,
             started,
             begun: Instant::now(),
@@ -295,14 +364,16 @@ impl<'a> Run<'a> {
         self.mask_secrets();
         let recorder = self.recorder()?;
         let alive = sweep::Alive::begin(&self.context.runs, &self.id)?;
+        let mut reaper = self.reaper(&recorder);
         let mut ended = Ended::AsPlanned;
         let connected = self.connect(&recorder).await;
         self.show_plan()?;
-        recorder.say(EventKind::RunStarted { run: self.id.clone(), seed: self.plan.seed });
+        recorder.say(EventKind::RunStarted {
+            run: self.id.clone(),
+            seed: self.plan.seed,
+        });
         let mut engine_facts = None;
-        let mut reaper = None;
         if let Some(engine) = connected {
-            reaper = self.reaper(&recorder);
             engine_facts = engine.describe().await.ok();
             let limit = tokio::time::sleep(self.limit().saturating_sub(self.begun.elapsed()));
             let facts = tokio::select! {
@@ -341,7 +412,10 @@ impl<'a> Run<'a> {
     }
 
     fn job(&self) -> Job {
-        Job { output: self.context.path("GITHUB_OUTPUT"), step_summary: self.context.path("GITHUB_STEP_SUMMARY") }
+        Job {
+            output: self.context.path("GITHUB_OUTPUT"),
+            step_summary: self.context.path("GITHUB_STEP_SUMMARY"),
+        }
     }
 
     fn warn(&self, problems: Vec<String>) {
@@ -397,7 +471,10 @@ impl<'a> Run<'a> {
             (&mut plan.mirror, &self.world.services),
         ] {
             for release in releases.iter_mut().filter(|release| release.digest.is_none()) {
-                let image = services.get(&release.service).map(|service| service.image.as_str()).unwrap_or_default();
+                let image = services
+                    .get(&release.service)
+                    .map(|service| service.image.as_str())
+                    .unwrap_or_default();
                 let facts = engine.image(image).await.ok().flatten();
                 release.digest = facts.map(|facts| facts.digest);
             }
@@ -433,7 +510,10 @@ impl<'a> Run<'a> {
                 telling.container(&news);
             }
         });
-        let own_ca = borne.as_ref().and_then(|borne| borne.authority.as_ref()).map(|authority| authority.pem());
+        let own_ca = borne
+            .as_ref()
+            .and_then(|borne| borne.authority.as_ref())
+            .map(|authority| authority.pem());
         let company_ca = self.settings.auth.as_ref().and_then(|auth| auth.ca.clone());
         let rehearsal = Rehearsal {
             ca: own_ca.into_iter().chain(company_ca).collect(),
@@ -449,6 +529,7 @@ impl<'a> Run<'a> {
                 logs: Some(self.out.join("logs")),
                 news,
                 borne,
+                program: THIS_PROGRAM.into(),
             },
             candidate: self.candidate.clone(),
             recorder: recorder.clone(),
@@ -473,7 +554,9 @@ impl<'a> Run<'a> {
         }
         let lock = sweep::lock_file(&self.context.runs, &self.id);
         let begun = Reaper::watch_over(&self.id, &lock, &self.out);
-        begun.inspect_err(|error| recorder.note(format!("{error:#}: a killed run needs `rehearsal down`"))).ok()
+        begun
+            .inspect_err(|error| recorder.note(format!("{error:#}: a killed run needs `rehearsal down`")))
+            .ok()
     }
 
     async fn take_down(&self, engine: &Engine, recorder: &Recorder) -> Down {
@@ -481,6 +564,7 @@ impl<'a> Run<'a> {
             self.tell_how_to_enter();
             return Down::All;
         }
+        engine.close().await;
         match sweep::remove_run(engine, &self.id).await {
             Ok(()) => Down::All,
             Err(error) => {
@@ -499,10 +583,21 @@ impl<'a> Run<'a> {
     fn judge(&self, recorder: &Recorder, ended: &Ended, engine: Option<EngineRecord>) -> (RunResult, Judgement) {
         let mut recorded = recorder.recorded(&self.plan);
         verdict::waive(&mut recorded.findings, &self.settings.policy, self.started.date());
-        let auth = self.settings.auth.as_ref().map(|auth| auth.services.as_slice()).unwrap_or_default();
+        let auth = self
+            .settings
+            .auth
+            .as_ref()
+            .map(|auth| auth.services.as_slice())
+            .unwrap_or_default();
         let pair = Pair::of(&self.plan, auth).words();
         let judgement = verdict::judge(&recorded, &self.settings.policy, ended, &pair);
-        recorded.findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.stage, check::rank(&finding.check)));
+        recorded.findings.sort_by_key(|finding| {
+            (
+                std::cmp::Reverse(finding.severity),
+                finding.stage,
+                check::rank(&finding.check),
+            )
+        });
         let mut notes = self.plan.notes.clone();
         notes.extend(recorded.notes);
         let result = RunResult {
@@ -564,11 +659,17 @@ pub fn further(result: &RunResult, wanted: &[(String, String)], directory: &Path
             "junit-jenkins" => junit(junit::Dialect::Jenkins)?,
             "junit-ant" => junit(junit::Dialect::Ant)?,
             "summary" => summary::write(result, summary::BUDGET).into_bytes(),
-            other => anyhow::bail!("there is no report `{other}`: json, junit, junit-jenkins, junit-ant and summary are"),
+            other => {
+                anyhow::bail!("there is no report `{other}`: json, junit, junit-jenkins, junit-ant and summary are")
+            }
         };
         json::replace(&directory.join(path), &bytes)
     };
-    wanted.iter().filter_map(|report| one(report).err()).map(|error| format!("{error:#}")).collect()
+    wanted
+        .iter()
+        .filter_map(|report| one(report).err())
+        .map(|error| format!("{error:#}"))
+        .collect()
 }
 
 /// A folder of ours is emptied of the last run's evidence; one of somebody else's is left as it is.
@@ -578,7 +679,9 @@ fn prepare_folder(out: &Path) -> Result<()> {
         remove(&out.join(name), |path| std::fs::remove_file(path))?;
     }
     for stage in StageId::ALL {
-        remove(&out.join("logs").join(stage.as_str()), |path| std::fs::remove_dir_all(path))?;
+        remove(&out.join("logs").join(stage.as_str()), |path| {
+            std::fs::remove_dir_all(path)
+        })?;
     }
     Ok(())
 }

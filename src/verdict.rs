@@ -6,8 +6,8 @@ use time::Date;
 use crate::check;
 use crate::config::settings::Policy;
 use crate::finding::{Blame, Finding, Severity};
-use crate::rehearsal::record::Recorded;
 use crate::plan::StageId;
+use crate::rehearsal::record::Recorded;
 use crate::report::result::{StageStatus, TestRecord, TestStatus, Verdict};
 
 /// Why a run ended before its plan did.
@@ -37,13 +37,22 @@ pub fn judge(recorded: &Recorded, policy: &Policy, ended: &Ended, pair: &str) ->
     let blocking = first(recorded, |finding| blocks(finding, policy));
     let unclear = first(recorded, |finding| finding.waived.is_none() && unclear(finding));
     let (verdict, cause) = match (ended, blocking, unclear) {
-        (Ended::Signal(_), ..) => (Verdict::Inconclusive, "interrupted before the rehearsal was over".to_owned()),
+        (Ended::Signal(_), ..) => (
+            Verdict::Inconclusive,
+            "interrupted before the rehearsal was over".to_owned(),
+        ),
         (_, Some(finding), _) => (Verdict::Block, line(finding, pair)),
-        (Ended::TimeOut, ..) => (Verdict::Inconclusive, "the run's time limit was reached (timeout)".to_owned()),
+        (Ended::TimeOut, ..) => (
+            Verdict::Inconclusive,
+            "the run's time limit was reached (timeout)".to_owned(),
+        ),
         (_, None, Some(finding)) => (Verdict::Inconclusive, line(finding, pair)),
         (Ended::AsPlanned, None, None) => match incomplete(recorded) {
             Some(what) => (Verdict::Inconclusive, what),
-            None => (Verdict::Pass, format!("{pair}: the upgrade and the rollback work on this mirror")),
+            None => (
+                Verdict::Pass,
+                format!("{pair}: the upgrade and the rollback work on this mirror"),
+            ),
         },
     };
     let exit_code = match (ended, verdict) {
@@ -52,12 +61,17 @@ pub fn judge(recorded: &Recorded, policy: &Policy, ended: &Ended, pair: &str) ->
         (_, Verdict::Block) => 1,
         (_, Verdict::Inconclusive) => 3,
     };
-    Judgement { verdict, cause: one_line(&cause), exit_code }
+    Judgement {
+        verdict,
+        cause: one_line(&cause),
+        exit_code,
+    }
 }
 
 fn blocks(finding: &Finding, policy: &Policy) -> bool {
     let by_policy = policy.block_on.contains(&finding.severity);
-    let guilty = finding.blame == Blame::Candidate || (finding.blame == Blame::Nobody && finding.severity != Severity::Info);
+    let guilty =
+        finding.blame == Blame::Candidate || (finding.blame == Blame::Nobody && finding.severity != Severity::Info);
     finding.waived.is_none() && by_policy && guilty
 }
 
@@ -68,12 +82,19 @@ fn unclear(finding: &Finding) -> bool {
 /// The first cause: the earliest stage speaks first, within it the checks in the order of their catalog.
 fn first(recorded: &Recorded, wanted: impl Fn(&Finding) -> bool) -> Option<&Finding> {
     let rank = |finding: &&Finding| (finding.stage, check::rank(&finding.check));
-    recorded.findings.iter().filter(|finding| wanted(finding)).min_by_key(rank)
+    recorded
+        .findings
+        .iter()
+        .filter(|finding| wanted(finding))
+        .min_by_key(rank)
 }
 
 /// What broke, why, the pair of versions, the way out.
 fn line(finding: &Finding, pair: &str) -> String {
-    let why = finding.cause.as_ref().filter(|cause| !finding.title.contains(cause.as_str()));
+    let why = finding
+        .cause
+        .as_ref()
+        .filter(|cause| !finding.title.contains(cause.as_str()));
     let why = why.map_or_else(String::new, |cause| format!(": {cause}"));
     format!("{}: {}{why}; {pair}; {}", finding.check, finding.title, finding.help)
 }
@@ -84,7 +105,12 @@ fn one_line(text: &str) -> String {
 
 /// Law 1: something planned that has no good end.
 fn incomplete(recorded: &Recorded) -> Option<String> {
-    let signed = |stage: StageId| recorded.findings.iter().any(|found| found.stage == stage && found.waived.is_some());
+    let signed = |stage: StageId| {
+        recorded
+            .findings
+            .iter()
+            .any(|found| found.stage == stage && found.waived.is_some())
+    };
     let fine = |status: StageStatus, stage: StageId| match status {
         StageStatus::Passed | StageStatus::Skipped => true,
         // What failed here blocks unless somebody has signed for it, and nothing blocked.
@@ -92,16 +118,34 @@ fn incomplete(recorded: &Recorded) -> Option<String> {
         StageStatus::Error | StageStatus::NotRun => false,
     };
     let stage = recorded.stages.iter().find(|stage| !fine(stage.status, stage.id));
-    let stage = stage.map(|stage| format!("stage {} did not pass: {}", stage.id, stage.reason.clone().unwrap_or_default()));
+    let stage = stage.map(|stage| {
+        format!(
+            "stage {} did not pass: {}",
+            stage.id,
+            stage.reason.clone().unwrap_or_default()
+        )
+    });
     let step = || {
-        let stages = recorded.stages.iter().filter(|stage| stage.status != StageStatus::Skipped);
+        let stages = recorded
+            .stages
+            .iter()
+            .filter(|stage| stage.status != StageStatus::Skipped);
         let mut steps = stages.flat_map(|stage| stage.steps.iter().map(|step| (stage.id, step)));
         let (_, bad) = steps.find(|(stage, step)| !fine(step.status, *stage))?;
-        Some(format!("step {} did not pass: {}", bad.id, bad.reason.clone().unwrap_or_default()))
+        Some(format!(
+            "step {} did not pass: {}",
+            bad.id,
+            bad.reason.clone().unwrap_or_default()
+        ))
     };
     let check = || {
         let bad = recorded.checks.iter().find(|check| !fine(check.status, check.stage))?;
-        Some(format!("check {} was not answered in {}: {}", bad.check, bad.stage, bad.reason.clone().unwrap_or_default()))
+        Some(format!(
+            "check {} was not answered in {}: {}",
+            bad.check,
+            bad.stage,
+            bad.reason.clone().unwrap_or_default()
+        ))
     };
     let test = || {
         let fine = |test: &TestRecord| match test.status {
@@ -110,7 +154,10 @@ fn incomplete(recorded: &Recorded) -> Option<String> {
             TestStatus::Error | TestStatus::NotRun => false,
         };
         let bad = recorded.tests.iter().find(|test| !fine(test))?;
-        Some(format!("test {} / {} did not pass in {}: {}", bad.suite, bad.name, bad.stage, bad.message))
+        Some(format!(
+            "test {} / {} did not pass in {}: {}",
+            bad.suite, bad.name, bad.stage, bad.message
+        ))
     };
     let nothing = || recorded.stages.is_empty().then(|| "nothing was run".to_owned());
     stage.or_else(step).or_else(check).or_else(test).or_else(nothing)

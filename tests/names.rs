@@ -25,7 +25,9 @@ impl Ran {
 }
 
 fn run(world: &str) -> Ran {
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/names").join(format!("{world}.yaml"));
+    let config = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/names")
+        .join(format!("{world}.yaml"));
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("names").join(world);
     let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
     for name in ["GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "CI"] {
@@ -35,14 +37,22 @@ fn run(world: &str) -> Ran {
     let output = command.output().expect("the binary runs");
     let result = std::fs::read(out.join("result.json"));
     let result = result.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
-    Ran { exit: output.status.code(), result: serde_json::from_slice(&result).expect("JSON"), out }
+    Ran {
+        exit: output.status.code(),
+        result: serde_json::from_slice(&result).expect("JSON"),
+        out,
+    }
 }
 
 #[test]
 fn a_sign_in_under_productions_own_name_with_tls_passes() {
     let ran = run("twin");
     assert_eq!(ran.exit, Some(0), "{}", ran.result["cause"]);
-    assert!(ran.log("upgrade", "idp").contains("GET /o/.well-known/openid-configuration"), "the candidate asks the provider");
+    assert!(
+        ran.log("upgrade", "idp")
+            .contains("GET /o/.well-known/openid-configuration"),
+        "the candidate asks the provider"
+    );
 }
 
 #[test]

@@ -42,20 +42,27 @@ impl Gate {
             .spawn()
             .unwrap();
         let events = BufReader::new(child.stdout.take().unwrap());
-        Self { child, events, run: String::new(), folder }
+        Self {
+            child,
+            events,
+            run: String::new(),
+            folder,
+        }
     }
 
     /// Reads events until `count` of them have been told; `false` where the run ended before.
     fn tells(&mut self, count: usize) -> bool {
-        (0..count).all(|_| {
-            let mut line = String::new();
-            let read = self.events.read_line(&mut line).unwrap();
-            let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(run) = event.get("run").and_then(|run| run.as_str()) {
-                self.run = run.to_owned();
-            }
-            read > 0
-        })
+        (0..count).all(|_| self.tells_one()) && (!self.run.is_empty() || self.tells(1))
+    }
+
+    fn tells_one(&mut self) -> bool {
+        let mut line = String::new();
+        let read = self.events.read_line(&mut line).unwrap();
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        if let Some(run) = event.get("run").and_then(|run| run.as_str()) {
+            self.run = run.to_owned();
+        }
+        read > 0
     }
 
     fn kill(&mut self, whom: Killed) {
@@ -78,7 +85,12 @@ impl Gate {
             if left.is_empty() && self.files().is_empty() {
                 return begun.elapsed();
             }
-            assert!(begun.elapsed() < LIMIT, "{what}: run {} left {left:?} {:?}", self.run, self.files());
+            assert!(
+                begun.elapsed() < LIMIT,
+                "{what}: run {} left {left:?} {:?}",
+                self.run,
+                self.files()
+            );
             // No event tells that nothing is left.
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -89,26 +101,41 @@ impl Gate {
         let inside = |path: &Path| {
             let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
             let paths = entries.map(|entry| entry.path().display().to_string());
-            paths.filter(|path| path.ends_with(".part") || path.ends_with(".run")).collect::<Vec<_>>()
+            paths
+                .filter(|path| path.ends_with(".part") || path.ends_with(".run"))
+                .collect::<Vec<_>>()
         };
         let user = rustix::process::getuid().as_raw();
         let locks = std::env::temp_dir().join(format!("rehearsal-{user}"));
         let of_run = |path: &String| path.ends_with(".part") || path.contains(&self.run);
-        [locks, self.folder.path().join("out")].iter().flat_map(|path| inside(path)).filter(of_run).collect()
+        [locks, self.folder.path().join("out")]
+            .iter()
+            .flat_map(|path| inside(path))
+            .filter(of_run)
+            .collect()
     }
 }
 
 fn gate(out: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
-    command.args(["run", "--format", "json", "--config"]).arg(root().join("fixtures/small/rehearsal.yaml"));
-    command.arg("--out").arg(out).args(more).env("RUNNER_TRACKING_ID", "github_test");
+    command
+        .args(["run", "--format", "json", "--config"])
+        .arg(root().join("fixtures/small/rehearsal.yaml"));
+    command
+        .arg("--out")
+        .arg(out)
+        .args(more)
+        .env("RUNNER_TRACKING_ID", "github_test");
     command
 }
 
 /// A process and all that descend from it, as a runner finds them.
 fn tree(id: u32) -> Vec<u32> {
     let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    let below = children.split_whitespace().filter_map(|child| child.parse().ok()).flat_map(tree);
+    let below = children
+        .split_whitespace()
+        .filter_map(|child| child.parse().ok())
+        .flat_map(tree);
     std::iter::once(id).chain(below).collect()
 }
 
@@ -120,8 +147,15 @@ fn kill_after(events: usize, pause: Duration, whom: Killed) -> Option<(String, D
     }
     std::thread::sleep(pause);
     gate.kill(whom);
-    let took = gate.vanishes(&format!("{whom:?} killed {} ms after event {events}", pause.as_millis()));
-    println!("{whom:?} killed {:>3} ms after event {events:>2}: gone after {:.1} s", pause.as_millis(), took.as_secs_f64());
+    let took = gate.vanishes(&format!(
+        "{whom:?} killed {} ms after event {events}",
+        pause.as_millis()
+    ));
+    println!(
+        "{whom:?} killed {:>3} ms after event {events:>2}: gone after {:.1} s",
+        pause.as_millis(),
+        took.as_secs_f64()
+    );
     Some((gate.run, took))
 }
 
@@ -140,9 +174,16 @@ fn stay_gone(runs: &[String]) {
 #[test]
 fn a_killed_gate_leaves_nothing_wherever_it_was() {
     let points = [(3, 0), (3, 900), (6, 0), (9, 0), (17, 200), (24, 0)];
-    let whom = [Killed::Gate, Killed::ProcessGroup, Killed::ProcessTree].into_iter().cycle();
+    let whom = [Killed::Gate, Killed::ProcessGroup, Killed::ProcessTree]
+        .into_iter()
+        .cycle();
     let kill = |((events, pause), whom)| kill_after(events, Duration::from_millis(pause), whom);
-    let runs: Vec<String> = points.into_iter().zip(whom).filter_map(kill).map(|(run, _)| run).collect();
+    let runs: Vec<String> = points
+        .into_iter()
+        .zip(whom)
+        .filter_map(kill)
+        .map(|(run, _)| run)
+        .collect();
     assert_eq!(runs.len(), points.len(), "a run ended before it was killed");
     stay_gone(&runs);
 }
@@ -151,13 +192,30 @@ fn a_killed_gate_leaves_nothing_wherever_it_was() {
 #[test]
 #[ignore = "takes a quarter of an hour: make test-reaper"]
 fn fifty_killed_gates_leave_nothing() {
-    let whom = [Killed::Gate, Killed::ProcessGroup, Killed::ProcessTree].into_iter().cycle();
-    let points = (0..50u32).map(|n| (1 + (n as usize % 25) * 3 / 2, Duration::from_millis(u64::from(n) * 37 % 400)));
-    let killed = points.zip(whom).filter_map(|((events, pause), whom)| kill_after(events, pause, whom));
+    let whom = [Killed::Gate, Killed::ProcessGroup, Killed::ProcessTree]
+        .into_iter()
+        .cycle();
+    let points = (0..50u32).map(|n| {
+        (
+            1 + (n as usize % 25) * 3 / 2,
+            Duration::from_millis(u64::from(n) * 37 % 400),
+        )
+    });
+    let killed = points
+        .zip(whom)
+        .filter_map(|((events, pause), whom)| kill_after(events, pause, whom));
     let (runs, times): (Vec<String>, Vec<Duration>) = killed.unzip();
     stay_gone(&runs);
-    println!("{} of 50 runs killed before their end; the slowest was gone after {:?}", times.len(), times.iter().max());
-    assert!(times.len() >= 45, "only {} runs were killed before their end", times.len());
+    println!(
+        "{} of 50 runs killed before their end; the slowest was gone after {:?}",
+        times.len(),
+        times.iter().max()
+    );
+    assert!(
+        times.len() >= 45,
+        "only {} runs were killed before their end",
+        times.len()
+    );
 }
 
 #[test]
@@ -167,7 +225,10 @@ fn a_kept_mirror_survives_its_gate() {
     gate.kill(Killed::Gate);
     assert!(!reaper_of(&gate.run), "a kept run has a reaper");
     assert!(!left_of(&gate.run).is_empty());
-    let down = Command::new(env!("CARGO_BIN_EXE_rehearsal")).args(["down", "--run", &gate.run]).output().unwrap();
+    let down = Command::new(env!("CARGO_BIN_EXE_rehearsal"))
+        .args(["down", "--run", &gate.run])
+        .output()
+        .unwrap();
     assert!(down.status.success(), "{down:?}");
     assert_eq!(left_of(&gate.run), Vec::<String>::new());
 }
@@ -194,7 +255,10 @@ fn a_reaper_is_outside_the_gates_session_and_bears_no_runners_mark() {
     let reaper = processes_of(&gate.run)[0];
     let environment = std::fs::read(format!("/proc/{reaper}/environ")).unwrap();
     assert!(!String::from_utf8_lossy(&environment).contains("RUNNER_TRACKING_ID"));
-    assert!(!tree(gate.child.id()).contains(&reaper), "the reaper descends from the gate");
+    assert!(
+        !tree(gate.child.id()).contains(&reaper),
+        "the reaper descends from the gate"
+    );
     assert_ne!(session(reaper), session(gate.child.id()));
     gate.kill(Killed::Gate);
     gate.vanishes("killed");
@@ -203,7 +267,13 @@ fn a_reaper_is_outside_the_gates_session_and_bears_no_runners_mark() {
 /// Field 6 of `/proc/PID/stat`; what stands before it is in brackets.
 fn session(id: u32) -> String {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    stat.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap().to_owned()
+    stat.rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .nth(3)
+        .unwrap()
+        .to_owned()
 }
 
 fn reaper_of(run: &str) -> bool {
@@ -211,7 +281,10 @@ fn reaper_of(run: &str) -> bool {
 }
 
 fn processes_of(run: &str) -> Vec<u32> {
-    let all = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let all = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let words = |id: &u32| std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
     let reaps = |id: &u32| String::from_utf8_lossy(&words(id)).contains(&format!("reap\0{run}\0"));
     all.filter(reaps).collect()

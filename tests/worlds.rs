@@ -38,10 +38,17 @@ fn expected(row: &Node) -> Expected {
     let list = |key: &str| -> Vec<String> {
         let node = row.get(key).unwrap_or_else(|| panic!("no `{key}`"));
         let one = std::slice::from_ref(node);
-        node.as_seq().unwrap_or(one).iter().map(|item| item.as_text().expect("a word")).collect()
+        node.as_seq()
+            .unwrap_or(one)
+            .iter()
+            .map(|item| item.as_text().expect("a word"))
+            .collect()
     };
     let exits = list("exit").into_iter().map(|code| code.parse().expect("a number"));
-    Expected { ends: list("verdict").into_iter().zip(exits).collect(), findings: list("findings") }
+    Expected {
+        ends: list("verdict").into_iter().zip(exits).collect(),
+        findings: list("findings"),
+    }
 }
 
 /// The run of a world. The first to ask runs it.
@@ -59,11 +66,23 @@ fn ends_as_expected(world: &str) {
     let result = run.result();
     let verdict = result["verdict"].as_str().expect("a word").to_owned();
     let told = format!("{world} ended as {verdict}: {}", result["cause"]);
-    assert!(expected.ends.contains(&(verdict, run.ended.code.expect("an exit code"))), "{told}");
+    assert!(
+        expected
+            .ends
+            .contains(&(verdict, run.ended.code.expect("an exit code"))),
+        "{told}"
+    );
     assert_eq!(result["exit_code"], json!(run.ended.code), "{told}");
     let (wanted, found) = (BTreeSet::from_iter(&expected.findings), run.findings());
-    assert!(wanted.is_subset(&BTreeSet::from_iter(&found)), "{told}\nfindings: {found:?}");
-    assert_eq!(driver::on_the_engine(&run.id()), Vec::<String>::new(), "{world} left something behind");
+    assert!(
+        wanted.is_subset(&BTreeSet::from_iter(&found)),
+        "{told}\nfindings: {found:?}"
+    );
+    assert_eq!(
+        driver::on_the_engine(&run.id()),
+        Vec::<String>::new(),
+        "{world} left something behind"
+    );
 }
 
 /// One test for each world, so that each is reported by its own name.
@@ -103,7 +122,9 @@ worlds! {
 /// The worlds that lie in the folder.
 fn configurations() -> BTreeSet<String> {
     let files = std::fs::read_dir(driver::world("x").parent().expect("a folder")).expect("the folder is there");
-    let files = files.map(|file| file.expect("readable").path()).filter(|file| file.extension() == Some("yaml".as_ref()));
+    let files = files
+        .map(|file| file.expect("readable").path())
+        .filter(|file| file.extension() == Some("yaml".as_ref()));
     let names = files.map(|file| file.file_stem().expect("a name").to_string_lossy().into_owned());
     names.filter(|name| name != "compose" && name != "expected").collect()
 }
@@ -111,12 +132,23 @@ fn configurations() -> BTreeSet<String> {
 #[test]
 fn the_first_line_of_the_incident_names_the_discovery_404_and_both_versions() {
     let run = rehearsed("incident");
-    let first = run.ended.stderr.lines().find(|line| line.starts_with("BLOCK")).expect("the summary begins with the verdict");
+    let first = run
+        .ended
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("BLOCK"))
+        .expect("the summary begins with the verdict");
     let result = run.result();
     let cause = result["cause"].as_str().expect("a line");
     let summary = run.read("summary.md");
     for line in [first, cause, summary.lines().next().expect("a line")] {
-        for part in ["auth-login", "404", "/.well-known/openid-configuration", "incident/shop:2.0", "incident/provider:1.3.3"] {
+        for part in [
+            "auth-login",
+            "404",
+            "/.well-known/openid-configuration",
+            "incident/shop:2.0",
+            "incident/provider:1.3.3",
+        ] {
             assert!(line.contains(part), "`{part}` is missing: {line}");
         }
     }
@@ -127,7 +159,13 @@ fn the_first_line_of_the_incident_names_the_discovery_404_and_both_versions() {
 fn all_reports_of_the_incident_are_on_disk() {
     let run = rehearsed("incident");
     let reports = ["plan.json", "events.jsonl", "result.json", "junit.xml", "summary.md"];
-    let logs = ["logs/control/db.log", "logs/control/idp.log", "logs/control/web.log", "logs/upgrade/web.log", "logs/rollback/web.log"];
+    let logs = [
+        "logs/control/db.log",
+        "logs/control/idp.log",
+        "logs/control/web.log",
+        "logs/upgrade/web.log",
+        "logs/rollback/web.log",
+    ];
     for file in reports.into_iter().chain(logs) {
         assert!(!run.read(file).is_empty(), "{file} is empty");
     }
@@ -138,7 +176,12 @@ fn all_reports_of_the_incident_are_on_disk() {
 #[test]
 fn every_report_that_a_summary_names_is_on_disk() {
     let run = rehearsed("incident");
-    let line = run.ended.stderr.lines().find(|line| line.trim_start().starts_with("reports ")).expect("reports are named");
+    let line = run
+        .ended
+        .stderr
+        .lines()
+        .find(|line| line.trim_start().starts_with("reports "))
+        .expect("reports are named");
     let (_, names) = line.split_once('(').expect("their names are in parentheses");
     for name in names.trim_end_matches(')').split(", ") {
         assert!(run.out.join(name).exists(), "{name} is named and not there");
@@ -147,7 +190,9 @@ fn every_report_that_a_summary_names_is_on_disk() {
 
 #[test]
 fn the_incident_is_decided_in_ninety_seconds() {
-    let duration = rehearsed("incident").result()["duration_ms"].as_u64().expect("a number");
+    let duration = rehearsed("incident").result()["duration_ms"]
+        .as_u64()
+        .expect("a number");
     assert!(duration <= 90_000, "{duration} ms");
 }
 
@@ -157,15 +202,24 @@ fn junit_readers_see_every_case_of_every_world_and_no_other() {
     let manifest = driver::folder("worlds-junit").join("manifest.json");
     std::fs::write(&manifest, Value::from(entries).to_string()).expect("the folder is ours");
     let script = driver::root().join("tests/consumers/check_junit.py");
-    let checked = Command::new(consumers::venv().join("bin/python")).args([&script, &manifest]).output().expect("python is there");
+    let checked = Command::new(consumers::venv().join("bin/python"))
+        .args([&script, &manifest])
+        .output()
+        .expect("python is there");
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
 /// What a reader of junit.xml must see, from result.json.
 fn entry(run: &Rehearsed) -> Value {
     let result: RunResult = serde_json::from_str(&run.read("result.json")).expect("result.json is a record");
-    let cases: Vec<_> = junit::suites(&result).into_iter().flat_map(|suite| suite.cases).collect();
-    let of_tests = cases.iter().filter(|case| result.tests.iter().any(|test| test.name == case.name)).count();
+    let cases: Vec<_> = junit::suites(&result)
+        .into_iter()
+        .flat_map(|suite| suite.cases)
+        .collect();
+    let of_tests = cases
+        .iter()
+        .filter(|case| result.tests.iter().any(|test| test.name == case.name))
+        .count();
     assert!(of_tests >= result.tests.len(), "a test of result.json is no case");
     let count = |is: fn(&Outcome) -> bool| cases.iter().filter(|case| is(&case.outcome)).count();
     json!({
@@ -186,7 +240,9 @@ fn hostile_on_github() -> &'static Rehearsed {
         let out = driver::folder("worlds/hostile-logs-github");
         let mut command = driver::run(&driver::world("hostile-logs"), &out);
         command.args(["--format", "github"]);
-        command.env("GITHUB_OUTPUT", out.join("github-output")).env("GITHUB_STEP_SUMMARY", out.join("github-summary"));
+        command
+            .env("GITHUB_OUTPUT", out.join("github-output"))
+            .env("GITHUB_STEP_SUMMARY", out.join("github-summary"));
         Rehearsed::of(command, &out)
     });
     &RUN
@@ -198,9 +254,18 @@ fn a_hostile_candidate_forges_no_test() {
         let result = run.result();
         let forged = |list: &str, key: &str| {
             let items = result[list].as_array().expect("a list").iter();
-            items.filter(|item| item[key].as_str().is_some_and(|name| name.contains("forged"))).count()
+            items
+                .filter(|item| item[key].as_str().is_some_and(|name| name.contains("forged")))
+                .count()
         };
-        assert_eq!((forged("tests", "name"), forged("stages", "id"), forged("checks", "check")), (0, 0, 0));
+        assert_eq!(
+            (
+                forged("tests", "name"),
+                forged("stages", "id"),
+                forged("checks", "check")
+            ),
+            (0, 0, 0)
+        );
         assert!(!run.read("junit.xml").contains("<testcase name=\"forged\""));
     }
 }
@@ -213,11 +278,20 @@ fn a_hostile_candidate_sends_nothing_raw_to_a_terminal() {
     for ended in [&human.ended, &github.ended] {
         for text in [&ended.stdout, &ended.stderr] {
             let raw = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{202c}\u{2028}\u{2029}".contains(c);
-            assert!(!text.contains(raw), "{:?}", text.lines().find(|line| line.contains(raw)));
+            assert!(
+                !text.contains(raw),
+                "{:?}",
+                text.lines().find(|line| line.contains(raw))
+            );
         }
     }
     for report in ["summary.md", "junit.xml"] {
-        assert!(!human.read(report).contains(['\u{1b}', '\u{0}', '\u{7}', '\u{8}', '\u{9b}']), "{report}");
+        assert!(
+            !human
+                .read(report)
+                .contains(['\u{1b}', '\u{0}', '\u{7}', '\u{8}', '\u{9b}']),
+            "{report}"
+        );
     }
 }
 
@@ -227,14 +301,24 @@ fn a_hostile_candidate_gives_the_runner_no_command() {
     assert_eq!(run.ended.code, Some(0), "{}", run.ended.stderr);
     for text in [&run.ended.stdout, &run.ended.stderr] {
         for line in commands(text) {
-            let ours = ["::add-mask::", "::error title=", "::warning title=", "::notice title=", "::group::", "::endgroup::"];
+            let ours = [
+                "::add-mask::",
+                "::error title=",
+                "::warning title=",
+                "::notice title=",
+                "::group::",
+                "::endgroup::",
+            ];
             assert!(ours.iter().any(|command| line.starts_with(command)), "{line}");
             assert!(!line.contains("##["), "{line}");
         }
     }
     let output = run.read("github-output");
     assert_eq!(outputs(&output, "verdict"), ["pass"], "{output}");
-    assert!(!run.read("github-summary").contains("<script"), "HTML of the candidate in the job summary");
+    assert!(
+        !run.read("github-summary").contains("<script"),
+        "HTML of the candidate in the job summary"
+    );
 }
 
 /// Lines that a runner takes for commands: not those between `stop-commands` and its token.
@@ -259,7 +343,9 @@ fn commands(text: &str) -> Vec<&str> {
 fn outputs(text: &str, wanted: &str) -> Vec<String> {
     let (mut values, mut lines) = (Vec::new(), text.lines());
     while let Some(line) = lines.next() {
-        let (name, mark) = line.split_once("<<").unwrap_or_else(|| panic!("no output begins with {line}"));
+        let (name, mark) = line
+            .split_once("<<")
+            .unwrap_or_else(|| panic!("no output begins with {line}"));
         let value: Vec<&str> = lines.by_ref().take_while(|line| *line != mark).collect();
         if name == wanted {
             values.push(value.join("\n"));
@@ -270,7 +356,10 @@ fn outputs(text: &str, wanted: &str) -> Vec<String> {
 
 #[test]
 fn the_same_command_makes_the_same_plan() {
-    assert_eq!(rehearsed("hostile-logs").read("plan.json"), hostile_on_github().read("plan.json"));
+    assert_eq!(
+        rehearsed("hostile-logs").read("plan.json"),
+        hostile_on_github().read("plan.json")
+    );
 }
 
 #[test]
@@ -279,11 +368,19 @@ fn the_reports_of_every_world_can_be_made_again_from_its_record() {
         let run = rehearsed(world);
         let again = driver::folder("worlds-remade");
         let (record, out) = (run.out.join("result.json"), again.to_str().expect("a path"));
-        let made = driver::end(driver::without_engine(&["report", record.to_str().expect("a path"), "--out", out]));
+        let made = driver::end(driver::without_engine(&[
+            "report",
+            record.to_str().expect("a path"),
+            "--out",
+            out,
+        ]));
         assert_eq!(made.code, Some(0), "{}", made.stderr);
         for report in ["result.json", "junit.xml", "summary.md"] {
             let remade = std::fs::read(again.join(report)).expect("the report is there");
-            assert!(remade == std::fs::read(run.out.join(report)).expect("it is there"), "{world}: {report} differs");
+            assert!(
+                remade == std::fs::read(run.out.join(report)).expect("it is there"),
+                "{world}: {report} differs"
+            );
         }
     }
 }
@@ -294,20 +391,43 @@ fn evidence_is_whole_in_every_world() {
         let run = rehearsed(world);
         let (events, result) = (driver::events(&run.out), run.result());
         let last = events.last().expect("there are events");
-        assert_eq!((&last["event"], &last["verdict"]), (&json!("run-finished"), &result["verdict"]), "{world}");
-        assert_eq!((&last["cause"], &last["exit_code"]), (&result["cause"], &result["exit_code"]), "{world}");
+        assert_eq!(
+            (&last["event"], &last["verdict"]),
+            (&json!("run-finished"), &result["verdict"]),
+            "{world}"
+        );
+        assert_eq!(
+            (&last["cause"], &last["exit_code"]),
+            (&result["cause"], &result["exit_code"]),
+            "{world}"
+        );
         let cause = result["cause"].as_str().expect("a line");
         assert!(!cause.is_empty() && !cause.contains('\n'), "{world}: {cause:?}");
         let planned: Value = serde_json::from_str(&run.read("plan.json")).expect("plan.json is JSON");
-        let stages = |of: &Value| -> Vec<Value> { of["stages"].as_array().expect("a list").iter().map(|stage| stage["id"].clone()).collect() };
-        assert_eq!(stages(&planned), stages(&result), "{world}: a planned stage is missing from the record");
+        let stages = |of: &Value| -> Vec<Value> {
+            of["stages"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(|stage| stage["id"].clone())
+                .collect()
+        };
+        assert_eq!(
+            stages(&planned),
+            stages(&result),
+            "{world}: a planned stage is missing from the record"
+        );
     }
 }
 
 #[test]
 fn no_world_leaves_anything_on_the_engine() {
     for world in EXPECTED.keys() {
-        assert_eq!(driver::on_the_engine(&rehearsed(world).id()), Vec::<String>::new(), "{world}");
+        assert_eq!(
+            driver::on_the_engine(&rehearsed(world).id()),
+            Vec::<String>::new(),
+            "{world}"
+        );
     }
 }
 
@@ -323,16 +443,27 @@ fn shapes(secret: &str) -> Vec<String> {
 
 /// Files below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    let entries = std::fs::read_dir(folder)
+        .expect("readable")
+        .map(|entry| entry.expect("readable").path());
+    entries
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .collect()
 }
 
 fn leaks(run: &Rehearsed, secret: &str) -> Vec<String> {
     let shapes = shapes(secret);
     let told = |text: &str| shapes.iter().any(|shape| text.contains(shape));
-    let on_disk = files(&run.out).into_iter().filter(|file| told(&String::from_utf8_lossy(&std::fs::read(file).expect("readable"))));
+    let on_disk = files(&run.out)
+        .into_iter()
+        .filter(|file| told(&String::from_utf8_lossy(&std::fs::read(file).expect("readable"))));
     let mut found: Vec<String> = on_disk.map(|file| file.display().to_string()).collect();
-    found.extend([("stdout", &run.ended.stdout), ("stderr", &run.ended.stderr)].into_iter().filter(|(_, text)| told(text)).map(|(name, _)| name.to_owned()));
+    found.extend(
+        [("stdout", &run.ended.stdout), ("stderr", &run.ended.stderr)]
+            .into_iter()
+            .filter(|(_, text)| told(text))
+            .map(|(name, _)| name.to_owned()),
+    );
     found
 }
 
@@ -340,10 +471,17 @@ fn leaks(run: &Rehearsed, secret: &str) -> Vec<String> {
 fn secrets() -> BTreeSet<String> {
     let names = ["ALICE_PASSWORD", "CLIENT_SECRET", "SESSION_KEY", "DB_PASSWORD"];
     let folder = driver::root().join("fixtures/incident/worlds");
-    let envs = files(&folder).into_iter().filter(|file| file.extension() == Some("env".as_ref()));
-    let text: String = envs.map(|file| std::fs::read_to_string(file).expect("readable")).collect();
+    let envs = files(&folder)
+        .into_iter()
+        .filter(|file| file.extension() == Some("env".as_ref()));
+    let text: String = envs
+        .map(|file| std::fs::read_to_string(file).expect("readable"))
+        .collect();
     let pairs = text.lines().filter_map(|line| line.split_once('='));
-    pairs.filter(|(name, _)| names.contains(name)).map(|(_, value)| value.to_owned()).collect()
+    pairs
+        .filter(|(name, _)| names.contains(name))
+        .map(|(_, value)| value.to_owned())
+        .collect()
 }
 
 #[test]
@@ -352,7 +490,11 @@ fn no_secret_is_in_any_report_of_any_world() {
     assert_eq!(secrets.len(), 4, "{secrets:?}");
     for world in EXPECTED.keys() {
         for secret in &secrets {
-            assert_eq!(leaks(rehearsed(world), secret), Vec::<String>::new(), "{world} tells {secret}");
+            assert_eq!(
+                leaks(rehearsed(world), secret),
+                Vec::<String>::new(),
+                "{world} tells {secret}"
+            );
         }
     }
 }
@@ -379,11 +521,22 @@ fn a_secret_that_containers_tell_is_redacted_everywhere() {
     let config = out.with_extension("yaml");
     let folder = driver::root().join("fixtures/incident");
     let text = LEAKY.replace("COMPOSE", &folder.join("compose.yaml").display().to_string());
-    let text = text.replace("ENV", &folder.join("worlds/shop-1.0-provider-1.7.0.env").display().to_string());
+    let text = text.replace(
+        "ENV",
+        &folder.join("worlds/shop-1.0-provider-1.7.0.env").display().to_string(),
+    );
     std::fs::write(&config, text).expect("the folder is ours");
     let run = Rehearsed::of(driver::run(&config, &out), &out);
     assert_eq!(run.ended.code, Some(3), "{}", run.ended.stderr);
-    assert!(run.read("result.json").contains("[redacted]"), "{}", run.read("result.json"));
-    assert!(run.read("logs/control/idp.log").contains("it is [redacted]"), "{}", run.read("logs/control/idp.log"));
+    assert!(
+        run.read("result.json").contains("[redacted]"),
+        "{}",
+        run.read("result.json")
+    );
+    assert!(
+        run.read("logs/control/idp.log").contains("it is [redacted]"),
+        "{}",
+        run.read("logs/control/idp.log")
+    );
     assert_eq!(leaks(&run, "stand-in-for-alice"), Vec::<String>::new());
 }

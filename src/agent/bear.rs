@@ -61,9 +61,20 @@ pub(super) async fn begin(call: BearCall, names: Names) -> Result<Bearer, Answer
         message: format!("the name `{}` cannot be answered to: {message}", call.host),
         duration_ms: 0,
     };
-    let tls = call.identity.as_ref().map(|(chain, key)| acceptor(chain, key)).transpose().map_err(&failed)?;
-    let listener = listen(call.port).await.map_err(|error| failed(format!("port {}: {error}", call.port)))?;
-    let front = Arc::new(Front { tls, names, call: call.clone() });
+    let tls = call
+        .identity
+        .as_ref()
+        .map(|(chain, key)| acceptor(chain, key))
+        .transpose()
+        .map_err(&failed)?;
+    let listener = listen(call.port)
+        .await
+        .map_err(|error| failed(format!("port {}: {error}", call.port)))?;
+    let front = Arc::new(Front {
+        tls,
+        names,
+        call: call.clone(),
+    });
     Ok(Bearer(tokio::spawn(accept(listener, front))))
 }
 
@@ -78,7 +89,8 @@ pub(super) async fn listen(port: u16) -> std::io::Result<TcpListener> {
 fn acceptor(chain: &str, key: &str) -> Result<TlsAcceptor, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
     let chain = chain.map_err(|error| format!("its certificate is not readable: {error}"))?;
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| format!("its key is not readable: {error}"))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| format!("its key is not readable: {error}"))?;
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key));
@@ -106,7 +118,9 @@ struct Front {
 
 impl Front {
     async fn converse(self: Arc<Self>, stream: TcpStream, peer: IpAddr) {
-        let Some(tls) = self.tls.clone() else { return self.serve(stream, peer).await };
+        let Some(tls) = self.tls.clone() else {
+            return self.serve(stream, peer).await;
+        };
         // A client that does not trust the run's CA ends here; it says so in its own log.
         if let Ok(Ok(stream)) = timeout(CONNECT_LIMIT, tls.accept(stream)).await {
             self.serve(stream, peer).await;
@@ -119,20 +133,27 @@ impl Front {
             async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
         });
         // A client that goes away is no news.
-        let _ended = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        let _ended = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
         let secure = self.tls.is_some();
         match self.pass_on(forwarded(request, &self.call, secure, peer)).await {
             Ok(response) => response.map(|body| body.boxed()),
-            Err(why) => bad_gateway(&format!("{} does not answer behind {}: {why}\n", self.call.service, self.call.host)),
+            Err(why) => bad_gateway(&format!(
+                "{} does not answer behind {}: {why}\n",
+                self.call.service, self.call.host
+            )),
         }
     }
 
     async fn pass_on(&self, request: Request<Incoming>) -> Result<Response<Incoming>, String> {
         let stream = self.connect().await?;
-        let handshake = hyper::client::conn::http1::Builder::new().handshake(TokioIo::new(stream)).await;
+        let handshake = hyper::client::conn::http1::Builder::new()
+            .handshake(TokioIo::new(stream))
+            .await;
         let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
         tokio::spawn(connection);
         let mut response = sender.send_request(request).await.map_err(|error| error.to_string())?;
@@ -165,14 +186,29 @@ fn forwarded<B>(mut request: Request<B>, call: &BearCall, secure: bool, peer: Ip
     *request.version_mut() = Version::HTTP_11;
     let headers = request.headers_mut();
     drop_hop_by_hop(headers);
-    let host = headers.get(header::HOST).cloned().or_else(|| HeaderValue::from_str(&call.host).ok());
-    let before = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok()).map(|list| format!("{list}, "));
+    let host = headers
+        .get(header::HOST)
+        .cloned()
+        .or_else(|| HeaderValue::from_str(&call.host).ok());
+    let before = headers
+        .get("x-forwarded-for")
+        .and_then(|value| value.to_str().ok())
+        .map(|list| format!("{list}, "));
     let known = [
         (header::HOST, host.clone()),
         (HeaderName::from_static("x-forwarded-host"), host),
-        (HeaderName::from_static("x-forwarded-port"), Some(HeaderValue::from(call.port))),
-        (HeaderName::from_static("x-forwarded-proto"), Some(HeaderValue::from_static(if secure { "https" } else { "http" }))),
-        (HeaderName::from_static("x-forwarded-for"), HeaderValue::from_str(&format!("{}{peer}", before.unwrap_or_default())).ok()),
+        (
+            HeaderName::from_static("x-forwarded-port"),
+            Some(HeaderValue::from(call.port)),
+        ),
+        (
+            HeaderName::from_static("x-forwarded-proto"),
+            Some(HeaderValue::from_static(if secure { "https" } else { "http" })),
+        ),
+        (
+            HeaderName::from_static("x-forwarded-for"),
+            HeaderValue::from_str(&format!("{}{peer}", before.unwrap_or_default())).ok(),
+        ),
     ];
     for (name, value) in known {
         if let Some(value) = value {
@@ -199,10 +235,15 @@ fn drop_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 fn bad_gateway(why: &str) -> Response<Body> {
-    let body = Full::new(Bytes::from(why.to_owned())).map_err(|never| match never {}).boxed();
+    let body = Full::new(Bytes::from(why.to_owned()))
+        .map_err(|never| match never {})
+        .boxed();
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::BAD_GATEWAY;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }
 
@@ -212,17 +253,31 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     fn call(port: u16, ports: Vec<u16>) -> BearCall {
-        BearCall { host: "login.example.com".to_owned(), port, identity: None, service: "127.0.0.1".to_owned(), ports }
+        BearCall {
+            host: "login.example.com".to_owned(),
+            port,
+            identity: None,
+            service: "127.0.0.1".to_owned(),
+            ports,
+        }
     }
 
     fn request(headers: &[(&str, &str)]) -> Request<()> {
         let builder = Request::builder().uri("/o/authorize?a=b");
-        headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value)).body(()).unwrap()
+        headers
+            .iter()
+            .fold(builder, |builder, (name, value)| builder.header(*name, *value))
+            .body(())
+            .unwrap()
     }
 
     #[test]
     fn a_front_says_who_asked_and_for_what_name() {
-        let given = request(&[("Host", "login.example.com"), ("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-Proto", "http")]);
+        let given = request(&[
+            ("Host", "login.example.com"),
+            ("X-Forwarded-For", "192.0.2.1"),
+            ("X-Forwarded-Proto", "http"),
+        ]);
         let sent = forwarded(given, &call(443, vec![]), true, "192.0.2.2".parse().unwrap());
         let header = |name: &str| sent.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(sent.uri(), "/o/authorize?a=b");
@@ -235,9 +290,18 @@ mod tests {
 
     #[test]
     fn headers_of_the_connection_stay_behind() {
-        let given = request(&[("Connection", "close, X-Hop"), ("X-Hop", "1"), ("TE", "trailers"), ("X-Kept", "1")]);
+        let given = request(&[
+            ("Connection", "close, X-Hop"),
+            ("X-Hop", "1"),
+            ("TE", "trailers"),
+            ("X-Kept", "1"),
+        ]);
         let sent = forwarded(given, &call(80, vec![]), false, "192.0.2.2".parse().unwrap());
-        assert!(["connection", "x-hop", "te"].iter().all(|name| !sent.headers().contains_key(*name)));
+        assert!(
+            ["connection", "x-hop", "te"]
+                .iter()
+                .all(|name| !sent.headers().contains_key(*name))
+        );
         assert!(sent.headers().contains_key("x-kept"));
     }
 
@@ -246,7 +310,9 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let echo = service_fn(|request: Request<Incoming>| async move { Ok::<_, Infallible>(Response::new(request.into_body())) });
+                let echo = service_fn(|request: Request<Incoming>| async move {
+                    Ok::<_, Infallible>(Response::new(request.into_body()))
+                });
                 tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), echo));
             }
         });
@@ -255,25 +321,48 @@ mod tests {
 
     /// A port nobody listens on, as far as one can know.
     async fn free_port() -> u16 {
-        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+        TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port()
     }
 
     #[tokio::test]
     async fn a_large_body_goes_there_and_back_by_the_first_port_that_answers() {
         let (front, silent, service) = (free_port().await, free_port().await, echo_service().await);
-        let _bearer = begin(call(front, vec![silent, service]), Names::system()).await.map_err(drop).unwrap();
+        let _bearer = begin(call(front, vec![silent, service]), Names::system())
+            .await
+            .map_err(drop)
+            .unwrap();
         let body = vec![7u8; 20 * 1024 * 1024];
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-        let answer = client.post(format!("http://127.0.0.1:{front}/x")).body(body.clone()).send().await.unwrap();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .build()
+            .unwrap();
+        let answer = client
+            .post(format!("http://127.0.0.1:{front}/x"))
+            .body(body.clone())
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.bytes().await.unwrap(), body);
     }
 
     #[tokio::test]
     async fn a_service_that_is_away_is_a_bad_gateway_that_names_it() {
         let (front, silent) = (free_port().await, free_port().await);
-        let _bearer = begin(call(front, vec![silent]), Names::system()).await.map_err(drop).unwrap();
+        let _bearer = begin(call(front, vec![silent]), Names::system())
+            .await
+            .map_err(drop)
+            .unwrap();
         let mut stream = TcpStream::connect(("127.0.0.1", front)).await.unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
         let mut said = String::new();
         stream.read_to_string(&mut said).await.unwrap();
         assert!(said.starts_with("HTTP/1.1 502"), "{said}");

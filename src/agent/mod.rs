@@ -123,7 +123,11 @@ pub struct BearCall {
 
 impl std::fmt::Debug for BearCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BearCall").field("host", &self.host).field("port", &self.port).field("service", &self.service).finish_non_exhaustive()
+        f.debug_struct("BearCall")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("service", &self.service)
+            .finish_non_exhaustive()
     }
 }
 

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use super::bear::{self, Bearer};
 use super::exchange::Browser;
 use super::probe::Probes;
-use super::wire::next_line;
 use super::session::lock;
+use super::wire::next_line;
 use super::{Answer, BearCall, Call, Reply, Request, session, wait};
 
 /// Serves one gate until `reader` ends; what is then under way is dropped.

@@ -19,8 +19,15 @@ pub const ABOUT: About = About {
 pub fn left_out(settings: &Settings) -> Option<String> {
     match &settings.auth {
         None => Some("the configuration names no authentication dependency (`auth`)".to_owned()),
-        Some(auth) if auth.services.iter().any(|service| settings.candidate.contains_key(service)) => {
-            Some("the authentication dependency is the candidate itself: every check of this run is about it".to_owned())
+        Some(auth)
+            if auth
+                .services
+                .iter()
+                .any(|service| settings.candidate.contains_key(service)) =>
+        {
+            Some(
+                "the authentication dependency is the candidate itself: every check of this run is about it".to_owned(),
+            )
         }
         Some(_) => None,
     }
@@ -34,7 +41,10 @@ pub fn not_noticed(services: &[String], tests: usize) -> Finding {
         blame: Blame::Mirror,
         stage: StageId::Rollback,
         service: services.first().cloned(),
-        title: format!("nothing notices that {} is stopped: {tests} tests stay green without it", services.join(", ")),
+        title: format!(
+            "nothing notices that {} is stopped: {tests} tests stay green without it",
+            services.join(", ")
+        ),
         cause: None,
         evidence: Vec::new(),
         help: "the suites do not test authentication: describe auth.login, or add a step that signs in".to_owned(),

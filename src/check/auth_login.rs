@@ -22,7 +22,9 @@ pub const ABOUT: About = About {
 pub fn left_out(settings: &Settings) -> Option<String> {
     match &settings.auth {
         None => Some("the configuration names no authentication dependency (`auth`)".to_owned()),
-        Some(auth) if auth.login.is_none() => Some("the configuration does not say how to sign in (`auth.login`)".to_owned()),
+        Some(auth) if auth.login.is_none() => {
+            Some("the configuration does not say how to sign in (`auth.login`)".to_owned())
+        }
         Some(_) => None,
     }
 }
@@ -44,9 +46,16 @@ pub struct Failed {
 pub fn fails(stage: StageId, failed: &Failed, pair: &Pair) -> Finding {
     let auth = pair.auth();
     let help = match stage {
-        StageId::Rollback => format!("after a rollback nobody can sign in: plan the way back before deploying {}", pair.candidate()),
+        StageId::Rollback => format!(
+            "after a rollback nobody can sign in: plan the way back before deploying {}",
+            pair.candidate()
+        ),
         _ if auth.is_empty() => format!("do not deploy: {} signs in on the same mirror", pair.baseline()),
-        _ => format!("keep {}, or first move {auth} to a version that offers what {} asks for", pair.baseline(), pair.candidate()),
+        _ => format!(
+            "keep {}, or first move {auth} to a version that offers what {} asks for",
+            pair.baseline(),
+            pair.candidate()
+        ),
     };
     let title = match stage {
         StageId::Rollback => format!("nobody can sign in after the rollback: {}", failed.message),

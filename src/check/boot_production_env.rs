@@ -19,7 +19,13 @@ pub const ABOUT: About = About {
               what the release newly needs must be in production's environment first.",
 };
 
-fn finding(service: Option<String>, title: String, cause: Option<String>, evidence: Vec<String>, help: String) -> Finding {
+fn finding(
+    service: Option<String>,
+    title: String,
+    cause: Option<String>,
+    evidence: Vec<String>,
+    help: String,
+) -> Finding {
     Finding {
         check: ABOUT.id.to_owned(),
         severity: Severity::Error,
@@ -36,15 +42,33 @@ fn finding(service: Option<String>, title: String, cause: Option<String>, eviden
 
 /// The candidate was not ready in its time, or could not be started at all.
 pub fn not_ready(failure: &ServiceFailure, pair: &Pair) -> Finding {
-    let help = format!("do not deploy: {} starts here and {} does not", pair.baseline(), pair.candidate());
-    finding(Some(failure.service.clone()), failure.headline(), failure.fatal.clone(), failure.log.clone(), help)
+    let help = format!(
+        "do not deploy: {} starts here and {} does not",
+        pair.baseline(),
+        pair.candidate()
+    );
+    finding(
+        Some(failure.service.clone()),
+        failure.headline(),
+        failure.fatal.clone(),
+        failure.log.clone(),
+        help,
+    )
 }
 
 /// Tests that the baseline passes, and the candidate fails every time.
 pub fn tests_fail(suite: &str, failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
     let first = failed.first()?;
-    let more = if failed.len() > 1 { format!(" (and {} more)", failed.len() - 1) } else { String::new() };
-    let title = format!("`{suite}` / `{}`{more} fails on the candidate: {}", first.name, brief(&first.message));
+    let more = if failed.len() > 1 {
+        format!(" (and {} more)", failed.len() - 1)
+    } else {
+        String::new()
+    };
+    let title = format!(
+        "`{suite}` / `{}`{more} fails on the candidate: {}",
+        first.name,
+        brief(&first.message)
+    );
     let help = format!("do not deploy: {} passes this on the same mirror", pair.baseline());
     Some(finding(first.service.clone(), title, cause, evidence_of(failed), help))
 }

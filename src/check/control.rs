@@ -37,12 +37,21 @@ pub fn service_down(stage: StageId, failure: &ServiceFailure) -> Finding {
     let title = format!("the mirror did not come up: {}", failure.headline());
     let help = "production's own release does not start on this mirror: compare its image, environment and volumes with production";
     let found = finding(stage, Some(failure.service.clone()), title, failure.fatal.clone(), help);
-    Finding { evidence: failure.log.clone(), ..found }
+    Finding {
+        evidence: failure.log.clone(),
+        ..found
+    }
 }
 
 /// The machine refused something the mirror needs.
 pub fn machine(stage: StageId, error: &str) -> Finding {
-    finding(stage, None, format!("the mirror could not be made: {error}"), None, "this is the machine's doing: see to it and run again")
+    finding(
+        stage,
+        None,
+        format!("the mirror could not be made: {error}"),
+        None,
+        "this is the machine's doing: see to it and run again",
+    )
 }
 
 /// Tests that production itself fails.
@@ -50,24 +59,49 @@ pub fn tests_fail(suite: &str, tests: &[TestRecord], baseline: &str) -> Option<F
     let bad = |test: &&TestRecord| matches!(test.status, TestStatus::Failed | TestStatus::Error | TestStatus::NotRun);
     let failed: Vec<&TestRecord> = tests.iter().filter(bad).collect();
     let first = failed.first()?;
-    let more = if failed.len() > 1 { format!(" (and {} more)", failed.len() - 1) } else { String::new() };
-    let title = format!("production itself ({baseline}) fails `{suite}` / `{}`{more}", first.name);
+    let more = if failed.len() > 1 {
+        format!(" (and {} more)", failed.len() - 1)
+    } else {
+        String::new()
+    };
+    let title = format!(
+        "production itself ({baseline}) fails `{suite}` / `{}`{more}",
+        first.name
+    );
     let help = "the mirror or the suite is wrong: make it pass against production's release first";
-    let found = finding(StageId::Control, first.service.clone(), title, Some(first.message.clone()), help);
-    Some(Finding { evidence: evidence_of(&failed), ..found })
+    let found = finding(
+        StageId::Control,
+        first.service.clone(),
+        title,
+        Some(first.message.clone()),
+        help,
+    );
+    Some(Finding {
+        evidence: evidence_of(&failed),
+        ..found
+    })
 }
 
 /// Production itself cannot sign in.
 pub fn sign_in_fails(message: &str, evidence: Vec<String>, cause: Option<String>, pair: &str) -> Finding {
     let title = format!("production itself cannot sign in: {message} ({pair})");
     let help = "production's release already fails with this authentication product: check that the mirror runs production's version of it";
-    Finding { evidence, ..finding(StageId::Control, None, title, cause, help) }
+    Finding {
+        evidence,
+        ..finding(StageId::Control, None, title, cause, help)
+    }
 }
 
 /// The protected page is answered without a session: signing in proves nothing.
 pub fn login_proves_nothing(url: &str) -> Finding {
     let title = format!("`{url}` is answered as expected without signing in");
-    finding(StageId::Control, None, title, None, "set auth.login.expect to a page that only a signed-in user gets")
+    finding(
+        StageId::Control,
+        None,
+        title,
+        None,
+        "set auth.login.expect to a page that only a signed-in user gets",
+    )
 }
 
 /// Fewer tests than the configuration asks for.
@@ -79,7 +113,16 @@ pub fn too_few_tests(stage: StageId, suite: &str, ran: u64, wanted: u64) -> Find
 
 /// What could not be told in a later stage, through nobody's fault but the machine's or the suite's.
 pub fn cannot_tell(stage: StageId, title: String, evidence: Vec<String>) -> Finding {
-    Finding { evidence, ..finding(stage, None, title, None, "Rehearsal could not tell: see the evidence, and run again") }
+    Finding {
+        evidence,
+        ..finding(
+            stage,
+            None,
+            title,
+            None,
+            "Rehearsal could not tell: see the evidence, and run again",
+        )
+    }
 }
 
 /// A message for a title: its beginning. The whole of it is in the evidence.
@@ -93,5 +136,8 @@ pub fn brief(message: &str) -> String {
 
 /// One line a test: name, message, and where it was addressed.
 pub fn evidence_of(tests: &[&TestRecord]) -> Vec<String> {
-    tests.iter().map(|test| format!("{} / {}: {}", test.suite, test.name, test.message)).collect()
+    tests
+        .iter()
+        .map(|test| format!("{} / {}: {}", test.suite, test.name, test.message))
+        .collect()
 }

@@ -31,7 +31,10 @@ static VOLATILE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"'[^']*'", "<text>"),
         (r"\d+", "<n>"),
     ];
-    rules.into_iter().filter_map(|(pattern, with)| Some((Regex::new(pattern).ok()?, with))).collect()
+    rules
+        .into_iter()
+        .filter_map(|(pattern, with)| Some((Regex::new(pattern).ok()?, with)))
+        .collect()
 });
 
 static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -40,7 +43,9 @@ static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// A line without what changes from one run to the next.
 pub fn template(line: &str) -> String {
-    VOLATILE.iter().fold(line.trim().to_owned(), |text, (pattern, with)| pattern.replace_all(&text, *with).into_owned())
+    VOLATILE.iter().fold(line.trim().to_owned(), |text, (pattern, with)| {
+        pattern.replace_all(&text, *with).into_owned()
+    })
 }
 
 fn is_telling(line: &str) -> bool {
@@ -59,9 +64,19 @@ pub fn new_lines(baseline: &[String], candidate: &[String]) -> Vec<String> {
 }
 
 /// One finding for each service with something new to say; `failed` = behaviour failed in the same stage.
-pub fn findings(baseline: &BTreeMap<String, Vec<String>>, candidate: &BTreeMap<String, Vec<String>>, failed: bool) -> Vec<Finding> {
+pub fn findings(
+    baseline: &BTreeMap<String, Vec<String>>,
+    candidate: &BTreeMap<String, Vec<String>>,
+    failed: bool,
+) -> Vec<Finding> {
     let none = Vec::new();
-    let of = |(service, lines): (&String, &Vec<String>)| finding(service, &new_lines(baseline.get(service).unwrap_or(&none), lines), failed);
+    let of = |(service, lines): (&String, &Vec<String>)| {
+        finding(
+            service,
+            &new_lines(baseline.get(service).unwrap_or(&none), lines),
+            failed,
+        )
+    };
     candidate.iter().filter_map(of).collect()
 }
 
@@ -74,9 +89,16 @@ fn finding(service: &str, lines: &[String], failed: bool) -> Option<Finding> {
         blame: if failed { Blame::Candidate } else { Blame::Nobody },
         stage: StageId::Upgrade,
         service: Some(service.to_owned()),
-        title: format!("`{service}` logs {} kinds of lines that it did not log before", lines.len()),
+        title: format!(
+            "`{service}` logs {} kinds of lines that it did not log before",
+            lines.len()
+        ),
         cause: Some(first.trim().chars().take(300).collect()),
-        evidence: lines.iter().take(MOST_LINES).map(|line| line.chars().take(500).collect()).collect(),
+        evidence: lines
+            .iter()
+            .take(MOST_LINES)
+            .map(|line| line.chars().take(500).collect())
+            .collect(),
         help: "read them: they are not there with production's release".to_owned(),
         waived: None,
     })

@@ -23,7 +23,11 @@ pub const ABOUT: About = About {
 
 /// Why it is left out, if it is.
 pub fn left_out(settings: &Settings) -> Option<String> {
-    settings.production.lock.is_none().then(|| "no lock: production's facts are unrecorded".to_owned())
+    settings
+        .production
+        .lock
+        .is_none()
+        .then(|| "no lock: production's facts are unrecorded".to_owned())
 }
 
 fn finding(service: Option<&str>, title: String, cause: Option<String>, evidence: Vec<String>, help: &str) -> Finding {
@@ -54,12 +58,25 @@ pub fn can_be_waived(finding: &Finding) -> bool {
 
 /// A service that must be as in production, and is not, or nobody knows.
 pub fn not_as_in_production(service: &str, rows: &[&Fidelity]) -> Option<Finding> {
-    let bad: Vec<&&Fidelity> = rows.iter().filter(|row| row.state == "differs" || row.state == "unknown").collect();
+    let bad: Vec<&&Fidelity> = rows
+        .iter()
+        .filter(|row| row.state == "differs" || row.state == "unknown")
+        .collect();
     let first = bad.iter().min_by_key(|row| weight(row))?;
-    let more = if bad.len() > 1 { format!(" (and {} more)", bad.len() - 1) } else { String::new() };
+    let more = if bad.len() > 1 {
+        format!(" (and {} more)", bad.len() - 1)
+    } else {
+        String::new()
+    };
     let title = format!("{}{more}", words(first));
     let help = "let the mirror run what production runs (pin the image by the lock's digest), or take the lock again where production has moved";
-    Some(finding(Some(service), title, None, bad.iter().map(|row| words(row)).collect(), help))
+    Some(finding(
+        Some(service),
+        title,
+        None,
+        bad.iter().map(|row| words(row)).collect(),
+        help,
+    ))
 }
 
 /// What says most comes first: the product, then the image, then what is below it.
@@ -81,12 +98,18 @@ fn words(row: &Fidelity) -> String {
         ("image", Some(production), Some(mirror)) if row.state == "differs" => {
             format!("`{service}` is image {mirror} in the mirror, production runs {production}")
         }
-        ("image", _, _) => format!("the lock has neither a digest of `{service}` nor the answer of a probe that knows it"),
-        (fact, Some(production), Some(mirror)) => format!("`{service}` has {fact} {mirror} in the mirror, production has {production}"),
+        ("image", _, _) => {
+            format!("the lock has neither a digest of `{service}` nor the answer of a probe that knows it")
+        }
+        (fact, Some(production), Some(mirror)) => {
+            format!("`{service}` has {fact} {mirror} in the mirror, production has {production}")
+        }
         (fact, Some(production), None) if row.state == "unknown" => {
             format!("`{service}` could not be asked for {fact} in the mirror, production has {production}")
         }
-        (fact, Some(production), None) => format!("`{service}` has no {fact} in the mirror, production has {production}"),
+        (fact, Some(production), None) => {
+            format!("`{service}` has no {fact} in the mirror, production has {production}")
+        }
         (fact, None, _) => format!("the lock does not say which {fact} `{service}` has"),
     }
 }

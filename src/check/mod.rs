@@ -56,7 +56,11 @@ pub fn rank(id: &str) -> usize {
 pub fn of_stage(stage: StageId, settings: &Settings) -> Vec<(&'static str, Option<String>)> {
     let login = (auth_login::ABOUT.id, auth_login::left_out(settings));
     match stage {
-        StageId::Control => vec![(mirror_fidelity::ABOUT.id, mirror_fidelity::left_out(settings)), (control::ABOUT.id, None), login],
+        StageId::Control => vec![
+            (mirror_fidelity::ABOUT.id, mirror_fidelity::left_out(settings)),
+            (control::ABOUT.id, None),
+            login,
+        ],
         StageId::Upgrade => vec![
             (runtime_constraint::ABOUT.id, runtime_constraint::left_out(settings)),
             (boot_production_env::ABOUT.id, None),

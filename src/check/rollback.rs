@@ -20,7 +20,13 @@ pub const ABOUT: About = About {
               forward_only with the reason, so that nobody counts on a rollback.",
 };
 
-fn finding(service: Option<String>, title: String, cause: Option<String>, evidence: Vec<String>, help: String) -> Finding {
+fn finding(
+    service: Option<String>,
+    title: String,
+    cause: Option<String>,
+    evidence: Vec<String>,
+    help: String,
+) -> Finding {
     Finding {
         check: ABOUT.id.to_owned(),
         severity: Severity::Error,
@@ -36,33 +42,67 @@ fn finding(service: Option<String>, title: String, cause: Option<String>, eviden
 }
 
 fn way_out(pair: &Pair) -> String {
-    format!("{} leaves nothing that {} can live with: make it readable by both, or declare rollback.forward_only", pair.candidate(), pair.baseline())
+    format!(
+        "{} leaves nothing that {} can live with: make it readable by both, or declare rollback.forward_only",
+        pair.candidate(),
+        pair.baseline()
+    )
 }
 
 /// The baseline does not come up again.
 pub fn not_ready(failure: &ServiceFailure, pair: &Pair) -> Finding {
     let title = format!("there is no way back: {}", failure.headline());
-    finding(Some(failure.service.clone()), title, failure.fatal.clone(), failure.log.clone(), way_out(pair))
+    finding(
+        Some(failure.service.clone()),
+        title,
+        failure.fatal.clone(),
+        failure.log.clone(),
+        way_out(pair),
+    )
 }
 
 /// The baseline came back too late.
 pub fn too_slow(took: Duration, budget: Duration) -> Finding {
     let title = format!("the rollback took {}, {} are allowed", seconds(took), seconds(budget));
-    finding(None, title, None, Vec::new(), "raise stages.rollback.within only if production can bear it".to_owned())
+    finding(
+        None,
+        title,
+        None,
+        Vec::new(),
+        "raise stages.rollback.within only if production can bear it".to_owned(),
+    )
 }
 
 /// Tests that the baseline passed in control and fails now.
 pub fn tests_fail(suite: &str, failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
     let first = failed.first()?;
-    let more = if failed.len() > 1 { format!(" (and {} more)", failed.len() - 1) } else { String::new() };
-    let title = format!("after the rollback `{suite}` / `{}`{more} fails: {}", first.name, brief(&first.message));
-    Some(finding(first.service.clone(), title, cause, evidence_of(failed), way_out(pair)))
+    let more = if failed.len() > 1 {
+        format!(" (and {} more)", failed.len() - 1)
+    } else {
+        String::new()
+    };
+    let title = format!(
+        "after the rollback `{suite}` / `{}`{more} fails: {}",
+        first.name,
+        brief(&first.message)
+    );
+    Some(finding(
+        first.service.clone(),
+        title,
+        cause,
+        evidence_of(failed),
+        way_out(pair),
+    ))
 }
 
 /// The candidate cannot do `data.write`, or does not read back what it wrote.
 pub fn write_fails(suite: &str, failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
     let first = failed.first()?;
-    let title = format!("`{suite}` / `{}` fails on the candidate: {}", first.name, brief(&first.message));
+    let title = format!(
+        "`{suite}` / `{}` fails on the candidate: {}",
+        first.name,
+        brief(&first.message)
+    );
     let help = format!("do not deploy: {} does this on the same mirror", pair.baseline());
     Some(finding(first.service.clone(), title, cause, evidence_of(failed), help))
 }

@@ -22,7 +22,10 @@ pub const ABOUT: About = About {
 
 /// Why it is left out, if it is.
 pub fn left_out(settings: &Settings) -> Option<String> {
-    let none = settings.candidate.values().all(|candidate| candidate.requires.is_empty());
+    let none = settings
+        .candidate
+        .values()
+        .all(|candidate| candidate.requires.is_empty());
     none.then(|| "the candidate declares no needs (`candidate.requires`)".to_owned())
 }
 
@@ -45,20 +48,33 @@ impl Need<'_> {
     /// What is wrong with it, if anything is.
     pub fn judge(&self, pair: &Pair) -> Option<Finding> {
         let Ok(requirement) = Requirement::read(self.requirement) else {
-            return Some(self.finding(Blame::Mirror, format!("`{}: {}` is no requirement", self.fact, self.requirement), String::new()));
+            return Some(self.finding(
+                Blame::Mirror,
+                format!("`{}: {}` is no requirement", self.fact, self.requirement),
+                String::new(),
+            ));
         };
         if self.found.is_empty() {
-            let title = format!("needs {} {requirement}, and nothing tells which {} has", self.fact, self.whose);
+            let title = format!(
+                "needs {} {requirement}, and nothing tells which {} has",
+                self.fact, self.whose
+            );
             let help = "take a lock in which a probe answers this (`rehearsal explain lock`), or take the need out";
             return Some(self.finding(Blame::Mirror, title, help.to_owned()));
         }
         // A fact may hold several versions that are installed side by side: none of them may be too old.
         let versions = self.found.iter().flat_map(|found| found.split(", "));
-        let unmet = versions.filter_map(|version| Some((requirement.unmet_by(version)?, version))).next();
+        let unmet = versions
+            .filter_map(|version| Some((requirement.unmet_by(version)?, version)))
+            .next();
         let (condition, version) = unmet?;
         let title = format!("needs {} {condition}, {} has {version}", self.fact, self.whose);
         let help = match self.whose {
-            "production" | "the mirror" => format!("do not deploy {}: bring production's {} there first", pair.candidate(), self.fact),
+            "production" | "the mirror" => format!(
+                "do not deploy {}: bring production's {} there first",
+                pair.candidate(),
+                self.fact
+            ),
             _ => format!("build {} on {} {condition}", pair.candidate(), self.fact),
         };
         Some(self.finding(Blame::Candidate, title, help))
@@ -73,7 +89,10 @@ impl Need<'_> {
             service: Some(self.service.to_owned()),
             title,
             cause: None,
-            evidence: vec![format!("candidate.{}.requires: {}: \"{}\"", self.service, self.fact, self.requirement)],
+            evidence: vec![format!(
+                "candidate.{}.requires: {}: \"{}\"",
+                self.service, self.fact, self.requirement
+            )],
             help,
             waived: None,
         }
@@ -86,7 +105,14 @@ mod tests {
 
     fn judged(requirement: &str, found: &[&str]) -> Option<Finding> {
         let found = found.iter().map(|version| (*version).to_owned()).collect();
-        Need { service: "web", fact: "postgres", requirement, whose: "production", found }.judge(&Pair::default())
+        Need {
+            service: "web",
+            fact: "postgres",
+            requirement,
+            whose: "production",
+            found,
+        }
+        .judge(&Pair::default())
     }
 
     #[test]
@@ -99,14 +125,23 @@ mod tests {
     #[test]
     fn ten_is_more_than_four_and_the_comma_means_and() {
         assert!(judged(">=16.5", &["16.10"]).is_none());
-        assert_eq!(judged(">=14,<17", &["17.2"]).expect("too new").title, "needs postgres < 17, production has 17.2");
-        assert_eq!(judged(">=14", &["9.6.24, 15.14"]).expect("one is old").title, "needs postgres >= 14, production has 9.6.24");
+        assert_eq!(
+            judged(">=14,<17", &["17.2"]).expect("too new").title,
+            "needs postgres < 17, production has 17.2"
+        );
+        assert_eq!(
+            judged(">=14", &["9.6.24, 15.14"]).expect("one is old").title,
+            "needs postgres >= 14, production has 9.6.24"
+        );
     }
 
     #[test]
     fn what_nobody_knows_is_not_passed() {
         let finding = judged(">=14", &[]).expect("nobody knows");
         assert_eq!(finding.blame, Blame::Mirror);
-        assert_eq!(finding.title, "needs postgres >= 14, and nothing tells which production has");
+        assert_eq!(
+            finding.title,
+            "needs postgres >= 14, and nothing tells which production has"
+        );
     }
 }

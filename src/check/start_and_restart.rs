@@ -20,11 +20,22 @@ pub const ABOUT: About = About {
               warned about. The cause is the first fatal line of its log: later lines are often only consequences.",
 };
 
-fn finding(severity: Severity, service: &str, title: String, cause: Option<String>, evidence: Vec<String>, help: String) -> Finding {
+fn finding(
+    severity: Severity,
+    service: &str,
+    title: String,
+    cause: Option<String>,
+    evidence: Vec<String>,
+    help: String,
+) -> Finding {
     Finding {
         check: ABOUT.id.to_owned(),
         severity,
-        blame: if severity == Severity::Error { Blame::Candidate } else { Blame::Nobody },
+        blame: if severity == Severity::Error {
+            Blame::Candidate
+        } else {
+            Blame::Nobody
+        },
         stage: StageId::Upgrade,
         service: Some(service.to_owned()),
         title,
@@ -37,25 +48,55 @@ fn finding(severity: Severity, service: &str, title: String, cause: Option<Strin
 
 /// The candidate crashed instead of coming up.
 pub fn crashed(failure: &ServiceFailure, pair: &Pair) -> Finding {
-    let help = format!("do not deploy: {} stays up here and {} does not", pair.baseline(), pair.candidate());
+    let help = format!(
+        "do not deploy: {} stays up here and {} does not",
+        pair.baseline(),
+        pair.candidate()
+    );
     let title = failure.headline();
-    finding(Severity::Error, &failure.service, title, failure.fatal.clone(), failure.log.clone(), help)
+    finding(
+        Severity::Error,
+        &failure.service,
+        title,
+        failure.fatal.clone(),
+        failure.log.clone(),
+        help,
+    )
 }
 
 /// What happened to a candidate that did come up: exits on its way up, and since.
-pub fn after(swapped: &Swapped, seen: &Seen, baseline_start: Option<Duration>, cause: Option<String>, pair: &Pair) -> Vec<Finding> {
+pub fn after(
+    swapped: &Swapped,
+    seen: &Seen,
+    baseline_start: Option<Duration>,
+    cause: Option<String>,
+    pair: &Pair,
+) -> Vec<Finding> {
     let service = &swapped.service;
     let exits: Vec<_> = seen.ended().collect();
     let mut found = Vec::new();
     let later = exits.len().saturating_sub(swapped.exits);
-    let last = exits.last().map_or_else(String::new, |exit| format!(", last with code {}{}", exit.code, if exit.oom { ", killed for memory" } else { "" }));
+    let last = exits.last().map_or_else(String::new, |exit| {
+        format!(
+            ", last with code {}{}",
+            exit.code,
+            if exit.oom { ", killed for memory" } else { "" }
+        )
+    });
     if later > 0 && (exits.len() >= 2 || !seen.running) {
         let title = format!("`{service}` exited {later} times after it was ready{last}");
         let help = format!("do not deploy: {} stays up under the same suites", pair.baseline());
         found.push(finding(Severity::Error, service, title, cause, Vec::new(), help));
     } else if !exits.is_empty() {
         let title = format!("`{service}` came up only by restarting ({} exits{last})", exits.len());
-        found.push(finding(Severity::Warn, service, title, cause, Vec::new(), "find out what it needs that is not there at its first start".to_owned()));
+        found.push(finding(
+            Severity::Warn,
+            service,
+            title,
+            cause,
+            Vec::new(),
+            "find out what it needs that is not there at its first start".to_owned(),
+        ));
     }
     found.extend(slow(swapped, baseline_start));
     found
@@ -64,13 +105,28 @@ pub fn after(swapped: &Swapped, seen: &Seen, baseline_start: Option<Duration>, c
 fn slow(swapped: &Swapped, baseline_start: Option<Duration>) -> Option<Finding> {
     let before = baseline_start?;
     let is_slow = swapped.ready > before * 2 && swapped.ready > before + Duration::from_secs(5);
-    let title = format!("`{}` takes {} to be ready, the baseline took {}", swapped.service, seconds(swapped.ready), seconds(before));
+    let title = format!(
+        "`{}` takes {} to be ready, the baseline took {}",
+        swapped.service,
+        seconds(swapped.ready),
+        seconds(before)
+    );
     let help = "a slow start is downtime in every deploy and every restart".to_owned();
     is_slow.then(|| finding(Severity::Warn, &swapped.service, title, None, Vec::new(), help))
 }
 
 /// A release that had to be killed where the other stopped by itself.
 pub fn killed_at_stop(service: &str, took: Duration) -> Finding {
-    let title = format!("`{service}` of the candidate did not stop within its grace period and was killed after {}", seconds(took));
-    finding(Severity::Warn, service, title, None, Vec::new(), "handle the stop signal: what is in flight at the kill is lost".to_owned())
+    let title = format!(
+        "`{service}` of the candidate did not stop within its grace period and was killed after {}",
+        seconds(took)
+    );
+    finding(
+        Severity::Warn,
+        service,
+        title,
+        None,
+        Vec::new(),
+        "handle the stop signal: what is in flight at the kill is lost".to_owned(),
+    )
 }

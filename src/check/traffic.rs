@@ -45,7 +45,11 @@ impl Traffic {
             good,
             asked: ordered.len(),
             failed,
-            downtime: if failed == 0 { Duration::ZERO } else { Duration::from_millis(to - from) },
+            downtime: if failed == 0 {
+                Duration::ZERO
+            } else {
+                Duration::from_millis(to - from)
+            },
             singles: failed - ordered.iter().filter(in_gap).count(),
             recovered: ordered.iter().rev().take(LAST).any(|sample| is_good(sample)),
             last: last.map_or_else(|| "nothing was asked".to_owned(), |sample| words(sample)),
@@ -63,7 +67,12 @@ impl Traffic {
     pub fn words(&self) -> String {
         format!(
             "probe {}: {} questions, {} without status {}, longest time without a good answer {}, {} failures outside it",
-            self.url, self.asked, self.failed, self.good, seconds(self.downtime), self.singles
+            self.url,
+            self.asked,
+            self.failed,
+            self.good,
+            seconds(self.downtime),
+            self.singles
         )
     }
 }
@@ -82,19 +91,33 @@ fn most_frequent(samples: &[ProbeSample]) -> u16 {
     for status in statuses {
         *counts.entry(status).or_insert(0usize) += 1;
     }
-    counts.into_iter().max_by_key(|(status, count)| (*count, std::cmp::Reverse(*status))).map_or(200, |(status, _)| status)
+    counts
+        .into_iter()
+        .max_by_key(|(status, count)| (*count, std::cmp::Reverse(*status)))
+        .map_or(200, |(status, _)| status)
 }
 
 /// The longest stretch between two good answers (or the ends) that holds a failure.
 fn longest_gap(ordered: &[&ProbeSample], good: u16) -> (u64, u64) {
     let end = ordered.iter().map(|sample| sample.done_ms).max().unwrap_or_default();
-    let mut goods: Vec<u64> = ordered.iter().filter(|sample| sample.status == Some(good)).map(|sample| sample.done_ms).collect();
+    let mut goods: Vec<u64> = ordered
+        .iter()
+        .filter(|sample| sample.status == Some(good))
+        .map(|sample| sample.done_ms)
+        .collect();
     goods.sort_unstable();
     let mut edges = vec![0];
     edges.extend(goods);
     edges.push(end);
-    let has_failure = |from: u64, to: u64| ordered.iter().any(|s| s.status != Some(good) && s.at_ms >= from && s.at_ms <= to);
-    let gaps = edges.windows(2).map(|pair| (pair[0], pair[1])).filter(|(from, to)| has_failure(*from, *to));
+    let has_failure = |from: u64, to: u64| {
+        ordered
+            .iter()
+            .any(|s| s.status != Some(good) && s.at_ms >= from && s.at_ms <= to)
+    };
+    let gaps = edges
+        .windows(2)
+        .map(|pair| (pair[0], pair[1]))
+        .filter(|(from, to)| has_failure(*from, *to));
     gaps.max_by_key(|(from, to)| to - from).unwrap_or((0, 0))
 }
 
@@ -104,21 +127,37 @@ mod tests {
 
     fn sample(at_ms: u64, status: Option<u16>) -> ProbeSample {
         let failure = status.is_none().then(|| "connect".to_owned());
-        ProbeSample { at_ms, done_ms: at_ms + 5, status, failure }
+        ProbeSample {
+            at_ms,
+            done_ms: at_ms + 5,
+            status,
+            failure,
+        }
     }
 
     #[test]
     fn all_good_answers_are_no_downtime() {
         let samples: Vec<_> = (0..10).map(|n| sample(n * 100, Some(200))).collect();
         let traffic = Traffic::of("http://web/", &samples, None);
-        assert_eq!((traffic.downtime, traffic.failed, traffic.recovered), (Duration::ZERO, 0, true));
+        assert_eq!(
+            (traffic.downtime, traffic.failed, traffic.recovered),
+            (Duration::ZERO, 0, true)
+        );
     }
 
     #[test]
     fn downtime_lasts_from_the_last_good_answer_to_the_next() {
-        let samples = [sample(0, Some(200)), sample(100, None), sample(200, Some(502)), sample(300, Some(200))];
+        let samples = [
+            sample(0, Some(200)),
+            sample(100, None),
+            sample(200, Some(502)),
+            sample(300, Some(200)),
+        ];
         let traffic = Traffic::of("http://web/", &samples, Some(200));
-        assert_eq!((traffic.downtime, traffic.failed, traffic.singles), (Duration::from_millis(300), 2, 0));
+        assert_eq!(
+            (traffic.downtime, traffic.failed, traffic.singles),
+            (Duration::from_millis(300), 2, 0)
+        );
     }
 
     #[test]
@@ -131,7 +170,9 @@ mod tests {
 
     #[test]
     fn another_status_than_the_baselines_is_not_good() {
-        let samples: Vec<_> = (0..8).map(|n| sample(n * 100, Some(if n == 0 { 302 } else { 500 }))).collect();
+        let samples: Vec<_> = (0..8)
+            .map(|n| sample(n * 100, Some(if n == 0 { 302 } else { 500 })))
+            .collect();
         let traffic = Traffic::of("http://web/", &samples, Some(302));
         assert!(!traffic.recovered);
         assert_eq!(traffic.last, "status 500");

@@ -3,9 +3,9 @@
 use super::About;
 use super::control::{brief, evidence_of};
 use super::pair::Pair;
+use super::traffic::Traffic;
 use crate::finding::{Blame, Finding, Severity};
 use crate::plan::StageId;
-use super::traffic::Traffic;
 use crate::report::result::TestRecord;
 use std::time::Duration;
 
@@ -26,7 +26,11 @@ fn finding(severity: Severity, title: String, cause: Option<String>, evidence: V
     Finding {
         check: ABOUT.id.to_owned(),
         severity,
-        blame: if severity == Severity::Error { Blame::Candidate } else { Blame::Nobody },
+        blame: if severity == Severity::Error {
+            Blame::Candidate
+        } else {
+            Blame::Nobody
+        },
         stage: StageId::Upgrade,
         service: None,
         title,
@@ -40,9 +44,20 @@ fn finding(severity: Severity, title: String, cause: Option<String>, evidence: V
 /// What the baseline wrote does not read the same on the candidate.
 pub fn data_lost(failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
     let first = failed.first()?;
-    let more = if failed.len() > 1 { format!(" (and {} more)", failed.len() - 1) } else { String::new() };
-    let title = format!("data of the baseline is not as it was: `{}`{more}: {}", first.name, brief(&first.message));
-    let help = format!("do not deploy: the migration of {} loses or changes production's data", pair.candidate());
+    let more = if failed.len() > 1 {
+        format!(" (and {} more)", failed.len() - 1)
+    } else {
+        String::new()
+    };
+    let title = format!(
+        "data of the baseline is not as it was: `{}`{more}: {}",
+        first.name,
+        brief(&first.message)
+    );
+    let help = format!(
+        "do not deploy: the migration of {} loses or changes production's data",
+        pair.candidate()
+    );
     Some(finding(Severity::Error, title, cause, evidence_of(failed), help))
 }
 
@@ -51,18 +66,34 @@ pub fn traffic(swap: &Traffic, baseline: &Traffic, budget: Duration, pair: &Pair
     let mut found = Vec::new();
     let evidence = vec![swap.words(), format!("baseline alone: {}", baseline.words())];
     if !swap.recovered {
-        let title = format!("`{}` is not answered as before after the upgrade: {}", swap.url, swap.last);
+        let title = format!(
+            "`{}` is not answered as before after the upgrade: {}",
+            swap.url, swap.last
+        );
         let help = format!("do not deploy: {} answers it with {}", pair.baseline(), swap.good);
         found.push(finding(Severity::Error, title, None, evidence.clone(), help));
     }
     if swap.downtime > budget {
-        let title = format!("{} of downtime during the upgrade, {} are allowed", seconds(swap.downtime), seconds(budget));
+        let title = format!(
+            "{} of downtime during the upgrade, {} are allowed",
+            seconds(swap.downtime),
+            seconds(budget)
+        );
         let help = "make the candidate ready sooner, or raise stages.upgrade.max_downtime if production can bear it";
         found.push(finding(Severity::Error, title, None, evidence.clone(), help.to_owned()));
     }
     if swap.recovered && swap.single_rate() > baseline.single_rate() && swap.singles > 0 {
-        let title = format!("{} of {} probe requests failed outside the swap itself", swap.singles, swap.asked);
-        found.push(finding(Severity::Warn, title, None, evidence, "look for errors right after start".to_owned()));
+        let title = format!(
+            "{} of {} probe requests failed outside the swap itself",
+            swap.singles, swap.asked
+        );
+        found.push(finding(
+            Severity::Warn,
+            title,
+            None,
+            evidence,
+            "look for errors right after start".to_owned(),
+        ));
     }
     found
 }

@@ -55,7 +55,10 @@ fn scalar(value: &Value) -> String {
 fn is_plain(text: &str) -> bool {
     let first = text.chars().next();
     let starts_well = first.is_some_and(|c| c.is_ascii_alphabetic() || c == '_' || c == '/');
-    let harmless = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./ @+=,".contains(c)) && !text.ends_with(' ');
+    let harmless = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "_-./ @+=,".contains(c))
+        && !text.ends_with(' ');
     let reserved = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     starts_well && harmless && !reserved.contains(&text.to_lowercase().as_str())
 }
@@ -67,7 +70,10 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_the_same() {
         let value = serde_json::json!({"a": {"b": [1, "yes", {"c": null}, []], "d": "x: y"}, "1": "", "e": {}});
-        let source = std::sync::Arc::new(crate::config::yaml::Source { path: "x".into(), text: yaml(&value) });
+        let source = std::sync::Arc::new(crate::config::yaml::Source {
+            path: "x".into(),
+            text: yaml(&value),
+        });
         let node = crate::config::yaml::parse(source).expect("it is YAML");
         let d = node.get("a").and_then(|a| a.get("d")).and_then(|d| d.as_str());
         assert_eq!(d, Some("x: y"));

@@ -47,7 +47,10 @@ pub async fn lock(args: &LockArgs, context: &Context) -> Result<u8> {
     let new = match take::take(&wanted, context, OffsetDateTime::now_utc()).await {
         Ok(new) => declared(new, old.as_ref()),
         Err(error) => {
-            eprintln!("error: production could not be read: {}", one_line(&format!("{error:#}")));
+            eprintln!(
+                "error: production could not be read: {}",
+                one_line(&format!("{error:#}"))
+            );
             return Ok(CANNOT_TELL);
         }
     };
@@ -62,13 +65,21 @@ fn configuration(args: &LockArgs, context: &Context) -> Result<Option<Prepared>,
     if args.config.is_none() && find(&context.directory).is_none() {
         return Ok(None);
     }
-    let what = What { config: args.config.clone(), candidate: Vec::new(), only: Vec::new(), seed: None };
+    let what = What {
+        config: args.config.clone(),
+        candidate: Vec::new(),
+        only: Vec::new(),
+        seed: None,
+    };
     match (run::prepare(&what, None, context), &args.config) {
         (Ok(prepared), _) => Ok(Some(prepared)),
         (Err(errors), Some(_)) => Err(run::refuse(&errors)),
         (Err(errors), None) => {
             let first = errors.first().map(|error| error.message.clone()).unwrap_or_default();
-            eprintln!("note: the configuration that was found here is not used: {}", one_line(&first));
+            eprintln!(
+                "note: the configuration that was found here is not used: {}",
+                one_line(&first)
+            );
             Ok(None)
         }
     }
@@ -85,7 +96,11 @@ fn declared(mut new: Lock, old: Option<&Lock>) -> Lock {
 
 fn file(args: &LockArgs, prepared: Option<&Prepared>, context: &Context) -> PathBuf {
     let configured = || prepared.and_then(|prepared| prepared.settings.production.lock.clone());
-    let file = args.out.clone().or_else(configured).unwrap_or_else(|| PathBuf::from(FILE_NAME));
+    let file = args
+        .out
+        .clone()
+        .or_else(configured)
+        .unwrap_or_else(|| PathBuf::from(FILE_NAME));
     context.directory.join(file)
 }
 
@@ -105,20 +120,34 @@ fn old(args: &LockArgs, file: &Path) -> Result<Option<Lock>, u8> {
 fn wanted(args: &LockArgs, prepared: Option<&Prepared>, old: Option<&Lock>, context: &Context) -> Result<Wanted> {
     let mut from = args.from.clone();
     if from.is_empty() {
-        from.push(take::From { services: Vec::new(), place: Place::Docker(None) });
+        from.push(take::From {
+            services: Vec::new(),
+            place: Place::Docker(None),
+        });
     }
     let settings = prepared.map(|prepared| &prepared.settings);
     let auth = settings.and_then(|settings| settings.auth.as_ref());
     let services = prepared.map(|prepared| &prepared.world.services).into_iter().flatten();
-    let ca = args.ca.as_ref().map(|file| std::fs::read(context.directory.join(file))).transpose()?;
+    let ca = args
+        .ca
+        .as_ref()
+        .map(|file| std::fs::read(context.directory.join(file)))
+        .transpose()?;
     Ok(Wanted {
         from,
-        services: services.map(|(name, service)| (name.clone(), service.image.clone())).collect(),
-        baseline: settings.map(|settings| settings.candidate.keys().cloned().collect()).unwrap_or_default(),
+        services: services
+            .map(|(name, service)| (name.clone(), service.image.clone()))
+            .collect(),
+        baseline: settings
+            .map(|settings| settings.candidate.keys().cloned().collect())
+            .unwrap_or_default(),
         auth: auth.map(|auth| auth.services.clone()).unwrap_or_default(),
         project: args.project.clone(),
         probes: probes(args, old)?,
-        issuer: args.auth_issuer.clone().or_else(|| auth.and_then(|auth| auth.issuer.clone())),
+        issuer: args
+            .auth_issuer
+            .clone()
+            .or_else(|| auth.and_then(|auth| auth.issuer.clone())),
         ca: ca.or_else(|| auth.and_then(|auth| auth.ca.clone().map(String::into_bytes))),
     })
 }
@@ -128,15 +157,27 @@ fn wanted(args: &LockArgs, prepared: Option<&Prepared>, old: Option<&Lock>, cont
 fn probes(args: &LockArgs, old: Option<&Lock>) -> Result<BTreeMap<String, OwnProbe>> {
     let mut probes = old.map(|old| old.probes.clone()).unwrap_or_default();
     if !probes.is_empty() && !args.run_probes {
-        let list: Vec<String> = probes.iter().map(|(name, probe)| format!("\n  {name}: {}", one_line(&probe.command))).collect();
-        bail!("the lock has probes of its own, which would run on production:{}\nlook at them, and say `--run-probes`", list.concat());
+        let list: Vec<String> = probes
+            .iter()
+            .map(|(name, probe)| format!("\n  {name}: {}", one_line(&probe.command)))
+            .collect();
+        bail!(
+            "the lock has probes of its own, which would run on production:{}\nlook at them, and say `--run-probes`",
+            list.concat()
+        );
     }
     for (name, command) in &args.probe {
         if probe::find(name).is_some() {
             bail!("`{name}` is the name of a built-in probe: give yours a name of its own");
         }
         let matches = probes.get(name).and_then(|old| old.matches.clone());
-        probes.insert(name.clone(), OwnProbe { command: command.clone(), matches });
+        probes.insert(
+            name.clone(),
+            OwnProbe {
+                command: command.clone(),
+                matches,
+            },
+        );
     }
     Ok(probes)
 }
@@ -152,22 +193,42 @@ fn check(file: &Path, old: &Lock, new: &Lock) -> u8 {
         return 0;
     }
     if old.captured.from != new.captured.from {
-        eprintln!("note: the lock was taken from {}, and now {} was asked", one_line(&old.captured.from), new.captured.from);
+        eprintln!(
+            "note: the lock was taken from {}, and now {} was asked",
+            one_line(&old.captured.from),
+            new.captured.from
+        );
     }
-    eprintln!("production has moved since {taken}: {} differences; take the lock again with `rehearsal lock`", moved.len());
+    eprintln!(
+        "production has moved since {taken}: {} differences; take the lock again with `rehearsal lock`",
+        moved.len()
+    );
     MOVED
 }
 
 fn keep(file: &Path, new: &Lock, wanted: &Wanted) -> Result<u8> {
     let facts: usize = new.services.values().map(|service| service.facts.len()).sum();
-    let absent: Vec<&str> = wanted.services.keys().filter(|name| !new.services.contains_key(*name)).map(String::as_str).collect();
+    let absent: Vec<&str> = wanted
+        .services
+        .keys()
+        .filter(|name| !new.services.contains_key(*name))
+        .map(String::as_str)
+        .collect();
     if let Err(error) = json::replace(file, write::text(new).as_bytes()) {
         eprintln!("error: {error:#}");
         return Ok(USAGE);
     }
-    eprintln!("wrote `{}`: {} services, {facts} facts, from {}", file.display(), new.services.len(), new.captured.from);
+    eprintln!(
+        "wrote `{}`: {} services, {facts} facts, from {}",
+        file.display(),
+        new.services.len(),
+        new.captured.from
+    );
     if !absent.is_empty() {
-        eprintln!("note: nothing is known of {}: add where they run with `--from SERVICE=…`", absent.join(", "));
+        eprintln!(
+            "note: nothing is known of {}: add where they run with `--from SERVICE=…`",
+            absent.join(", ")
+        );
     }
     Ok(0)
 }

@@ -65,16 +65,36 @@ pub fn fidelity(lock: &Lock, mirror: &BTreeMap<String, Mirrored>, roles: Roles<'
     let of = |name: &String| match (mirror.get(name), lock.services.get(name)) {
         (Some(mirrored), production) => {
             let facts = lock.facts_of(name, roles.auth);
-            Compared { name, production, facts, mirrored, lock, roles }.rows()
+            Compared {
+                name,
+                production,
+                facts,
+                mirrored,
+                lock,
+                roles,
+            }
+            .rows()
         }
-        (None, Some(production)) => vec![row(name, "service", Some(production.image.clone().unwrap_or_else(|| "runs".to_owned())), None, State::Differs)],
+        (None, Some(production)) => vec![row(
+            name,
+            "service",
+            Some(production.image.clone().unwrap_or_else(|| "runs".to_owned())),
+            None,
+            State::Differs,
+        )],
         (None, None) => Vec::new(),
     };
     names.into_iter().flat_map(of).collect()
 }
 
 fn row(service: &str, fact: &str, production: Option<String>, mirror: Option<String>, state: State) -> Fidelity {
-    Fidelity { service: service.to_owned(), fact: fact.to_owned(), production, mirror, state: state.to_string() }
+    Fidelity {
+        service: service.to_owned(),
+        fact: fact.to_owned(),
+        production,
+        mirror,
+        state: state.to_string(),
+    }
 }
 
 /// One service of both.
@@ -90,7 +110,13 @@ struct Compared<'a> {
 impl Compared<'_> {
     fn rows(&self) -> Vec<Fidelity> {
         if self.production.is_none() && self.facts.is_empty() {
-            return vec![row(self.name, "service", None, Some(self.mirrored.image.clone()), State::Unknown)];
+            return vec![row(
+                self.name,
+                "service",
+                None,
+                Some(self.mirrored.image.clone()),
+                State::Unknown,
+            )];
         }
         let facts = self.facts.iter().map(|(fact, value)| self.fact(fact, value));
         self.image().into_iter().chain(facts).collect()
@@ -101,19 +127,27 @@ impl Compared<'_> {
     }
 
     fn same_image(&self) -> bool {
-        self.digest().is_some_and(|digest| self.mirrored.digests.iter().any(|known| known == digest))
+        self.digest()
+            .is_some_and(|digest| self.mirrored.digests.iter().any(|known| known == digest))
     }
 
     /// Facts of a server say more than those of the container that stands for it.
     fn is_plain_server(&self) -> bool {
-        self.production.is_none_or(|production| production.image.is_none() && production.digest.is_none())
+        self.production
+            .is_none_or(|production| production.image.is_none() && production.digest.is_none())
     }
 
     /// A probe tells this product's version. What the baseline is, only a probe of the user's own can tell: one that
     /// is built in may know some other program in the same image.
     fn product_is_known(&self) -> bool {
         let baseline = self.roles.baseline.iter().any(|name| name == self.name);
-        let known = |fact: &String| if baseline { self.lock.probes.contains_key(fact) } else { probe::kind(fact) == Kind::Product };
+        let known = |fact: &String| {
+            if baseline {
+                self.lock.probes.contains_key(fact)
+            } else {
+                probe::kind(fact) == Kind::Product
+            }
+        };
         self.facts.keys().any(known)
     }
 
@@ -125,10 +159,18 @@ impl Compared<'_> {
             (None, true) => return None,
             (None, false) => State::Unknown,
         };
-        let production = self.digest().map(str::to_owned).or_else(|| self.production?.image.clone());
+        let production = self
+            .digest()
+            .map(str::to_owned)
+            .or_else(|| self.production?.image.clone());
         let mirror = match state {
             State::Same => production.clone(),
-            _ => self.mirrored.digests.first().cloned().or_else(|| Some(self.mirrored.image.clone())),
+            _ => self
+                .mirrored
+                .digests
+                .first()
+                .cloned()
+                .or_else(|| Some(self.mirrored.image.clone())),
         };
         Some(row(self.name, "image", production, mirror, state))
     }
@@ -174,8 +216,17 @@ pub fn moved(old: &Lock, new: &Lock) -> Vec<Moved> {
     let (old_leaves, new_leaves) = (leaves(old), leaves(new));
     let places: BTreeSet<&String> = old_leaves.keys().chain(new_leaves.keys()).collect();
     let asked = |place: &&String| new.auth.is_some() || !place.starts_with("auth.");
-    let of = |place: &String| Moved { place: place.clone(), was: old_leaves.get(place).cloned(), is: new_leaves.get(place).cloned() };
-    places.into_iter().filter(asked).map(of).filter(|moved| moved.was != moved.is).collect()
+    let of = |place: &String| Moved {
+        place: place.clone(),
+        was: old_leaves.get(place).cloned(),
+        is: new_leaves.get(place).cloned(),
+    };
+    places
+        .into_iter()
+        .filter(asked)
+        .map(of)
+        .filter(|moved| moved.was != moved.is)
+        .collect()
 }
 
 fn leaves(lock: &Lock) -> BTreeMap<String, String> {
@@ -190,8 +241,13 @@ fn leaves(lock: &Lock) -> BTreeMap<String, String> {
 fn flatten(place: &str, value: &serde_json::Value, all: &mut BTreeMap<String, String>) {
     use serde_json::Value::{Array, Null, Object, String};
     match value {
-        Object(entries) => entries.iter().for_each(|(key, value)| flatten(&format!("{place}.{key}"), value, all)),
-        Array(items) => items.iter().enumerate().for_each(|(at, value)| flatten(&format!("{place}[{at}]"), value, all)),
+        Object(entries) => entries
+            .iter()
+            .for_each(|(key, value)| flatten(&format!("{place}.{key}"), value, all)),
+        Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(at, value)| flatten(&format!("{place}[{at}]"), value, all)),
         // A service that is asked and says nothing is still there.
         Null if place == "auth" || place == "services" => {}
         String(text) => drop(all.insert(place.to_owned(), text.clone())),
@@ -210,8 +266,15 @@ mod tests {
     }
 
     fn mirrored(digest: &str, facts: &[(&str, &str)]) -> Mirrored {
-        let facts = facts.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Mirrored { image: "x:1".to_owned(), digests: vec![digest.to_owned()], facts: Some(facts) }
+        let facts = facts
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Mirrored {
+            image: "x:1".to_owned(),
+            digests: vec![digest.to_owned()],
+            facts: Some(facts),
+        }
     }
 
     /// `FACT STATE` of one service.
@@ -219,14 +282,28 @@ mod tests {
         let names = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
         let (auth, baseline) = (names(auth), names(baseline));
         let mirror = BTreeMap::from([("s".to_owned(), mirror)]);
-        let rows = fidelity(&lock(services), &mirror, Roles { auth: &auth, baseline: &baseline });
-        rows.into_iter().map(|row| format!("{} {}", row.fact, row.state)).collect()
+        let rows = fidelity(
+            &lock(services),
+            &mirror,
+            Roles {
+                auth: &auth,
+                baseline: &baseline,
+            },
+        );
+        rows.into_iter()
+            .map(|row| format!("{} {}", row.fact, row.state))
+            .collect()
     }
 
     #[test]
     fn a_product_that_a_probe_knows_is_compared_by_version() {
         let production = "services: {s: {image: x, digest: d1, facts: {postgres: '13.16', kernel: '5'}}}";
-        let same = states(production, mirrored("d2", &[("postgres", "13.16"), ("kernel", "6")]), &[], &[]);
+        let same = states(
+            production,
+            mirrored("d2", &[("postgres", "13.16"), ("kernel", "6")]),
+            &[],
+            &[],
+        );
         assert_eq!(same, ["image stand-in", "kernel stand-in", "postgres same"]);
         let differs = states(production, mirrored("d2", &[("postgres", "15.1")]), &[], &[]);
         assert_eq!(differs, ["image stand-in", "kernel stand-in", "postgres differs"]);
@@ -237,9 +314,18 @@ mod tests {
     #[test]
     fn a_product_that_no_probe_knows_is_same_where_its_digest_is() {
         let production = "services: {s: {image: x, digest: d1, facts: {python: '3.9.2'}}}";
-        assert_eq!(states(production, mirrored("d1", &[("python", "3.9.2")]), &[], &["s"]), ["image same", "python same"]);
-        assert_eq!(states(production, mirrored("d2", &[("python", "3.9.2")]), &[], &["s"])[0], "image differs");
-        let distroless = Mirrored { facts: None, ..mirrored("d1", &[]) };
+        assert_eq!(
+            states(production, mirrored("d1", &[("python", "3.9.2")]), &[], &["s"]),
+            ["image same", "python same"]
+        );
+        assert_eq!(
+            states(production, mirrored("d2", &[("python", "3.9.2")]), &[], &["s"])[0],
+            "image differs"
+        );
+        let distroless = Mirrored {
+            facts: None,
+            ..mirrored("d1", &[])
+        };
         assert_eq!(states(production, distroless, &[], &[]), ["image same", "python same"]);
     }
 
@@ -248,35 +334,60 @@ mod tests {
         let facts = "services: {s: {image: x, digest: d1, facts: {nginx: '1.18', shop: '1.0'}}}";
         let mirror = || mirrored("d2", &[("nginx", "1.18"), ("shop", "1.0")]);
         assert_eq!(states(facts, mirror(), &[], &["s"])[0], "image differs");
-        assert_eq!(states(&format!("probes: {{shop: {{command: c}}}}\n{facts}"), mirror(), &[], &["s"])[0], "image stand-in");
+        assert_eq!(
+            states(
+                &format!("probes: {{shop: {{command: c}}}}\n{facts}"),
+                mirror(),
+                &[],
+                &["s"]
+            )[0],
+            "image stand-in"
+        );
     }
 
     #[test]
     fn a_plain_server_has_more_than_its_container_and_no_digest() {
         let production = "services: {s: {facts: {haproxy: '2.2', perl: '5.32', os: debian 11, dpkg: 9 packages}}}";
         let mirror = mirrored("d", &[("haproxy", "2.2"), ("os", "debian 12"), ("dpkg", "1 packages")]);
-        assert_eq!(states(production, mirror, &["s"], &[]), ["dpkg stand-in", "haproxy same", "os differs", "perl stand-in"]);
+        assert_eq!(
+            states(production, mirror, &["s"], &[]),
+            ["dpkg stand-in", "haproxy same", "os differs", "perl stand-in"]
+        );
         let nameless = "services: {s: {facts: {perl: '5.32'}}}";
-        assert_eq!(states(nameless, mirrored("d", &[("perl", "5.32")]), &[], &["s"]), ["image unknown", "perl same"]);
+        assert_eq!(
+            states(nameless, mirrored("d", &[("perl", "5.32")]), &[], &["s"]),
+            ["image unknown", "perl same"]
+        );
     }
 
     #[test]
     fn the_product_of_auth_is_a_fact_of_its_first_service() {
         let production = "auth: {product: {name: keycloak, version: 12.0.4}}";
-        assert_eq!(states(production, mirrored("d", &[("keycloak", "12.0.4")]), &["s"], &[]), ["keycloak same"]);
-        assert_eq!(states(production, mirrored("d", &[]), &["other"], &[]), ["service unknown"]);
+        assert_eq!(
+            states(production, mirrored("d", &[("keycloak", "12.0.4")]), &["s"], &[]),
+            ["keycloak same"]
+        );
+        assert_eq!(
+            states(production, mirrored("d", &[]), &["other"], &[]),
+            ["service unknown"]
+        );
     }
 
     #[test]
     fn what_moved_is_named_by_its_place() {
-        let old = lock("services: {s: {image: x, digest: d1, facts: {postgres: '13.16'}}, gone: {image: y}}\nauth: {issuer: i}");
+        let old = lock(
+            "services: {s: {image: x, digest: d1, facts: {postgres: '13.16'}}, gone: {image: y}}\nauth: {issuer: i}",
+        );
         let new = lock("services: {s: {image: x, digest: d2, facts: {postgres: '13.16', os: debian 11}}}");
         let moved: Vec<String> = moved(&old, &new).iter().map(Moved::to_string).collect();
-        assert_eq!(moved, [
-            "services.gone.image: was y, is absent",
-            "services.s.digest: was d1, is d2",
-            "services.s.facts.os: was absent, is debian 11",
-        ]);
+        assert_eq!(
+            moved,
+            [
+                "services.gone.image: was y, is absent",
+                "services.s.digest: was d1, is d2",
+                "services.s.facts.os: was absent, is debian 11",
+            ]
+        );
         assert!(super::moved(&old, &old).is_empty());
     }
 }

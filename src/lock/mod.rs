@@ -172,7 +172,11 @@ pub struct Age {
 impl Lock {
     /// The service's facts with what `auth` says of the product, for the authentication dependency's first service.
     pub fn facts_of(&self, service: &str, auth: &[String]) -> Facts {
-        let mut facts = self.services.get(service).map(|service| service.facts.clone()).unwrap_or_default();
+        let mut facts = self
+            .services
+            .get(service)
+            .map(|service| service.facts.clone())
+            .unwrap_or_default();
         let product = self.auth.as_ref().and_then(|auth| auth.product.clone());
         if let (Some((name, version)), true) = (product, auth.first().is_some_and(|first| first == service)) {
             facts.entry(name).or_insert(version);
@@ -189,23 +193,44 @@ impl State {
             Ok(lock) => Self::of_age(lock, path, max_age, now),
             Err(error) => {
                 let why = format!("the lock `{}` cannot be used: {}", path.display(), error.message);
-                Self::Unusable { why, evidence: error.to_string().lines().map(str::to_owned).collect(), age: None }
+                Self::Unusable {
+                    why,
+                    evidence: error.to_string().lines().map(str::to_owned).collect(),
+                    age: None,
+                }
             }
         }
     }
 
     fn of_age(lock: Lock, path: &Path, max_age: Duration, now: OffsetDateTime) -> Self {
         let since = now - lock.captured.at;
-        let age = Age { age: Duration::try_from(since).unwrap_or_default(), captured: lock.captured.clone() };
+        let age = Age {
+            age: Duration::try_from(since).unwrap_or_default(),
+            captured: lock.captured.clone(),
+        };
         let unusable = |what: String| {
-            let why = format!("the lock `{}` {what}: take it again with `rehearsal lock`", path.display());
-            Self::Unusable { why, evidence: Vec::new(), age: Some(age.clone()) }
+            let why = format!(
+                "the lock `{}` {what}: take it again with `rehearsal lock`",
+                path.display()
+            );
+            Self::Unusable {
+                why,
+                evidence: Vec::new(),
+                age: Some(age.clone()),
+            }
         };
         if -since > CLOCKS_DIFFER {
-            return unusable(format!("says that it was taken in the future, at {}", write::moment(lock.captured.at)));
+            return unusable(format!(
+                "says that it was taken in the future, at {}",
+                write::moment(lock.captured.at)
+            ));
         }
         if age.age > max_age {
-            return unusable(format!("is stale: {} old, at most {} are allowed (max_lock_age)", words(age.age), words(max_age)));
+            return unusable(format!(
+                "is stale: {} old, at most {} are allowed (max_lock_age)",
+                words(age.age),
+                words(max_age)
+            ));
         }
         Self::Fresh(Box::new(lock), age)
     }
@@ -243,7 +268,12 @@ impl State {
             Self::None => "no lock: production's facts are unrecorded".to_owned(),
             Self::Fresh(_, age) => {
                 let captured = &age.captured;
-                format!("taken {} from {}, {} old", write::moment(captured.at), captured.from, words(age.age))
+                format!(
+                    "taken {} from {}, {} old",
+                    write::moment(captured.at),
+                    captured.from,
+                    words(age.age)
+                )
             }
             Self::Unusable { why, .. } => why.clone(),
         }
@@ -276,7 +306,9 @@ mod tests {
     }
 
     fn taken(at: &str) -> State {
-        state(&format!("version: 1\ncaptured: {{at: {at}, from: here, by: hand}}\nservices: {{}}\n"))
+        state(&format!(
+            "version: 1\ncaptured: {{at: {at}, from: here, by: hand}}\nservices: {{}}\n"
+        ))
     }
 
     #[test]
@@ -296,7 +328,13 @@ mod tests {
         assert!(taken("2026-11-15T12:00:00Z").lock().is_some());
         let state = taken("2026-11-15T11:59:59Z");
         assert!(state.lock().is_none());
-        assert!(state.statement().contains("is stale: 7 days old, at most 7 days are allowed"), "{}", state.statement());
+        assert!(
+            state
+                .statement()
+                .contains("is stale: 7 days old, at most 7 days are allowed"),
+            "{}",
+            state.statement()
+        );
         assert_eq!(state.age().map(|age| age.age.as_secs()), Some(7 * 86_400 + 1));
     }
 
@@ -309,8 +347,18 @@ mod tests {
     #[test]
     fn what_is_missing_or_broken_is_unusable_and_says_why() {
         let missing = State::read(Some(Path::new("/nowhere/production.lock")), WEEK, NOW);
-        assert!(missing.statement().contains("cannot be used"), "{}", missing.statement());
-        for broken in ["", "version: 2", "version: 1\ncaptured: 7", "{", "version: 1\nservices: {web: {imag: x}}"] {
+        assert!(
+            missing.statement().contains("cannot be used"),
+            "{}",
+            missing.statement()
+        );
+        for broken in [
+            "",
+            "version: 2",
+            "version: 1\ncaptured: 7",
+            "{",
+            "version: 1\nservices: {web: {imag: x}}",
+        ] {
             assert!(state(broken).lock().is_none(), "{broken}");
         }
     }

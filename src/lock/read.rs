@@ -10,7 +10,9 @@ use serde_json::Value as Json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{AuthFacts, Capability, Captured, Certificate, Facts, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, probe};
+use super::{
+    AuthFacts, Capability, Captured, Certificate, Facts, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, probe,
+};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::yaml::{self, Node, Source, Span, Value};
 
@@ -28,10 +30,17 @@ type Read<T> = Result<T, Diagnostic>;
 pub fn load(path: &Path) -> Read<Lock> {
     let text = text(path).map_err(|error| {
         let absent = error.kind() == std::io::ErrorKind::NotFound;
-        let what = if absent { "it is not there".to_owned() } else { error.to_string() };
+        let what = if absent {
+            "it is not there".to_owned()
+        } else {
+            error.to_string()
+        };
         Diagnostic::new(what).help(format!("take it with `rehearsal lock --out {}`", path.display()))
     })?;
-    parse(Arc::new(Source { path: path.to_owned(), text }))
+    parse(Arc::new(Source {
+        path: path.to_owned(),
+        text,
+    }))
 }
 
 fn text(path: &Path) -> std::io::Result<String> {
@@ -73,7 +82,11 @@ impl<'a> Keys<'a> {
     fn of(node: &'a Node, known: &[&str]) -> Read<Self> {
         let entries = node.as_map().ok_or_else(|| node.expected("a mapping"))?;
         match entries.iter().find(|entry| !known.contains(&entry.key.as_str())) {
-            Some(entry) => Err(Diagnostic::unknown_key(&entry.key_span, &entry.key, known.iter().copied())),
+            Some(entry) => Err(Diagnostic::unknown_key(
+                &entry.key_span,
+                &entry.key,
+                known.iter().copied(),
+            )),
             None => Ok(Self(node)),
         }
     }
@@ -84,7 +97,8 @@ impl<'a> Keys<'a> {
     }
 
     fn needed(&self, key: &str) -> Read<&'a Node> {
-        self.given(key).ok_or_else(|| Diagnostic::at(&start(&self.0.span), format!("`{key}` is missing")))
+        self.given(key)
+            .ok_or_else(|| Diagnostic::at(&start(&self.0.span), format!("`{key}` is missing")))
     }
 
     fn text(&self, key: &str) -> Read<String> {
@@ -96,19 +110,33 @@ impl<'a> Keys<'a> {
     }
 
     fn named<T>(&self, key: &str, read: impl Fn(&str, &Node) -> Read<T>) -> Read<BTreeMap<String, T>> {
-        let Some(node) = self.given(key) else { return Ok(BTreeMap::new()) };
+        let Some(node) = self.given(key) else {
+            return Ok(BTreeMap::new());
+        };
         let entries = node.as_map().ok_or_else(|| node.expected("a mapping"))?;
-        entries.iter().map(|entry| Ok((entry.key.clone(), read(&entry.key, &entry.node)?))).collect()
+        entries
+            .iter()
+            .map(|entry| Ok((entry.key.clone(), read(&entry.key, &entry.node)?)))
+            .collect()
     }
 
     fn list<T>(&self, key: &str, read: impl Fn(&Node) -> Read<T>) -> Read<Vec<T>> {
-        let Some(node) = self.given(key) else { return Ok(Vec::new()) };
-        node.as_seq().ok_or_else(|| node.expected("a list"))?.iter().map(read).collect()
+        let Some(node) = self.given(key) else {
+            return Ok(Vec::new());
+        };
+        node.as_seq()
+            .ok_or_else(|| node.expected("a list"))?
+            .iter()
+            .map(read)
+            .collect()
     }
 }
 
 fn start(span: &Span) -> Span {
-    Span { range: span.range.start..span.range.start, ..span.clone() }
+    Span {
+        range: span.range.start..span.range.start,
+        ..span.clone()
+    }
 }
 
 fn text_of(node: &Node) -> Read<String> {
@@ -120,9 +148,14 @@ fn captured(node: &Node) -> Read<Captured> {
     let at = keys.needed("at")?;
     let text = text_of(at)?;
     let parsed = OffsetDateTime::parse(&text, &Rfc3339);
-    let at = parsed.map_err(|_| Diagnostic::at(&at.span, format!("`{text}` is not a time like 2026-11-20T09:00:00Z")))?;
+    let at =
+        parsed.map_err(|_| Diagnostic::at(&at.span, format!("`{text}` is not a time like 2026-11-20T09:00:00Z")))?;
     let words = |key| Ok::<_, Diagnostic>(keys.maybe_text(key)?.unwrap_or_else(|| "unknown".to_owned()));
-    Ok(Captured { at, from: words("from")?, by: words("by")? })
+    Ok(Captured {
+        at,
+        from: words("from")?,
+        by: words("by")?,
+    })
 }
 
 fn own_probe(name: &str, node: &Node) -> Read<OwnProbe> {
@@ -134,7 +167,10 @@ fn own_probe(name: &str, node: &Node) -> Read<OwnProbe> {
     }
     if let Some(Err(error)) = matches.as_deref().map(regex::Regex::new) {
         let reason = error.to_string().lines().last().unwrap_or_default().to_owned();
-        return Err(Diagnostic::at(&node.span, format!("`match` is not a regular expression: {reason}")));
+        return Err(Diagnostic::at(
+            &node.span,
+            format!("`match` is not a regular expression: {reason}"),
+        ));
     }
     Ok(OwnProbe { command, matches })
 }
@@ -142,12 +178,19 @@ fn own_probe(name: &str, node: &Node) -> Read<OwnProbe> {
 fn service(node: &Node) -> Read<ServiceFacts> {
     let keys = Keys::of(node, &["image", "digest", "facts"])?;
     let facts: Facts = keys.named("facts", |_, node| text_of(node))?;
-    Ok(ServiceFacts { image: keys.maybe_text("image")?, digest: keys.maybe_text("digest")?, facts })
+    Ok(ServiceFacts {
+        image: keys.maybe_text("image")?,
+        digest: keys.maybe_text("digest")?,
+        facts,
+    })
 }
 
 fn auth(node: &Node) -> Read<AuthFacts> {
     let keys = Keys::of(node, &["issuer", "product", "discovery", "jwks", "tls", "capabilities"])?;
-    let jwks = keys.given("jwks").map(|node| Keys::of(node, &["keys"])?.list("keys", key)).transpose()?;
+    let jwks = keys
+        .given("jwks")
+        .map(|node| Keys::of(node, &["keys"])?.list("keys", key))
+        .transpose()?;
     Ok(AuthFacts {
         issuer: keys.maybe_text("issuer")?,
         product: keys.given("product").map(product).transpose()?,
@@ -166,30 +209,52 @@ fn product(node: &Node) -> Read<(String, String)> {
 fn key(node: &Node) -> Read<Key> {
     let keys = Keys::of(node, &["kty", "alg", "kid", "bits"])?;
     let word = |key| Ok::<_, Diagnostic>(keys.maybe_text(key)?.unwrap_or_else(|| "absent".to_owned()));
-    let bits = keys.given("bits").and_then(Node::as_int).and_then(|bits| u64::try_from(bits).ok());
-    Ok(Key { kty: keys.text("kty")?, alg: word("alg")?, kid: word("kid")?, bits })
+    let bits = keys
+        .given("bits")
+        .and_then(Node::as_int)
+        .and_then(|bits| u64::try_from(bits).ok());
+    Ok(Key {
+        kty: keys.text("kty")?,
+        alg: word("alg")?,
+        kid: word("kid")?,
+        bits,
+    })
 }
 
 fn tls(node: &Node) -> Read<Tls> {
     let keys = Keys::of(node, &["protocols", "chain"])?;
-    Ok(Tls { protocols: keys.list("protocols", text_of)?, chain: keys.list("chain", certificate)? })
+    Ok(Tls {
+        protocols: keys.list("protocols", text_of)?,
+        chain: keys.list("chain", certificate)?,
+    })
 }
 
 fn certificate(node: &Node) -> Read<Certificate> {
     let keys = Keys::of(node, &["subject", "signature", "aki"])?;
     let word = |key| Ok::<_, Diagnostic>(keys.maybe_text(key)?.unwrap_or_else(|| "unknown".to_owned()));
-    Ok(Certificate { subject: word("subject")?, signature: word("signature")?, aki: word("aki")? })
+    Ok(Certificate {
+        subject: word("subject")?,
+        signature: word("signature")?,
+        aki: word("aki")?,
+    })
 }
 
 fn variants(node: &Node) -> Read<BTreeMap<String, Capability>> {
     let entries = node.as_map().ok_or_else(|| node.expected("a mapping"))?;
-    entries.iter().map(|entry| Ok((entry.key.clone(), capability(&entry.node)?))).collect()
+    entries
+        .iter()
+        .map(|entry| Ok((entry.key.clone(), capability(&entry.node)?)))
+        .collect()
 }
 
 fn capability(node: &Node) -> Read<Capability> {
     let keys = Keys::of(node, &["advertised", "honoured", "required"])?;
     let known = |key| keys.given(key).map_or(Ok(Known::Unknown), known);
-    Ok(Capability { advertised: known("advertised")?, honoured: known("honoured")?, required: known("required")? })
+    Ok(Capability {
+        advertised: known("advertised")?,
+        honoured: known("honoured")?,
+        required: known("required")?,
+    })
 }
 
 fn known(node: &Node) -> Read<Known> {
@@ -209,7 +274,10 @@ fn json(node: &Node) -> Json {
         Value::Float(value) => Json::from(*value),
         Value::Str(text) => Json::from(text.as_str()),
         Value::Seq(items) => items.iter().map(json).collect(),
-        Value::Map(entries) => entries.iter().map(|entry| (entry.key.clone(), json(&entry.node))).collect(),
+        Value::Map(entries) => entries
+            .iter()
+            .map(|entry| (entry.key.clone(), json(&entry.node)))
+            .collect(),
     }
 }
 
@@ -234,7 +302,10 @@ auth:
 "#;
 
     fn read(text: &str) -> Read<Lock> {
-        parse(Arc::new(Source { path: "production.lock".into(), text: text.to_owned() }))
+        parse(Arc::new(Source {
+            path: "production.lock".into(),
+            text: text.to_owned(),
+        }))
     }
 
     #[test]
@@ -264,12 +335,28 @@ auth:
     #[test]
     fn mistakes_say_where_and_what_was_meant() {
         let wrong = [
-            ("version: 1\ncaptured: {at: 2026-11-20T09:00:00Z}\nservice: {}", "unknown key `service`", "did you mean `services`?"),
-            ("version: 1\ncaptured: {at: yesterday}", "`yesterday` is not a time", "2:16"),
+            (
+                "version: 1\ncaptured: {at: 2026-11-20T09:00:00Z}\nservice: {}",
+                "unknown key `service`",
+                "did you mean `services`?",
+            ),
+            (
+                "version: 1\ncaptured: {at: yesterday}",
+                "`yesterday` is not a time",
+                "2:16",
+            ),
             ("version: 2", "`version` of the lock is not 1", "take it again"),
             ("captured: {}", "`version` is missing", ""),
-            ("version: 1\ncaptured: {at: 2026-11-20T09:00:00Z}\nprobes: {python: {command: x}}", "built-in probe", "name of its own"),
-            ("version: 1\ncaptured: {at: 2026-11-20T09:00:00Z}\nprobes: {shop: {command: x, match: \"(\"}}", "not a regular expression", "3:16"),
+            (
+                "version: 1\ncaptured: {at: 2026-11-20T09:00:00Z}\nprobes: {python: {command: x}}",
+                "built-in probe",
+                "name of its own",
+            ),
+            (
+                "version: 1\ncaptured: {at: 2026-11-20T09:00:00Z}\nprobes: {shop: {command: x, match: \"(\"}}",
+                "not a regular expression",
+                "3:16",
+            ),
         ];
         for (text, message, more) in wrong {
             let error = read(text).expect_err(text).to_string();

@@ -16,7 +16,10 @@ pub fn compare(one: &str, other: &str) -> Ordering {
     let (one, other) = (parts(one), parts(other));
     let longest = one.len().max(other.len());
     let ordering = (0..longest).map(|at| compare_parts(one.get(at), other.get(at)));
-    ordering.into_iter().find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+    ordering
+        .into_iter()
+        .find(|ordering| ordering.is_ne())
+        .unwrap_or(Ordering::Equal)
 }
 
 /// Numbers and words, up to build metadata (`+`), which orders nothing. A Debian revision is such metadata too.
@@ -28,7 +31,9 @@ fn parts(text: &str) -> Vec<Part> {
     while let Some(first) = rest.chars().next() {
         let digits = first.is_ascii_digit();
         let letters = first.is_alphabetic();
-        let end = rest.find(|c: char| c.is_ascii_digit() != digits || c.is_alphabetic() != letters).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c.is_ascii_digit() != digits || c.is_alphabetic() != letters)
+            .unwrap_or(rest.len());
         let (part, after) = rest.split_at(end);
         match (digits, letters) {
             (true, _) => parts.push(Part::Number(part.trim_start_matches('0').to_owned())),
@@ -45,8 +50,20 @@ fn compare_parts(one: Option<&Part>, other: Option<&Part>) -> Ordering {
     match (one, other) {
         (Some(Number(one)), Some(Number(other))) => numbers(one, other),
         (Some(Letters(one)), Some(Letters(other))) => (!before(one), one).cmp(&(!before(other), other)),
-        (Some(Letters(one)), _) => if before(one) { Ordering::Less } else { Ordering::Greater },
-        (_, Some(Letters(other))) => if before(other) { Ordering::Greater } else { Ordering::Less },
+        (Some(Letters(one)), _) => {
+            if before(one) {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        }
+        (_, Some(Letters(other))) => {
+            if before(other) {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            }
+        }
         (Some(Number(one)), None) => numbers(one, ""),
         (None, Some(Number(other))) => numbers("", other),
         (None, None) => Ordering::Equal,
@@ -59,7 +76,10 @@ fn numbers(one: &str, other: &str) -> Ordering {
 }
 
 fn before(word: &str) -> bool {
-    ["alpha", "beta", "rc", "pre", "preview", "dev", "snapshot", "cr", "m", "ea"].contains(&word)
+    [
+        "alpha", "beta", "rc", "pre", "preview", "dev", "snapshot", "cr", "m", "ea",
+    ]
+    .contains(&word)
 }
 
 /// How a version must stand to another.
@@ -97,9 +117,13 @@ impl Condition {
         let text = text.trim();
         let (sign, operator) = OPERATORS.iter().find(|(sign, _)| text.starts_with(sign))?;
         let version = text[sign.len()..].trim();
-        let good = version.chars().all(|c| c.is_ascii_alphanumeric() || ".-_+~".contains(c));
-        (good && version.starts_with(|c: char| c.is_ascii_digit() || c == 'v'))
-            .then(|| Self { operator: *operator, version: version.to_owned() })
+        let good = version
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".-_+~".contains(c));
+        (good && version.starts_with(|c: char| c.is_ascii_digit() || c == 'v')).then(|| Self {
+            operator: *operator,
+            version: version.to_owned(),
+        })
     }
 
     /// Whether a version is as asked. `= 16` is met by 16.4: what is not said is not asked.
@@ -119,13 +143,17 @@ impl Condition {
 /// Whether the shorter version says all that the longer one begins with.
 fn begins_with(version: &str, asked: &str) -> bool {
     let (version, asked) = (parts(version), parts(asked));
-    let early = version.get(asked.len()).is_some_and(|part| matches!(part, Part::Letters(word) if before(word)));
+    let early = version
+        .get(asked.len())
+        .is_some_and(|part| matches!(part, Part::Letters(word) if before(word)));
     !early && (0..asked.len()).all(|at| compare_parts(version.get(at), asked.get(at)).is_eq())
 }
 
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = OPERATORS.iter().find(|(sign, operator)| *operator == self.operator && *sign != "==");
+        let sign = OPERATORS
+            .iter()
+            .find(|(sign, operator)| *operator == self.operator && *sign != "==");
         write!(f, "{} {}", sign.map_or("=", |(sign, _)| sign), self.version)
     }
 }
@@ -141,7 +169,8 @@ impl Requirement {
     /// A message that continues "`TEXT` …".
     pub fn read(text: &str) -> Result<Self, String> {
         let all: Option<Vec<Condition>> = text.split(',').map(Condition::read).collect();
-        all.map(Self).ok_or_else(|| "is not a requirement: write one like `>=14` or `>=14, <17`".to_owned())
+        all.map(Self)
+            .ok_or_else(|| "is not a requirement: write one like `>=14` or `>=14, <17`".to_owned())
     }
 
     /// The first condition that a version does not meet.
@@ -163,8 +192,25 @@ mod tests {
     #[test]
     fn versions_are_ordered_as_people_order_them() {
         let ascending = [
-            "0.9", "1.0-rc1", "1", "1.1.1", "1.1.1d", "1.1.1w", "3.0.9", "3.0.22", "9.6.24", "13.16", "16beta1", "16rc2", "16",
-            "16.4", "16.10", "17", "20230311", "20250419", "99999999999999999999999999",
+            "0.9",
+            "1.0-rc1",
+            "1",
+            "1.1.1",
+            "1.1.1d",
+            "1.1.1w",
+            "3.0.9",
+            "3.0.22",
+            "9.6.24",
+            "13.16",
+            "16beta1",
+            "16rc2",
+            "16",
+            "16.4",
+            "16.10",
+            "17",
+            "20230311",
+            "20250419",
+            "99999999999999999999999999",
         ];
         for pair in ascending.windows(2) {
             assert_eq!(compare(pair[0], pair[1]), Ordering::Less, "{pair:?}");
@@ -174,7 +220,13 @@ mod tests {
 
     #[test]
     fn what_means_the_same_is_equal() {
-        for (one, other) in [("16", "16.0"), ("v18.19.0", "18.19"), ("1.02", "1.2"), ("2.5.13+dfsg-5", "2.5.13"), ("", "")] {
+        for (one, other) in [
+            ("16", "16.0"),
+            ("v18.19.0", "18.19"),
+            ("1.02", "1.2"),
+            ("2.5.13+dfsg-5", "2.5.13"),
+            ("", ""),
+        ] {
             assert_eq!(compare(one, other), Ordering::Equal, "{one} {other}");
         }
     }
@@ -182,9 +234,19 @@ mod tests {
     #[test]
     fn requirements_hold_or_not() {
         let cases = [
-            (">=14", "13.16", false), (">=14", "14.0", true), (">= 16.5", "16.10", true), (">=14, <17", "17.2", false),
-            ("=16", "16.4", true), ("16", "17", false), ("<=16", "16.4", true), (">16", "16.4", false), ("!=16.3", "16.3", false),
-            ("<2", "2.0-rc1", true), (">=2", "2.0-rc1", false), ("=16", "16beta1", false), (">=1.1.1k", "1.1.1w", true),
+            (">=14", "13.16", false),
+            (">=14", "14.0", true),
+            (">= 16.5", "16.10", true),
+            (">=14, <17", "17.2", false),
+            ("=16", "16.4", true),
+            ("16", "17", false),
+            ("<=16", "16.4", true),
+            (">16", "16.4", false),
+            ("!=16.3", "16.3", false),
+            ("<2", "2.0-rc1", true),
+            (">=2", "2.0-rc1", false),
+            ("=16", "16beta1", false),
+            (">=1.1.1k", "1.1.1w", true),
         ];
         for (requirement, version, met) in cases {
             let requirement = Requirement::read(requirement).expect(requirement);
@@ -196,7 +258,10 @@ mod tests {
     fn a_condition_is_written_with_a_blank() {
         let requirement = Requirement::read(">=14,<17").expect("it reads");
         assert_eq!(requirement.to_string(), ">= 14, < 17");
-        assert_eq!(requirement.unmet_by("17").map(Condition::to_string).as_deref(), Some("< 17"));
+        assert_eq!(
+            requirement.unmet_by("17").map(Condition::to_string).as_deref(),
+            Some("< 17")
+        );
         assert_eq!(Requirement::read("16").expect("it reads").to_string(), "= 16");
     }
 

@@ -27,9 +27,21 @@ pub fn value(lock: &Lock) -> Json {
     file.insert("version".to_owned(), json!(super::read::VERSION));
     file.insert("captured".to_owned(), captured);
     if !lock.probes.is_empty() {
-        file.insert("probes".to_owned(), lock.probes.iter().map(|(name, probe)| (name.clone(), own_probe(probe))).collect());
+        file.insert(
+            "probes".to_owned(),
+            lock.probes
+                .iter()
+                .map(|(name, probe)| (name.clone(), own_probe(probe)))
+                .collect(),
+        );
     }
-    file.insert("services".to_owned(), lock.services.iter().map(|(name, facts)| (name.clone(), service(facts))).collect());
+    file.insert(
+        "services".to_owned(),
+        lock.services
+            .iter()
+            .map(|(name, facts)| (name.clone(), service(facts)))
+            .collect(),
+    );
     if let Some(facts) = &lock.auth {
         file.insert("auth".to_owned(), auth(facts));
     }
@@ -37,25 +49,48 @@ pub fn value(lock: &Lock) -> Json {
 }
 
 fn given(entries: impl IntoIterator<Item = (&'static str, Option<Json>)>) -> Json {
-    entries.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    entries
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
 }
 
 fn own_probe(probe: &OwnProbe) -> Json {
-    given([("command", Some(json!(probe.command))), ("match", probe.matches.as_ref().map(|text| json!(text)))])
+    given([
+        ("command", Some(json!(probe.command))),
+        ("match", probe.matches.as_ref().map(|text| json!(text))),
+    ])
 }
 
 fn service(facts: &ServiceFacts) -> Json {
     let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
-    given([("image", text(&facts.image)), ("digest", text(&facts.digest)), ("facts", Some(json!(facts.facts)))])
+    given([
+        ("image", text(&facts.image)),
+        ("digest", text(&facts.digest)),
+        ("facts", Some(json!(facts.facts))),
+    ])
 }
 
 fn auth(auth: &AuthFacts) -> Json {
-    let product = auth.product.as_ref().map(|(name, version)| json!({"name": name, "version": version}));
-    let keys = auth.keys.as_ref().map(|keys| json!({"keys": keys.iter().map(key).collect::<Vec<_>>()}));
+    let product = auth
+        .product
+        .as_ref()
+        .map(|(name, version)| json!({"name": name, "version": version}));
+    let keys = auth
+        .keys
+        .as_ref()
+        .map(|keys| json!({"keys": keys.iter().map(key).collect::<Vec<_>>()}));
     let variants = |variants: &std::collections::BTreeMap<String, Capability>| -> Json {
-        variants.iter().map(|(name, capability)| (name.clone(), self::capability(capability))).collect()
+        variants
+            .iter()
+            .map(|(name, capability)| (name.clone(), self::capability(capability)))
+            .collect()
     };
-    let capabilities: Json = auth.capabilities.iter().map(|(name, all)| (name.clone(), variants(all))).collect();
+    let capabilities: Json = auth
+        .capabilities
+        .iter()
+        .map(|(name, all)| (name.clone(), variants(all)))
+        .collect();
     given([
         ("issuer", auth.issuer.as_ref().map(|issuer| json!(issuer))),
         ("product", product),

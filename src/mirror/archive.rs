@@ -7,12 +7,15 @@ use anyhow::{Context as _, Result};
 
 use super::model::FileInside;
 
-/// The agent's file system: this very program and nothing else.
+/// This very program, even where its file has been replaced or removed since.
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// The agent's file system: one program and nothing else.
 ///
 /// # Errors
-/// The program's own file cannot be read, or it is not statically linked (our build's fault).
-pub fn of_this_program() -> Result<Vec<u8>> {
-    let program = std::fs::read("/proc/self/exe").context("could not read Rehearsal's own program file")?;
+/// The program's file cannot be read, or it is not statically linked (our build's fault).
+pub fn of_program(program: &Path) -> Result<Vec<u8>> {
+    let program = std::fs::read(program).context("could not read Rehearsal's own program file")?;
     anyhow::ensure!(
         is_static(&program),
         "this build of Rehearsal is not statically linked, so it cannot run inside the mirror: build it as its \
@@ -20,16 +23,22 @@ pub fn of_this_program() -> Result<Vec<u8>> {
     );
     let mut archive = tar::Builder::new(Vec::with_capacity(program.len() + 4096));
     append(&mut archive, "rehearsal", &program, 0o755, (0, 0))?;
-    archive.into_inner().context("the agent's archive could not be finished")
+    archive
+        .into_inner()
+        .context("the agent's archive could not be finished")
 }
 
 /// An ELF file without an interpreter segment runs anywhere.
 fn is_static(program: &[u8]) -> bool {
     const INTERPRETER: u32 = 3;
     let number = |at: usize, size: usize| {
-        program.get(at..at + size).map(|bytes| bytes.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)))
+        program
+            .get(at..at + size)
+            .map(|bytes| bytes.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)))
     };
-    let (Some(table), Some(size), Some(count)) = (number(32, 8), number(54, 2), number(56, 2)) else { return false };
+    let (Some(table), Some(size), Some(count)) = (number(32, 8), number(54, 2), number(56, 2)) else {
+        return false;
+    };
     (0..count).all(|entry| {
         let at = usize::try_from(table + entry * size).unwrap_or(usize::MAX - 8);
         number(at, 4) != Some(u64::from(INTERPRETER))
@@ -43,7 +52,13 @@ fn is_static(program: &[u8]) -> bool {
 pub fn of_files(files: &[FileInside]) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     for file in files {
-        append(&mut archive, file.target.trim_start_matches('/'), &file.content, file.mode, (file.uid, file.gid))?;
+        append(
+            &mut archive,
+            file.target.trim_start_matches('/'),
+            &file.content,
+            file.mode,
+            (file.uid, file.gid),
+        )?;
     }
     archive.into_inner().context("an archive could not be finished")
 }
@@ -60,7 +75,9 @@ pub fn of_directories(paths: &[String]) -> Result<Vec<u8>> {
         header.set_mode(0o777);
         header.set_size(0);
         let name = format!("{}/", path.trim_matches('/'));
-        archive.append_data(&mut header, &name, std::io::empty()).with_context(|| format!("`{path}` cannot be archived"))?;
+        archive
+            .append_data(&mut header, &name, std::io::empty())
+            .with_context(|| format!("`{path}` cannot be archived"))?;
     }
     archive.into_inner().context("an archive could not be finished")
 }
@@ -122,11 +139,15 @@ pub enum First {
 pub fn first_in(archive: &[u8]) -> Result<Option<First>> {
     use std::io::Read as _;
     let mut reader = tar::Archive::new(archive);
-    let Some(entry) = reader.entries()?.next() else { return Ok(None) };
+    let Some(entry) = reader.entries()?.next() else {
+        return Ok(None);
+    };
     let mut entry = entry?;
     let header = entry.header();
     if header.entry_type().is_symlink() {
-        return Ok(entry.link_name()?.map(|target| First::Link(target.to_string_lossy().into_owned())));
+        return Ok(entry
+            .link_name()?
+            .map(|target| First::Link(target.to_string_lossy().into_owned())));
     }
     if !header.entry_type().is_file() {
         return Ok(None);
@@ -134,7 +155,12 @@ pub fn first_in(archive: &[u8]) -> Result<Option<First>> {
     let (mode, uid, gid) = (header.mode()? & 0o7777, header.uid()?, header.gid()?);
     let mut content = Vec::new();
     entry.read_to_end(&mut content)?;
-    Ok(Some(First::File { content, mode, uid, gid }))
+    Ok(Some(First::File {
+        content,
+        mode,
+        uid,
+        gid,
+    }))
 }
 
 fn append(archive: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8], mode: u32, owner: (u64, u64)) -> Result<()> {
@@ -143,6 +169,8 @@ fn append(archive: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8], mode:
     header.set_mode(mode);
     header.set_uid(owner.0);
     header.set_gid(owner.1);
-    archive.append_data(&mut header, path, content).with_context(|| format!("`{path}` cannot be archived"))?;
+    archive
+        .append_data(&mut header, path, content)
+        .with_context(|| format!("`{path}` cannot be archived"))?;
     archive.get_mut().flush().context("an archive could not be written")
 }

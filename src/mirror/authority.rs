@@ -26,7 +26,9 @@ pub struct Identity {
 
 impl std::fmt::Debug for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authority").field("subject", &self.subject).finish_non_exhaustive()
+        f.debug_struct("Authority")
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
     }
 }
 
@@ -60,7 +62,12 @@ impl Authority {
     /// The file name under which OpenSSL looks for it in a directory of CAs: a hash of its subject.
     pub fn hashed_name(&self) -> String {
         let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &canonical(&self.subject));
-        let number = hash.as_ref().iter().take(4).rev().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
+        let number = hash
+            .as_ref()
+            .iter()
+            .take(4)
+            .rev()
+            .fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
         format!("{number:08x}.0")
     }
 
@@ -72,13 +79,18 @@ impl Authority {
         let why = || format!("`{host}` could not be given a certificate");
         let mut params = dated(CertificateParams::new([host.to_owned()]).with_context(why)?);
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, host.chars().take(64).collect::<String>());
+        params
+            .distinguished_name
+            .push(DnType::CommonName, host.chars().take(64).collect::<String>());
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().with_context(why)?;
         let leaf = params.signed_by(&key, &self.issuer).with_context(why)?;
-        Ok(Identity { chain: leaf.pem(), key: key.serialize_pem() })
+        Ok(Identity {
+            chain: leaf.pem(),
+            key: key.serialize_pem(),
+        })
     }
 }
 
@@ -109,7 +121,11 @@ mod tests {
     use std::process::{Command, Stdio};
 
     fn openssl(words: &[&str], input: &str) -> String {
-        let command = Command::new("openssl").args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let command = Command::new("openssl")
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
         let mut child = command.expect("openssl is installed where these tests run");
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
@@ -130,7 +146,17 @@ mod tests {
         std::fs::write(&ca, authority.pem()).unwrap();
         std::fs::write(&leaf, authority.certify("login.example.com").unwrap().chain).unwrap();
         let (ca, leaf) = (ca.display().to_string(), leaf.display().to_string());
-        let words = ["verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", "login.example.com", "-CAfile", &ca, &leaf];
+        let words = [
+            "verify",
+            "-x509_strict",
+            "-purpose",
+            "sslserver",
+            "-verify_hostname",
+            "login.example.com",
+            "-CAfile",
+            &ca,
+            &leaf,
+        ];
         let said = openssl(&words, "");
         assert!(said.trim_end().ends_with(": OK"), "{said}");
     }

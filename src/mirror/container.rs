@@ -22,7 +22,12 @@ pub struct Names<'a> {
 }
 
 /// The container of a service, attached to its first network only: engines before API 1.44 refuse more at creation.
-pub fn body(service: &Service, image: &ImageFacts, names: &Names<'_>, labels: HashMap<String, String>) -> ContainerCreateBody {
+pub fn body(
+    service: &Service,
+    image: &ImageFacts,
+    names: &Names<'_>,
+    labels: HashMap<String, String>,
+) -> ContainerCreateBody {
     let first = service.networks.iter().next();
     let mut all_labels: HashMap<String, String> = service.labels.clone().into_iter().collect();
     all_labels.extend(labels);
@@ -39,7 +44,9 @@ pub fn body(service: &Service, image: &ImageFacts, names: &Names<'_>, labels: Ha
         tty: Some(service.limits.tty),
         open_stdin: Some(service.limits.stdin_open),
         stop_signal: service.stop_signal.clone(),
-        stop_timeout: service.stop_grace.map(|grace| i64::try_from(grace.as_secs()).unwrap_or(i64::MAX)),
+        stop_timeout: service
+            .stop_grace
+            .map(|grace| i64::try_from(grace.as_secs()).unwrap_or(i64::MAX)),
         healthcheck: service.health.as_ref().map(health),
         networking_config: first.map(|(network, aliases)| NetworkingConfig {
             endpoints_config: Some(HashMap::from([((names.network)(network), endpoint(aliases))])),
@@ -51,7 +58,10 @@ pub fn body(service: &Service, image: &ImageFacts, names: &Names<'_>, labels: Ha
 
 /// How a service is known in one network.
 pub fn endpoint(aliases: &[String]) -> EndpointSettings {
-    EndpointSettings { aliases: Some(aliases.to_vec()), ..Default::default() }
+    EndpointSettings {
+        aliases: Some(aliases.to_vec()),
+        ..Default::default()
+    }
 }
 
 fn environment(service: &Service) -> Vec<String> {
@@ -70,7 +80,10 @@ fn host(service: &Service, image: &ImageFacts, names: &Names<'_>) -> HostConfig 
         mounts: Some(mounts(service, image, names)),
         restart_policy: Some(restart(service.restart)),
         // Whatever driver production logs with, the mirror's logs must be readable.
-        log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(HashMap::new()) }),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("json-file".to_owned()),
+            config: Some(HashMap::new()),
+        }),
         publish_all_ports: Some(false),
         init: limits.init,
         privileged: limits.privileged.then_some(true),
@@ -110,7 +123,11 @@ fn resources(limits: &Limits) -> HostConfig {
 }
 
 fn ulimit((name, soft, hard): &(String, i64, i64)) -> ResourcesUlimits {
-    ResourcesUlimits { name: Some(name.clone()), soft: Some(*soft), hard: Some(*hard) }
+    ResourcesUlimits {
+        name: Some(name.clone()),
+        soft: Some(*soft),
+        hard: Some(*hard),
+    }
 }
 
 fn signed(number: u64) -> i64 {
@@ -122,7 +139,10 @@ fn some(list: &[String]) -> Option<Vec<String>> {
 }
 
 fn namespace(mode: &str, names: &Names<'_>) -> String {
-    match mode.strip_prefix("service:").and_then(|service| (names.container)(service)) {
+    match mode
+        .strip_prefix("service:")
+        .and_then(|service| (names.container)(service))
+    {
         Some(container) => format!("container:{container}"),
         None => mode.to_owned(),
     }
@@ -145,7 +165,10 @@ fn restart(policy: Restart) -> RestartPolicy {
         Restart::UnlessStopped => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
         Restart::OnFailure(limit) => (RestartPolicyNameEnum::ON_FAILURE, limit.map(signed)),
     };
-    RestartPolicy { name: Some(name), maximum_retry_count: count }
+    RestartPolicy {
+        name: Some(name),
+        maximum_retry_count: count,
+    }
 }
 
 fn health(health: &Health) -> HealthConfig {
@@ -162,9 +185,18 @@ fn health(health: &Health) -> HealthConfig {
 
 fn mounts(service: &Service, image: &ImageFacts, names: &Names<'_>) -> Vec<EngineMount> {
     let own = service.mounts.iter().map(|mount| engine_mount(service, mount, names));
-    let taken = |path: &&String| !service.mounts.iter().any(|mount| mount.target.trim_end_matches('/') == path.trim_end_matches('/'));
+    let taken = |path: &&String| {
+        !service
+            .mounts
+            .iter()
+            .any(|mount| mount.target.trim_end_matches('/') == path.trim_end_matches('/'))
+    };
     let declared = image.volumes.iter().filter(taken).map(|path| {
-        let mount = Mount { target: path.clone(), source: Source::Anonymous, read_only: false };
+        let mount = Mount {
+            target: path.clone(),
+            source: Source::Anonymous,
+            read_only: false,
+        };
         engine_mount(service, &mount, names)
     });
     own.chain(declared).collect()
@@ -187,7 +219,10 @@ fn engine_mount(service: &Service, mount: &Mount, names: &Names<'_>) -> EngineMo
             }),
             ..base
         },
-        _ => EngineMount { source: volume_of(service, mount).map(|volume| (names.volume)(&volume)), ..base },
+        _ => EngineMount {
+            source: volume_of(service, mount).map(|volume| (names.volume)(&volume)),
+            ..base
+        },
     }
 }
 

@@ -13,8 +13,8 @@ use bollard::container::LogOutput;
 use bollard::errors::Error as DockerError;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, ImageInspect, NetworkConnectRequest,
-    NetworkCreateRequest, VolumeCreateRequest,
+    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, ImageInspect, Ipam, IpamConfig,
+    NetworkConnectRequest, NetworkCreateRequest, VolumeCreateRequest,
 };
 use bollard::query_parameters as query;
 use bytes::Bytes;
@@ -42,6 +42,8 @@ pub const LABEL_SERVICE: &str = "dev.rehearsal.service";
 /// Label of what a later command may need: `kept` mirrors are not swept while they are wanted.
 pub const LABEL_KEPT: &str = "dev.rehearsal.kept";
 
+/// Subnets that are tried for a network, until one is free.
+const ADDRESS_TRIES: u32 = 30;
 /// Output of one command is cut here: 16 MiB.
 const OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
 
@@ -90,12 +92,20 @@ pub struct ImageFacts {
     pub ports: Vec<u16>,
     /// Paths it declares as volumes.
     pub volumes: Vec<String>,
+    /// What its recipe's shell form runs in; empty = the engine's default.
+    pub shell: Vec<String>,
 }
 
 impl RunLabels {
     /// Of a command that makes nothing on the engine.
     pub fn of_none() -> Self {
-        Self { run: String::new(), deadline: 0, host: String::new(), lock: PathBuf::new(), kept: false }
+        Self {
+            run: String::new(),
+            deadline: 0,
+            host: String::new(),
+            lock: PathBuf::new(),
+            kept: false,
+        }
     }
 }
 
@@ -109,7 +119,9 @@ impl Engine {
             .await
             .map_err(|error| anyhow!("no container engine could be set up: {error}"))?;
         docker.ping().await.map_err(|error| {
-            anyhow!("no container engine answers ({error}); start Docker or Podman, or set DOCKER_HOST to where one listens")
+            anyhow!(
+                "no container engine answers ({error}); start Docker or Podman, or set DOCKER_HOST to where one listens"
+            )
         })?;
         let map = [
             (LABEL_RUN, labels.run.clone()),
@@ -119,7 +131,10 @@ impl Engine {
             ("org.testcontainers.managed-by", "testcontainers".to_owned()),
         ];
         let kept = labels.kept.then(|| (LABEL_KEPT, "yes".to_owned()));
-        let all = map.into_iter().chain(kept).map(|(name, value)| (name.to_owned(), value));
+        let all = map
+            .into_iter()
+            .chain(kept)
+            .map(|(name, value)| (name.to_owned(), value));
         Ok(Self {
             docker,
             run: labels.run.as_str().into(),
@@ -136,11 +151,23 @@ impl Engine {
         let docker = match host.split_once("://") {
             Some(("unix", _)) => Docker::connect_with_unix(host, 120, bollard::API_DEFAULT_VERSION),
             Some(("tcp" | "http", _)) => Docker::connect_with_http(host, 120, bollard::API_DEFAULT_VERSION),
-            _ => return Err(anyhow!("`{host}` cannot be reached directly; use `--from SERVICE=exec:'ssh HOST docker exec -i NAME'`")),
+            _ => {
+                return Err(anyhow!(
+                    "`{host}` cannot be reached directly; use `--from SERVICE=exec:'ssh HOST docker exec -i NAME'`"
+                ));
+            }
         };
         let docker = docker.map_err(|error| anyhow!("no engine at `{host}`: {error}"))?;
-        let docker = docker.negotiate_version().await.map_err(|error| anyhow!("no engine answers at `{host}`: {error}"))?;
-        Ok(Self { docker, run: "".into(), labels: Arc::default(), pending: TaskTracker::new() })
+        let docker = docker
+            .negotiate_version()
+            .await
+            .map_err(|error| anyhow!("no engine answers at `{host}`: {error}"))?;
+        Ok(Self {
+            docker,
+            run: "".into(),
+            labels: Arc::default(),
+            pending: TaskTracker::new(),
+        })
     }
 
     /// The connection itself, for the few readers of streams.
@@ -161,19 +188,25 @@ impl Engine {
     /// The run's labels and some more.
     pub fn labels(&self, more: &[(&str, &str)]) -> HashMap<String, String> {
         let mut labels = (*self.labels).clone();
-        labels.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        labels.extend(
+            more.iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         labels
     }
 
     async fn finish<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> Result<T> {
-        self.pending.spawn(call).await.context("a call to the engine was cut off")
+        anyhow::ensure!(!self.pending.is_closed(), "the run is being taken down");
+        self.pending
+            .spawn(call)
+            .await
+            .context("a call to the engine was cut off")
     }
 
-    /// Waits until no call that makes something is under way.
-    pub async fn settle(&self) {
+    /// The run is being taken down: waits until no call that makes something is under way, and refuses new ones.
+    pub async fn close(&self) {
         self.pending.close();
         self.pending.wait().await;
-        self.pending.reopen();
     }
 
     /// What and where the engine is.
@@ -182,16 +215,29 @@ impl Engine {
     /// The engine does not answer.
     pub async fn describe(&self) -> Result<EngineRecord> {
         let (version, info) = tokio::try_join!(self.docker.version(), self.docker.info())?;
-        let name = version.platform.map_or_else(|| "Docker Engine".to_owned(), |platform| platform.name);
+        let name = version
+            .platform
+            .map_or_else(|| "Docker Engine".to_owned(), |platform| platform.name);
         let mut facts = std::collections::BTreeMap::new();
         facts.extend(info.driver.map(|driver| ("storage".to_owned(), driver)));
-        facts.extend(info.cgroup_version.map(|version| ("cgroup".to_owned(), version.to_string())));
+        facts.extend(
+            info.cgroup_version
+                .map(|version| ("cgroup".to_owned(), version.to_string())),
+        );
         facts.extend(info.ncpu.map(|cpus| ("cpus".to_owned(), cpus.to_string())));
         Ok(EngineRecord {
-            name: if name.is_empty() { "Docker Engine".to_owned() } else { name },
+            name: if name.is_empty() {
+                "Docker Engine".to_owned()
+            } else {
+                name
+            },
             version: version.version.unwrap_or_default(),
             api: version.api_version.unwrap_or_default(),
-            platform: format!("{}/{}", version.os.unwrap_or_default(), version.arch.unwrap_or_default()),
+            platform: format!(
+                "{}/{}",
+                version.os.unwrap_or_default(),
+                version.arch.unwrap_or_default()
+            ),
             facts,
         })
     }
@@ -204,7 +250,10 @@ impl Engine {
         let info = self.docker.info().await?;
         let text = info.system_time.unwrap_or_default();
         let parsed = time::OffsetDateTime::parse(&text, &time::format_description::well_known::Rfc3339);
-        Ok(parsed.map_or_else(|_| time::OffsetDateTime::now_utc().unix_timestamp(), |at| at.unix_timestamp()))
+        Ok(parsed.map_or_else(
+            |_| time::OffsetDateTime::now_utc().unix_timestamp(),
+            |at| at.unix_timestamp(),
+        ))
     }
 
     /// Facts of an image the engine has; `None` where it has it not.
@@ -228,12 +277,23 @@ impl Engine {
             return Ok(found);
         }
         let (name, tag) = split_reference(reference);
-        let options = query::CreateImageOptions { from_image: Some(name), tag, ..Default::default() };
+        let options = query::CreateImageOptions {
+            from_image: Some(name),
+            tag,
+            ..Default::default()
+        };
         let mut stream = Box::pin(self.docker.create_image(Some(options), None, None));
         while let Some(step) = stream.next().await {
-            step.map_err(|error| anyhow!("image `{reference}` could not be pulled: {}", one_line(&error.to_string())))?;
+            step.map_err(|error| {
+                anyhow!(
+                    "image `{reference}` could not be pulled: {}",
+                    one_line(&error.to_string())
+                )
+            })?;
         }
-        self.image(reference).await?.with_context(|| format!("image `{reference}` is not there after pulling it"))
+        self.image(reference)
+            .await?
+            .with_context(|| format!("image `{reference}` is not there after pulling it"))
     }
 
     /// Builds an image from an archive of its context.
@@ -248,18 +308,27 @@ impl Engine {
             forcerm: true,
             ..options
         };
-        let mut stream = Box::pin(self.docker.build_image(options, None, Some(bollard::body_full(archive.into()))));
+        let mut stream = Box::pin(
+            self.docker
+                .build_image(options, None, Some(bollard::body_full(archive.into()))),
+        );
         let mut tail: Vec<String> = Vec::new();
         while let Some(step) = stream.next().await {
             let step = step.map_err(|error| build_failure(tag, &tail, &error.to_string()))?;
             if let Some(detail) = step.error_detail {
                 return Err(build_failure(tag, &tail, &detail.message.unwrap_or_default()));
             }
-            tail.extend(step.stream.map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()));
+            tail.extend(
+                step.stream
+                    .map(|line| line.trim_end().to_owned())
+                    .filter(|line| !line.is_empty()),
+            );
             let surplus = tail.len().saturating_sub(20);
             tail.drain(..surplus);
         }
-        self.image(tag).await?.with_context(|| format!("image `{tag}` is not there after building it"))
+        self.image(tag)
+            .await?
+            .with_context(|| format!("image `{tag}` is not there after building it"))
     }
 
     /// Makes an image out of an archive of a file system.
@@ -287,24 +356,32 @@ impl Engine {
         .context("the agent's image could not be made")
     }
 
-    /// Makes a network that has no way out.
+    /// Makes a network that has no way out. The engine gives it addresses of its own pools; where those are used up
+    /// (some thirty networks), or it has none for IPv6, it gets some of ours.
     ///
     /// # Errors
-    /// The engine refused, e.g. it has no address pool left.
+    /// The engine refused.
     pub async fn create_network(&self, name: &str, ipv6: bool) -> Result<()> {
-        let request = NetworkCreateRequest {
-            name: name.to_owned(),
-            driver: Some("bridge".to_owned()),
-            internal: Some(true),
-            enable_ipv6: ipv6.then_some(true),
-            labels: Some(self.labels(&[])),
-            ..Default::default()
-        };
-        let docker = self.docker.clone();
-        self.finish(async move { docker.create_network(request).await })
-            .await?
-            .with_context(|| format!("network `{name}` could not be made"))?;
-        Ok(())
+        let mut tries = 0;
+        loop {
+            let request = NetworkCreateRequest {
+                name: name.to_owned(),
+                driver: Some("bridge".to_owned()),
+                internal: Some(true),
+                enable_ipv6: ipv6.then_some(true),
+                ipam: addresses(tries > 0, ipv6)?,
+                labels: Some(self.labels(&[])),
+                ..Default::default()
+            };
+            let docker = self.docker.clone();
+            let Err(error) = self.finish(async move { docker.create_network(request).await }).await? else {
+                return Ok(());
+            };
+            tries += 1;
+            if !engine_words(&error).contains("overlap") || tries > ADDRESS_TRIES {
+                return Err(error).with_context(|| format!("network `{name}` could not be made"));
+            }
+        }
     }
 
     /// Makes a volume.
@@ -312,8 +389,11 @@ impl Engine {
     /// # Errors
     /// The engine refused.
     pub async fn create_volume(&self, name: &str) -> Result<()> {
-        let request =
-            VolumeCreateRequest { name: Some(name.to_owned()), labels: Some(self.labels(&[])), ..Default::default() };
+        let request = VolumeCreateRequest {
+            name: Some(name.to_owned()),
+            labels: Some(self.labels(&[])),
+            ..Default::default()
+        };
         let docker = self.docker.clone();
         self.finish(async move { docker.create_volume(request).await })
             .await?
@@ -326,9 +406,14 @@ impl Engine {
     /// # Errors
     /// The engine refused: its words are the message.
     pub async fn create_container(&self, name: &str, platform: &str, body: ContainerCreateBody) -> Result<String> {
-        let options = query::CreateContainerOptions { name: Some(name.to_owned()), platform: platform.to_owned() };
+        let options = query::CreateContainerOptions {
+            name: Some(name.to_owned()),
+            platform: platform.to_owned(),
+        };
         let docker = self.docker.clone();
-        let made = self.finish(async move { docker.create_container(Some(options), body).await }).await?;
+        let made = self
+            .finish(async move { docker.create_container(Some(options), body).await })
+            .await?;
         Ok(made.map_err(|error| anyhow!("{}", engine_words(&error)))?.id)
     }
 
@@ -337,7 +422,10 @@ impl Engine {
     /// # Errors
     /// The engine refused.
     pub async fn connect_network(&self, network: &str, container: &str, endpoint: EndpointSettings) -> Result<()> {
-        let request = NetworkConnectRequest { container: container.to_owned(), endpoint_config: Some(endpoint) };
+        let request = NetworkConnectRequest {
+            container: container.to_owned(),
+            endpoint_config: Some(endpoint),
+        };
         self.docker
             .connect_network(network, request)
             .await
@@ -362,7 +450,10 @@ impl Engine {
     /// # Errors
     /// The engine refused.
     pub async fn start_again(&self, container: &str) -> Result<()> {
-        let started = self.docker.start_container(container, None::<query::StartContainerOptions>).await;
+        let started = self
+            .docker
+            .start_container(container, None::<query::StartContainerOptions>)
+            .await;
         started.map_err(|error| anyhow!("{}", engine_words(&error)))
     }
 
@@ -371,11 +462,17 @@ impl Engine {
     /// # Errors
     /// The engine refused.
     pub async fn stop(&self, container: &str, grace: Duration) -> Result<()> {
-        let seconds = i32::try_from(grace.as_secs().max(1)).unwrap_or(i32::MAX);
-        let options = query::StopContainerOptions { t: Some(seconds), ..Default::default() };
+        let seconds = i32::try_from(grace.as_secs_f64().ceil() as u64).unwrap_or(i32::MAX);
+        let options = query::StopContainerOptions {
+            t: Some(seconds),
+            ..Default::default()
+        };
         let docker = self.docker.clone().with_timeout(grace + Duration::from_secs(60));
         match docker.stop_container(container, Some(options)).await {
-            Ok(()) | Err(DockerError::DockerResponseServerError { status_code: 304 | 404, .. }) => Ok(()),
+            Ok(())
+            | Err(DockerError::DockerResponseServerError {
+                status_code: 304 | 404, ..
+            }) => Ok(()),
             Err(error) => Err(anyhow!("{}", engine_words(&error))),
         }
     }
@@ -385,7 +482,11 @@ impl Engine {
     /// # Errors
     /// The engine refused.
     pub async fn remove_container(&self, container: &str) -> Result<()> {
-        let options = query::RemoveContainerOptions { force: true, v: true, ..Default::default() };
+        let options = query::RemoveContainerOptions {
+            force: true,
+            v: true,
+            ..Default::default()
+        };
         gone(self.docker.remove_container(container, Some(options)).await)
     }
 
@@ -394,7 +495,10 @@ impl Engine {
     /// # Errors
     /// There is no such container.
     pub async fn inspect(&self, container: &str) -> Result<ContainerInspectResponse> {
-        Ok(self.docker.inspect_container(container, None::<query::InspectContainerOptions>).await?)
+        Ok(self
+            .docker
+            .inspect_container(container, None::<query::InspectContainerOptions>)
+            .await?)
     }
 
     /// Puts an archive's files into a container, running or not.
@@ -402,7 +506,10 @@ impl Engine {
     /// # Errors
     /// The engine refused, e.g. because the root file system is read-only.
     pub async fn upload(&self, container: &str, path: &str, archive: Vec<u8>) -> Result<()> {
-        let options = query::UploadToContainerOptions { path: path.to_owned(), ..Default::default() };
+        let options = query::UploadToContainerOptions {
+            path: path.to_owned(),
+            ..Default::default()
+        };
         let body = bollard::body_full(Bytes::from(archive));
         let sent = self.docker.upload_to_container(container, Some(options), body).await;
         sent.map_err(|error| anyhow!("files could not be put into the container: {}", engine_words(&error)))
@@ -426,7 +533,11 @@ impl Engine {
     /// Where the link at a path leads in the end, empty for what is no link; `None` where nothing is.
     pub async fn link_target(&self, container: &str, path: &str) -> Option<String> {
         let options = query::ContainerArchiveInfoOptions { path: path.to_owned() };
-        self.docker.get_container_archive_info(container, Some(options)).await.ok().map(|stat| stat.link_target)
+        self.docker
+            .get_container_archive_info(container, Some(options))
+            .await
+            .ok()
+            .map(|stat| stat.link_target)
     }
 
     /// Runs a command in a container to its end, as the container's user, without a terminal.
@@ -434,18 +545,44 @@ impl Engine {
     /// # Errors
     /// The container does not run, or the engine refused. A command that cannot be found is not an error: exit 126 or 127.
     pub async fn exec(&self, container: &str, command: &[String], stdin: Option<&[u8]>) -> Result<ExecOutput> {
+        self.exec_with(container, command, &[], stdin).await
+    }
+
+    /// The same with further variables, each `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// As [`Engine::exec`].
+    pub async fn exec_with(
+        &self,
+        container: &str,
+        command: &[String],
+        env: &[String],
+        stdin: Option<&[u8]>,
+    ) -> Result<ExecOutput> {
         let begun = Instant::now();
         let options = CreateExecOptions {
             attach_stdin: Some(stdin.is_some()),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             cmd: Some(command.to_vec()),
+            env: (!env.is_empty()).then(|| env.to_vec()),
             ..Default::default()
         };
-        let id = self.docker.create_exec(container, options).await.map_err(|error| anyhow!("{}", engine_words(&error)))?.id;
-        let started = self.docker.start_exec(&id, None).await.map_err(|error| anyhow!("{}", engine_words(&error)))?;
+        let id = self
+            .docker
+            .create_exec(container, options)
+            .await
+            .map_err(|error| anyhow!("{}", engine_words(&error)))?
+            .id;
+        let started = self
+            .docker
+            .start_exec(&id, None)
+            .await
+            .map_err(|error| anyhow!("{}", engine_words(&error)))?;
         let StartExecResults::Attached { mut output, mut input } = started else {
-            return Err(anyhow!("the engine detached from a command that it was asked to attach to"));
+            return Err(anyhow!(
+                "the engine detached from a command that it was asked to attach to"
+            ));
         };
         if let Some(bytes) = stdin {
             // A command that does not read its input ends before it is written: no error.
@@ -502,14 +639,36 @@ fn extend(buffer: &mut Vec<u8>, chunk: &[u8]) {
     buffer.extend_from_slice(&chunk[..chunk.len().min(room)]);
 }
 
+/// Subnets for a network: of 198.18.0.0/15, which RFC 2544 keeps for tests, and random unique local ones.
+fn addresses(ours: bool, ipv6: bool) -> Result<Option<Ipam>> {
+    let mut random = [0u8; 7];
+    getrandom::fill(&mut random).map_err(|error| anyhow!("the system gives no random bytes: {error}"))?;
+    let [a, b, c, d, e, f, g] = random;
+    let v4 = ours.then(|| format!("198.{}.{b}.0/24", 18 + a % 2));
+    let v6 = ipv6.then(|| format!("fd{c:02x}:{d:02x}{e:02x}:{f:02x}{g:02x}::/64"));
+    let config: Vec<IpamConfig> = v4
+        .into_iter()
+        .chain(v6)
+        .map(|subnet| IpamConfig {
+            subnet: Some(subnet),
+            ..Default::default()
+        })
+        .collect();
+    Ok((!config.is_empty()).then(|| Ipam {
+        config: Some(config),
+        ..Default::default()
+    }))
+}
+
 /// Removing what is already gone is success.
 pub(super) fn gone(removed: Result<(), DockerError>) -> Result<()> {
     match removed {
         Ok(()) | Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
         // "removal … is already in progress": the sweep looks again.
-        Err(DockerError::DockerResponseServerError { status_code: 409, message }) if message.contains("in progress") => {
-            Ok(())
-        }
+        Err(DockerError::DockerResponseServerError {
+            status_code: 409,
+            message,
+        }) if message.contains("in progress") => Ok(()),
         Err(error) => Err(anyhow!("{}", engine_words(&error))),
     }
 }
@@ -523,7 +682,10 @@ pub(super) fn engine_words(error: &DockerError) -> String {
 }
 
 fn start_words(message: &str) -> String {
-    let inner = message.rsplit("Docker responded with status code").next().unwrap_or(message);
+    let inner = message
+        .rsplit("Docker responded with status code")
+        .next()
+        .unwrap_or(message);
     let inner = inner.split_once(": ").map_or(inner, |(_, rest)| rest);
     one_line(inner)
 }
@@ -533,7 +695,11 @@ fn one_line(text: &str) -> String {
 }
 
 fn build_failure(tag: &str, tail: &[String], last: &str) -> anyhow::Error {
-    anyhow!("image `{tag}` could not be built: {}\n{}", one_line(last), tail.join("\n"))
+    anyhow!(
+        "image `{tag}` could not be built: {}\n{}",
+        one_line(last),
+        tail.join("\n")
+    )
 }
 
 /// `name:tag` and `name@digest` as the engine's pull call wants them.
@@ -559,6 +725,7 @@ fn facts_of(image: ImageInspect) -> ImageFacts {
         health: config.healthcheck,
         ports: ports.iter().filter_map(|port| tcp_port(port)).collect(),
         volumes: config.volumes.unwrap_or_default(),
+        shell: config.shell.unwrap_or_default(),
     }
 }
 

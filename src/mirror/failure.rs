@@ -44,7 +44,10 @@ pub struct ServiceFailure {
 impl ServiceFailure {
     /// One line: what, with exit code and out-of-memory flag, and what its log calls fatal.
     pub fn line(&self) -> String {
-        let fatal = self.fatal.as_ref().map_or_else(String::new, |line| format!(": `{line}`"));
+        let fatal = self
+            .fatal
+            .as_ref()
+            .map_or_else(String::new, |line| format!(": `{line}`"));
         format!("{}{fatal}", self.headline())
     }
 
@@ -59,13 +62,23 @@ impl ServiceFailure {
             What::NotReady(limit) => format!("`{service}` was not ready within {}", seconds(*limit)),
             What::Held(other) => format!("`{service}` was not started because `{other}` did not come up"),
         };
-        if self.waited_by.is_empty() { what } else { format!("{what} ({})", self.waited_by.join(", ")) }
+        if self.waited_by.is_empty() {
+            what
+        } else {
+            format!("{what} ({})", self.waited_by.join(", "))
+        }
     }
 
     fn exit_words(&self) -> String {
-        let code = self.exit_code.map_or_else(String::new, |code| format!(" with code {code}"));
+        let code = self
+            .exit_code
+            .map_or_else(String::new, |code| format!(" with code {code}"));
         let oom = if self.oom { ", killed for memory" } else { "" };
-        let restarts = if self.restarts > 0 { format!(", restarted {} times", self.restarts) } else { String::new() };
+        let restarts = if self.restarts > 0 {
+            format!(", restarted {} times", self.restarts)
+        } else {
+            String::new()
+        };
         format!("{code}{oom}{restarts}")
     }
 }
@@ -83,16 +96,34 @@ pub fn seconds(duration: Duration) -> String {
 }
 
 const FATAL_WORDS: [&str; 14] = [
-    "fatal", "panic", "error", "exception", "refused", "traceback", "cannot", "could not", "not found", "failed",
-    "invalid", "denied", "missing", "unable to",
+    "fatal",
+    "panic",
+    "error",
+    "exception",
+    "refused",
+    "traceback",
+    "cannot",
+    "could not",
+    "not found",
+    "failed",
+    "invalid",
+    "denied",
+    "missing",
+    "unable to",
 ];
 
 /// The first line that says what was fatal: of a Python traceback its last line, else the first line with a word for it.
 pub fn first_fatal(lines: &[String]) -> Option<String> {
     let at = lines.iter().position(|line| is_fatal(line))?;
     // A log call that prints an exception says what was done when it happened; the exception says why.
-    let traceback = lines.iter().skip(at).take(TRACEBACK_WITHIN).position(|line| line.contains(TRACEBACK));
-    let line = traceback.and_then(|after| end_of_traceback(&lines[at + after + 1..])).unwrap_or_else(|| lines[at].clone());
+    let traceback = lines
+        .iter()
+        .skip(at)
+        .take(TRACEBACK_WITHIN)
+        .position(|line| line.contains(TRACEBACK));
+    let line = traceback
+        .and_then(|after| end_of_traceback(&lines[at + after + 1..]))
+        .unwrap_or_else(|| lines[at].clone());
     Some(shorten(line.trim()))
 }
 
@@ -107,12 +138,19 @@ fn is_fatal(line: &str) -> bool {
 
 /// A traceback ends at its first line that is not indented; a chained one tells its cause first.
 fn end_of_traceback(lines: &[String]) -> Option<String> {
-    lines.iter().find(|line| !line.starts_with([' ', '\t']) && !line.trim().is_empty()).cloned()
+    lines
+        .iter()
+        .find(|line| !line.starts_with([' ', '\t']) && !line.trim().is_empty())
+        .cloned()
 }
 
 fn shorten(line: &str) -> String {
     const LIMIT: usize = 300;
-    if line.chars().count() <= LIMIT { line.to_owned() } else { line.chars().take(LIMIT).chain("…".chars()).collect() }
+    if line.chars().count() <= LIMIT {
+        line.to_owned()
+    } else {
+        line.chars().take(LIMIT).chain("…".chars()).collect()
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,16 @@ use crate::config::compose::{self, FileSource, MountKind, NetworkMode, Project};
 use crate::config::diagnostic::Diagnostic;
 
 /// Folders of the machine that are no part of an application: mirrored by nothing.
-const HOST_FOLDERS: [&str; 8] = ["/", "/proc", "/sys", "/dev", "/run", "/var/run", "/var/lib/docker", "/boot"];
+const HOST_FOLDERS: [&str; 8] = [
+    "/",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/var/run",
+    "/var/lib/docker",
+    "/boot",
+];
 
 /// The world that a project describes.
 ///
@@ -21,19 +30,32 @@ const HOST_FOLDERS: [&str; 8] = ["/", "/proc", "/sys", "/dev", "/run", "/var/run
 pub fn world(project: &Project) -> Result<World, Diagnostic> {
     let mut world = World::default();
     for (name, network) in &project.networks {
-        world.networks.insert(name.clone(), Network { ipv6: network.enable_ipv6 == Some(true) });
+        world.networks.insert(
+            name.clone(),
+            Network {
+                ipv6: network.enable_ipv6 == Some(true),
+            },
+        );
         if network.external {
-            world.unmirrored.push(format!("network `{name}` is external in production; the mirror has one of its own"));
+            world.unmirrored.push(format!(
+                "network `{name}` is external in production; the mirror has one of its own"
+            ));
         }
     }
     for (name, volume) in &project.volumes {
         world.volumes.push(name.clone());
         if volume.external {
-            world.unmirrored.push(format!("volume `{name}` is external in production; the mirror starts with an empty one"));
+            world.unmirrored.push(format!(
+                "volume `{name}` is external in production; the mirror starts with an empty one"
+            ));
         }
     }
     for service in project.services.values() {
-        let translated = Reader { project, notes: &mut world.unmirrored }.service(service)?;
+        let translated = Reader {
+            project,
+            notes: &mut world.unmirrored,
+        }
+        .service(service)?;
         world.services.insert(service.name.clone(), translated);
     }
     Ok(world)
@@ -58,7 +80,12 @@ impl Reader<'_> {
             build: from.build.as_ref().map(build),
             command: from.command.clone(),
             entrypoint: from.entrypoint.clone(),
-            env: from.environment.iter().filter(|(_, value)| value.is_some()).map(|(k, v)| (k.clone(), v.clone())).collect(),
+            env: from
+                .environment
+                .iter()
+                .filter(|(_, value)| value.is_some())
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
             labels: from.labels.clone(),
             user: from.user.clone(),
             working_dir: from.working_dir.clone(),
@@ -90,13 +117,33 @@ impl Reader<'_> {
             }
         };
         note(from.replicas() > 1, "its replicas are mirrored by one container");
-        note(!from.devices.is_empty() || !from.gpus.is_empty(), "its devices are not mirrored: this machine has none to give");
-        note(!from.dns.is_empty(), "its DNS servers are not mirrored: the mirror cannot reach them");
-        note(from.networks.values().any(|network| network.ipv4_address.is_some() || network.ipv6_address.is_some()), "its fixed addresses are not mirrored: each run has its own subnets");
-        note(from.logging.is_some(), "its logging driver is not mirrored: the gate reads logs itself");
+        note(
+            !from.devices.is_empty() || !from.gpus.is_empty(),
+            "its devices are not mirrored: this machine has none to give",
+        );
+        note(
+            !from.dns.is_empty(),
+            "its DNS servers are not mirrored: the mirror cannot reach them",
+        );
+        note(
+            from.networks
+                .values()
+                .any(|network| network.ipv4_address.is_some() || network.ipv6_address.is_some()),
+            "its fixed addresses are not mirrored: each run has its own subnets",
+        );
+        note(
+            from.logging.is_some(),
+            "its logging driver is not mirrored: the gate reads logs itself",
+        );
         note(from.blkio.is_some(), "its block I/O limits are not mirrored");
-        note(from.cgroup_parent.is_some() || from.cgroup.is_some(), "its cgroup is not mirrored");
-        note(from.userns_mode.is_some() || from.uts.is_some(), "its user and UTS namespaces are not mirrored");
+        note(
+            from.cgroup_parent.is_some() || from.cgroup.is_some(),
+            "its cgroup is not mirrored",
+        );
+        note(
+            from.userns_mode.is_some() || from.uts.is_some(),
+            "its user and UTS namespaces are not mirrored",
+        );
         note(!from.storage_opt.is_empty(), "its storage options are not mirrored");
         note(!from.annotations.is_empty(), "its annotations are not mirrored");
         note(from.mac_address.is_some(), "its MAC address is not mirrored");
@@ -108,7 +155,11 @@ impl Reader<'_> {
             let source = match mount.kind {
                 MountKind::Volume => mount.source.clone().map_or(Source::Anonymous, Source::Volume),
                 MountKind::Tmpfs => Source::Memory {
-                    size: mount.tmpfs.as_ref().and_then(|options| options.size).and_then(|size| u64::try_from(size).ok()),
+                    size: mount
+                        .tmpfs
+                        .as_ref()
+                        .and_then(|options| options.size)
+                        .and_then(|size| u64::try_from(size).ok()),
                     mode: mount.tmpfs.as_ref().and_then(|options| options.mode),
                 },
                 MountKind::Bind => match self.bind(from, mount)? {
@@ -119,9 +170,18 @@ impl Reader<'_> {
                     }
                     Bound::Nothing => continue,
                 },
-                _ => return Err(unbuilt(&mount.span, &format!("mounts of type `{}`", mount.kind.as_str()))),
+                _ => {
+                    return Err(unbuilt(
+                        &mount.span,
+                        &format!("mounts of type `{}`", mount.kind.as_str()),
+                    ));
+                }
             };
-            mounts.push(Mount { target: mount.target.clone(), source, read_only: mount.read_only });
+            mounts.push(Mount {
+                target: mount.target.clone(),
+                source,
+                read_only: mount.read_only,
+            });
         }
         Ok((mounts, files))
     }
@@ -130,26 +190,36 @@ impl Reader<'_> {
         let path = PathBuf::from(mount.source.clone().unwrap_or_default());
         let text = path.display().to_string();
         if HOST_FOLDERS.contains(&text.trim_end_matches('/')) || text == "/" {
-            self.notes.push(format!("service `{}`: the host's `{text}` is not mounted in the mirror", from.name));
+            self.notes.push(format!(
+                "service `{}`: the host's `{text}` is not mounted in the mirror",
+                from.name
+            ));
             return Ok(Bound::Nothing);
         }
         let Ok(facts) = std::fs::metadata(&path) else {
             let creates = mount.bind.as_ref().is_none_or(|options| options.create_host_path);
             if creates {
-                self.notes.push(format!("service `{}`: `{text}` is not on this machine; the mirror has an empty folder", from.name));
+                self.notes.push(format!(
+                    "service `{}`: `{text}` is not on this machine; the mirror has an empty folder",
+                    from.name
+                ));
                 return Ok(Bound::Folder(Source::Anonymous));
             }
             return Err(Diagnostic::at(&mount.span, format!("`{text}` does not exist"))
                 .help("the mirror mounts what production mounts: check it out, or leave the mount out"));
         };
         if facts.file_type().is_socket() || facts.file_type().is_char_device() || facts.file_type().is_block_device() {
-            self.notes.push(format!("service `{}`: `{text}` is not mounted: no release is given this machine's sockets and devices", from.name));
+            self.notes.push(format!(
+                "service `{}`: `{text}` is not mounted: no release is given this machine's sockets and devices",
+                from.name
+            ));
             return Ok(Bound::Nothing);
         }
         if facts.is_dir() {
             return Ok(Bound::Folder(Source::Folder(path)));
         }
-        let content = std::fs::read(&path).map_err(|error| Diagnostic::at(&mount.span, format!("`{text}` could not be read: {error}")))?;
+        let content = std::fs::read(&path)
+            .map_err(|error| Diagnostic::at(&mount.span, format!("`{text}` could not be read: {error}")))?;
         Ok(Bound::File(FileInside {
             target: mount.target.clone(),
             content,
@@ -167,7 +237,9 @@ impl Reader<'_> {
         } else {
             (&from.configs, &self.project.configs, "/")
         };
-        uses.iter().map(|uses| object(uses, known.get(&uses.source), folder)).collect()
+        uses.iter()
+            .map(|uses| object(uses, known.get(&uses.source), folder))
+            .collect()
     }
 }
 
@@ -177,7 +249,11 @@ enum Bound {
     Nothing,
 }
 
-fn object(uses: &compose::FileMount, known: Option<&compose::FileObject>, folder: &str) -> Result<FileInside, Diagnostic> {
+fn object(
+    uses: &compose::FileMount,
+    known: Option<&compose::FileObject>,
+    folder: &str,
+) -> Result<FileInside, Diagnostic> {
     let refuse = |why: String, help: &str| Err(Diagnostic::at(&uses.span, why).help(help));
     let name = &uses.source;
     let mut origin = None;
@@ -185,21 +261,45 @@ fn object(uses: &compose::FileMount, known: Option<&compose::FileObject>, folder
         Some(FileSource::Content(text)) => text.clone().into_bytes(),
         Some(FileSource::Environment { value: Some(value), .. }) => value.clone().into_bytes(),
         Some(FileSource::Environment { variable, value: None }) => {
-            return refuse(format!("`{name}` comes from `{variable}`, which is not set"), "set it in the environment or in `production.env_file`");
+            return refuse(
+                format!("`{name}` comes from `{variable}`, which is not set"),
+                "set it in the environment or in `production.env_file`",
+            );
         }
         Some(FileSource::File(path)) => match std::fs::read(path) {
             Ok(content) => {
                 origin = Some(path.clone());
                 content
             }
-            Err(error) => return refuse(format!("`{}` could not be read: {error}", path.display()), "the mirror needs the file that production has, with its secrets replaced"),
+            Err(error) => {
+                return refuse(
+                    format!("`{}` could not be read: {error}", path.display()),
+                    "the mirror needs the file that production has, with its secrets replaced",
+                );
+            }
         },
-        _ => return refuse(format!("`{name}` is external: the mirror cannot know its content"), "give it a `file`, `environment` or `content` in a further compose file"),
+        _ => {
+            return refuse(
+                format!("`{name}` is external: the mirror cannot know its content"),
+                "give it a `file`, `environment` or `content` in a further compose file",
+            );
+        }
     };
     let target = uses.target.clone().unwrap_or_else(|| name.clone());
-    let target = if target.starts_with('/') { target } else { format!("{folder}{target}") };
+    let target = if target.starts_with('/') {
+        target
+    } else {
+        format!("{folder}{target}")
+    };
     let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default();
-    Ok(FileInside { target, content, mode: uses.mode.unwrap_or(0o444), uid: number(&uses.uid), gid: number(&uses.gid), origin })
+    Ok(FileInside {
+        target,
+        content,
+        mode: uses.mode.unwrap_or(0o444),
+        uid: number(&uses.uid),
+        gid: number(&uses.gid),
+        origin,
+    })
 }
 
 fn unbuilt(span: &crate::config::yaml::Span, what: &str) -> Diagnostic {
@@ -213,7 +313,10 @@ fn refuse_unbuilt(from: &compose::Service) -> Result<(), Diagnostic> {
         _ => None,
     };
     if let Some(mode) = mode {
-        return Err(unbuilt(&from.span, &format!("`network_mode: {mode}` of service `{}`", from.name)));
+        return Err(unbuilt(
+            &from.span,
+            &format!("`network_mode: {mode}` of service `{}`", from.name),
+        ));
     }
     let build = from.build.as_ref();
     let keys = [
@@ -227,7 +330,10 @@ fn refuse_unbuilt(from: &compose::Service) -> Result<(), Diagnostic> {
         ("isolation", from.isolation.is_some()),
         ("links", !from.links.is_empty()),
         ("external_links", !from.external_links.is_empty()),
-        ("build.additional_contexts", build.is_some_and(|build| !build.additional_contexts.is_empty())),
+        (
+            "build.additional_contexts",
+            build.is_some_and(|build| !build.additional_contexts.is_empty()),
+        ),
         ("build.secrets", build.is_some_and(|build| !build.secrets.is_empty())),
         ("build.ssh", build.is_some_and(|build| !build.ssh.is_empty())),
     ];
@@ -238,7 +344,9 @@ fn refuse_unbuilt(from: &compose::Service) -> Result<(), Diagnostic> {
 }
 
 fn image_of(project: &Project, from: &compose::Service) -> String {
-    from.image.clone().unwrap_or_else(|| format!("{}-{}", project.name, from.name))
+    from.image
+        .clone()
+        .unwrap_or_else(|| format!("{}-{}", project.name, from.name))
 }
 
 fn build(from: &compose::Build) -> Build {
@@ -253,7 +361,9 @@ fn build(from: &compose::Build) -> Build {
 }
 
 fn relative_to(context: &str, file: &str) -> String {
-    Path::new(file).strip_prefix(context).map_or_else(|_| file.to_owned(), |inside| inside.display().to_string())
+    Path::new(file)
+        .strip_prefix(context)
+        .map_or_else(|_| file.to_owned(), |inside| inside.display().to_string())
 }
 
 /// Its own name, its container name and its aliases, on every network.
@@ -265,12 +375,19 @@ fn networks(from: &compose::Service) -> BTreeMap<String, Vec<String>> {
         names.dedup();
         names
     };
-    from.networks.iter().map(|(name, attachment)| (name.clone(), names(attachment))).collect()
+    from.networks
+        .iter()
+        .map(|(name, attachment)| (name.clone(), names(attachment)))
+        .collect()
 }
 
 fn health(from: &compose::Healthcheck) -> Health {
     Health {
-        test: if from.disable { vec!["NONE".to_owned()] } else { from.test.clone().unwrap_or_default() },
+        test: if from.disable {
+            vec!["NONE".to_owned()]
+        } else {
+            from.test.clone().unwrap_or_default()
+        },
         interval: from.interval,
         timeout: from.timeout,
         retries: from.retries,
@@ -310,17 +427,32 @@ fn restart(from: &compose::Service) -> Restart {
 }
 
 fn ports(from: &compose::Service) -> Vec<u16> {
-    let published = from.ports.iter().filter(|port| port.protocol == "tcp").map(|port| port.target);
-    let exposed = from.expose.iter().filter_map(|text| text.strip_suffix("/tcp").unwrap_or(text).parse().ok());
+    let published = from
+        .ports
+        .iter()
+        .filter(|port| port.protocol == "tcp")
+        .map(|port| port.target);
+    let exposed = from
+        .expose
+        .iter()
+        .filter_map(|text| text.strip_suffix("/tcp").unwrap_or(text).parse().ok());
     published.chain(exposed).collect()
 }
 
 fn memory(text: &str) -> Mount {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
-    let option = |name: &str| options.split(',').find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
+    let option = |name: &str| {
+        options
+            .split(',')
+            .find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
+    };
     let size = option("size").and_then(bytes);
     let mode = option("mode").and_then(|text| u32::from_str_radix(text, 8).ok());
-    Mount { target: target.to_owned(), source: Source::Memory { size, mode }, read_only: options.split(',').any(|o| o == "ro") }
+    Mount {
+        target: target.to_owned(),
+        source: Source::Memory { size, mode },
+        read_only: options.split(',').any(|o| o == "ro"),
+    }
 }
 
 fn bytes(text: &str) -> Option<u64> {
@@ -336,10 +468,17 @@ fn bytes(text: &str) -> Option<u64> {
 }
 
 fn limits(from: &compose::Service) -> Limits {
-    let unsigned = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0);
+    let unsigned = |number: Option<i64>| {
+        number
+            .and_then(|number| u64::try_from(number).ok())
+            .filter(|number| *number > 0)
+    };
     // CPUs have at most nine digits after the point; the engine counts in billionths.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let nano_cpus = from.cpu_limit().filter(|cpus| *cpus > 0.0).map(|cpus| (cpus * 1e9).round() as u64);
+    let nano_cpus = from
+        .cpu_limit()
+        .filter(|cpus| *cpus > 0.0)
+        .map(|cpus| (cpus * 1e9).round() as u64);
     Limits {
         memory: unsigned(from.memory_limit()),
         memory_swap: from.limits.memory_swap,
@@ -351,7 +490,11 @@ fn limits(from: &compose::Service) -> Limits {
         cpuset: from.limits.cpuset.clone(),
         pids: from.pids_limit(),
         shm_size: unsigned(from.shm_size),
-        ulimits: from.ulimits.iter().map(|(name, limit)| (name.clone(), limit.soft_hard().0, limit.soft_hard().1)).collect(),
+        ulimits: from
+            .ulimits
+            .iter()
+            .map(|(name, limit)| (name.clone(), limit.soft_hard().0, limit.soft_hard().1))
+            .collect(),
         sysctls: from.sysctls.clone(),
         cap_add: from.cap_add.clone(),
         cap_drop: from.cap_drop.clone(),
@@ -362,7 +505,11 @@ fn limits(from: &compose::Service) -> Limits {
         init: from.init,
         tty: from.tty,
         stdin_open: from.stdin_open,
-        extra_hosts: from.extra_hosts.iter().flat_map(|(name, all)| all.iter().map(move |address| format!("{name}:{address}"))).collect(),
+        extra_hosts: from
+            .extra_hosts
+            .iter()
+            .flat_map(|(name, all)| all.iter().map(move |address| format!("{name}:{address}")))
+            .collect(),
         dns_search: from.dns_search.clone(),
         dns_options: from.dns_opt.clone(),
         ipc: from.ipc.clone(),

@@ -25,14 +25,18 @@ pub async fn resolve(engine: &Engine, services: &[&Service]) -> Result<HashMap<S
         wanted.entry(&service.image).or_insert(service);
     }
     let facts = try_join_all(wanted.into_iter().map(|(image, service)| async move {
-        let facts = one(engine, service).await.with_context(|| format!("service `{}`", service.name))?;
+        let facts = one(engine, service)
+            .await
+            .with_context(|| format!("service `{}`", service.name))?;
         Ok::<_, anyhow::Error>((image.to_owned(), facts))
     }));
     Ok(facts.await?.into_iter().collect())
 }
 
 async fn one(engine: &Engine, service: &Service) -> Result<ImageFacts> {
-    let Some(build) = &service.build else { return engine.pull(&service.image).await };
+    let Some(build) = &service.build else {
+        return engine.pull(&service.image).await;
+    };
     match engine.image(&service.image).await? {
         Some(facts) => Ok(facts),
         None => self::build(engine, &service.image, build).await,
@@ -43,7 +47,11 @@ async fn build(engine: &Engine, tag: &str, build: &Build) -> Result<ImageFacts> 
     let context = build.context.clone();
     let (dockerfile, inline) = (build.dockerfile.clone(), build.dockerfile_inline.clone());
     let recipe = dockerfile.unwrap_or_else(|| "Dockerfile".to_owned());
-    let name = if inline.is_some() { ".rehearsal.Dockerfile".to_owned() } else { recipe };
+    let name = if inline.is_some() {
+        ".rehearsal.Dockerfile".to_owned()
+    } else {
+        recipe
+    };
     let added = inline.map(|text| (name.clone(), text));
     let archive = tokio::task::spawn_blocking(move || context_archive(&context, added)).await??;
     let options = BuildImageOptions {
@@ -96,7 +104,10 @@ struct Ignore {
 impl Ignore {
     fn read(context: &Path) -> Self {
         let text = std::fs::read_to_string(context.join(".dockerignore")).unwrap_or_default();
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
         let rules: Vec<_> = lines.filter_map(rule).collect();
         let has_exceptions = rules.iter().any(|(out, _)| !out);
         Self { rules, has_exceptions }
@@ -108,16 +119,27 @@ impl Ignore {
         if path == ".dockerignore" || path == "Dockerfile" {
             return false;
         }
-        self.rules.iter().rev().find(|(_, pattern)| pattern.is_match(&path)).is_some_and(|(out, _)| *out)
+        self.rules
+            .iter()
+            .rev()
+            .find(|(_, pattern)| pattern.is_match(&path))
+            .is_some_and(|(out, _)| *out)
     }
 }
 
 fn rule(line: &str) -> Option<(bool, regex::Regex)> {
     let (out, line) = line.strip_prefix('!').map_or((true, line), |rest| (false, rest));
     let mut pattern = regex::escape(line.trim().trim_start_matches('/').trim_end_matches('/'));
-    for (from, to) in [(r"\*\*/", "(?:.*/)?"), (r"\*\*", ".*"), (r"\*", "[^/]*"), (r"\?", "[^/]")] {
+    for (from, to) in [
+        (r"\*\*/", "(?:.*/)?"),
+        (r"\*\*", ".*"),
+        (r"\*", "[^/]*"),
+        (r"\?", "[^/]"),
+    ] {
         pattern = pattern.replace(from, to);
     }
     // What is below a folder that is left out is left out with it.
-    regex::Regex::new(&format!("^{pattern}(?:/.*)?$")).ok().map(|pattern| (out, pattern))
+    regex::Regex::new(&format!("^{pattern}(?:/.*)?$"))
+        .ok()
+        .map(|pattern| (out, pattern))
 }

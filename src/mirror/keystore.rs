@@ -15,7 +15,11 @@ const X509_BAG: [u8; 12] = [0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01
 /// The store with one more trusted certificate; `None` where it is in no form that can be read, or sealed with
 /// another password than the usual.
 pub fn with_ca(store: &[u8], certificate: &[u8]) -> Option<Vec<u8>> {
-    if store.starts_with(&MAGIC) { appended(store, certificate) } else { converted(store, certificate) }
+    if store.starts_with(&MAGIC) {
+        appended(store, certificate)
+    } else {
+        converted(store, certificate)
+    }
 }
 
 /// JKS: one more entry at the end, one more in the count, a new seal.
@@ -25,7 +29,9 @@ fn appended(store: &[u8], certificate: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let count = u32::from_be_bytes(content.get(8..12)?.try_into().ok()?);
-    let mut new = [&MAGIC, &VERSION.to_be_bytes(), &count.checked_add(1)?.to_be_bytes()].map(|part| part.as_slice()).concat();
+    let mut new = [&MAGIC, &VERSION.to_be_bytes(), &count.checked_add(1)?.to_be_bytes()]
+        .map(|part| part.as_slice())
+        .concat();
     new.extend_from_slice(content.get(12..)?);
     new.extend(entry("rehearsal", certificate)?);
     Some(finished(new))
@@ -38,7 +44,9 @@ fn converted(store: &[u8], certificate: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let count = u32::try_from(known.len() + 1).ok()?;
-    let mut new = [&MAGIC, &VERSION.to_be_bytes(), &count.to_be_bytes()].map(|part| part.as_slice()).concat();
+    let mut new = [&MAGIC, &VERSION.to_be_bytes(), &count.to_be_bytes()]
+        .map(|part| part.as_slice())
+        .concat();
     for (number, known) in known.iter().enumerate() {
         new.extend(entry(&format!("ca-{number}"), known)?);
     }
@@ -103,7 +111,9 @@ fn inside(der: &[u8], tag: u8) -> Option<&[u8]> {
         return rest.get(..usize::from(*length));
     }
     let (bytes, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
-    let length = bytes.iter().try_fold(0usize, |sum, byte| sum.checked_mul(256)?.checked_add(usize::from(*byte)))?;
+    let length = bytes.iter().try_fold(0usize, |sum, byte| {
+        sum.checked_mul(256)?.checked_add(usize::from(*byte))
+    })?;
     rest.get(..length)
 }
 
@@ -141,6 +151,15 @@ mod tests {
     fn hostile_lengths_are_no_certificates() {
         let endless = [&X509_BAG[..], &[0xa0, 0x8f, 0xff]].concat();
         assert!(certificates(&endless).is_empty());
-        assert!(certificates(&[&X509_BAG[..], &[0xa0, 0x89, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]].concat()).is_empty());
+        assert!(
+            certificates(
+                &[
+                    &X509_BAG[..],
+                    &[0xa0, 0x89, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]
+                ]
+                .concat()
+            )
+            .is_empty()
+        );
     }
 }

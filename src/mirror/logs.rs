@@ -11,6 +11,9 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
 
 use super::engine::Engine;
@@ -21,6 +24,10 @@ use crate::redact::Redactor;
 const KEPT_LINES: usize = 20_000;
 /// A line is cut here.
 const LINE_LIMIT: usize = 16 * 1024;
+/// Where the engine cuts lines itself.
+const ENGINES_CUT: usize = 16 * 1024;
+/// The engine's times are at most this long.
+const STAMP_LIMIT: usize = 40;
 /// How long `settled` waits for the engine to hand over the last lines of a container that has ended.
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -37,9 +44,9 @@ struct Inner {
     stage: StageId,
     files: HashMap<(StageId, String), File>,
     lines: BTreeMap<(StageId, String), Vec<String>>,
-    followed: HashMap<String, watch::Receiver<bool>>,
-    // Lines taken of each container: after a restart the engine tells its whole log again.
-    delivered: HashMap<String, usize>,
+    followed: HashMap<String, Vec<watch::Receiver<bool>>>,
+    // How far each container's log has been taken.
+    told: HashMap<String, Told>,
 }
 
 impl Logs {
@@ -51,9 +58,13 @@ impl Logs {
             files: HashMap::new(),
             lines: BTreeMap::new(),
             followed: HashMap::new(),
-            delivered: HashMap::new(),
+            told: HashMap::new(),
         };
-        Self { inner: Arc::new(Mutex::new(inner)), engine: engine.clone(), redactor: redactor.clone() }
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            engine: engine.clone(),
+            redactor: redactor.clone(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -73,10 +84,11 @@ impl Logs {
         inner.file(stage, service);
     }
 
-    /// Follows a container from its (next) start to its end.
+    /// Follows a container from its (next) start on. Some engines end a reading with the container's end, some read on
+    /// after a restart; so it is followed again at each, and no entry is taken twice.
     pub fn follow(&self, container: &str, service: &str) {
         let (ended, end) = watch::channel(false);
-        self.lock().followed.insert(container.to_owned(), end);
+        self.lock().followed.entry(container.to_owned()).or_default().push(end);
         let (logs, container, service) = (self.clone(), container.to_owned(), service.to_owned());
         tokio::spawn(async move {
             logs.read(&container, &service).await;
@@ -85,43 +97,49 @@ impl Logs {
         });
     }
 
-    /// Everything again from a restart on: the engine ends a stream with the container's end.
+    /// Twice: an engine may end the first, which follows, before it has told the last entries.
     async fn read(&self, container: &str, service: &str) {
-        let options = LogsOptions { follow: true, stdout: true, stderr: true, tail: "all".into(), ..Default::default() };
-        let mut skip = self.lock().delivered.get(container).copied().unwrap_or_default();
+        self.read_once(container, service, true).await;
+        self.read_once(container, service, false).await;
+        let rest = self.lock().told.get_mut(container).map(Told::rest).unwrap_or_default();
+        rest.iter().for_each(|line| self.keep(service, line));
+    }
+
+    async fn read_once(&self, container: &str, service: &str, follow: bool) {
+        let since = self.lock().told.get(container).map_or(0, Told::seconds);
+        let options = LogsOptions {
+            follow,
+            stdout: true,
+            stderr: true,
+            timestamps: true,
+            since,
+            tail: "all".into(),
+            ..Default::default()
+        };
+        let mut at = Place::default();
         let mut stream = Box::pin(self.engine.docker().logs(container, Some(options)));
-        let mut open: HashMap<bool, Vec<u8>> = HashMap::new();
         while let Some(Ok(chunk)) = stream.next().await {
             let (is_error, message) = match chunk {
                 LogOutput::StdErr { message } => (true, message),
                 LogOutput::StdOut { message } | LogOutput::Console { message } => (false, message),
                 LogOutput::StdIn { .. } => continue,
             };
-            let partial = open.entry(is_error).or_default();
-            for byte in message {
-                if byte == b'\n' {
-                    self.keep(container, service, &mut skip, partial);
-                    partial.clear();
-                } else if partial.len() < LINE_LIMIT {
-                    partial.push(byte);
-                }
-            }
-        }
-        for partial in open.values().filter(|partial| !partial.is_empty()) {
-            self.keep(container, service, &mut skip, partial);
+            let (stamp, text) = stamped(&message);
+            at.advance(stamp);
+            let lines = self
+                .lock()
+                .told
+                .entry(container.to_owned())
+                .or_default()
+                .take(&at, is_error, text);
+            lines.iter().for_each(|line| self.keep(service, line));
         }
     }
 
-    /// Writes one line, unless an earlier reading of the same container has written it.
-    fn keep(&self, container: &str, service: &str, skip: &mut usize, raw: &[u8]) {
-        if *skip > 0 {
-            *skip -= 1;
-            return;
-        }
+    fn keep(&self, service: &str, raw: &[u8]) {
         let line = self.redactor.clean(String::from_utf8_lossy(raw).trim_end_matches('\r'));
         let mut inner = self.lock();
         let stage = inner.stage;
-        *inner.delivered.entry(container.to_owned()).or_default() += 1;
         if let Some(file) = inner.file(stage, service) {
             // A full disk must not end the run; the verdict does not hang on a log line.
             let _written = writeln!(file, "{line}");
@@ -134,21 +152,37 @@ impl Logs {
 
     /// Waits until the engine has handed over what a container that has ended said.
     pub async fn settled(&self, container: &str) {
-        let Some(mut end) = self.lock().followed.get(container).cloned() else { return };
-        let _in_time = tokio::time::timeout(SETTLE_LIMIT, end.wait_for(|ended| *ended)).await;
+        let readers = self.lock().followed.get(container).cloned().unwrap_or_default();
+        let all = join_all(
+            readers
+                .into_iter()
+                .map(async |mut end| end.wait_for(|ended| *ended).await.is_ok()),
+        );
+        let _in_time = tokio::time::timeout(SETTLE_LIMIT, all).await;
     }
 
     /// What a service said in a stage, oldest first.
     pub fn of(&self, stage: StageId, service: &str) -> Vec<String> {
-        self.lock().lines.get(&(stage, service.to_owned())).cloned().unwrap_or_default()
+        self.lock()
+            .lines
+            .get(&(stage, service.to_owned()))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The last lines that a service said in the current stage, or before it if it said nothing yet.
     pub fn tail(&self, service: &str, count: usize) -> Vec<String> {
         let inner = self.lock();
-        let of = |stage| inner.lines.get(&(stage, service.to_owned())).filter(|lines| !lines.is_empty());
+        let of = |stage| {
+            inner
+                .lines
+                .get(&(stage, service.to_owned()))
+                .filter(|lines| !lines.is_empty())
+        };
         let stages = [inner.stage, StageId::Rollback, StageId::Upgrade, StageId::Control];
-        let Some(lines) = stages.into_iter().find_map(of) else { return Vec::new() };
+        let Some(lines) = stages.into_iter().find_map(of) else {
+            return Vec::new();
+        };
         lines[lines.len().saturating_sub(count)..].to_vec()
     }
 
@@ -166,6 +200,82 @@ impl Logs {
     }
 }
 
+/// A place in a log: the engine's time of an entry, and which of those with this time it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    // Times of one width sort as text.
+    stamp: String,
+    count: usize,
+}
+
+impl Place {
+    fn advance(&mut self, stamp: &str) {
+        if self.stamp != stamp {
+            (self.stamp, self.count) = (stamp.to_owned(), 0);
+        }
+        self.count += 1;
+    }
+}
+
+/// How far a container's log has been taken, by all who read it.
+#[derive(Debug, Default)]
+struct Told {
+    last: Place,
+    // A line that has no end yet, of standard output and of standard error; and whether its end may still come.
+    open: BTreeMap<bool, Vec<u8>>,
+}
+
+impl Told {
+    /// Whole seconds since 1970, for the engine's filter; 0 = from the beginning.
+    fn seconds(&self) -> i32 {
+        let at = OffsetDateTime::parse(&self.last.stamp, &Rfc3339).map_or(0, OffsetDateTime::unix_timestamp);
+        i32::try_from(at).unwrap_or(0)
+    }
+
+    /// The lines that an entry ends; none where the entry has been taken.
+    fn take(&mut self, at: &Place, is_error: bool, text: &[u8]) -> Vec<Vec<u8>> {
+        if !at.stamp.is_empty() && *at <= self.last {
+            return Vec::new();
+        }
+        self.last = at.clone();
+        let open = self.open.entry(is_error).or_default();
+        let mut lines = Vec::new();
+        // The engine cuts long lines itself; a shorter one without an end was its process's last.
+        if !open.is_empty() && open.len() < ENGINES_CUT {
+            lines.push(std::mem::take(open));
+        }
+        for byte in text {
+            match byte {
+                b'\n' => lines.push(std::mem::take(open)),
+                _ if open.len() < LINE_LIMIT => open.push(*byte),
+                _ => {}
+            }
+        }
+        lines
+    }
+
+    /// What has no end when a container has ended.
+    fn rest(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.open)
+            .into_values()
+            .filter(|line| !line.is_empty())
+            .collect()
+    }
+}
+
+/// The engine's time before an entry, and the entry. An entry of an engine that gives no time has none.
+fn stamped(message: &[u8]) -> (&str, &[u8]) {
+    let end = message.iter().take(STAMP_LIMIT).position(|byte| *byte == b' ');
+    let stamp = end
+        .and_then(|end| std::str::from_utf8(&message[..end]).ok())
+        .filter(|text| is_time(text));
+    stamp.map_or(("", message), |stamp| (stamp, &message[stamp.len() + 1..]))
+}
+
+fn is_time(text: &str) -> bool {
+    text.len() >= 20 && text.as_bytes().get(10) == Some(&b'T') && text.starts_with(|c: char| c.is_ascii_digit())
+}
+
 impl Inner {
     fn file(&mut self, stage: StageId, service: &str) -> Option<&mut File> {
         let folder = self.folder.clone()?;
@@ -181,6 +291,86 @@ impl Inner {
 fn open_log(folder: &Path, stage: StageId, service: &str) -> Option<File> {
     let folder = folder.join(stage.as_str());
     std::fs::create_dir_all(&folder).ok()?;
-    let safe: String = service.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
-    OpenOptions::new().create(true).append(true).open(folder.join(format!("{safe}.log"))).ok()
+    let safe: String = service
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join(format!("{safe}.log")))
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, Told, stamped};
+
+    const EARLY: &str = "2026-11-22T20:00:00.000000001Z";
+    const LATE: &str = "2026-11-22T20:00:00.000000002Z";
+
+    fn read(told: &mut Told, entries: &[(&str, &str)]) -> Vec<String> {
+        let mut at = Place::default();
+        let mut lines = Vec::new();
+        for (stamp, text) in entries {
+            at.advance(stamp);
+            lines.extend(told.take(&at, false, text.as_bytes()));
+        }
+        lines.into_iter().map(|line| String::from_utf8(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn an_entry_loses_the_engines_time_and_no_other() {
+        let entry = format!("{EARLY} {LATE} said the service\n");
+        assert_eq!(
+            stamped(entry.as_bytes()),
+            (EARLY, format!("{LATE} said the service\n").as_bytes())
+        );
+        assert_eq!(stamped(b"no time at all\n"), ("", &b"no time at all\n"[..]));
+    }
+
+    #[test]
+    fn a_second_reading_takes_only_what_is_new() {
+        let mut told = Told::default();
+        assert_eq!(
+            read(&mut told, &[(EARLY, "a\n"), (LATE, "b\n"), (LATE, "c\n")]),
+            ["a", "b", "c"]
+        );
+        assert_eq!(read(&mut told, &[(LATE, "b\n"), (LATE, "c\n"), (LATE, "d\n")]), ["d"]);
+    }
+
+    #[test]
+    fn a_process_last_words_are_a_line_of_their_own() {
+        let mut told = Told::default();
+        assert_eq!(
+            read(&mut told, &[(EARLY, "no end"), (LATE, "next life\n")]),
+            ["no end", "next life"]
+        );
+        assert_eq!(
+            read(&mut told, &[("2026-11-22T20:00:00.000000003Z", "again none")]),
+            Vec::<String>::new()
+        );
+        assert_eq!(told.rest(), [b"again none".to_vec()]);
+    }
+
+    #[test]
+    fn a_line_that_the_engine_cut_is_one_line() {
+        let mut told = Told::default();
+        let long = "x".repeat(super::ENGINES_CUT);
+        assert_eq!(read(&mut told, &[(EARLY, &long), (LATE, "y\n")]), [long]);
+    }
+
+    #[test]
+    fn a_log_is_read_again_from_its_last_second_on() {
+        let mut told = Told::default();
+        assert_eq!(told.seconds(), 0);
+        read(&mut told, &[("1970-01-01T00:01:00.900000000Z", "a\n")]);
+        assert_eq!(told.seconds(), 60);
+    }
 }

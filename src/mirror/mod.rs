@@ -1,7 +1,8 @@
 //! The mirror: the containers, networks and volumes that stand for production during one run.
 //!
-//! [`Mirror::prepare`] makes networks, volumes and the agent; [`Mirror::start`] starts every service as its
-//! dependencies allow; [`Mirror::swap`] puts another release in a service's place; [`sweep::remove_run`] removes all.
+//! [`Mirror::prepare`] makes networks; [`Mirror::start`] starts every service as its dependencies allow,
+//! and the agent beside them; [`Mirror::swap`] puts another release in a service's place; [`sweep`] removes all by the
+//! run's label, and the [`reaper`] does so where this process cannot any more.
 //! Only [`engine`] speaks to the engine.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -125,6 +126,8 @@ pub struct Setup {
     pub news: UnboundedSender<News>,
     /// A name of production's that the agent answers to.
     pub borne: Option<Borne>,
+    /// The program that is the agent: [`archive::THIS_PROGRAM`], unless a test names another.
+    pub program: PathBuf,
 }
 
 /// A service's container.
@@ -151,6 +154,7 @@ struct Inner {
     watch: Watch,
     logs: Logs,
     agent: Client,
+    arrival: Mutex<Option<start::Arrival>>,
     running: Mutex<BTreeMap<String, Running>>,
     generation: AtomicU32,
     swapped: Mutex<BTreeSet<String>>,
@@ -160,19 +164,20 @@ struct Inner {
 }
 
 impl Mirror {
-    /// Makes networks and the agent. Starts none of production's services.
+    /// Makes networks, and begins to make the agent. Starts none of production's services.
     ///
     /// # Errors
     /// The engine refused something: the machine's doing.
     pub async fn prepare(setup: Setup) -> Result<Self> {
-        let watch = Watch::begin(&setup.engine).await?;
+        let (watch, ()) = tokio::try_join!(Watch::begin(&setup.engine), start::networks(&setup))?;
         let logs = Logs::new(&setup.engine, &setup.redactor, setup.logs.clone());
-        let agent = start::agent(&setup).await?;
+        let (agent, arrival) = start::agent(&setup);
         let inner = Inner {
             setup,
             watch,
             logs,
             agent,
+            arrival: Mutex::new(Some(arrival)),
             running: Mutex::default(),
             generation: AtomicU32::new(0),
             swapped: Mutex::default(),
@@ -215,7 +220,12 @@ impl Mirror {
 
     fn tell(&self, service: &str, state: &'static str, detail: Option<String>, took: Option<Duration>) {
         // A run that has stopped listening is a run that is going down.
-        let _listening = self.inner.setup.news.send(News { service: service.to_owned(), state, detail, took });
+        let _listening = self.inner.setup.news.send(News {
+            service: service.to_owned(),
+            state,
+            detail,
+            took,
+        });
     }
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
@@ -266,7 +276,9 @@ impl Mirror {
     /// # Errors
     /// The service has no running container, or the engine refused.
     pub async fn exec(&self, service: &str, command: &[String], stdin: Option<&[u8]>) -> Result<ExecOutput> {
-        let running = self.container_of(service).with_context(|| format!("service `{service}` has no container"))?;
+        let running = self
+            .container_of(service)
+            .with_context(|| format!("service `{service}` has no container"))?;
         self.engine().exec(&running.id, command, stdin).await
     }
 }

@@ -48,14 +48,20 @@ impl Name {
     pub fn of(url: &str) -> Option<Self> {
         let url = Url::parse(url).ok()?;
         let host = url.domain()?.to_owned();
-        Some(Self { host, port: url.port_or_known_default()?, tls: url.scheme() == "https" })
+        Some(Self {
+            host,
+            port: url.port_or_known_default()?,
+            tls: url.scheme() == "https",
+        })
     }
 
     /// Whether a service of the mirror answers to it.
     pub fn is_borne_in(&self, world: &World) -> bool {
         world.services.values().any(|service| {
             let aliases = service.networks.values().flatten();
-            service.name == self.host || service.hostname.as_ref() == Some(&self.host) || aliases.into_iter().any(|alias| *alias == self.host)
+            service.name == self.host
+                || service.hostname.as_ref() == Some(&self.host)
+                || aliases.into_iter().any(|alias| *alias == self.host)
         })
     }
 }
@@ -75,8 +81,16 @@ pub fn http_ports(service: &Service, image: &ImageFacts) -> Vec<u16> {
 /// The agent answers to the name of production's that no service bears.
 pub(super) async fn bear(setup: &Setup, agent: &Client) -> Result<()> {
     let Some(borne) = &setup.borne else { return Ok(()) };
-    let identity = borne.authority.as_ref().map(|authority| authority.certify(&borne.host)).transpose()?;
-    let service = setup.world.services.get(&borne.service).with_context(|| format!("production has no service `{}`", borne.service))?;
+    let identity = borne
+        .authority
+        .as_ref()
+        .map(|authority| authority.certify(&borne.host))
+        .transpose()?;
+    let service = setup
+        .world
+        .services
+        .get(&borne.service)
+        .with_context(|| format!("production has no service `{}`", borne.service))?;
     let image: ImageFacts = setup.images.get(&service.image).cloned().unwrap_or_default();
     let call = Call::Bear(BearCall {
         host: borne.host.clone(),
@@ -105,8 +119,15 @@ mod tests {
 
     fn world(alias: &str) -> World {
         let networks = [("front".to_owned(), vec![alias.to_owned()])].into();
-        let service = Service { name: "idp".to_owned(), networks, ..Service::default() };
-        World { services: [("idp".to_owned(), service)].into(), ..World::default() }
+        let service = Service {
+            name: "idp".to_owned(),
+            networks,
+            ..Service::default()
+        };
+        World {
+            services: [("idp".to_owned(), service)].into(),
+            ..World::default()
+        }
     }
 
     #[test]
@@ -127,8 +148,14 @@ mod tests {
 
     #[test]
     fn ports_come_from_production_then_the_image_then_custom() {
-        let service = |ports: &[u16]| Service { ports: ports.to_vec(), ..Service::default() };
-        let image = |ports: &[u16]| ImageFacts { ports: ports.to_vec(), ..ImageFacts::default() };
+        let service = |ports: &[u16]| Service {
+            ports: ports.to_vec(),
+            ..Service::default()
+        };
+        let image = |ports: &[u16]| ImageFacts {
+            ports: ports.to_vec(),
+            ..ImageFacts::default()
+        };
         assert_eq!(http_ports(&service(&[8080]), &image(&[8443, 9000, 8080])), [8080, 9000]);
         assert_eq!(http_ports(&service(&[]), &image(&[8443])), USUAL_PORTS);
     }

@@ -1,8 +1,10 @@
-//! Readiness: seen from the engine's events and from a probe of our own, never from a fixed sleep.
+//! Readiness: seen from the engine's events and from questions of our own, never from a fixed sleep.
 //!
-//! A service with a health check is ready when that check passes: we run the check ourselves as soon as the container
-//! runs, because the engine may run it only every half minute. One without is ready when a port it declares accepts a
-//! connection, or, when it declares none, when it has started. Exits and `unhealthy` end the wait at once.
+//! A service with a health check is ready when that check passes: we ask it ourselves as soon as the container runs,
+//! because the engine may ask only every half minute. Where the container has a shell, one command in it asks again and
+//! again (`health.sh`): a command of its own for each question costs the engine more than most checks cost. A service
+//! without a check is ready when a port it declares accepts a connection, or, when it declares none, when it has
+//! started. Exits and `unhealthy` end the wait at once.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -15,24 +17,38 @@ use super::watch::Seen;
 use super::{Mirror, Running};
 use crate::agent::{Answer, Call};
 
-/// Between two runs of a health check: at least this.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(80);
-/// … and at most this, for services that take long.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Asks a health check within its container.
+const ASK_AGAIN: &str = include_str!("health.sh");
+/// How long that command asks before it gives the word back.
+const ASKING: Duration = Duration::from_secs(3);
+/// Its exit code when the check did not pass.
+const NOT_YET: i64 = 1;
+/// Between two commands in a container: at least this.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+/// A check's limit where nobody set one: the engine's own.
+const CHECK_LIMIT: Duration = Duration::from_secs(30);
 /// A service that declares ports and listens on none of them is taken as ready after this: images declare ports that
 /// a configuration does not use.
 const SILENT_PORTS: Duration = Duration::from_secs(15);
 /// Exits that are tolerated while something other than the candidate comes up under a restart policy.
 const TOLERATED_EXITS: usize = 5;
+/// Exit code of what was killed.
+const KILLED: i64 = 137;
 /// A candidate crashes at its second exit.
 const CANDIDATE_EXITS: usize = 2;
 
 impl Mirror {
     /// Waits until a started container is ready. `true`: it was a one-shot and has ended well.
-    pub(super) async fn await_ready(&self, running: &Running, limit: Duration) -> Result<bool, ServiceFailure> {
+    /// `before`: exits of the container that happened before it was started this time.
+    pub(super) async fn await_ready(
+        &self,
+        running: &Running,
+        before: usize,
+        limit: Duration,
+    ) -> Result<bool, ServiceFailure> {
         let mut seen = self.inner.watch.of(&running.id);
         let verdict = tokio::select! {
-            ended = self.await_end(running, &mut seen) => ended,
+            ended = self.await_end(running, before, &mut seen) => ended,
             () = self.await_good(running) => Ok(false),
             () = tokio::time::sleep(limit) => Err(What::NotReady(limit)),
         };
@@ -42,16 +58,31 @@ impl Mirror {
                 if matches!(what, What::Exited) {
                     self.logs().settled(&running.id).await;
                 }
-                Err(self.failure(&running.service.name, what))
+                let mut failure = self.failure(&running.service.name, what);
+                failure.oom |= failure.exit_code == Some(KILLED) && self.was_out_of_memory(&running.id).await;
+                Err(failure)
             }
         }
     }
 
+    /// The engine's own flag, for where its event has not come yet. A restart makes it forget.
+    async fn was_out_of_memory(&self, container: &str) -> bool {
+        let state = self
+            .engine()
+            .inspect(container)
+            .await
+            .ok()
+            .and_then(|found| found.state);
+        state.and_then(|state| state.oom_killed).unwrap_or_default()
+    }
+
     /// Returns when a service has crashed for good; never, if it does not.
     pub async fn crash_of(&self, service: &str) -> ServiceFailure {
-        let Some(running) = self.container_of(service) else { return std::future::pending().await };
+        let Some(running) = self.container_of(service) else {
+            return std::future::pending().await;
+        };
         let mut seen = self.inner.watch.of(&running.id);
-        match self.await_end(&running, &mut seen).await {
+        match self.await_end(&running, 0, &mut seen).await {
             Ok(_) => std::future::pending().await,
             Err(what) => {
                 self.logs().settled(&running.id).await;
@@ -61,17 +92,26 @@ impl Mirror {
     }
 
     /// Returns when the container has ended for good, or is unhealthy.
-    async fn await_end(&self, running: &Running, seen: &mut watch::Receiver<Seen>) -> Result<bool, What> {
+    async fn await_end(
+        &self,
+        running: &Running,
+        before: usize,
+        seen: &mut watch::Receiver<Seen>,
+    ) -> Result<bool, What> {
         let service = &running.service;
         let tolerated = match (service.restart, self.is_candidate(&service.name)) {
             (Restart::No, _) => 1,
             (_, true) => CANDIDATE_EXITS,
-            (Restart::OnFailure(Some(count)), _) => usize::try_from(count).unwrap_or(usize::MAX).saturating_add(1),
+            // None at all means no limit.
+            (Restart::OnFailure(Some(count @ 1..)), _) => {
+                usize::try_from(count).unwrap_or(usize::MAX).saturating_add(1)
+            }
             _ => TOLERATED_EXITS,
         };
         let done = |seen: &Seen| {
-            let ended_well = !seen.running && seen.last_exit().is_some_and(|exit| exit.code == 0) && restarts_no_more(service.restart, 0);
-            ended_well || seen.ended().count() >= tolerated || seen.healthy == Some(false)
+            let exits = seen.ended().count().saturating_sub(before);
+            let well = seen.last_exit().is_some_and(|exit| exit.code == 0) && restarts_no_more(service.restart, 0);
+            (exits > 0 && !seen.running && well) || exits >= tolerated || seen.healthy == Some(false)
         };
         let Ok(state) = seen.wait_for(done).await.map(|state| state.clone()) else {
             return std::future::pending().await;
@@ -80,7 +120,11 @@ impl Mirror {
             return Err(What::Unhealthy);
         }
         let well = state.last_exit().is_some_and(|exit| exit.code == 0) && restarts_no_more(service.restart, 0);
-        if well && self.may_complete(running) { Ok(true) } else { Err(What::Exited) }
+        if well && self.may_complete(running) {
+            Ok(true)
+        } else {
+            Err(What::Exited)
+        }
     }
 
     /// Returns when the service is ready to be used; never, if it is not.
@@ -88,32 +132,47 @@ impl Mirror {
         if self.is_one_shot(&running.service.name) {
             return std::future::pending().await;
         }
-        match self.health_command(running) {
-            Some((command, pause)) => self.await_health(running, &command, pause).await,
+        match self.health_check(running) {
+            Some(check) => self.await_health(running, &check).await,
             None => self.await_ports(running).await,
         }
     }
 
-    async fn await_health(&self, running: &Running, command: &[String], longest: Duration) {
+    async fn await_health(&self, running: &Running, check: &HealthCheck) {
         let mut seen = self.inner.watch.of(&running.id);
         let engine_says = async {
             let _healthy = seen.wait_for(|seen| seen.healthy == Some(true)).await;
         };
-        let we_see = async {
-            let begun = Instant::now();
-            loop {
-                let asked = Instant::now();
-                // A container that is just being restarted cannot be asked: the next question will tell.
-                let passed = self.engine().exec(&running.id, command, None).await.is_ok_and(|done| done.exit == 0);
-                if passed {
-                    return;
-                }
-                tokio::time::sleep(pause_after(asked.elapsed(), begun.elapsed(), longest)).await;
-            }
-        };
         tokio::select! {
             () = engine_says => {}
-            () = we_see => {}
+            () = self.ask_until_it_passes(running, check) => {}
+        }
+    }
+
+    async fn ask_until_it_passes(&self, running: &Running, check: &HealthCheck) {
+        let (shell, env) = check.asked_inside();
+        let mut inside = true;
+        loop {
+            let asked = Instant::now();
+            let answer = if inside {
+                let question = self.engine().exec_with(&running.id, &shell, &env, None);
+                tokio::time::timeout(check.limit + ASKING * 2, question).await
+            } else {
+                tokio::time::timeout(check.limit, self.engine().exec(&running.id, &check.command, None)).await
+            };
+            let pause = if inside {
+                SHORTEST_PAUSE
+            } else {
+                asked.elapsed().clamp(SHORTEST_PAUSE, ASKING / 3)
+            };
+            match answer {
+                Ok(Ok(done)) if done.exit == 0 => return,
+                Ok(Ok(done)) => inside &= done.exit == NOT_YET,
+                // Either there is no shell, or the container is just being restarted.
+                Ok(Err(_)) => inside = !inside,
+                Err(_) => {}
+            }
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -125,42 +184,72 @@ impl Mirror {
             return;
         }
         let deadline_ms = SILENT_PORTS.as_millis().try_into().unwrap_or(u64::MAX);
-        let call = Call::AwaitTcp { host: service.name.clone(), ports, deadline_ms };
+        let call = Call::AwaitTcp {
+            host: service.name.clone(),
+            ports,
+            deadline_ms,
+        };
         if !matches!(self.agent().call(call).await, Ok(Answer::Awaited { .. })) {
             std::future::pending().await
         }
     }
 
-    /// The command of the health check in force, and the pause its author thought right; `None` without one.
-    fn health_command(&self, running: &Running) -> Option<(Vec<String>, Duration)> {
+    /// The health check in force; `None` without one.
+    fn health_check(&self, running: &Running) -> Option<HealthCheck> {
         let own = running.service.health.clone().unwrap_or_default();
-        let image = self.image(&running.service.image).health.unwrap_or_default();
-        let test = if own.test.is_empty() { image.test.unwrap_or_default() } else { own.test };
-        let interval = own.interval.unwrap_or(LONGEST_PAUSE).max(SHORTEST_PAUSE);
+        let facts = self.image(&running.service.image);
+        let image = facts.health.unwrap_or_default();
+        let test = if own.test.is_empty() {
+            image.test.unwrap_or_default()
+        } else {
+            own.test
+        };
+        let nanos = image
+            .timeout
+            .and_then(|nanos| u64::try_from(nanos).ok())
+            .filter(|nanos| *nanos > 0);
+        let limit = own.timeout.or(nanos.map(Duration::from_nanos)).unwrap_or(CHECK_LIMIT);
+        let shell = if facts.shell.is_empty() {
+            ["/bin/sh", "-c"].map(str::to_owned).to_vec()
+        } else {
+            facts.shell
+        };
         match test.split_first() {
-            Some((kind, rest)) if kind == "CMD" && !rest.is_empty() => Some((rest.to_vec(), interval)),
-            Some((kind, [line, ..])) if kind == "CMD-SHELL" => {
-                Some((["/bin/sh", "-c", line].map(str::to_owned).to_vec(), interval))
-            }
+            Some((kind, rest)) if kind == "CMD" && !rest.is_empty() => Some(HealthCheck {
+                command: rest.to_vec(),
+                limit,
+            }),
+            Some((kind, [line, ..])) if kind == "CMD-SHELL" => Some(HealthCheck {
+                command: [shell, vec![line.clone()]].concat(),
+                limit,
+            }),
             _ => None,
         }
     }
 
     /// Whether readiness is told by a health check.
     pub fn has_health_check(&self, running: &Running) -> bool {
-        self.health_command(running).is_some()
+        self.health_check(running).is_some()
     }
 
     /// Whether somebody waits for this service to end.
     fn is_one_shot(&self, name: &str) -> bool {
         let waits = |need: &super::model::Dependency| need.service == name && need.condition == Condition::Completed;
-        self.world().services.values().any(|service| service.depends_on.iter().any(waits))
+        self.world()
+            .services
+            .values()
+            .any(|service| service.depends_on.iter().any(waits))
     }
 
     /// Whether ending with 0 is how this service is meant to be: somebody waits for it, or production's release did so.
     fn may_complete(&self, running: &Running) -> bool {
         let name = &running.service.name;
-        let did = self.inner.completed.lock().unwrap_or_else(PoisonError::into_inner).contains(name);
+        let did = self
+            .inner
+            .completed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(name);
         self.is_one_shot(name) || did || (!self.is_candidate(name) && !self.has_health_check(running))
     }
 
@@ -179,8 +268,36 @@ fn restarts_no_more(policy: Restart, code: i64) -> bool {
     }
 }
 
-/// Often at first, then as often as a slow service deserves; never so often that asking is all it does.
-fn pause_after(question: Duration, waited: Duration, longest: Duration) -> Duration {
-    let patient = if waited < Duration::from_secs(10) { SHORTEST_PAUSE } else { LONGEST_PAUSE.min(longest) };
-    patient.max(question / 2)
+/// A health check as it is asked.
+struct HealthCheck {
+    command: Vec<String>,
+    limit: Duration,
+}
+
+impl HealthCheck {
+    /// The command that asks it again and again, and that command's environment.
+    fn asked_inside(&self) -> (Vec<String>, Vec<String>) {
+        let words: Vec<String> = self.command.iter().map(|word| quoted(word)).collect();
+        let limit = (self.limit.as_millis() / 10).clamp(1, 360_000);
+        let env = vec![
+            format!("REHEARSAL_CHECK={}", words.join(" ")),
+            format!("REHEARSAL_LIMIT={limit}"),
+        ];
+        (["/bin/sh", "-c", ASK_AGAIN].map(str::to_owned).to_vec(), env)
+    }
+}
+
+/// A word that every shell reads as it stands.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_quoted_word_is_read_as_it_stands() {
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+    }
 }

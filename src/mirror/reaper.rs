@@ -14,11 +14,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::archive::THIS_PROGRAM;
 use super::engine::{Engine, RunLabels};
 use super::sweep;
 
-/// This very program, even where its file has been replaced or removed since.
-const THIS_PROGRAM: &str = "/proc/self/exe";
 /// GitHub's runner kills whatever bears this at the end of a job.
 const TRACKED: &str = "RUNNER_TRACKING_ID";
 /// What the gate says when nothing is left to do.
@@ -64,7 +63,14 @@ impl Reaper {
 /// This program as a reaper: `rehearsal reap RUN …`.
 fn again(run: &str, lock: &Path, out: &Path) -> Command {
     let mut command = Command::new(THIS_PROGRAM);
-    command.arg0("rehearsal").arg("reap").arg(run).arg("--lock").arg(lock).arg("--out").arg(out);
+    command
+        .arg0("rehearsal")
+        .arg("reap")
+        .arg(run)
+        .arg("--lock")
+        .arg(lock)
+        .arg("--out")
+        .arg(out);
     command.stdout(Stdio::null()).stderr(Stdio::null()).env_remove(TRACKED);
     command
 }
@@ -77,7 +83,11 @@ fn again(run: &str, lock: &Path, out: &Path) -> Command {
 pub fn detach(run: &str, lock: &Path, out: &Path) -> Result<()> {
     // Refused only where this process leads a group already: it then is not the gate's.
     let _session = rustix::process::setsid();
-    again(run, lock, out).stdin(Stdio::inherit()).process_group(0).spawn().context("the reaper could not be started")?;
+    again(run, lock, out)
+        .stdin(Stdio::inherit())
+        .process_group(0)
+        .spawn()
+        .context("the reaper could not be started")?;
     Ok(())
 }
 
@@ -133,9 +143,16 @@ async fn sweep_once(run: &str) -> Result<usize> {
 
 /// Reports that were being written: they stand beside the finished ones until they are renamed.
 fn unfinished(out: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(out).into_iter().flatten().flatten().map(|entry| entry.path());
+    let entries = std::fs::read_dir(out)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     let part = |path: &PathBuf| {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         name.starts_with('.') && name.ends_with(".part")
     };
     entries.filter(part).collect()

@@ -23,7 +23,9 @@ impl Mirror {
     pub async fn run_container(&self, run: &ContainerRun) -> Result<ContainerOutcome> {
         self.engine().pull(&run.image).await?;
         let setup = &self.inner.setup;
-        let name = setup.engine.name(&format!("{}test-{}", setup.prefix, self.next_generation()));
+        let name = setup
+            .engine
+            .name(&format!("{}test-{}", setup.prefix, self.next_generation()));
         let id = setup.engine.create_container(&name, "", self.test_body(run)).await?;
         let outcome = self.run_made(&name, &id, run).await;
         // What cannot be removed now is found by the sweep at the end.
@@ -33,7 +35,12 @@ impl Mirror {
 
     fn test_body(&self, run: &ContainerRun) -> ContainerCreateBody {
         let setup = &self.inner.setup;
-        let first = setup.world.networks.keys().next().map(|network| network_name(setup, network));
+        let first = setup
+            .world
+            .networks
+            .keys()
+            .next()
+            .map(|network| network_name(setup, network));
         ContainerCreateBody {
             image: Some(run.image.clone()),
             entrypoint: run.entrypoint.clone(),
@@ -46,7 +53,10 @@ impl Mirror {
             host_config: Some(HostConfig {
                 network_mode: Some(first.unwrap_or_else(|| "none".to_owned())),
                 publish_all_ports: Some(false),
-                log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(HashMap::new()) }),
+                log_config: Some(HostConfigLogConfig {
+                    typ: Some("json-file".to_owned()),
+                    config: Some(HashMap::new()),
+                }),
                 ..Default::default()
             }),
             ..Default::default()
@@ -56,26 +66,43 @@ impl Mirror {
     async fn run_made(&self, name: &str, id: &str, run: &ContainerRun) -> Result<ContainerOutcome> {
         let setup = &self.inner.setup;
         for network in setup.world.networks.keys().skip(1) {
-            setup.engine.connect_network(&network_name(setup, network), id, container::endpoint(&[])).await?;
+            setup
+                .engine
+                .connect_network(&network_name(setup, network), id, container::endpoint(&[]))
+                .await?;
         }
         self.put_test_files(id, run).await?;
         let begun = Instant::now();
         let mut seen = self.inner.watch.of(id);
-        setup.engine.start(name).await.with_context(|| format!("test container `{}` could not be started", run.image))?;
+        setup
+            .engine
+            .start(name)
+            .await
+            .with_context(|| format!("test container `{}` could not be started", run.image))?;
         let end = tokio::time::timeout(run.limit, seen.wait_for(|seen| seen.ended().next().is_some())).await;
-        let exit = end.ok().and_then(Result::ok).and_then(|seen| seen.last_exit().map(|exit| exit.code));
+        let exit = end
+            .ok()
+            .and_then(Result::ok)
+            .and_then(|seen| seen.last_exit().map(|exit| exit.code));
         let duration = begun.elapsed();
         if exit.is_none() {
             setup.engine.stop(id, Duration::from_secs(1)).await?;
         }
         let output = self.output_of(id).await;
         let files = self.collect(id, run.collect.as_deref()).await?;
-        Ok(ContainerOutcome { exit, output, files, duration })
+        Ok(ContainerOutcome {
+            exit,
+            output,
+            files,
+            duration,
+        })
     }
 
     async fn put_test_files(&self, id: &str, run: &ContainerRun) -> Result<()> {
         if !run.directories.is_empty() {
-            self.engine().upload(id, "/", archive::of_directories(&run.directories)?).await?;
+            self.engine()
+                .upload(id, "/", archive::of_directories(&run.directories)?)
+                .await?;
         }
         let file = |(path, content): &(String, Vec<u8>)| FileInside {
             target: path.clone(),
@@ -86,15 +113,26 @@ impl Mirror {
             origin: None,
         };
         let files: Vec<FileInside> = run.files.iter().map(file).collect();
-        if files.is_empty() { Ok(()) } else { self.engine().upload(id, "/", archive::of_files(&files)?).await }
+        if files.is_empty() {
+            Ok(())
+        } else {
+            self.engine().upload(id, "/", archive::of_files(&files)?).await
+        }
     }
 
     async fn output_of(&self, id: &str) -> Vec<u8> {
-        let options = LogsOptions { stdout: true, stderr: true, tail: "all".into(), ..Default::default() };
+        let options = LogsOptions {
+            stdout: true,
+            stderr: true,
+            tail: "all".into(),
+            ..Default::default()
+        };
         let mut stream = Box::pin(self.engine().docker().logs(id, Some(options)));
         let mut output = Vec::new();
         while let Some(Ok(chunk)) = stream.next().await {
-            if let LogOutput::StdErr { message } | LogOutput::StdOut { message } | LogOutput::Console { message } = chunk {
+            if let LogOutput::StdErr { message } | LogOutput::StdOut { message } | LogOutput::Console { message } =
+                chunk
+            {
                 let room = LIMIT.saturating_sub(output.len());
                 output.extend_from_slice(&message[..message.len().min(room)]);
             }
@@ -106,8 +144,13 @@ impl Mirror {
     async fn collect(&self, id: &str, glob: Option<&str>) -> Result<Vec<(String, Vec<u8>)>> {
         let Some(glob) = glob else { return Ok(Vec::new()) };
         let folder = literal_folder(glob);
-        let Ok(archive) = self.engine().download(id, &folder, LIMIT).await else { return Ok(Vec::new()) };
-        let parent = folder.trim_end_matches('/').rsplit_once('/').map_or("", |(parent, _)| parent);
+        let Ok(archive) = self.engine().download(id, &folder, LIMIT).await else {
+            return Ok(Vec::new());
+        };
+        let parent = folder
+            .trim_end_matches('/')
+            .rsplit_once('/')
+            .map_or("", |(parent, _)| parent);
         let pattern = glob_pattern(glob)?;
         let full = |(path, content): (String, Vec<u8>)| (format!("{parent}/{path}"), content);
         let mut files: Vec<_> = archive::files_in(&archive)?.into_iter().map(full).collect();
@@ -120,7 +163,10 @@ impl Mirror {
 /// The part of a glob before its first wild card, up to a slash; the path itself where there is none.
 fn literal_folder(glob: &str) -> String {
     match glob.find(['*', '?', '[']) {
-        Some(at) => glob[..at].rsplit_once('/').map_or("/", |(folder, _)| if folder.is_empty() { "/" } else { folder }).to_owned(),
+        Some(at) => glob[..at]
+            .rsplit_once('/')
+            .map_or("/", |(folder, _)| if folder.is_empty() { "/" } else { folder })
+            .to_owned(),
         None => glob.to_owned(),
     }
 }
@@ -128,7 +174,12 @@ fn literal_folder(glob: &str) -> String {
 /// `*` and `?` within one part, `**` across parts.
 fn glob_pattern(glob: &str) -> Result<regex::Regex> {
     let mut pattern = regex::escape(glob);
-    for (from, to) in [(r"\*\*/", "(?:.*/)?"), (r"\*\*", ".*"), (r"\*", "[^/]*"), (r"\?", "[^/]")] {
+    for (from, to) in [
+        (r"\*\*/", "(?:.*/)?"),
+        (r"\*\*", ".*"),
+        (r"\*", "[^/]*"),
+        (r"\?", "[^/]"),
+    ] {
         pattern = pattern.replace(from, to);
     }
     regex::Regex::new(&format!("^{pattern}$")).with_context(|| format!("`{glob}` is not a pattern for files"))

@@ -8,16 +8,22 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use bollard::models::{ContainerCreateBody, HostConfig, NetworkingConfig};
 use futures_util::future::try_join_all;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::container::{self, Names};
-use super::engine::LABEL_SERVICE;
+use super::engine::{Conversation, LABEL_SERVICE};
 use super::failure::{ServiceFailure, What, first_fatal};
 use super::model::{Condition, FileInside, Service};
 use super::{Mirror, Running, Setup, archive, names, network_name, trust, volume_name};
 use crate::agent::client::Client;
 
+/// Bytes on their way to or from the agent.
+const PIPE: usize = 64 * 1024;
+
+/// The agent on its way.
+pub(super) type Arrival = JoinHandle<Result<()>>;
 
 /// How far a service has come, for those who wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,14 +48,46 @@ pub struct Started {
     pub failure: Option<ServiceFailure>,
 }
 
-/// Networks, then the agent in them.
-pub(super) async fn agent(setup: &Setup) -> Result<Client> {
-    let networks: Vec<String> = setup.world.networks.keys().map(|name| network_name(setup, name)).collect();
+/// The world's networks.
+pub(super) async fn networks(setup: &Setup) -> Result<()> {
     let made = try_join_all(setup.world.networks.iter().map(|(name, network)| {
         let name = network_name(setup, name);
         async move { setup.engine.create_network(&name, network.ipv6).await }
     }));
-    let (_made, ()) = tokio::try_join!(made, agent_image(setup))?;
+    made.await.map(drop)
+}
+
+/// A client that can be spoken to at once, while its agent is still being made; and whether that succeeds.
+pub(super) fn agent(setup: &Setup) -> (Client, Arrival) {
+    let ((to_agent, calls), (replies, from_agent)) = (tokio::io::duplex(PIPE), tokio::io::duplex(PIPE));
+    let setup = setup.clone();
+    let client = Client::over(from_agent, to_agent);
+    let agent = client.clone();
+    let arrival = tokio::spawn(async move {
+        let (output, input) = make_agent(&setup).await?;
+        tokio::spawn(pump(output, replies));
+        tokio::spawn(pump(calls, input));
+        names::bear(&setup, &agent).await
+    });
+    (client, arrival)
+}
+
+/// Carries bytes until one side ends, and tells the other.
+async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+    // The client says that the agent is gone.
+    let _carried = tokio::io::copy(&mut from, &mut to).await;
+    let _told = to.shutdown().await;
+}
+
+/// The agent's container in all networks, and the conversation with it.
+async fn make_agent(setup: &Setup) -> Result<Conversation> {
+    let networks: Vec<String> = setup
+        .world
+        .networks
+        .keys()
+        .map(|name| network_name(setup, name))
+        .collect();
+    agent_image(setup).await?;
     let name = setup.engine.name(&format!("{}agent", setup.prefix));
     let aliases: Vec<String> = setup.borne.iter().map(|borne| borne.host.clone()).collect();
     let id = setup
@@ -58,13 +96,17 @@ pub(super) async fn agent(setup: &Setup) -> Result<Client> {
         .await
         .context("the agent's container could not be made")?;
     for network in networks.iter().skip(1) {
-        setup.engine.connect_network(network, &id, container::endpoint(&aliases)).await?;
+        setup
+            .engine
+            .connect_network(network, &id, container::endpoint(&aliases))
+            .await?;
     }
-    setup.engine.start(&name).await.context("the agent could not be started")?;
-    let (output, input) = setup.engine.converse(&id, &["/rehearsal", "agent", "serve"]).await?;
-    let agent = Client::over(output, input);
-    names::bear(setup, &agent).await?;
-    Ok(agent)
+    setup
+        .engine
+        .start(&name)
+        .await
+        .context("the agent could not be started")?;
+    setup.engine.converse(&id, &["/rehearsal", "agent", "serve"]).await
 }
 
 async fn agent_image(setup: &Setup) -> Result<()> {
@@ -72,9 +114,13 @@ async fn agent_image(setup: &Setup) -> Result<()> {
     if setup.engine.image(&format!("{name}:{tag}")).await?.is_some() {
         return Ok(());
     }
-    let archive = tokio::task::spawn_blocking(archive::of_this_program).await??;
+    let program = setup.program.clone();
+    let archive = tokio::task::spawn_blocking(move || archive::of_program(&program)).await??;
     let label = |(name, value): (&String, &String)| format!("LABEL {name}={value}");
-    setup.engine.import(name, tag, archive, setup.engine.labels(&[]).iter().map(label).collect()).await
+    setup
+        .engine
+        .import(name, tag, archive, setup.engine.labels(&[]).iter().map(label).collect())
+        .await
 }
 
 fn agent_body(setup: &Setup, network: Option<&String>, aliases: &[String]) -> ContainerCreateBody {
@@ -97,12 +143,44 @@ fn agent_body(setup: &Setup, network: Option<&String>, aliases: &[String]) -> Co
 
 impl Mirror {
     /// Makes and starts every service. Stops waiting at the first failure; what had been started by then keeps running
-    /// (its log is evidence) until [`remove_run`](super::sweep::remove_run).
-    pub async fn start(&self, limit: Duration) -> Vec<Started> {
+    /// (its log is evidence) until the run is taken down.
+    ///
+    /// # Errors
+    /// The agent did not come up: the machine's doing.
+    pub async fn start(&self, limit: Duration) -> Result<Vec<Started>> {
+        let arrival = self.inner.arrival.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut arrival) = arrival else {
+            return Ok(self.start_services(limit).await);
+        };
+        if self.inner.setup.borne.is_some() {
+            // A name that the agent answers to is asked from the first moment on.
+            (&mut arrival).await??;
+            return Ok(self.start_services(limit).await);
+        }
+        let mut services = std::pin::pin!(self.start_services(limit));
+        tokio::select! {
+            all = &mut services => {
+                if all.iter().all(|started| started.failure.is_none()) {
+                    arrival.await??;
+                }
+                Ok(all)
+            }
+            arrived = &mut arrival => {
+                arrived??;
+                Ok(services.await)
+            }
+        }
+    }
+
+    async fn start_services(&self, limit: Duration) -> Vec<Started> {
         let begun = Instant::now();
         let services: Vec<Service> = self.world().services.values().cloned().collect();
-        let progress: Arc<BTreeMap<String, watch::Sender<Progress>>> =
-            Arc::new(services.iter().map(|s| (s.name.clone(), watch::Sender::new(Progress::Waiting))).collect());
+        let progress: Arc<BTreeMap<String, watch::Sender<Progress>>> = Arc::new(
+            services
+                .iter()
+                .map(|s| (s.name.clone(), watch::Sender::new(Progress::Waiting)))
+                .collect(),
+        );
         let mut tasks = JoinSet::new();
         for service in services {
             let (mirror, progress) = (self.clone(), Arc::clone(&progress));
@@ -116,8 +194,19 @@ impl Mirror {
                 tasks.abort_all();
             }
         }
+        self.look_again(&mut all);
         all.sort_by_key(|started| started.begun);
         all
+    }
+
+    /// What has no check is ready when it has started, and may have failed since.
+    fn look_again(&self, all: &mut [Started]) {
+        for started in all.iter_mut().filter(|started| started.failure.is_none()) {
+            let seen = self.seen(&started.service).unwrap_or_default();
+            if !seen.running && seen.last_exit().is_some_and(|exit| exit.code != 0) {
+                started.failure = Some(self.failure(&started.service, What::Exited));
+            }
+        }
     }
 
     async fn bring_up(
@@ -149,7 +238,11 @@ impl Mirror {
         let took = begun.elapsed().saturating_sub(since);
         match result {
             Ok(true) => {
-                self.inner.completed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+                self.inner
+                    .completed
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(name.clone());
                 say(Progress::Completed);
             }
             Ok(false) => say(Progress::Ready),
@@ -159,7 +252,12 @@ impl Mirror {
         if failure.is_none() {
             self.tell(&name, "ready", None, Some(took));
         }
-        Started { service: name, begun: since, took, failure }
+        Started {
+            service: name,
+            begun: since,
+            took,
+            failure,
+        }
     }
 
     async fn await_dependencies(
@@ -167,8 +265,14 @@ impl Mirror {
         service: &Service,
         progress: &BTreeMap<String, watch::Sender<Progress>>,
     ) -> Result<(), ServiceFailure> {
-        let shared = service.shares_network.iter().map(|other| (other.clone(), Condition::Started, false));
-        let named = service.depends_on.iter().map(|need| (need.service.clone(), need.condition, need.optional));
+        let shared = service
+            .shares_network
+            .iter()
+            .map(|other| (other.clone(), Condition::Started, false));
+        let named = service
+            .depends_on
+            .iter()
+            .map(|need| (need.service.clone(), need.condition, need.optional));
         for (other, condition, optional) in named.chain(shared) {
             let Some(sender) = progress.get(&other) else { continue };
             let wanted = match condition {
@@ -195,7 +299,9 @@ impl Mirror {
     async fn try_make(&self, service: &Service) -> Result<Running> {
         let setup = &self.inner.setup;
         let ((), trust) = tokio::try_join!(self.make_volumes(service), self.trust(service))?;
-        let name = setup.engine.name(&format!("{}{}-{}", setup.prefix, service.name, self.next_generation()));
+        let name = setup
+            .engine
+            .name(&format!("{}{}-{}", setup.prefix, service.name, self.next_generation()));
         let names = Names {
             network: &|network| network_name(setup, network),
             volume: &|volume| volume_name(setup, volume),
@@ -210,16 +316,30 @@ impl Mirror {
         let id = setup.engine.create_container(&name, &platform, body).await?;
         self.inner.logs.open(&service.name);
         for (network, aliases) in service.networks.iter().skip(1) {
-            setup.engine.connect_network(&network_name(setup, network), &id, container::endpoint(aliases)).await?;
+            setup
+                .engine
+                .connect_network(&network_name(setup, network), &id, container::endpoint(aliases))
+                .await?;
         }
         self.put_files(service, &id).await?;
         self.put_trust(&trust, &folders, &id).await?;
-        Ok(Running { id, name, service: service.clone(), since: 0 })
+        Ok(Running {
+            id,
+            name,
+            service: service.clone(),
+            since: 0,
+        })
     }
 
     async fn put_files(&self, service: &Service, id: &str) -> Result<()> {
-        let authority = self.inner.setup.borne.as_ref().and_then(|borne| borne.authority.as_ref());
-        let with_ca = |file: &FileInside| authority.map_or_else(|| file.clone(), |ca| trust::in_own_file(file, service, ca));
+        let authority = self
+            .inner
+            .setup
+            .borne
+            .as_ref()
+            .and_then(|borne| borne.authority.as_ref());
+        let with_ca =
+            |file: &FileInside| authority.map_or_else(|| file.clone(), |ca| trust::in_own_file(file, service, ca));
         let files: Vec<FileInside> = copied(service).map(with_ca).collect();
         if !files.is_empty() {
             self.engine().upload(id, "/", archive::of_files(&files)?).await?;
@@ -244,7 +364,7 @@ impl Mirror {
         self.inner.logs.follow(&running.id, &name);
         self.tell(&name, "started", None, Some(begun.elapsed()));
         started();
-        self.await_ready(&running, limit).await
+        self.await_ready(&running, 0, limit).await
     }
 
     /// Everything known of a service that did not come up.
@@ -277,12 +397,18 @@ impl Mirror {
 }
 
 fn refers_to_service(service: &Service) -> bool {
-    [&service.limits.ipc, &service.limits.pid].into_iter().flatten().any(|mode| mode.starts_with("service:"))
+    [&service.limits.ipc, &service.limits.pid]
+        .into_iter()
+        .flatten()
+        .any(|mode| mode.starts_with("service:"))
 }
 
 /// Files that are put into the container as copies.
 fn copied(service: &Service) -> impl Iterator<Item = &FileInside> {
-    service.files.iter().filter(|file| !service.limits.read_only || file.origin.is_none())
+    service
+        .files
+        .iter()
+        .filter(|file| !service.limits.read_only || file.origin.is_none())
 }
 
 /// A read-only root file system takes no copies: there the file of this machine itself is bound, read-only.
@@ -293,7 +419,11 @@ fn bind_what_cannot_be_copied(service: &Service, body: &mut ContainerCreateBody)
     let binds: Vec<String> = service
         .files
         .iter()
-        .filter_map(|file| file.origin.as_ref().map(|path| format!("{}:{}:ro", path.display(), file.target)))
+        .filter_map(|file| {
+            file.origin
+                .as_ref()
+                .map(|path| format!("{}:{}:ro", path.display(), file.target))
+        })
         .collect();
     if let Some(host) = body.host_config.as_mut() {
         host.binds = (!binds.is_empty()).then_some(binds);

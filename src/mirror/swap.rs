@@ -65,8 +65,16 @@ impl Mirror {
         within: Duration,
         candidate: bool,
     ) -> Result<Vec<Swapped>, Box<ServiceFailure>> {
-        let order: Vec<String> = self.world().in_dependency_order().into_iter().map(str::to_owned).collect();
-        let within = Within { budget: within, deadline: Instant::now() + within };
+        let order: Vec<String> = self
+            .world()
+            .in_dependency_order()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let within = Within {
+            budget: within,
+            deadline: Instant::now() + within,
+        };
         let mut done = Vec::new();
         for name in order.iter().filter(|name| releases.contains_key(*name)) {
             self.mark_swapped(name, candidate);
@@ -74,7 +82,10 @@ impl Mirror {
         }
         let replaced: BTreeSet<&str> = releases.keys().map(String::as_str).collect();
         for name in order.iter().filter(|name| !releases.contains_key(*name)) {
-            if let Some(running) = self.container_of(name).filter(|running| follows(&running.service, &replaced)) {
+            if let Some(running) = self
+                .container_of(name)
+                .filter(|running| follows(&running.service, &replaced))
+            {
                 done.push(self.replace(&running.service, within).await?);
             }
         }
@@ -85,19 +96,30 @@ impl Mirror {
         // As Compose does: the new container is made first, so that the gap is only stop and start.
         let made = self.make(release).await?;
         let stopped = self.stop(&release.name).await;
-        self.remove(&release.name).await;
+        let old = self.running().remove(&release.name);
         let begun = Instant::now();
-        let left = within.deadline.saturating_duration_since(begun).max(Duration::from_millis(1));
-        self.launch(made, left, || ()).await.map_err(|failure| within.in_words(failure))?;
+        let left = within
+            .deadline
+            .saturating_duration_since(begun)
+            .max(Duration::from_millis(1));
+        let (launched, ()) = tokio::join!(self.launch(made, left, || ()), self.remove(old));
+        launched.map_err(|failure| within.in_words(failure))?;
         let ready = begun.elapsed();
         self.tell(&release.name, "ready", None, Some(ready));
         let exits = self.seen(&release.name).map_or(0, |seen| seen.ended().count());
-        Ok(Swapped { service: release.name.clone(), stopped, ready, exits })
+        Ok(Swapped {
+            service: release.name.clone(),
+            stopped,
+            ready,
+            exits,
+        })
     }
 
     /// Stops a service production's way: its signal, its grace period.
     pub async fn stop(&self, service: &str) -> Stopped {
-        let Some(running) = self.container_of(service) else { return Stopped::default() };
+        let Some(running) = self.container_of(service) else {
+            return Stopped::default();
+        };
         let grace = running.service.stop_grace.unwrap_or(DEFAULT_GRACE);
         let before = self.inner.watch.of(&running.id).borrow().ended().count();
         let begun = Instant::now();
@@ -106,12 +128,19 @@ impl Mirror {
         let mut seen = self.inner.watch.of(&running.id);
         let ended = seen.wait_for(|seen| !seen.running || seen.ended().count() > before);
         let last = tokio::time::timeout(Duration::from_secs(2), ended).await;
-        let exit = last.ok().and_then(Result::ok).and_then(|seen| seen.last_exit().cloned());
+        let exit = last
+            .ok()
+            .and_then(Result::ok)
+            .and_then(|seen| seen.last_exit().cloned());
         self.logs().settled(&running.id).await;
         let detail = asked.err().map(|error| format!("{error:#}"));
         self.tell(service, "stopped", detail, Some(took));
         let killed = exit.as_ref().is_some_and(|exit| exit.code == 137 && !exit.oom) && took >= grace;
-        Stopped { took, killed, exit_code: exit.map(|exit| exit.code) }
+        Stopped {
+            took,
+            killed,
+            exit_code: exit.map(|exit| exit.code),
+        }
     }
 
     /// Starts again a service that was stopped, and waits until it is ready.
@@ -119,16 +148,21 @@ impl Mirror {
     /// # Errors
     /// It did not come up again.
     pub async fn start_again(&self, service: &str, limit: Duration) -> Result<(), Box<ServiceFailure>> {
-        let Some(running) = self.container_of(service) else { return Ok(()) };
+        let Some(running) = self.container_of(service) else {
+            return Ok(());
+        };
+        let before = self.inner.watch.of(&running.id).borrow().ended().count();
         if let Err(error) = self.engine().start_again(&running.id).await {
             return Err(Box::new(self.failure(service, What::NotStarted(format!("{error:#}")))));
         }
-        self.await_ready(&running, limit).await.map(drop).map_err(Box::new)
+        self.await_ready(&running, before, limit)
+            .await
+            .map(drop)
+            .map_err(Box::new)
     }
 
-    async fn remove(&self, service: &str) {
-        let gone: Option<Running> = self.running().remove(service);
-        if let Some(running) = gone {
+    async fn remove(&self, old: Option<Running>) {
+        if let Some(running) = old {
             // What cannot be removed now is found by the sweep at the end.
             let _removed = self.engine().remove_container(&running.id).await;
         }
@@ -145,12 +179,22 @@ impl Mirror {
 
     /// Services whose present release is the candidate's.
     pub(super) fn swapped(&self) -> BTreeSet<String> {
-        self.inner.swapped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inner
+            .swapped
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 /// Whether a service must be recreated when one of `replaced` was.
 fn follows(service: &Service, replaced: &BTreeSet<&str>) -> bool {
-    service.shares_network.as_deref().is_some_and(|other| replaced.contains(other))
-        || service.depends_on.iter().any(|need| need.restart && replaced.contains(need.service.as_str()))
+    service
+        .shares_network
+        .as_deref()
+        .is_some_and(|other| replaced.contains(other))
+        || service
+            .depends_on
+            .iter()
+            .any(|need| need.restart && replaced.contains(need.service.as_str()))
 }

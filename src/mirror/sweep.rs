@@ -62,7 +62,9 @@ pub fn lock_file(folder: &Path, run: &str) -> PathBuf {
 pub fn this_host() -> String {
     use sha2::Digest as _;
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let space = std::fs::read_link("/proc/self/ns/mnt").map(|link| link.to_string_lossy().into_owned()).unwrap_or_default();
+    let space = std::fs::read_link("/proc/self/ns/mnt")
+        .map(|link| link.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let hash = sha2::Sha256::digest(format!("{}{space}", boot.trim()));
     hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -87,10 +89,18 @@ pub async fn leftovers(engine: &Engine) -> Result<Vec<Leftover>> {
     let now = u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default();
     let mut runs: BTreeMap<String, Leftover> = BTreeMap::new();
     for labels in all_labels(engine, LABEL_RUN).await? {
-        let Some(run) = labels.get(LABEL_RUN).cloned() else { continue };
+        let Some(run) = labels.get(LABEL_RUN).cloned() else {
+            continue;
+        };
         let here = labels.get(LABEL_HOST).is_some_and(|other| *other == host);
-        let in_time = labels.get(LABEL_DEADLINE).and_then(|text| text.parse::<u64>().ok()).is_some_and(|end| now < end);
-        let lock = labels.get(LABEL_LOCK).filter(|_| here).and_then(|path| is_locked(Path::new(path)));
+        let in_time = labels
+            .get(LABEL_DEADLINE)
+            .and_then(|text| text.parse::<u64>().ok())
+            .is_some_and(|end| now < end);
+        let lock = labels
+            .get(LABEL_LOCK)
+            .filter(|_| here)
+            .and_then(|path| is_locked(Path::new(path)));
         let alive = lock.unwrap_or(in_time);
         let kept = labels.contains_key(LABEL_KEPT);
         let entry = runs.entry(run.clone()).or_insert(Leftover { run, alive, kept });
@@ -112,7 +122,10 @@ fn is_locked(path: &Path) -> Option<bool> {
 /// # Errors
 /// The engine refused.
 pub async fn sweep_dead(engine: &Engine) -> Result<Vec<String>> {
-    let dead = leftovers(engine).await?.into_iter().filter(|left| !left.alive && !left.kept);
+    let dead = leftovers(engine)
+        .await?
+        .into_iter()
+        .filter(|left| !left.alive && !left.kept);
     let mut swept = Vec::new();
     for left in dead {
         remove_run(engine, &left.run).await?;
@@ -126,7 +139,6 @@ pub async fn sweep_dead(engine: &Engine) -> Result<Vec<String>> {
 /// # Errors
 /// Something could not be removed: the message names it.
 pub async fn remove_run(engine: &Engine, run: &str) -> Result<()> {
-    engine.settle().await;
     let label = format!("{LABEL_RUN}={run}");
     let mut clean = 0;
     let mut last = Vec::new();
@@ -141,7 +153,10 @@ pub async fn remove_run(engine: &Engine, run: &str) -> Result<()> {
         }
         last = errors;
     }
-    bail!("not everything of run `{run}` could be removed: {}; try `rehearsal down --all`", last.join("; "))
+    bail!(
+        "not everything of run `{run}` could be removed: {}; try `rehearsal down --all`",
+        last.join("; ")
+    )
 }
 
 /// One sweep of a run: how much was found. What could not be removed is found again by the next.
@@ -158,15 +173,40 @@ async fn remove_labelled(engine: &Engine, label: &str) -> Result<(usize, Vec<Str
     let containers = containers(engine, label).await?;
     let mut errors = each(containers.iter(), |id| engine.remove_container(id)).await;
     let filters = filter(label);
-    let networks = docker.list_networks(Some(query::ListNetworksOptions { filters: filters.clone() })).await?;
+    let networks = docker
+        .list_networks(Some(query::ListNetworksOptions {
+            filters: filters.clone(),
+        }))
+        .await?;
     let networks: Vec<String> = networks.into_iter().filter_map(|network| network.id).collect();
-    let volumes = docker.list_volumes(Some(query::ListVolumesOptions { filters: filters.clone() })).await?;
-    let volumes: Vec<String> = volumes.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect();
-    let images = docker.list_images(Some(query::ListImagesOptions { all: false, filters, ..Default::default() })).await?;
+    let volumes = docker
+        .list_volumes(Some(query::ListVolumesOptions {
+            filters: filters.clone(),
+        }))
+        .await?;
+    let volumes: Vec<String> = volumes
+        .volumes
+        .unwrap_or_default()
+        .into_iter()
+        .map(|volume| volume.name)
+        .collect();
+    let images = docker
+        .list_images(Some(query::ListImagesOptions {
+            all: false,
+            filters,
+            ..Default::default()
+        }))
+        .await?;
     let images: Vec<String> = images.into_iter().map(|image| image.id).collect();
     let (networks_left, volumes_left, images_left) = tokio::join!(
-        each(networks.iter(), |id| async move { gone(docker.remove_network(id).await) }),
-        each(volumes.iter(), |name| async move { gone(remove_volume(docker, name).await) }),
+        each(
+            networks.iter(),
+            |id| async move { gone(docker.remove_network(id).await) }
+        ),
+        each(
+            volumes.iter(),
+            |name| async move { gone(remove_volume(docker, name).await) }
+        ),
         each(images.iter(), |id| async move { gone(remove_image(docker, id).await) }),
     );
     errors.extend(networks_left.into_iter().chain(volumes_left).chain(images_left));
@@ -174,11 +214,16 @@ async fn remove_labelled(engine: &Engine, label: &str) -> Result<(usize, Vec<Str
 }
 
 async fn remove_volume(docker: &bollard::Docker, name: &str) -> Result<(), bollard::errors::Error> {
-    docker.remove_volume(name, Some(query::RemoveVolumeOptions { force: true })).await
+    docker
+        .remove_volume(name, Some(query::RemoveVolumeOptions { force: true }))
+        .await
 }
 
 async fn remove_image(docker: &bollard::Docker, id: &str) -> Result<(), bollard::errors::Error> {
-    let options = query::RemoveImageOptions { force: true, ..Default::default() };
+    let options = query::RemoveImageOptions {
+        force: true,
+        ..Default::default()
+    };
     docker.remove_image(id, Some(options), None).await.map(drop)
 }
 
@@ -187,7 +232,11 @@ async fn each<'a, F: Future<Output = Result<()>>>(
     remove: impl Fn(&'a str) -> F,
 ) -> Vec<String> {
     let removed = join_all(names.map(|name| remove(name))).await;
-    removed.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect()
+    removed
+        .into_iter()
+        .filter_map(Result::err)
+        .map(|error| format!("{error:#}"))
+        .collect()
 }
 
 fn filter(label: &str) -> Option<HashMap<String, Vec<String>>> {
@@ -195,24 +244,43 @@ fn filter(label: &str) -> Option<HashMap<String, Vec<String>>> {
 }
 
 async fn containers(engine: &Engine, label: &str) -> Result<Vec<String>> {
-    let options = query::ListContainersOptions { all: true, filters: filter(label), ..Default::default() };
-    let found = engine.docker().list_containers(Some(options)).await.map_err(|error| anyhow!("{}", engine_words(&error)))?;
+    let options = query::ListContainersOptions {
+        all: true,
+        filters: filter(label),
+        ..Default::default()
+    };
+    let found = engine
+        .docker()
+        .list_containers(Some(options))
+        .await
+        .map_err(|error| anyhow!("{}", engine_words(&error)))?;
     Ok(found.into_iter().filter_map(|container| container.id).collect())
 }
 
 /// The labels of everything that bears `label`.
 async fn all_labels(engine: &Engine, label: &str) -> Result<Vec<HashMap<String, String>>> {
     let docker = engine.docker();
-    let options = query::ListContainersOptions { all: true, filters: filter(label), ..Default::default() };
+    let options = query::ListContainersOptions {
+        all: true,
+        filters: filter(label),
+        ..Default::default()
+    };
     let (containers, networks, volumes, images) = tokio::try_join!(
         docker.list_containers(Some(options)),
         docker.list_networks(Some(query::ListNetworksOptions { filters: filter(label) })),
         docker.list_volumes(Some(query::ListVolumesOptions { filters: filter(label) })),
-        docker.list_images(Some(query::ListImagesOptions { filters: filter(label), ..Default::default() })),
+        docker.list_images(Some(query::ListImagesOptions {
+            filters: filter(label),
+            ..Default::default()
+        })),
     )?;
     let containers = containers.into_iter().filter_map(|container| container.labels);
     let networks = networks.into_iter().filter_map(|network| network.labels);
-    let volumes = volumes.volumes.unwrap_or_default().into_iter().map(|volume| volume.labels);
+    let volumes = volumes
+        .volumes
+        .unwrap_or_default()
+        .into_iter()
+        .map(|volume| volume.labels);
     let images = images.into_iter().map(|image| image.labels);
     Ok(containers.chain(networks).chain(volumes).chain(images).collect())
 }

@@ -13,11 +13,11 @@ use anyhow::Result;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use futures_util::future::join_all;
 
-use super::{Mirror, archive, container, volume_name};
 use super::authority::Authority;
 use super::engine::Engine;
 use super::keystore;
 use super::model::{FileInside, Service};
+use super::{Mirror, archive, container, volume_name};
 
 /// Where systems keep all CAs in one file: Debian and Alpine, Red Hat (twice), SUSE, Alpine and BSD.
 const BUNDLES: [&str; 5] = [
@@ -62,9 +62,20 @@ pub struct Trust {
 impl Trust {
     /// Directories that take the files, none below another.
     pub fn directories(&self) -> Vec<String> {
-        let all: BTreeSet<&str> = self.files.iter().filter_map(|file| file.target.rsplit_once('/')).map(|(folder, _)| folder).collect();
-        let below = |folder: &str| all.iter().any(|other| folder.strip_prefix(other).is_some_and(|rest| rest.starts_with('/')));
-        all.iter().filter(|folder| !below(folder)).map(|folder| (*folder).to_owned()).collect()
+        let all: BTreeSet<&str> = self
+            .files
+            .iter()
+            .filter_map(|file| file.target.rsplit_once('/'))
+            .map(|(folder, _)| folder)
+            .collect();
+        let below = |folder: &str| {
+            all.iter()
+                .any(|other| folder.strip_prefix(other).is_some_and(|rest| rest.starts_with('/')))
+        };
+        all.iter()
+            .filter(|folder| !below(folder))
+            .map(|folder| (*folder).to_owned())
+            .collect()
     }
 }
 
@@ -73,8 +84,14 @@ pub type Key = (String, Vec<(String, Option<String>)>);
 
 /// The key of a service.
 fn key_of(service: &Service) -> Key {
-    let tells = |name: &str| FILE_VARIABLES.contains(&name) || ["SSL_CERT_DIR", "JAVA_HOME", "VIRTUAL_ENV", "PATH"].contains(&name);
-    let env = service.env.iter().filter(|(name, _)| tells(name)).map(|(name, value)| (name.clone(), value.clone()));
+    let tells = |name: &str| {
+        FILE_VARIABLES.contains(&name) || ["SSL_CERT_DIR", "JAVA_HOME", "VIRTUAL_ENV", "PATH"].contains(&name)
+    };
+    let env = service
+        .env
+        .iter()
+        .filter(|(name, _)| tells(name))
+        .map(|(name, value)| (name.clone(), value.clone()));
     (service.image.clone(), env.collect())
 }
 
@@ -84,17 +101,28 @@ fn key_of(service: &Service) -> Key {
 /// The engine cannot make a container of the image.
 pub async fn look(engine: &Engine, name: &str, key: &Key, authority: &Authority) -> Result<Trust> {
     let (image, env) = key;
-    let entry = |(name, value): &(String, Option<String>)| value.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}"));
+    let entry = |(name, value): &(String, Option<String>)| {
+        value
+            .as_ref()
+            .map_or_else(|| name.clone(), |value| format!("{name}={value}"))
+    };
     let body = ContainerCreateBody {
         image: Some(image.clone()),
         entrypoint: Some(vec!["never-started".to_owned()]),
         env: Some(env.iter().map(entry).collect()),
         labels: Some(engine.labels(&[])),
-        host_config: Some(HostConfig { network_mode: Some("none".to_owned()), ..Default::default() }),
+        host_config: Some(HostConfig {
+            network_mode: Some("none".to_owned()),
+            ..Default::default()
+        }),
         ..Default::default()
     };
     let id = engine.create_container(name, "", body).await?;
-    let look = Look { engine, id: &id, env: environment(engine, &id).await? };
+    let look = Look {
+        engine,
+        id: &id,
+        env: environment(engine, &id).await?,
+    };
     let trust = look.trust(authority).await;
     // What cannot be removed now is found by the sweep at the end.
     let _removed = engine.remove_container(&id).await;
@@ -103,16 +131,33 @@ pub async fn look(engine: &Engine, name: &str, key: &Key, authority: &Authority)
 
 /// The image's variables with the service's over them, as the engine merges them.
 async fn environment(engine: &Engine, id: &str) -> Result<BTreeMap<String, String>> {
-    let all = engine.inspect(id).await?.config.and_then(|config| config.env).unwrap_or_default();
-    Ok(all.iter().filter_map(|entry| entry.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    let all = engine
+        .inspect(id)
+        .await?
+        .config
+        .and_then(|config| config.env)
+        .unwrap_or_default();
+    Ok(all
+        .iter()
+        .filter_map(|entry| entry.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
 }
 
 /// A file of production's that holds CAs, with the run's own behind them; any other is as it was.
 pub fn in_own_file(file: &FileInside, service: &Service, authority: &Authority) -> FileInside {
-    let named = |name: &str| service.env.get(name).is_some_and(|value| value.as_ref() == Some(&file.target));
+    let named = |name: &str| {
+        service
+            .env
+            .get(name)
+            .is_some_and(|value| value.as_ref() == Some(&file.target))
+    };
     let counts = BUNDLES.contains(&file.target.as_str()) || FILE_VARIABLES.iter().any(|name| named(name));
     let content = counts.then(|| with_pem(&file.content, authority)).flatten();
-    FileInside { content: content.unwrap_or_else(|| file.content.clone()), ..file.clone() }
+    FileInside {
+        content: content.unwrap_or_else(|| file.content.clone()),
+        ..file.clone()
+    }
 }
 
 /// A bundle with one certificate more; `None` for what is no bundle.
@@ -127,20 +172,31 @@ impl Mirror {
     /// What a container of the service needs so that it trusts the run's CA; nothing where the run has none.
     pub(super) async fn trust(&self, service: &Service) -> Result<Trust> {
         let setup = &self.inner.setup;
-        let Some(authority) = setup.borne.as_ref().and_then(|borne| borne.authority.as_ref()) else { return Ok(Trust::default()) };
+        let Some(authority) = setup.borne.as_ref().and_then(|borne| borne.authority.as_ref()) else {
+            return Ok(Trust::default());
+        };
         let key = key_of(service);
         let cell = {
             let mut trusts = self.inner.trusts.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(trusts.entry(key.clone()).or_default())
         };
-        let name = setup.engine.name(&format!("{}look-{}", setup.prefix, self.next_generation()));
-        let trust = cell.get_or_try_init(|| look(&setup.engine, &name, &key, authority)).await?;
+        let name = setup
+            .engine
+            .name(&format!("{}look-{}", setup.prefix, self.next_generation()));
+        let trust = cell
+            .get_or_try_init(|| look(&setup.engine, &name, &key, authority))
+            .await?;
         Ok(trust.clone())
     }
 
     /// Sets the one variable that Node needs. A read-only root file system takes no copies: there, each directory that
     /// holds CAs becomes a volume, which the engine fills with what the image has.
-    pub(super) async fn mount_trust(&self, service: &Service, trust: &Trust, body: &mut ContainerCreateBody) -> Result<Vec<String>> {
+    pub(super) async fn mount_trust(
+        &self,
+        service: &Service,
+        trust: &Trust,
+        body: &mut ContainerCreateBody,
+    ) -> Result<Vec<String>> {
         if let (Some(path), Some(env)) = (&trust.node, body.env.as_mut()) {
             env.push(format!("NODE_EXTRA_CA_CERTS={path}"));
         }
@@ -153,7 +209,9 @@ impl Mirror {
             let volume = volume_name(setup, &format!("trust-{}", self.next_generation()));
             setup.engine.create_volume(&volume).await?;
             let mounts = body.host_config.as_mut().and_then(|host| host.mounts.as_mut());
-            mounts.into_iter().for_each(|mounts| mounts.push(container::volume_mount(&volume, folder)));
+            mounts
+                .into_iter()
+                .for_each(|mounts| mounts.push(container::volume_mount(&volume, folder)));
         }
         Ok(folders)
     }
@@ -166,7 +224,10 @@ impl Mirror {
         for folder in folders {
             let inside = |file: &FileInside| {
                 let below = file.target.strip_prefix(folder.as_str())?.strip_prefix('/')?;
-                Some(FileInside { target: below.to_owned(), ..file.clone() })
+                Some(FileInside {
+                    target: below.to_owned(),
+                    ..file.clone()
+                })
             };
             let files: Vec<FileInside> = trust.files.iter().filter_map(inside).collect();
             self.engine().upload(id, folder, archive::of_files(&files)?).await?;
@@ -190,30 +251,55 @@ impl Look<'_> {
         }
         files.extend(stores);
         let directories = [Some(DIRECTORY), self.env.get("SSL_CERT_DIR").map(String::as_str)];
-        for directory in directories.into_iter().flatten().flat_map(|list| list.split(':')).filter(|path| path.starts_with('/')) {
+        for directory in directories
+            .into_iter()
+            .flatten()
+            .flat_map(|list| list.split(':'))
+            .filter(|path| path.starts_with('/'))
+        {
             let path = format!("{}/{}", directory.trim_end_matches('/'), authority.hashed_name());
             files.insert(path.clone(), file(&path, authority.pem().into_bytes()));
         }
         let wants = node && !self.env.contains_key(NODE_VARIABLE);
-        Trust { files: files.into_values().collect(), node: wants.then(|| format!("{DIRECTORY}/{}", authority.hashed_name())) }
+        Trust {
+            files: files.into_values().collect(),
+            node: wants.then(|| format!("{DIRECTORY}/{}", authority.hashed_name())),
+        }
     }
 
     /// Every bundle that is there, once, by the path behind its links.
     async fn bundles(&self, authority: &Authority) -> BTreeMap<String, FileInside> {
-        let named = FILE_VARIABLES.iter().filter_map(|name| self.env.get(*name)).filter(|path| path.starts_with('/'));
-        let mut paths: BTreeSet<String> = BUNDLES.iter().map(|path| (*path).to_owned()).chain(named.cloned()).collect();
+        let named = FILE_VARIABLES
+            .iter()
+            .filter_map(|name| self.env.get(*name))
+            .filter(|path| path.starts_with('/'));
+        let mut paths: BTreeSet<String> = BUNDLES
+            .iter()
+            .map(|path| (*path).to_owned())
+            .chain(named.cloned())
+            .collect();
         paths.extend(self.certifi().await);
         self.each(paths, |content| with_pem(content, authority)).await
     }
 
     async fn stores(&self, authority: &Authority) -> BTreeMap<String, FileInside> {
-        let home = self.env.get("JAVA_HOME").map(|home| home.trim_end_matches('/').to_owned());
-        let below = home.iter().flat_map(|home| BELOW_JAVA_HOME.iter().map(move |path| format!("{home}/{path}")));
+        let home = self
+            .env
+            .get("JAVA_HOME")
+            .map(|home| home.trim_end_matches('/').to_owned());
+        let below = home
+            .iter()
+            .flat_map(|home| BELOW_JAVA_HOME.iter().map(move |path| format!("{home}/{path}")));
         let paths = KEYSTORES.iter().map(|path| (*path).to_owned()).chain(below).collect();
-        self.each(paths, |content| keystore::with_ca(content, authority.der())).await
+        self.each(paths, |content| keystore::with_ca(content, authority.der()))
+            .await
     }
 
-    async fn each(&self, paths: BTreeSet<String>, with_ca: impl Fn(&[u8]) -> Option<Vec<u8>>) -> BTreeMap<String, FileInside> {
+    async fn each(
+        &self,
+        paths: BTreeSet<String>,
+        with_ca: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    ) -> BTreeMap<String, FileInside> {
         let found = join_all(paths.into_iter().map(|path| self.read(path))).await;
         let changed = found.into_iter().flatten().filter_map(|file| {
             let content = with_ca(&file.content)?;
@@ -227,8 +313,20 @@ impl Look<'_> {
         for _ in 0..MOST_LINKS {
             let archive = self.engine.download(self.id, &path, LARGEST).await.ok()?;
             match archive::first_in(&archive).ok()?? {
-                archive::First::File { content, mode, uid, gid } => {
-                    return Some(FileInside { target: path, content, mode, uid, gid, origin: None });
+                archive::First::File {
+                    content,
+                    mode,
+                    uid,
+                    gid,
+                } => {
+                    return Some(FileInside {
+                        target: path,
+                        content,
+                        mode,
+                        uid,
+                        gid,
+                        origin: None,
+                    });
                 }
                 archive::First::Link(target) => path = joined(&path, &target),
             }
@@ -247,7 +345,10 @@ impl Look<'_> {
     /// Where Python's `certifi` may have its own bundle: Debian's, and below each prefix that has a Python.
     async fn certifi(&self) -> Vec<String> {
         let path = self.env.get("PATH").map(String::as_str).unwrap_or_default();
-        let mut prefixes: BTreeSet<&str> = path.split(':').filter_map(|folder| folder.strip_suffix("/bin")).collect();
+        let mut prefixes: BTreeSet<&str> = path
+            .split(':')
+            .filter_map(|folder| folder.strip_suffix("/bin"))
+            .collect();
         prefixes.extend(self.env.get("VIRTUAL_ENV").map(String::as_str));
         prefixes.extend(ENVIRONMENTS);
         let below = join_all(prefixes.into_iter().map(|prefix| async move {
@@ -264,7 +365,10 @@ impl Look<'_> {
         for _ in 0..MOST_LINKS {
             let target = self.engine.link_target(self.id, &path).await?;
             let name = target.rsplit('/').next().unwrap_or_default();
-            if name.strip_prefix("python3.").is_some_and(|minor| minor.parse::<u32>().is_ok()) {
+            if name
+                .strip_prefix("python3.")
+                .is_some_and(|minor| minor.parse::<u32>().is_ok())
+            {
                 return Some(name.to_owned());
             }
             if target.is_empty() {
@@ -277,13 +381,24 @@ impl Look<'_> {
 }
 
 fn file(path: &str, content: Vec<u8>) -> FileInside {
-    FileInside { target: path.to_owned(), content, mode: 0o644, uid: 0, gid: 0, origin: None }
+    FileInside {
+        target: path.to_owned(),
+        content,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        origin: None,
+    }
 }
 
 /// What a link's target is, seen from the link.
 fn joined(link: &str, target: &str) -> String {
     let folder = link.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let full = if target.starts_with('/') { target.to_owned() } else { format!("{folder}/{target}") };
+    let full = if target.starts_with('/') {
+        target.to_owned()
+    } else {
+        format!("{folder}/{target}")
+    };
     let mut parts: Vec<&str> = Vec::new();
     for part in full.split('/') {
         match part {
@@ -301,7 +416,10 @@ mod tests {
 
     #[test]
     fn a_link_is_followed_from_where_it_stands() {
-        assert_eq!(joined("/etc/pki/tls/certs/ca-bundle.crt", "../../ca-trust/x.pem"), "/etc/pki/ca-trust/x.pem");
+        assert_eq!(
+            joined("/etc/pki/tls/certs/ca-bundle.crt", "../../ca-trust/x.pem"),
+            "/etc/pki/ca-trust/x.pem"
+        );
         assert_eq!(joined("/etc/ssl/cert.pem", "/a/./b"), "/a/b");
         assert_eq!(joined("/a", "../../../b"), "/b");
     }
@@ -310,7 +428,9 @@ mod tests {
     fn a_bundle_of_productions_own_gets_the_ca_and_another_file_does_not() {
         let authority = Authority::new("run").unwrap();
         let mut service = Service::default();
-        service.env.insert("REQUESTS_CA_BUNDLE".to_owned(), Some("/run/company.pem".to_owned()));
+        service
+            .env
+            .insert("REQUESTS_CA_BUNDLE".to_owned(), Some("/run/company.pem".to_owned()));
         let pem = "-----BEGIN CERTIFICATE-----\n".to_owned().into_bytes();
         let own = in_own_file(&file("/run/company.pem", pem.clone()), &service, &authority);
         assert!(String::from_utf8(own.content).unwrap().ends_with(&authority.pem()));
@@ -321,7 +441,10 @@ mod tests {
     #[test]
     fn directories_of_a_trust_are_named_without_those_below_them() {
         let files = ["/etc/ssl/certs/a", "/etc/ssl/certs/java/cacerts", "/opt/x"].map(|path| file(path, Vec::new()));
-        let trust = Trust { files: files.to_vec(), node: None };
+        let trust = Trust {
+            files: files.to_vec(),
+            node: None,
+        };
         assert_eq!(trust.directories(), ["/etc/ssl/certs", "/opt"]);
     }
 }

@@ -16,13 +16,19 @@ impl Mirror {
     /// Makes the volumes that a service mounts and nobody made before.
     pub(super) async fn make_volumes(&self, service: &Service) -> Result<()> {
         let declared = self.image(&service.image).volumes;
-        let anonymous = declared.into_iter().map(|target| Mount { target, source: Source::Anonymous, read_only: false });
+        let anonymous = declared.into_iter().map(|target| Mount {
+            target,
+            source: Source::Anonymous,
+            read_only: false,
+        });
         for mount in service.mounts.iter().cloned().chain(anonymous) {
-            let Some(volume) = container::volume_of(service, &mount) else { continue };
+            let Some(volume) = container::volume_of(service, &mount) else {
+                continue;
+            };
             // Held while the volume is made: who comes second must find it filled.
             let mut made = self.inner.volumes.lock().await;
             if !made.contains(&volume) {
-                make(&self.inner.setup, &volume, &mount.source).await?;
+                make(&self.inner.setup, &volume, &mount.source, &service.image).await?;
                 made.insert(volume);
             }
         }
@@ -30,17 +36,17 @@ impl Mirror {
     }
 }
 
-async fn make(setup: &Setup, volume: &str, source: &Source) -> Result<()> {
+async fn make(setup: &Setup, volume: &str, source: &Source, image: &str) -> Result<()> {
     let name = volume_name(setup, volume);
     setup.engine.create_volume(&name).await?;
     match source {
-        Source::Folder(folder) => fill(setup, &name, folder).await,
+        Source::Folder(folder) => fill(setup, &name, folder, image).await,
         _ => Ok(()),
     }
 }
 
-/// Through a container that is never started.
-async fn fill(setup: &Setup, volume: &str, folder: &Path) -> Result<()> {
+/// Through a container that is never started; any image will do.
+async fn fill(setup: &Setup, volume: &str, folder: &Path, image: &str) -> Result<()> {
     let path = folder.to_path_buf();
     let archive = tokio::task::spawn_blocking(move || archive::of_folder(&path)).await??;
     let mount = EngineMount {
@@ -50,7 +56,7 @@ async fn fill(setup: &Setup, volume: &str, folder: &Path) -> Result<()> {
         ..Default::default()
     };
     let body = ContainerCreateBody {
-        image: Some(format!("rehearsal-agent:{}", setup.engine.run())),
+        image: Some(image.to_owned()),
         entrypoint: Some(vec!["/rehearsal".to_owned()]),
         labels: Some(setup.engine.labels(&[])),
         host_config: Some(HostConfig {
@@ -60,7 +66,10 @@ async fn fill(setup: &Setup, volume: &str, folder: &Path) -> Result<()> {
         }),
         ..Default::default()
     };
-    let filler = setup.engine.create_container(&format!("{volume}-filler"), "", body).await?;
+    let filler = setup
+        .engine
+        .create_container(&format!("{volume}-filler"), "", body)
+        .await?;
     let filled = setup.engine.upload(&filler, FILLED_AT, archive).await;
     setup.engine.remove_container(&filler).await?;
     filled.with_context(|| format!("`{}` could not be copied into the mirror", folder.display()))

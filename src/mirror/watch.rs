@@ -3,15 +3,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use bollard::Docker;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptions;
 use futures_util::StreamExt as _;
 use tokio::sync::{broadcast, watch};
 
 use super::engine::{Engine, LABEL_RUN, LABEL_SERVICE};
+
+const NANOS: i64 = 1_000_000_000;
+/// Between two tries to hear the engine again.
+const BACK_AGAIN: Duration = Duration::from_millis(200);
 
 /// All that was seen of one container.
 #[derive(Debug, Clone, Default)]
@@ -66,22 +71,49 @@ impl Watch {
     /// The engine does not answer.
     pub async fn begin(engine: &Engine) -> Result<Self> {
         let since = engine.clock().await?;
-        let watch = Self { seen: Arc::default(), news: broadcast::channel(4096).0 };
+        let watch = Self {
+            seen: Arc::default(),
+            news: broadcast::channel(4096).0,
+        };
         let filters = [
             ("type".to_owned(), vec!["container".to_owned()]),
             ("label".to_owned(), vec![format!("{LABEL_RUN}={}", engine.run())]),
-            ("event".to_owned(), ["start", "die", "oom", "kill", "health_status"].map(str::to_owned).to_vec()),
+            (
+                "event".to_owned(),
+                ["start", "die", "oom", "kill", "health_status"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            ),
         ];
-        let options =
-            EventsOptions { since: Some(since.to_string()), until: None, filters: Some(filters.into_iter().collect()) };
+        let filters: HashMap<String, Vec<String>> = filters.into_iter().collect();
         let (docker, follower) = (engine.docker().clone(), watch.clone());
         tokio::spawn(async move {
-            let mut stream = Box::pin(docker.events(Some(options)));
-            while let Some(Ok(event)) = stream.next().await {
-                follower.take(event);
+            let mut last = since.saturating_mul(NANOS);
+            loop {
+                last = follower.read(&docker, &filters, last).await;
+                // An engine that is being restarted tells on where it stopped once it is back.
+                tokio::time::sleep(BACK_AGAIN).await;
             }
         });
         Ok(watch)
+    }
+
+    /// Takes what happens from a moment on, until the stream breaks; returns the moment of the last event.
+    async fn read(&self, docker: &Docker, filters: &HashMap<String, Vec<String>>, since: i64) -> i64 {
+        let (seconds, nanos) = (since / NANOS, since % NANOS);
+        let options = EventsOptions {
+            since: Some(format!("{seconds}.{nanos:09}")),
+            until: None,
+            filters: Some(filters.clone()),
+        };
+        let mut last = since;
+        let mut stream = Box::pin(docker.events(Some(options)));
+        while let Some(Ok(event)) = stream.next().await {
+            // The next reading begins after this one.
+            last = event.time_nano.map_or(last, |at| last.max(at.saturating_add(1)));
+            self.take(event);
+        }
+        last
     }
 
     /// All that happens from now on.
@@ -92,23 +124,37 @@ impl Watch {
     /// What is known of a container, now and as it changes.
     pub fn of(&self, container: &str) -> watch::Receiver<Seen> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.entry(container.to_owned()).or_insert_with(|| watch::Sender::new(Seen::default())).subscribe()
+        seen.entry(container.to_owned())
+            .or_insert_with(|| watch::Sender::new(Seen::default()))
+            .subscribe()
     }
 
     fn take(&self, event: EventMessage) {
         let actor = event.actor.unwrap_or_default();
         let (id, attributes) = (actor.id.unwrap_or_default(), actor.attributes.unwrap_or_default());
-        let facts: BTreeMap<&str, &str> = attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let facts: BTreeMap<&str, &str> = attributes
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         let number = |name: &str| facts.get(name).and_then(|text| text.parse::<i64>().ok());
-        let Some(what) = word_for(event.action.as_deref().unwrap_or_default()) else { return };
+        let Some(what) = word_for(event.action.as_deref().unwrap_or_default()) else {
+            return;
+        };
         {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            let entry = seen.entry(id.clone()).or_insert_with(|| watch::Sender::new(Seen::default()));
+            let entry = seen
+                .entry(id.clone())
+                .or_insert_with(|| watch::Sender::new(Seen::default()));
             entry.send_modify(|seen| apply(seen, what, number("exitCode"), number("signal")));
         }
         let service = facts.get(LABEL_SERVICE).copied().unwrap_or_default().to_owned();
         // Nobody following is fine.
-        let _followers = self.news.send(Happened { container: id, service, what, exit: number("exitCode") });
+        let _followers = self.news.send(Happened {
+            container: id,
+            service,
+            what,
+            exit: number("exitCode"),
+        });
     }
 }
 
@@ -138,10 +184,24 @@ fn apply(seen: &mut Seen, what: &str, exit: Option<i64>, signal: Option<i64>) {
                 seen.exits.pop();
             }
             seen.running = false;
-            seen.exits.push(Exit { code: exit.unwrap_or(-1), oom, at: Instant::now() });
+            seen.exits.push(Exit {
+                code: exit.unwrap_or(-1),
+                oom,
+                at: Instant::now(),
+            });
+        }
+        // The two are told by different threads of the engine: the word may come after the exit.
+        "oom" if !seen.running && seen.ended().next().is_some() => {
+            if let Some(exit) = seen.exits.last_mut() {
+                exit.oom = true;
+            }
         }
         "oom" if seen.exits.last().is_none_or(|exit| exit.code != OOM_PENDING) => {
-            seen.exits.push(Exit { code: OOM_PENDING, oom: true, at: Instant::now() });
+            seen.exits.push(Exit {
+                code: OOM_PENDING,
+                oom: true,
+                at: Instant::now(),
+            });
         }
         "kill" => seen.signals.extend(signal),
         "healthy" => seen.healthy = Some(true),

@@ -101,7 +101,8 @@ pub struct Only(pub Vec<String>);
 
 impl Only {
     fn suite(&self, name: &str) -> bool {
-        let names_suite = |word: &String| StageId::ALL.iter().all(|stage| stage.as_str() != word) && !check::is_known(word);
+        let names_suite =
+            |word: &String| StageId::ALL.iter().all(|stage| stage.as_str() != word) && !check::is_known(word);
         !self.0.iter().any(names_suite) || self.0.iter().any(|word| word == name)
     }
 
@@ -126,16 +127,26 @@ pub fn make(settings: &Settings, world: &World, seed: u64, only: &Only) -> Plan 
         },
         digest: None,
     });
-    let release = |service: &String| Release { service: service.clone(), image: image_of(world, service), digest: None };
+    let release = |service: &String| Release {
+        service: service.clone(),
+        image: image_of(world, service),
+        digest: None,
+    };
     let mut notes = world.unmirrored.clone();
     if settings.production.lock.is_none() {
-        notes.push("no lock: production's facts are unrecorded, so nothing proves that this mirror equals production".to_owned());
+        notes.push(
+            "no lock: production's facts are unrecorded, so nothing proves that this mirror equals production"
+                .to_owned(),
+        );
     }
     if let Some(lock) = &settings.production.lock {
         notes.push(format!("production's facts are those of `{}`", lock.display()));
     }
     if !only.0.is_empty() {
-        notes.push(format!("only {} was asked for: a pass says nothing of the rest", only.0.join(", ")));
+        notes.push(format!(
+            "only {} was asked for: a pass says nothing of the rest",
+            only.0.join(", ")
+        ));
     }
     Plan {
         schema: crate::report::result::SCHEMA.to_owned(),
@@ -143,14 +154,26 @@ pub fn make(settings: &Settings, world: &World, seed: u64, only: &Only) -> Plan 
         config: settings.file.display().to_string(),
         candidate: candidate.collect(),
         baseline: settings.candidate.keys().map(release).collect(),
-        mirror: world.services.keys().filter(|name| !settings.candidate.contains_key(*name)).map(release).collect(),
-        stages: StageId::ALL.iter().map(|id| stage(*id, settings, world, only)).collect(),
+        mirror: world
+            .services
+            .keys()
+            .filter(|name| !settings.candidate.contains_key(*name))
+            .map(release)
+            .collect(),
+        stages: StageId::ALL
+            .iter()
+            .map(|id| stage(*id, settings, world, only))
+            .collect(),
         notes,
     }
 }
 
 fn image_of(world: &World, service: &str) -> String {
-    world.services.get(service).map(|service| service.image.clone()).unwrap_or_default()
+    world
+        .services
+        .get(service)
+        .map(|service| service.image.clone())
+        .unwrap_or_default()
 }
 
 fn stage(id: StageId, settings: &Settings, world: &World, only: &Only) -> StagePlan {
@@ -159,17 +182,28 @@ fn stage(id: StageId, settings: &Settings, world: &World, only: &Only) -> StageP
         _ if !only.stage(id) => Some("left out by --only".to_owned()),
         _ => None,
     };
-    let mut steps = Steps { settings, only, steps: Vec::new() };
+    let mut steps = Steps {
+        settings,
+        only,
+        steps: Vec::new(),
+    };
     match id {
         StageId::Control => steps.control(world),
         StageId::Upgrade => steps.upgrade(),
         StageId::Rollback => steps.rollback(),
     }
-    let checks = check::of_stage(id, settings).into_iter().map(|(check, skipped)| CheckPlan {
-        id: check.to_owned(),
-        skipped: skipped.or_else(|| (!only.check(check)).then(|| "left out by --only".to_owned())),
-    });
-    StagePlan { id, steps: if skipped.is_some() { Vec::new() } else { steps.steps }, checks: checks.collect(), skipped }
+    let checks = check::of_stage(id, settings)
+        .into_iter()
+        .map(|(check, skipped)| CheckPlan {
+            id: check.to_owned(),
+            skipped: skipped.or_else(|| (!only.check(check)).then(|| "left out by --only".to_owned())),
+        });
+    StagePlan {
+        id,
+        steps: if skipped.is_some() { Vec::new() } else { steps.steps },
+        checks: checks.collect(),
+        skipped,
+    }
 }
 
 /// Steps, as they are added.
@@ -181,7 +215,10 @@ struct Steps<'a> {
 
 impl Steps<'_> {
     fn add(&mut self, id: impl Into<String>, what: impl Into<String>) {
-        self.steps.push(StepPlan { id: id.into(), what: what.into() });
+        self.steps.push(StepPlan {
+            id: id.into(),
+            what: what.into(),
+        });
     }
 
     fn control(&mut self, world: &World) {
@@ -209,9 +246,15 @@ impl Steps<'_> {
         self.swap("the baseline comes back, against the clock");
         self.suites();
         self.data("data.verify", self.settings.data.verify.is_some());
-        self.data("data.verify_write after the rollback", self.settings.data.verify_write.is_some());
+        self.data(
+            "data.verify_write after the rollback",
+            self.settings.data.verify_write.is_some(),
+        );
         if self.settings.auth.is_some() && self.only.check("auth-exercised") {
-            self.add("without auth", "stop the authentication dependency: something must notice");
+            self.add(
+                "without auth",
+                "stop the authentication dependency: something must notice",
+            );
         }
     }
 
@@ -222,7 +265,10 @@ impl Steps<'_> {
 
     fn suites(&mut self) {
         for suite in self.settings.suites.iter().filter(|suite| self.only.suite(&suite.name)) {
-            self.add(format!("suite {}", suite.name), format!("at least {} tests", suite.body.min_tests));
+            self.add(
+                format!("suite {}", suite.name),
+                format!("at least {} tests", suite.body.min_tests),
+            );
         }
         if self.settings.auth.as_ref().is_some_and(|auth| auth.login.is_some()) && self.only.check("auth-login") {
             self.add("login", "sign in as the test user");
@@ -244,13 +290,18 @@ impl Plan {
 
     /// Whether a stage has a step.
     pub fn has_step(&self, id: StageId, step: &str) -> bool {
-        self.stage(id).is_some_and(|stage| stage.steps.iter().any(|planned| planned.id == step))
+        self.stage(id)
+            .is_some_and(|stage| stage.steps.iter().any(|planned| planned.id == step))
     }
 
     /// As a tree, for people.
     pub fn to_text(&self) -> String {
         let mut text = format!("plan  seed {}  {}\n", self.seed, self.config);
-        let rows = [("candidate", &self.candidate), ("baseline", &self.baseline), ("mirror", &self.mirror)];
+        let rows = [
+            ("candidate", &self.candidate),
+            ("baseline", &self.baseline),
+            ("mirror", &self.mirror),
+        ];
         for (role, releases) in rows {
             for release in releases.iter() {
                 let digest = release.digest.as_deref().unwrap_or("digest not known yet");
@@ -275,7 +326,11 @@ impl StagePlan {
             None => writeln!(text, "  {}", self.id),
         };
         for step in &self.steps {
-            let what = if step.what.is_empty() { String::new() } else { format!("  {}", step.what) };
+            let what = if step.what.is_empty() {
+                String::new()
+            } else {
+                format!("  {}", step.what)
+            };
             let _written = writeln!(text, "  ├─ {}{what}", step.id);
         }
         let check = |check: &CheckPlan| match &check.skipped {

@@ -52,7 +52,11 @@ impl Rehearsal<'_> {
             return Err(Box::new(mirror.failure(&service, What::NotReady(budget))));
         }
         if let (Some(good), Some(url)) = (good, probe.as_deref().and_then(|url| Url::parse(url).ok())) {
-            let settled = Call::AwaitHttp { url: url.to_string(), statuses: vec![good], deadline_ms: millis(SETTLED.min(patience)) };
+            let settled = Call::AwaitHttp {
+                url: url.to_string(),
+                statuses: vec![good],
+                deadline_ms: millis(SETTLED.min(patience)),
+            };
             // What stays bad is for the suites and the probe to tell.
             let _settled = mirror.agent().call(settled).await;
         }
@@ -62,35 +66,59 @@ impl Rehearsal<'_> {
     /// Every address that a suite, the sign-in or the probe names in full; each host and port once, the probe's first.
     fn addresses(&self) -> Vec<Url> {
         let data = &self.settings.data;
-        let data = [&data.seed, &data.verify, &data.write, &data.verify_write].into_iter().flatten();
+        let data = [&data.seed, &data.verify, &data.write, &data.verify_write]
+            .into_iter()
+            .flatten();
         let bodies = self.settings.suites.iter().map(|suite| &suite.body).chain(data);
         let login = self.settings.auth.as_ref().and_then(|auth| auth.login.as_ref());
-        let login = login.into_iter().flat_map(|login| [login.start.clone(), login.expect.get.clone()]);
-        let all = probe::url(self.settings).into_iter().chain(bodies.flat_map(texts)).chain(login);
+        let login = login
+            .into_iter()
+            .flat_map(|login| [login.start.clone(), login.expect.get.clone()]);
+        let all = probe::url(self.settings)
+            .into_iter()
+            .chain(bodies.flat_map(texts))
+            .chain(login);
         let mut seen = BTreeSet::new();
-        let parsed = all.filter(|text| !text.contains("{{")).filter_map(|text| Url::parse(&text).ok());
-        parsed.filter(|url| seen.insert((url.host_str().map(str::to_owned), url.port_or_known_default()))).collect()
+        let parsed = all
+            .filter(|text| !text.contains("{{"))
+            .filter_map(|text| Url::parse(&text).ok());
+        parsed
+            .filter(|url| seen.insert((url.host_str().map(str::to_owned), url.port_or_known_default())))
+            .collect()
     }
 
     /// The service that bears the host's name.
     fn service_at(&self, url: &Url) -> Option<String> {
         let host = url.host_str()?;
         let services = self.candidate.values().chain(self.setup.world.services.values());
-        let mut bearers = services.filter(|service| service.name == host || service.networks.values().flatten().any(|name| name == host));
+        let mut bearers = services
+            .filter(|service| service.name == host || service.networks.values().flatten().any(|name| name == host));
         bearers.next().map(|service| service.name.clone())
     }
 }
 
 fn texts(body: &SuiteBody) -> Vec<String> {
-    let steps = body.requests.iter().filter_map(|step: &RequestStep| probe::absolute(&step.url, body.target.as_deref()));
+    let steps = body
+        .requests
+        .iter()
+        .filter_map(|step: &RequestStep| probe::absolute(&step.url, body.target.as_deref()));
     steps.chain(body.target.clone()).collect()
 }
 
 /// With a known good status: that one for a while, then any.
 async fn answers(mirror: &Mirror, url: &Url, good: Option<u16>, patience: Duration) -> bool {
     let ask = |statuses: Vec<u16>, deadline: Duration| {
-        let call = Call::AwaitHttp { url: url.to_string(), statuses, deadline_ms: millis(deadline) };
-        async move { matches!(mirror.agent().call(call).await, Ok(Answer::Awaited { after_ms: Some(_), .. })) }
+        let call = Call::AwaitHttp {
+            url: url.to_string(),
+            statuses,
+            deadline_ms: millis(deadline),
+        };
+        async move {
+            matches!(
+                mirror.agent().call(call).await,
+                Ok(Answer::Awaited { after_ms: Some(_), .. })
+            )
+        }
     };
     if let Some(good) = good
         && ask(vec![good], OTHER_ANSWER.min(patience)).await

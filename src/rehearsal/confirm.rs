@@ -29,24 +29,51 @@ impl Rehearsal<'_> {
             let title = "the agent is gone: what failed meanwhile cannot be told apart from that".to_owned();
             self.found(check::control::cannot_tell(StageId::Control, title, Vec::new()));
         }
-        let asks: BTreeSet<&str> = suspects.iter().filter(|suspect| needs_baseline(suspect)).map(|suspect| suspect.suite.as_str()).collect();
-        let shown = if asks.is_empty() { Ok(Shown::new()) } else { self.ask_untouched_baseline(&asks).await };
+        let asks: BTreeSet<&str> = suspects
+            .iter()
+            .filter(|suspect| needs_baseline(suspect))
+            .map(|suspect| suspect.suite.as_str())
+            .collect();
+        let shown = if asks.is_empty() {
+            Ok(Shown::new())
+        } else {
+            self.ask_untouched_baseline(&asks).await
+        };
         let fates: Vec<Fate> = suspects.iter().map(|suspect| fate(suspect, &shown)).collect();
         self.report(&suspects, &fates, shown.as_ref().unwrap_or(&Shown::new()));
         self.answer_checks(&suspects, &fates);
     }
 
     async fn ask_untouched_baseline(&self, suites: &BTreeSet<&str>) -> Result<Shown, String> {
-        self.recorder.note(format!("repeating {} on an untouched baseline", suites.iter().copied().collect::<Vec<_>>().join(", ")));
+        self.recorder.note(format!(
+            "repeating {} on an untouched baseline",
+            suites.iter().copied().collect::<Vec<_>>().join(", ")
+        ));
         let (unheard, _) = tokio::sync::mpsc::unbounded_channel();
-        let setup = Setup { prefix: "again-".to_owned(), logs: None, news: unheard, ..self.setup.clone() };
+        let setup = Setup {
+            prefix: "again-".to_owned(),
+            logs: None,
+            news: unheard,
+            ..self.setup.clone()
+        };
         let mirror = Mirror::prepare(setup).await.map_err(|error| format!("{error:#}"))?;
-        let started = mirror.start(self.time_left()).await;
+        let started = mirror
+            .start(self.time_left())
+            .await
+            .map_err(|error| format!("{error:#}"))?;
         if let Some(failure) = super::control::first_failure(&started) {
             return Err(failure.line());
         }
         let all: Vec<String> = self.setup.world.services.keys().cloned().collect();
-        let _answered = self.await_answers(&mirror, &all, None, super::answers::FIRST_ANSWER, super::answers::FIRST_ANSWER).await;
+        let _answered = self
+            .await_answers(
+                &mirror,
+                &all,
+                None,
+                super::answers::FIRST_ANSWER,
+                super::answers::FIRST_ANSWER,
+            )
+            .await;
         let mut shown = Shown::new();
         for suite in suites {
             self.repeat_on(&mirror, suite, &mut shown).await;
@@ -55,25 +82,41 @@ impl Rehearsal<'_> {
     }
 
     async fn repeat_on(&self, mirror: &Mirror, suite: &str, shown: &mut Shown) {
-        let on = On { mirror, stage: StageId::Control };
+        let on = On {
+            mirror,
+            stage: StageId::Control,
+        };
         let mut captures = Default::default();
         if suite.starts_with("data.")
             && let Some(seed) = &self.settings.data.seed
         {
-            captures = self.run_suite(on, "data.seed", seed, captures, &self.data_run()).await.captures;
+            captures = self
+                .run_suite(on, "data.seed", seed, captures, &self.data_run())
+                .await
+                .captures;
         }
         if suite.starts_with("data.verify_write")
             && let Some(write) = &self.settings.data.write
         {
-            captures = self.run_suite(on, "data.write", write, captures, &self.data_run()).await.captures;
+            captures = self
+                .run_suite(on, "data.write", write, captures, &self.data_run())
+                .await
+                .captures;
         }
         // `write` and `verify_write` have no run in control that could count.
         let runs = if suite.contains("write") { REPEATS + 1 } else { REPEATS };
         for _ in 0..runs {
             let tests = match (suite, self.login(StageId::Control)) {
-                (LOGIN, Some(login)) => vec![super::login_record(StageId::Control, &self.sign_in(mirror, login).await)],
+                (LOGIN, Some(login)) => vec![super::login_record(
+                    StageId::Control,
+                    &self.sign_in(mirror, login).await,
+                )],
                 _ => match self.body_of(suite) {
-                    Some(body) => self.run_suite(on, suite, body, captures.clone(), &self.run_for(suite)).await.tests,
+                    Some(body) => {
+                        self.run_suite(on, suite, body, captures.clone(), &self.run_for(suite))
+                            .await
+                            .tests
+                    }
                     None => Vec::new(),
                 },
             };
@@ -91,19 +134,32 @@ impl Rehearsal<'_> {
         for (suspect, fate) in suspects.iter().zip(fates) {
             match fate {
                 Fate::Guilty => {
-                    let same = |group: &&mut Vec<&Suspect>| group[0].stage == suspect.stage && group[0].suite == suspect.suite;
+                    let same =
+                        |group: &&mut Vec<&Suspect>| group[0].stage == suspect.stage && group[0].suite == suspect.suite;
                     match groups.iter_mut().find(same) {
                         Some(group) => group.push(suspect),
                         None => groups.push(vec![suspect]),
                     }
                 }
-                Fate::Flaky(why) => self.excuse(suspect, Blame::Flaky, why, "flaky: make it steady, or take it out of the gate"),
-                Fate::Unclear(why) => self.excuse(suspect, Blame::Mirror, why, "run again; what is compared with could not be had"),
+                Fate::Flaky(why) => self.excuse(
+                    suspect,
+                    Blame::Flaky,
+                    why,
+                    "flaky: make it steady, or take it out of the gate",
+                ),
+                Fate::Unclear(why) => self.excuse(
+                    suspect,
+                    Blame::Mirror,
+                    why,
+                    "run again; what is compared with could not be had",
+                ),
             }
         }
         for suspects in &groups {
             if let Some(mut finding) = self.guilty(suspects) {
-                finding.evidence.extend(suspects.iter().map(|suspect| repeats(suspect, shown)));
+                finding
+                    .evidence
+                    .extend(suspects.iter().map(|suspect| repeats(suspect, shown)));
                 self.found(finding);
             }
         }
@@ -117,21 +173,27 @@ impl Rehearsal<'_> {
             (Some(failed), stage, _) => Some(auth_login::fails(stage, failed, &pair)),
             (None, StageId::Upgrade, "data.verify") => upgrade_in_place::data_lost(&tests, cause, &pair),
             (None, StageId::Upgrade, suite) => boot_production_env::tests_fail(suite, &tests, cause, &pair),
-            (None, _, suite @ ("data.write" | "data.verify_write")) => rollback::write_fails(suite, &tests, cause, &pair),
+            (None, _, suite @ ("data.write" | "data.verify_write")) => {
+                rollback::write_fails(suite, &tests, cause, &pair)
+            }
             (None, _, suite) => rollback::tests_fail(suite, &tests, cause, &pair),
         }
     }
 
     fn excuse(&self, suspect: &Suspect, blame: Blame, why: &str, help: &str) {
         let test = &suspect.test;
-        self.recorder.reclassify(suspect.stage, &suspect.suite, &test.name, TestStatus::Error, why);
+        self.recorder
+            .reclassify(suspect.stage, &suspect.suite, &test.name, TestStatus::Error, why);
         let finding = Finding {
             check: check_of(suspect).to_owned(),
             severity: Severity::Error,
             blame,
             stage: suspect.stage,
             service: test.service.clone(),
-            title: format!("`{}` / `{}` failed in {}, but {why}", suspect.suite, test.name, suspect.stage),
+            title: format!(
+                "`{}` / `{}` failed in {}, but {why}",
+                suspect.suite, test.name, suspect.stage
+            ),
             cause: Some(test.message.clone()),
             evidence: vec![test.detail.clone()],
             help: help.to_owned(),
@@ -143,8 +205,15 @@ impl Rehearsal<'_> {
     /// Every check that was planned and has had its chance gets its answer.
     fn answer_checks(&self, suspects: &[Suspect], fates: &[Fate]) {
         let recorded = self.recorder.recorded(self.plan);
-        let done = |stage: StageId| recorded.stages.iter().any(|record| record.id == stage && !matches!(record.status, StageStatus::NotRun | StageStatus::Skipped));
-        for stage in [StageId::Upgrade, StageId::Rollback].into_iter().filter(|stage| done(*stage)) {
+        let done = |stage: StageId| {
+            recorded.stages.iter().any(|record| {
+                record.id == stage && !matches!(record.status, StageStatus::NotRun | StageStatus::Skipped)
+            })
+        };
+        for stage in [StageId::Upgrade, StageId::Rollback]
+            .into_iter()
+            .filter(|stage| done(*stage))
+        {
             let Some(plan) = self.plan.stage(stage) else { continue };
             for check in plan.checks.iter().filter(|check| check.skipped.is_none()) {
                 let open = !matches!(check.id.as_str(), "log-difference" | "auth-exercised");
@@ -156,18 +225,42 @@ impl Rehearsal<'_> {
         }
     }
 
-    fn answer(&self, id: &str, stage: StageId, recorded: &super::record::Recorded, suspects: &[Suspect], fates: &[Fate]) -> (StageStatus, Option<String>) {
-        let finding = recorded.findings.iter().find(|f| f.check == id && f.stage == stage && f.severity == Severity::Error);
+    fn answer(
+        &self,
+        id: &str,
+        stage: StageId,
+        recorded: &super::record::Recorded,
+        suspects: &[Suspect],
+        fates: &[Fate],
+    ) -> (StageStatus, Option<String>) {
+        let finding = recorded
+            .findings
+            .iter()
+            .find(|f| f.check == id && f.stage == stage && f.severity == Severity::Error);
         if let Some(finding) = finding {
-            let status = if finding.blame == Blame::Candidate { StageStatus::Failed } else { StageStatus::Error };
+            let status = if finding.blame == Blame::Candidate {
+                StageStatus::Failed
+            } else {
+                StageStatus::Error
+            };
             return (status, Some(finding.title.clone()));
         }
-        let excused = suspects.iter().zip(fates).find(|(suspect, fate)| suspect.stage == stage && check_of(suspect) == id && **fate != Fate::Guilty);
+        let excused = suspects
+            .iter()
+            .zip(fates)
+            .find(|(suspect, fate)| suspect.stage == stage && check_of(suspect) == id && **fate != Fate::Guilty);
         if let Some((suspect, _)) = excused {
             return (StageStatus::Error, Some(suspect.test.message.clone()));
         }
-        let steps = recorded.stages.iter().find(|record| record.id == stage).map(|record| record.steps.as_slice()).unwrap_or_default();
-        let missing = steps.iter().find(|step| step.status == StageStatus::NotRun && is_asked_by(id, &step.id));
+        let steps = recorded
+            .stages
+            .iter()
+            .find(|record| record.id == stage)
+            .map(|record| record.steps.as_slice())
+            .unwrap_or_default();
+        let missing = steps
+            .iter()
+            .find(|step| step.status == StageStatus::NotRun && is_asked_by(id, &step.id));
         match missing {
             Some(step) => (StageStatus::NotRun, Some(format!("step {} did not run", step.id))),
             None => (StageStatus::Passed, None),
@@ -179,7 +272,9 @@ impl Rehearsal<'_> {
 fn repeats(suspect: &Suspect, shown: &Shown) -> String {
     let test = format!("{} / {}", suspect.suite, suspect.test.name);
     match shown.get(&(suspect.suite.clone(), suspect.test.name.clone())) {
-        Some((_, runs)) => format!("{test}: failed again when repeated; an untouched baseline passed it {runs} of {runs} more times"),
+        Some((_, runs)) => {
+            format!("{test}: failed again when repeated; an untouched baseline passed it {runs} of {runs} more times")
+        }
         None => format!("{test}: failed again when repeated; it passed before the rollback"),
     }
 }
@@ -223,7 +318,9 @@ fn fate(suspect: &Suspect, shown: &Result<Shown, String>) -> Fate {
     };
     match shown.get(&(suspect.suite.clone(), suspect.test.name.clone())) {
         Some((0, runs)) if *runs > 0 => Fate::Guilty,
-        Some((failed, runs)) if *runs > 0 => Fate::Flaky(format!("an untouched baseline fails it too, {failed} of {runs} times: flaky")),
+        Some((failed, runs)) if *runs > 0 => Fate::Flaky(format!(
+            "an untouched baseline fails it too, {failed} of {runs} times: flaky"
+        )),
         _ => Fate::Unclear("an untouched baseline did not run it".to_owned()),
     }
 }

@@ -51,7 +51,14 @@ impl Rehearsal<'_> {
         };
         step.passed();
         let since = self.recorder.now_ms();
-        let started = mirror.start(self.time_left()).await;
+        let started = match mirror.start(self.time_left()).await {
+            Ok(started) => started,
+            Err(error) => {
+                let why = format!("{error:#}");
+                self.found(oracle::machine(STAGE, &why));
+                return Err(why);
+            }
+        };
         for service in &started {
             self.recorder.step_done(STAGE, start_step(since, service));
             course.start_times.insert(service.service.clone(), service.took);
@@ -62,7 +69,9 @@ impl Rehearsal<'_> {
         }
         // What does not answer by then is the suites' business.
         let all: Vec<String> = self.setup.world.services.keys().cloned().collect();
-        let _answered = self.await_answers(&mirror, &all, None, FIRST_ANSWER, FIRST_ANSWER).await;
+        let _answered = self
+            .await_answers(&mirror, &all, None, FIRST_ANSWER, FIRST_ANSWER)
+            .await;
         Ok(mirror)
     }
 
@@ -79,15 +88,26 @@ impl Rehearsal<'_> {
         let samples = probe::end(mirror, "control").await;
         course.baseline_traffic = url.map(|url| Traffic::of(&url, &samples, None));
 
-        let all = suites.into_iter().chain([("data.seed".to_owned(), seeded), ("data.verify".to_owned(), verified)]);
+        let all = suites
+            .into_iter()
+            .chain([("data.seed".to_owned(), seeded), ("data.verify".to_owned(), verified)]);
         let baseline = self.pair().baseline();
-        let findings: Vec<_> = all.filter_map(|(name, tests)| oracle::tests_fail(&name, &tests, &baseline)).collect();
+        let findings: Vec<_> = all
+            .filter_map(|(name, tests)| oracle::tests_fail(&name, &tests, &baseline))
+            .collect();
         for mut finding in findings.clone() {
-            finding.evidence.extend(self.candidate.keys().flat_map(|name| mirror.logs().tail(name, 20)));
+            finding
+                .evidence
+                .extend(self.candidate.keys().flat_map(|name| mirror.logs().tail(name, 20)));
             self.found(finding);
         }
         let failed = findings.into_iter().next().map(|finding| finding.title);
-        let too_few = self.recorder.findings().into_iter().find(|finding| finding.waived.is_none()).map(|finding| finding.title);
+        let too_few = self
+            .recorder
+            .findings()
+            .into_iter()
+            .find(|finding| finding.waived.is_none())
+            .map(|finding| finding.title);
         match signed_in.err().or(failed).or(too_few) {
             Some(why) => Err(why),
             None => Ok(()),
@@ -98,7 +118,9 @@ impl Rehearsal<'_> {
     async fn baseline_signs_in(&self, mirror: &Mirror) -> Result<(), String> {
         let Some(login) = self.login(STAGE) else { return Ok(()) };
         let step = self.recorder.step(STAGE, "login");
-        let open = !suite::login::protected_without_session(mirror.agent(), login, "stranger", &self.ca).await.passed;
+        let open = !suite::login::protected_without_session(mirror.agent(), login, "stranger", &self.ca)
+            .await
+            .passed;
         let marks = self.marks(mirror);
         let outcome = self.sign_in(mirror, login).await;
         let finding = if open {
@@ -106,9 +128,20 @@ impl Rehearsal<'_> {
         } else if outcome.passed {
             None
         } else {
-            let said = |name: &String| first_fatal(&mirror.logs().since(name, marks.0.get(name).copied().unwrap_or_default()));
+            let said = |name: &String| {
+                first_fatal(
+                    &mirror
+                        .logs()
+                        .since(name, marks.0.get(name).copied().unwrap_or_default()),
+                )
+            };
             let cause = self.candidate.keys().find_map(said);
-            Some(oracle::sign_in_fails(&outcome.message, outcome.trail.clone(), cause, &self.production_pair()))
+            Some(oracle::sign_in_fails(
+                &outcome.message,
+                outcome.trail.clone(),
+                cause,
+                &self.production_pair(),
+            ))
         };
         let Some(finding) = finding else {
             self.answered(check::auth_login::ABOUT.id, STAGE, StageStatus::Passed, None);
@@ -116,7 +149,12 @@ impl Rehearsal<'_> {
             return Ok(());
         };
         let why = finding.title.clone();
-        self.answered(check::auth_login::ABOUT.id, STAGE, StageStatus::Error, Some(why.clone()));
+        self.answered(
+            check::auth_login::ABOUT.id,
+            STAGE,
+            StageStatus::Error,
+            Some(why.clone()),
+        );
         step.ended(StageStatus::Error, Some(why.clone()));
         self.found(finding);
         Err(why)
@@ -136,8 +174,15 @@ impl Rehearsal<'_> {
 fn start_step(since: u64, started: &Started) -> StepRecord {
     StepRecord {
         id: format!("start {}", started.service),
-        status: if started.failure.is_some() { StageStatus::Error } else { StageStatus::Passed },
-        reason: started.failure.as_ref().map(crate::mirror::failure::ServiceFailure::line),
+        status: if started.failure.is_some() {
+            StageStatus::Error
+        } else {
+            StageStatus::Passed
+        },
+        reason: started
+            .failure
+            .as_ref()
+            .map(crate::mirror::failure::ServiceFailure::line),
         start_ms: since + millis(started.begun),
         duration_ms: millis(started.took),
     }

@@ -26,7 +26,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 impl Rehearsal<'_> {
     /// Asks the mirror what the lock says of production. An error says where the mirror is not production.
     pub(super) async fn compare_with_lock(&self, mirror: &Mirror, course: &mut Course) -> Result<(), String> {
-        let needs = self.settings.candidate.values().any(|candidate| !candidate.requires.is_empty());
+        let needs = self
+            .settings
+            .candidate
+            .values()
+            .any(|candidate| !candidate.requires.is_empty());
         let planned = self.plan.has_step(StageId::Control, STEP);
         let Some(lock) = self.lock.lock().filter(|_| planned) else {
             if needs {
@@ -60,7 +64,14 @@ impl Rehearsal<'_> {
         join_all(services.map(|service| async {
             let image = self.setup.images.get(&service.image).cloned().unwrap_or_default();
             let facts = ask(mirror, &service.name, &script, own).await;
-            (service.name.clone(), Mirrored { image: service.image.clone(), digests: vec![image.digest, image.id], facts })
+            (
+                service.name.clone(),
+                Mirrored {
+                    image: service.image.clone(),
+                    digests: vec![image.digest, image.id],
+                    facts,
+                },
+            )
         }))
         .await
         .into_iter()
@@ -71,12 +82,24 @@ impl Rehearsal<'_> {
     fn compare(&self, lock: &Lock, course: &Course) -> Vec<Finding> {
         let auth = self.auth_services();
         let baseline = self.candidates();
-        let roles = Roles { auth: &auth, baseline: &baseline };
+        let roles = Roles {
+            auth: &auth,
+            baseline: &baseline,
+        };
         let rows = compare::fidelity(lock, &course.mirrored, roles);
         let decide = self.setup.world.services.keys().filter(|name| roles.decide(name));
-        let of = |name: &String| oracle::not_as_in_production(name, &rows.iter().filter(|row| row.service == *name).collect::<Vec<_>>());
+        let of = |name: &String| {
+            oracle::not_as_in_production(
+                name,
+                &rows.iter().filter(|row| row.service == *name).collect::<Vec<_>>(),
+            )
+        };
         let mut findings: Vec<Finding> = decide.filter_map(of).collect();
-        verdict::waive(&mut findings, &self.settings.policy, time::OffsetDateTime::now_utc().date());
+        verdict::waive(
+            &mut findings,
+            &self.settings.policy,
+            time::OffsetDateTime::now_utc().date(),
+        );
         self.tell_differences(&rows);
         self.recorder.fidelity(rows);
         findings
@@ -85,24 +108,40 @@ impl Rehearsal<'_> {
     /// What differs without deciding is said once, in one line.
     fn tell_differences(&self, rows: &[Fidelity]) {
         let roles = (self.auth_services(), self.candidates());
-        let listed = rows.iter().filter(|row| row.state == "differs" && !roles.0.contains(&row.service) && !roles.1.contains(&row.service));
+        let listed = rows
+            .iter()
+            .filter(|row| row.state == "differs" && !roles.0.contains(&row.service) && !roles.1.contains(&row.service));
         let listed: Vec<String> = listed.map(|row| format!("{} {}", row.service, row.fact)).collect();
         if !listed.is_empty() {
-            self.recorder.note(format!("the mirror differs from production in {}", listed.join(", ")));
+            self.recorder
+                .note(format!("the mirror differs from production in {}", listed.join(", ")));
         }
     }
 
     fn auth_services(&self) -> Vec<String> {
-        self.settings.auth.as_ref().map(|auth| auth.services.clone()).unwrap_or_default()
+        self.settings
+            .auth
+            .as_ref()
+            .map(|auth| auth.services.clone())
+            .unwrap_or_default()
     }
 
     /// The declared needs that production answers, before the candidate is started: it may not come up for want of them.
     pub(super) fn production_meets_needs(&self, course: &Course) -> Vec<Finding> {
         let pair = self.pair();
-        self.needs().filter_map(|(service, fact, requirement)| {
-            let (whose, found) = self.found_in_production(service, fact, course)?;
-            Need { service, fact, requirement, whose, found }.judge(&pair)
-        }).collect()
+        self.needs()
+            .filter_map(|(service, fact, requirement)| {
+                let (whose, found) = self.found_in_production(service, fact, course)?;
+                Need {
+                    service,
+                    fact,
+                    requirement,
+                    whose,
+                    found,
+                }
+                .judge(&pair)
+            })
+            .collect()
     }
 
     /// The declared needs that the candidate's own image answers.
@@ -110,17 +149,34 @@ impl Rehearsal<'_> {
         let pair = self.pair();
         let mut findings = Vec::new();
         let script = probe::script(&BTreeMap::new());
-        for (service, fact, requirement) in self.needs().filter(|(service, fact, _)| self.found_in_production(service, fact, course).is_none()) {
-            let facts = ask(mirror, service, &script, &BTreeMap::new()).await.unwrap_or_default();
+        for (service, fact, requirement) in self
+            .needs()
+            .filter(|(service, fact, _)| self.found_in_production(service, fact, course).is_none())
+        {
+            let facts = ask(mirror, service, &script, &BTreeMap::new())
+                .await
+                .unwrap_or_default();
             let found = facts.get(fact).cloned().into_iter().collect();
-            findings.extend(Need { service, fact, requirement, whose: "the candidate's image", found }.judge(&pair));
+            findings.extend(
+                Need {
+                    service,
+                    fact,
+                    requirement,
+                    whose: "the candidate's image",
+                    found,
+                }
+                .judge(&pair),
+            );
         }
         findings
     }
 
     fn needs(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.settings.candidate.iter().flat_map(|(service, candidate)| {
-            candidate.requires.iter().map(move |(fact, requirement)| (service.as_str(), fact.as_str(), requirement.as_str()))
+            candidate
+                .requires
+                .iter()
+                .map(move |(fact, requirement)| (service.as_str(), fact.as_str(), requirement.as_str()))
         })
     }
 
@@ -130,12 +186,22 @@ impl Rehearsal<'_> {
         let own = facts.get(service).and_then(|facts| facts.get(fact)).cloned();
         match probe::kind(fact) {
             Kind::Product => {
-                let others: Vec<String> = facts.iter().filter(|(name, _)| *name != service).filter_map(|(_, facts)| facts.get(fact).cloned()).collect();
-                let found = if others.is_empty() { own.into_iter().collect() } else { others };
+                let others: Vec<String> = facts
+                    .iter()
+                    .filter(|(name, _)| *name != service)
+                    .filter_map(|(_, facts)| facts.get(fact).cloned())
+                    .collect();
+                let found = if others.is_empty() {
+                    own.into_iter().collect()
+                } else {
+                    others
+                };
                 Some((whose, found))
             }
             Kind::Machine => Some((whose, own.into_iter().collect())),
-            Kind::Runtime | Kind::System | Kind::Packages => self.is_plain_server(service).then(|| (whose, own.into_iter().collect())),
+            Kind::Runtime | Kind::System | Kind::Packages => self
+                .is_plain_server(service)
+                .then(|| (whose, own.into_iter().collect())),
         }
     }
 
@@ -144,10 +210,16 @@ impl Rehearsal<'_> {
         match self.lock.lock() {
             Some(lock) => {
                 let names = lock.services.keys().chain(auth.first());
-                ("production", names.map(|name| (name.clone(), lock.facts_of(name, &auth))).collect())
+                (
+                    "production",
+                    names.map(|name| (name.clone(), lock.facts_of(name, &auth))).collect(),
+                )
             }
             None => {
-                let facts = course.mirrored.iter().map(|(name, mirrored)| (name.clone(), mirrored.facts.clone().unwrap_or_default()));
+                let facts = course
+                    .mirrored
+                    .iter()
+                    .map(|(name, mirrored)| (name.clone(), mirrored.facts.clone().unwrap_or_default()));
                 ("the mirror", facts.collect())
             }
         }
@@ -165,7 +237,10 @@ impl Rehearsal<'_> {
             Some(finding) if finding.blame == Blame::Candidate => (StageStatus::Failed, Some(finding.title.clone())),
             Some(finding) => (StageStatus::Error, Some(finding.title.clone())),
             None if all_asked => (StageStatus::Passed, None),
-            None => (StageStatus::NotRun, Some("the candidate did not come up, so its image could not be asked".to_owned())),
+            None => (
+                StageStatus::NotRun,
+                Some("the candidate did not come up, so its image could not be asked".to_owned()),
+            ),
         };
         self.answered(runtime_constraint::ABOUT.id, StageId::Upgrade, status, reason);
     }

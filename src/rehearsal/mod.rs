@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::check;
 use crate::check::pair::Pair;
 use crate::check::traffic::Traffic;
-use crate::check;
 use crate::config::settings::{Login, Settings, SuiteBody};
 use crate::finding::Finding;
 use crate::lock;
@@ -114,7 +114,9 @@ impl<'a> Rehearsal<'a> {
     /// Runs the stages. Whoever interrupts this takes the mirror down by the run's labels.
     pub async fn run(&self) {
         let mut course = Course::default();
-        let Some(mirror) = self.control(&mut course).await else { return };
+        let Some(mirror) = self.control(&mut course).await else {
+            return;
+        };
         if let Go::On = self.upgrade(&mirror, &mut course).await {
             self.rollback(&mirror, &mut course).await;
         }
@@ -123,7 +125,12 @@ impl<'a> Rehearsal<'a> {
 
     /// The pair that is tried.
     pub fn pair(&self) -> Pair {
-        let auth = self.settings.auth.as_ref().map(|auth| auth.services.as_slice()).unwrap_or_default();
+        let auth = self
+            .settings
+            .auth
+            .as_ref()
+            .map(|auth| auth.services.as_slice())
+            .unwrap_or_default();
         Pair::of(self.plan, auth)
     }
 
@@ -132,13 +139,24 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn time_left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1))
+        self.deadline
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_secs(1))
     }
 
     fn answered(&self, check: &str, stage: StageId, status: StageStatus, reason: Option<String>) {
-        let planned = self.plan.stage(stage).is_some_and(|plan| plan.checks.iter().any(|c| c.id == check && c.skipped.is_none()));
+        let planned = self
+            .plan
+            .stage(stage)
+            .is_some_and(|plan| plan.checks.iter().any(|c| c.id == check && c.skipped.is_none()));
         if planned {
-            self.recorder.check(CheckRecord { check: check.to_owned(), stage, status, reason, duration_ms: 0 });
+            self.recorder.check(CheckRecord {
+                check: check.to_owned(),
+                stage,
+                status,
+                reason,
+                duration_ms: 0,
+            });
         }
     }
 
@@ -153,7 +171,14 @@ impl<'a> Rehearsal<'a> {
         hash.iter().take(3).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    async fn run_suite(&self, on: On<'_>, name: &str, body: &SuiteBody, inherited: Captures, run: &str) -> SuiteOutcome {
+    async fn run_suite(
+        &self,
+        on: On<'_>,
+        name: &str,
+        body: &SuiteBody,
+        inherited: Captures,
+        run: &str,
+    ) -> SuiteOutcome {
         let candidates = self.candidates();
         let outcome = suite::run(
             on.mirror,
@@ -185,7 +210,9 @@ impl<'a> Rehearsal<'a> {
             }
             let step = self.recorder.step(on.stage, &id);
             let run = self.run_value(next_run());
-            let outcome = self.run_suite(on, &suite.name, &suite.body, Captures::default(), &run).await;
+            let outcome = self
+                .run_suite(on, &suite.name, &suite.body, Captures::default(), &run)
+                .await;
             let tests = on.as_recorded(outcome.tests);
             self.recorder.tests(&tests);
             self.end_suite(on, step, &suite.name, &suite.body, &tests);
@@ -203,12 +230,23 @@ impl<'a> Rehearsal<'a> {
             return step.ended(status, reason);
         }
         self.found(check::control::too_few_tests(on.stage, name, ran, body.min_tests));
-        step.ended(StageStatus::Error, Some(format!("{ran} tests ran, at least {} are needed", body.min_tests)));
+        step.ended(
+            StageStatus::Error,
+            Some(format!("{ran} tests ran, at least {} are needed", body.min_tests)),
+        );
     }
 
     /// One `data` entry, recorded; its captures are returned.
-    async fn data(&self, on: On<'_>, id: &str, body: Option<&SuiteBody>, inherited: &Captures) -> (Vec<TestRecord>, Captures) {
-        let Some(body) = body else { return (Vec::new(), inherited.clone()) };
+    async fn data(
+        &self,
+        on: On<'_>,
+        id: &str,
+        body: Option<&SuiteBody>,
+        inherited: &Captures,
+    ) -> (Vec<TestRecord>, Captures) {
+        let Some(body) = body else {
+            return (Vec::new(), inherited.clone());
+        };
         let step = self.recorder.step(on.stage, id);
         let outcome = self.run_suite(on, id, body, inherited.clone(), &self.data_run()).await;
         let tests = on.as_recorded(outcome.tests);
@@ -237,17 +275,28 @@ impl<'a> Rehearsal<'a> {
     /// The candidate's first fatal log line since the marks that the baseline never wrote.
     fn new_cause(&self, mirror: &Mirror, marks: &Marks) -> Option<String> {
         let of = |service: &String| {
-            let said = mirror.logs().since(service, marks.0.get(service).copied().unwrap_or_default());
+            let said = mirror
+                .logs()
+                .since(service, marks.0.get(service).copied().unwrap_or_default());
             let known = mirror.logs().of(StageId::Control, service);
-            let known: std::collections::BTreeSet<String> = known.iter().map(|line| check::log_difference::template(line)).collect();
-            let new: Vec<String> = said.into_iter().filter(|line| !known.contains(&check::log_difference::template(line))).collect();
+            let known: std::collections::BTreeSet<String> =
+                known.iter().map(|line| check::log_difference::template(line)).collect();
+            let new: Vec<String> = said
+                .into_iter()
+                .filter(|line| !known.contains(&check::log_difference::template(line)))
+                .collect();
             crate::mirror::failure::first_fatal(&new)
         };
         self.candidate.keys().find_map(of)
     }
 
     fn marks(&self, mirror: &Mirror) -> Marks {
-        Marks(self.candidate.keys().map(|name| (name.clone(), mirror.logs().mark(name))).collect())
+        Marks(
+            self.candidate
+                .keys()
+                .map(|name| (name.clone(), mirror.logs().mark(name)))
+                .collect(),
+        )
     }
 }
 
@@ -275,7 +324,11 @@ impl On<'_> {
 
     fn status_of(self, tests: &[TestRecord]) -> (StageStatus, Option<String>) {
         let bad = tests.iter().find(|test| test.status == TestStatus::Failed);
-        let unclear = || tests.iter().find(|test| matches!(test.status, TestStatus::Error | TestStatus::NotRun));
+        let unclear = || {
+            tests
+                .iter()
+                .find(|test| matches!(test.status, TestStatus::Error | TestStatus::NotRun))
+        };
         match (bad, unclear()) {
             (Some(test), _) => (StageStatus::Failed, Some(format!("{}: {}", test.name, test.message))),
             (None, Some(test)) => (StageStatus::Error, Some(format!("{}: {}", test.name, test.message))),
@@ -296,7 +349,11 @@ fn login_record(stage: StageId, outcome: &LoginOutcome) -> TestRecord {
         suite: LOGIN.to_owned(),
         name: "sign-in".to_owned(),
         stage,
-        status: if outcome.passed { TestStatus::Passed } else { TestStatus::Failed },
+        status: if outcome.passed {
+            TestStatus::Passed
+        } else {
+            TestStatus::Failed
+        },
         duration_ms: millis(outcome.duration),
         message: outcome.message.clone(),
         detail: outcome.trail.join("\n"),
@@ -305,4 +362,3 @@ fn login_record(stage: StageId, outcome: &LoginOutcome) -> TestRecord {
         location: None,
     }
 }
-

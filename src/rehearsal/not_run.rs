@@ -9,8 +9,14 @@ pub fn complete(recorded: &mut Recorded, plan: &Plan) {
     for planned in &plan.stages {
         if !recorded.stages.iter().any(|stage| stage.id == planned.id) {
             let (status, reason) = absent(planned);
-            let stage =
-                StageRecord { id: planned.id, status, reason, start_ms: 0, duration_ms: 0, steps: Vec::new() };
+            let stage = StageRecord {
+                id: planned.id,
+                status,
+                reason,
+                start_ms: 0,
+                duration_ms: 0,
+                steps: Vec::new(),
+            };
             recorded.stages.push(stage);
         }
         steps(recorded, planned);
@@ -27,7 +33,9 @@ fn absent(planned: &StagePlan) -> (StageStatus, Option<String>) {
 }
 
 fn steps(recorded: &mut Recorded, planned: &StagePlan) {
-    let Some(stage) = recorded.stages.iter_mut().find(|stage| stage.id == planned.id) else { return };
+    let Some(stage) = recorded.stages.iter_mut().find(|stage| stage.id == planned.id) else {
+        return;
+    };
     for step in &planned.steps {
         if !stage.steps.iter().any(|done| done.id == step.id) {
             stage.steps.push(StepRecord {
@@ -43,14 +51,22 @@ fn steps(recorded: &mut Recorded, planned: &StagePlan) {
 
 fn checks(recorded: &mut Recorded, planned: &StagePlan) {
     for check in &planned.checks {
-        if recorded.checks.iter().any(|done| done.check == check.id && done.stage == planned.id) {
+        if recorded
+            .checks
+            .iter()
+            .any(|done| done.check == check.id && done.stage == planned.id)
+        {
             continue;
         }
         let skipped = check.skipped.clone().or_else(|| planned.skipped.clone());
         recorded.checks.push(CheckRecord {
             check: check.id.clone(),
             stage: planned.id,
-            status: if skipped.is_some() { StageStatus::Skipped } else { StageStatus::NotRun },
+            status: if skipped.is_some() {
+                StageStatus::Skipped
+            } else {
+                StageStatus::NotRun
+            },
             reason: skipped.or_else(|| Some("the run ended before it".to_owned())),
             duration_ms: 0,
         });

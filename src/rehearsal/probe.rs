@@ -23,7 +23,9 @@ pub fn url(settings: &Settings) -> Option<String> {
 fn first_get(settings: &Settings) -> Option<String> {
     let gets = || {
         let suites = settings.suites.iter().map(|suite| &suite.body);
-        suites.flat_map(|body| body.requests.iter().map(move |step| (body, step))).filter(|(_, step)| needs_no_capture(step))
+        suites
+            .flat_map(|body| body.requests.iter().map(move |step| (body, step)))
+            .filter(|(_, step)| needs_no_capture(step))
     };
     // The probe sends no headers: a step that needs none says more of the application.
     let bare = gets().find(|(_, step)| step.basic.is_none() && step.headers.is_empty());
@@ -37,9 +39,7 @@ fn first_get(settings: &Settings) -> Option<String> {
 
 fn needs_no_capture(step: &RequestStep) -> bool {
     let plain = |text: &String| !text.contains("{{");
-    step.method == "GET"
-        && plain(&step.url)
-        && step.headers.iter().chain(&step.query).all(|(_, value)| plain(value))
+    step.method == "GET" && plain(&step.url) && step.headers.iter().chain(&step.query).all(|(_, value)| plain(value))
 }
 
 /// A path on a target, or a URL as it is.
@@ -54,7 +54,12 @@ pub fn absolute(url: &str, target: Option<&str>) -> Option<String> {
 /// Begins to ask. Nothing to ask is no error: there is no traffic then.
 pub async fn begin(mirror: &Mirror, name: &str, url: Option<&str>) {
     let Some(url) = url else { return };
-    let call = Call::ProbeStart { probe: name.to_owned(), url: url.to_owned(), interval_ms: INTERVAL_MS, timeout_ms: TIMEOUT_MS };
+    let call = Call::ProbeStart {
+        probe: name.to_owned(),
+        url: url.to_owned(),
+        interval_ms: INTERVAL_MS,
+        timeout_ms: TIMEOUT_MS,
+    };
     // An agent that is gone is found by the next question that needs an answer.
     let _started = mirror.agent().call(call).await;
 }

@@ -65,7 +65,10 @@ impl Recorder {
         let path = folder.join("events.jsonl");
         let file = OpenOptions::new().create(true).write(true).truncate(true).open(&path);
         let file = file.with_context(|| format!("`{}` could not be made", path.display()))?;
-        let inner = Inner { file: Some(file), ..Inner::default() };
+        let inner = Inner {
+            file: Some(file),
+            ..Inner::default()
+        };
         Ok(Self {
             inner: Arc::new(Mutex::new(inner)),
             begun,
@@ -84,7 +87,10 @@ impl Recorder {
 
     /// Says something. It is on disk, without secrets, when this returns.
     pub fn say(&self, kind: EventKind) {
-        let event = Event { at_ms: self.elapsed_ms(), kind };
+        let event = Event {
+            at_ms: self.elapsed_ms(),
+            kind,
+        };
         let cleaned = self.cleaned(event);
         let mut inner = self.lock();
         if let Some(file) = inner.file.as_mut() {
@@ -98,12 +104,17 @@ impl Recorder {
     /// The event without secrets. One that cannot be cleaned is not said at all.
     fn cleaned(&self, event: Event) -> Event {
         let at_ms = event.at_ms;
-        let lost = |error: serde_json::Error| EventKind::Note { text: format!("an event could not be redacted: {error}") };
+        let lost = |error: serde_json::Error| EventKind::Note {
+            text: format!("an event could not be redacted: {error}"),
+        };
         let cleaned = serde_json::to_value(&event).and_then(|mut value| {
             self.redactor.clean_value(&mut value);
             serde_json::from_value(value)
         });
-        cleaned.unwrap_or_else(|error| Event { at_ms, kind: lost(error) })
+        cleaned.unwrap_or_else(|error| Event {
+            at_ms,
+            kind: lost(error),
+        })
     }
 
     /// Something happened to a container.
@@ -114,7 +125,9 @@ impl Recorder {
         if over {
             return;
         }
-        let took = news.took.map(|took| format!("after {}", crate::mirror::failure::seconds(took)));
+        let took = news
+            .took
+            .map(|took| format!("after {}", crate::mirror::failure::seconds(took)));
         self.say(EventKind::Container {
             stage,
             service: news.service.clone(),
@@ -156,8 +169,16 @@ impl Recorder {
 
     /// A step begins.
     pub fn step(&self, stage: StageId, id: &str) -> Step {
-        self.say(EventKind::StepStarted { stage, step: id.to_owned() });
-        Step { recorder: self.clone(), stage, id: id.to_owned(), start_ms: self.elapsed_ms() }
+        self.say(EventKind::StepStarted {
+            stage,
+            step: id.to_owned(),
+        });
+        Step {
+            recorder: self.clone(),
+            stage,
+            id: id.to_owned(),
+            start_ms: self.elapsed_ms(),
+        }
     }
 
     /// A step that others have timed.
@@ -265,7 +286,13 @@ impl Step {
     /// It ended in another way.
     pub fn ended(self, status: StageStatus, reason: Option<String>) {
         let duration_ms = self.recorder.elapsed_ms() - self.start_ms;
-        let step = StepRecord { id: self.id, status, reason, start_ms: self.start_ms, duration_ms };
+        let step = StepRecord {
+            id: self.id,
+            status,
+            reason,
+            start_ms: self.start_ms,
+            duration_ms,
+        };
         self.recorder.step_done(self.stage, step);
     }
 }

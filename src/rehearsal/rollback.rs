@@ -17,7 +17,9 @@ const STAGE: StageId = StageId::Rollback;
 
 impl Rehearsal<'_> {
     pub(super) async fn rollback(&self, mirror: &Mirror, course: &mut Course) {
-        let Rollback::Within(within) = self.settings.stages.rollback else { return };
+        let Rollback::Within(within) = self.settings.stages.rollback else {
+            return;
+        };
         if self.plan.stage(STAGE).is_none_or(|stage| stage.skipped.is_some()) {
             return;
         }
@@ -26,7 +28,8 @@ impl Rehearsal<'_> {
         if course.came_up {
             self.write_on_candidate(mirror, course).await;
         } else {
-            self.recorder.note("the candidate did not come up, so it could not write before the rollback");
+            self.recorder
+                .note("the candidate did not come up, so it could not write before the rollback");
         }
         if self.swap_back(mirror, course, within).await {
             self.try_baseline(mirror, course).await;
@@ -43,8 +46,11 @@ impl Rehearsal<'_> {
         let (tests, captures) = self.data(on, "data.write", data.write.as_ref(), &course.data).await;
         self.suspect_tests(on, course, "data.write", &tests, &marks).await;
         course.data = captures;
-        let (tests, _) = self.data(on, "data.verify_write", data.verify_write.as_ref(), &course.data).await;
-        self.suspect_tests(on, course, "data.verify_write", &tests, &marks).await;
+        let (tests, _) = self
+            .data(on, "data.verify_write", data.verify_write.as_ref(), &course.data)
+            .await;
+        self.suspect_tests(on, course, "data.verify_write", &tests, &marks)
+            .await;
     }
 
     /// `true`: the baseline is back.
@@ -62,7 +68,9 @@ impl Rehearsal<'_> {
         let mut swapped = mirror.swap(&baseline, patience, false).await;
         let good = course.baseline_traffic.as_ref().map(|traffic| traffic.good);
         if swapped.is_ok()
-            && let Err(failure) = self.await_answers(mirror, &self.candidates(), good, patience, within).await
+            && let Err(failure) = self
+                .await_answers(mirror, &self.candidates(), good, patience, within)
+                .await
         {
             swapped = Err(failure);
         }
@@ -85,7 +93,10 @@ impl Rehearsal<'_> {
     }
 
     fn back_in_time(&self, step: super::record::Step, took: Duration, within: Duration) {
-        self.recorder.note(format!("rollback: the baseline was back after {}", crate::mirror::failure::seconds(took)));
+        self.recorder.note(format!(
+            "rollback: the baseline was back after {}",
+            crate::mirror::failure::seconds(took)
+        ));
         if took <= within {
             return step.passed();
         }
@@ -147,8 +158,14 @@ impl Rehearsal<'_> {
         for suite in &self.settings.suites {
             let on = On { mirror, stage: STAGE };
             let run = self.run_value(super::next_run());
-            let outcome = self.run_suite(on, &suite.name, &suite.body, Default::default(), &run).await;
-            if outcome.tests.iter().any(|test| test.status != TestStatus::Passed && test.status != TestStatus::Skipped) {
+            let outcome = self
+                .run_suite(on, &suite.name, &suite.body, Default::default(), &run)
+                .await;
+            if outcome
+                .tests
+                .iter()
+                .any(|test| test.status != TestStatus::Passed && test.status != TestStatus::Skipped)
+            {
                 return None;
             }
             green += outcome.tests.len();

@@ -53,7 +53,12 @@ impl Rehearsal<'_> {
     }
 
     fn has_failed(&self, course: &Course) -> bool {
-        !course.suspects.is_empty() || self.recorder.findings().iter().any(|finding| finding.blame == crate::finding::Blame::Candidate)
+        !course.suspects.is_empty()
+            || self
+                .recorder
+                .findings()
+                .iter()
+                .any(|finding| finding.blame == crate::finding::Blame::Candidate)
     }
 
     async fn swap_in(&self, mirror: &Mirror, course: &mut Course) -> Result<Vec<Swapped>, Box<ServiceFailure>> {
@@ -70,7 +75,11 @@ impl Rehearsal<'_> {
             }
         }
         if let Ok(swapped) = &swapped {
-            course.stopped_by_itself = swapped.iter().filter(|one| !one.stopped.killed).map(|one| one.service.clone()).collect();
+            course.stopped_by_itself = swapped
+                .iter()
+                .filter(|one| !one.stopped.killed)
+                .map(|one| one.service.clone())
+                .collect();
         }
         match &swapped {
             Ok(_) => step.passed(),
@@ -100,9 +109,14 @@ impl Rehearsal<'_> {
             self.suspect_tests(on, course, &suite, &tests, &marks).await;
         }
         self.candidate_signs_in(on, course).await;
-        let (tests, _) = self.data(on, "data.verify", self.settings.data.verify.as_ref(), &course.data).await;
+        let (tests, _) = self
+            .data(on, "data.verify", self.settings.data.verify.as_ref(), &course.data)
+            .await;
         self.suspect_tests(on, course, "data.verify", &tests, &marks).await;
-        for service in swapped.iter().filter(|swapped| self.candidate.contains_key(&swapped.service)) {
+        for service in swapped
+            .iter()
+            .filter(|swapped| self.candidate.contains_key(&swapped.service))
+        {
             let seen = mirror.seen(&service.service).unwrap_or_default();
             let before = course.start_times.get(&service.service).copied();
             let cause = crate::mirror::failure::first_fatal(&mirror.logs().of(STAGE, &service.service));
@@ -113,7 +127,14 @@ impl Rehearsal<'_> {
     }
 
     /// Repeats what failed, on the release that failed it, and keeps it for confirmation.
-    pub(super) async fn suspect_tests(&self, on: On<'_>, course: &mut Course, suite: &str, tests: &[TestRecord], marks: &Marks) {
+    pub(super) async fn suspect_tests(
+        &self,
+        on: On<'_>,
+        course: &mut Course,
+        suite: &str,
+        tests: &[TestRecord],
+        marks: &Marks,
+    ) {
         self.report_unclear(on.stage, suite, tests, course);
         let mut failed: Vec<&TestRecord> = tests.iter().filter(|test| test.status == TestStatus::Failed).collect();
         if failed.is_empty() {
@@ -124,8 +145,15 @@ impl Rehearsal<'_> {
         let mut reproduced: Vec<&str> = Vec::new();
         for _ in 0..REPEATS {
             let Some(body) = body else { break };
-            let again = self.run_suite(on, suite, body, self.captures_for(suite, course), &self.run_for(suite)).await.tests;
-            let fails = |test: &&TestRecord| again.iter().any(|other| other.name == test.name && other.status != TestStatus::Passed);
+            let again = self
+                .run_suite(on, suite, body, self.captures_for(suite, course), &self.run_for(suite))
+                .await
+                .tests;
+            let fails = |test: &&TestRecord| {
+                again
+                    .iter()
+                    .any(|other| other.name == test.name && other.status != TestStatus::Passed)
+            };
             let (again, open): (Vec<_>, Vec<_>) = failed.into_iter().partition(fails);
             reproduced.extend(again.iter().map(|test| test.name.as_str()));
             failed = open;
@@ -155,7 +183,11 @@ impl Rehearsal<'_> {
             .collect();
         if let Some(first) = unclear.first() {
             let title = format!("`{suite}` / `{}` could not be told: {}", first.name, first.message);
-            self.found(check::control::cannot_tell(stage, title, check::control::evidence_of(&unclear)));
+            self.found(check::control::cannot_tell(
+                stage,
+                title,
+                check::control::evidence_of(&unclear),
+            ));
         }
     }
 
@@ -166,16 +198,29 @@ impl Rehearsal<'_> {
             "data.verify" => data.verify.as_ref(),
             "data.write" => data.write.as_ref(),
             "data.verify_write" | "data.verify_write after the rollback" => data.verify_write.as_ref(),
-            _ => self.settings.suites.iter().find(|known| known.name == suite).map(|known| &known.body),
+            _ => self
+                .settings
+                .suites
+                .iter()
+                .find(|known| known.name == suite)
+                .map(|known| &known.body),
         }
     }
 
     pub(super) fn captures_for(&self, suite: &str, course: &Course) -> Captures {
-        if suite.starts_with("data.") { course.data.clone() } else { Captures::default() }
+        if suite.starts_with("data.") {
+            course.data.clone()
+        } else {
+            Captures::default()
+        }
     }
 
     pub(super) fn run_for(&self, suite: &str) -> String {
-        if suite.starts_with("data.") { self.data_run() } else { self.run_value(super::next_run()) }
+        if suite.starts_with("data.") {
+            self.data_run()
+        } else {
+            self.run_value(super::next_run())
+        }
     }
 
     /// The sign-in on the release that runs now; repeated where it failed.
@@ -215,7 +260,12 @@ impl Rehearsal<'_> {
         let fatal = self.new_cause(mirror, marks);
         let mut asked = Vec::new();
         let url = fatal.as_deref().and_then(url_in);
-        let services = self.settings.auth.as_ref().map(|auth| auth.services.clone()).unwrap_or_default();
+        let services = self
+            .settings
+            .auth
+            .as_ref()
+            .map(|auth| auth.services.clone())
+            .unwrap_or_default();
         let borne = self.setup.borne.as_ref().map(|borne| &borne.host);
         if let Some(url) = url.filter(|url| services.iter().chain(borne).any(|name| url.host_str() == Some(name))) {
             let call = Call::Http(crate::agent::HttpCall {
@@ -230,12 +280,18 @@ impl Rehearsal<'_> {
                 asked.push(format!("GET {url} answers {} on this mirror", answer.status));
             }
         }
-        Failed { message: outcome.message.clone(), trail: outcome.trail.clone(), fatal, asked }
+        Failed {
+            message: outcome.message.clone(),
+            trail: outcome.trail.clone(),
+            fatal,
+            asked,
+        }
     }
 
     fn judge_traffic(&self, course: &Course, url: Option<&str>, samples: &[crate::agent::ProbeSample], came_up: bool) {
         let (Some(url), Some(baseline)) = (url, &course.baseline_traffic) else {
-            self.recorder.note("nothing in the configuration can be asked over HTTP: downtime was not measured");
+            self.recorder
+                .note("nothing in the configuration can be asked over HTTP: downtime was not measured");
             return;
         };
         if !came_up {
@@ -243,18 +299,37 @@ impl Rehearsal<'_> {
         }
         let traffic = Traffic::of(url, samples, Some(baseline.good));
         self.recorder.note(format!("upgrade: {}", traffic.words()));
-        for finding in check::upgrade_in_place::traffic(&traffic, baseline, self.settings.stages.upgrade.max_downtime, &self.pair()) {
+        for finding in check::upgrade_in_place::traffic(
+            &traffic,
+            baseline,
+            self.settings.stages.upgrade.max_downtime,
+            &self.pair(),
+        ) {
             self.found(finding);
         }
     }
 
     fn compare_logs(&self, mirror: &Mirror, came_up: bool) {
         let of = |stage| -> BTreeMap<String, Vec<String>> {
-            self.setup.world.services.keys().map(|name| (name.clone(), mirror.logs().of(stage, name))).collect()
+            self.setup
+                .world
+                .services
+                .keys()
+                .map(|name| (name.clone(), mirror.logs().of(stage, name)))
+                .collect()
         };
-        let failed = !came_up || self.recorder.findings().iter().any(|finding| finding.stage == STAGE && finding.blame == crate::finding::Blame::Candidate);
+        let failed = !came_up
+            || self
+                .recorder
+                .findings()
+                .iter()
+                .any(|finding| finding.stage == STAGE && finding.blame == crate::finding::Blame::Candidate);
         let found = check::log_difference::findings(&of(StageId::Control), &of(STAGE), failed);
-        let status = if failed && !found.is_empty() { StageStatus::Failed } else { StageStatus::Passed };
+        let status = if failed && !found.is_empty() {
+            StageStatus::Failed
+        } else {
+            StageStatus::Passed
+        };
         let reason = found.first().map(|finding| finding.title.clone());
         self.answered(check::log_difference::ABOUT.id, STAGE, status, reason);
         for finding in found {
@@ -273,13 +348,23 @@ impl Rehearsal<'_> {
     /// What a stage came to, suspects included: they are confirmed at the end.
     pub(super) fn stage_status(&self, stage: StageId, course: &Course) -> (StageStatus, Option<String>) {
         let findings = self.recorder.findings();
-        let of = |blame| findings.iter().find(|finding| finding.stage == stage && finding.blame == blame && finding.severity == crate::finding::Severity::Error);
+        let of = |blame| {
+            findings.iter().find(|finding| {
+                finding.stage == stage && finding.blame == blame && finding.severity == crate::finding::Severity::Error
+            })
+        };
         let suspect = course.suspects.iter().find(|suspect| suspect.stage == stage);
         if let Some(finding) = of(crate::finding::Blame::Candidate) {
             return (StageStatus::Failed, Some(finding.title.clone()));
         }
         if let Some(suspect) = suspect {
-            return (StageStatus::Failed, Some(format!("{} / {}: {}", suspect.suite, suspect.test.name, suspect.test.message)));
+            return (
+                StageStatus::Failed,
+                Some(format!(
+                    "{} / {}: {}",
+                    suspect.suite, suspect.test.name, suspect.test.message
+                )),
+            );
         }
         match of(crate::finding::Blame::Mirror) {
             Some(finding) => (StageStatus::Error, Some(finding.title.clone())),
@@ -291,6 +376,8 @@ impl Rehearsal<'_> {
 /// The first URL in a log line.
 fn url_in(line: &str) -> Option<url::Url> {
     let start = line.find("http://").or_else(|| line.find("https://"))?;
-    let end = line[start..].find(|c: char| c.is_whitespace() || "\"'`<>)".contains(c)).map_or(line.len(), |at| start + at);
+    let end = line[start..]
+        .find(|c: char| c.is_whitespace() || "\"'`<>)".contains(c))
+        .map_or(line.len(), |at| start + at);
     url::Url::parse(line[start..end].trim_end_matches(['.', ',', ';'])).ok()
 }

@@ -280,10 +280,7 @@ impl Terminal {
     fn footer(&self, result: &RunResult, out: &Path) -> Vec<String> {
         let took = text::duration(result.duration_ms);
         let replay = format!("{took}, seed {}, rehearsal {}", result.seed, clean(&result.rehearsal));
-        let reports = format!(
-            "{} (junit.xml, summary.md, result.json, logs/)",
-            out.display()
-        );
+        let reports = format!("{} (junit.xml, summary.md, result.json, logs/)", out.display());
         vec![
             self.field("counts", &words::counts(result)),
             self.field("run", &replay),

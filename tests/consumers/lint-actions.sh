@@ -8,7 +8,7 @@ cd "$here/../.."
 bin="$("$here/venv.sh")/bin"
 
 workflows=(.github/workflows/*.yml .github/examples/rehearsal.yml tests/action/workflow.yml)
-mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh')
+mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
 
 "$bin/shellcheck" "${scripts[@]}"
 "$bin/actionlint" -shellcheck "$bin/shellcheck" "${workflows[@]}"

@@ -33,7 +33,11 @@ pub fn folder(name: &str) -> PathBuf {
 /// The binary, with nothing of the environment but the engine's address and where programs are.
 pub fn rehearsal(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
-    command.args(arguments).current_dir(root()).env_clear().stdin(Stdio::null());
+    command
+        .args(arguments)
+        .current_dir(root())
+        .env_clear()
+        .stdin(Stdio::null());
     for name in ["PATH", "HOME", "TMPDIR", "DOCKER_HOST"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
@@ -51,7 +55,10 @@ pub fn without_engine(arguments: &[&str]) -> Command {
 
 /// `run` for a configuration; the reports go to `out`.
 pub fn run(config: &Path, out: &Path) -> Command {
-    let (config, out) = (config.to_str().expect("a path of ours"), out.to_str().expect("a path of ours"));
+    let (config, out) = (
+        config.to_str().expect("a path of ours"),
+        out.to_str().expect("a path of ours"),
+    );
     rehearsal(&["run", "--config", config, "--out", out])
 }
 
@@ -89,13 +96,17 @@ impl Rehearsed {
     /// Runs to the end; at most two at once.
     pub fn of(command: Command, out: &Path) -> Self {
         let _slot = Slot::wait();
-        Self { ended: end(command), out: out.to_owned() }
+        Self {
+            ended: end(command),
+            out: out.to_owned(),
+        }
     }
 
     /// A file of the folder.
     pub fn read(&self, name: &str) -> String {
         let file = self.out.join(name);
-        let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}\n{}", file.display(), self.ended.stderr));
+        let bytes =
+            std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}\n{}", file.display(), self.ended.stderr));
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
@@ -113,7 +124,10 @@ impl Rehearsed {
     pub fn findings(&self) -> Vec<String> {
         let result = self.result();
         let findings = result["findings"].as_array().expect("a list");
-        findings.iter().map(|finding| finding["check"].as_str().expect("an id").to_owned()).collect()
+        findings
+            .iter()
+            .map(|finding| finding["check"].as_str().expect("an id").to_owned())
+            .collect()
     }
 }
 
@@ -121,7 +135,10 @@ impl Rehearsed {
 pub fn events(out: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(out.join("events.jsonl")).unwrap_or_default();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    whole.lines().map(|line| serde_json::from_str(line).expect("an event is one line of JSON")).collect()
+    whole
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an event is one line of JSON"))
+        .collect()
 }
 
 /// The run's id, once it is told.
@@ -134,7 +151,14 @@ pub fn on_the_engine(run: &str) -> Vec<String> {
     let label = format!("label=dev.rehearsal.run={run}");
     let lists: [&[&str]; 5] = [
         &["ps", "--all", "--format", "container {{.Names}}", "--filter", &label],
-        &["ps", "--all", "--format", "container {{.Names}}", "--filter", &format!("name=rehearsal-{run}")],
+        &[
+            "ps",
+            "--all",
+            "--format",
+            "container {{.Names}}",
+            "--filter",
+            &format!("name=rehearsal-{run}"),
+        ],
         &["network", "ls", "--format", "network {{.Name}}", "--filter", &label],
         &["volume", "ls", "--format", "volume {{.Name}}", "--filter", &label],
         &["image", "ls", "--format", "image {{.Repository}}", "--filter", &label],
@@ -158,9 +182,15 @@ pub fn left_after(run: &str, limit: Duration) -> Vec<String> {
 
 /// Lines that `docker` prints.
 fn docker(arguments: &[&str]) -> Vec<String> {
-    let output = Command::new("docker").args(arguments).output().expect("docker is there");
+    let output = Command::new("docker")
+        .args(arguments)
+        .output()
+        .expect("docker is there");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A run at work. Dropping it kills it.
@@ -182,8 +212,16 @@ impl Running {
     /// Starts a run for which the caller holds the slot.
     pub fn start_beside(mut command: Command, out: &Path) -> Self {
         let log = File::create(out.join("stderr.txt")).expect("the folder is ours");
-        let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("the binary can be started");
-        Self { child, out: out.to_owned(), slot: None }
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the binary can be started");
+        Self {
+            child,
+            out: out.to_owned(),
+            slot: None,
+        }
     }
 
     /// Waits until the events say what is wanted; how the run ended where it did before.
@@ -196,7 +234,11 @@ impl Running {
                 return events;
             }
             assert!(!over, "the run ended before that moment: {:?}", events.last());
-            assert!(begun.elapsed() < Duration::from_secs(180), "that moment never came: {:?}", events.last());
+            assert!(
+                begun.elapsed() < Duration::from_secs(180),
+                "that moment never came: {:?}",
+                events.last()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -204,7 +246,10 @@ impl Running {
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill is there");
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status()
+            .expect("kill is there");
         assert!(sent.success());
     }
 
@@ -250,6 +295,11 @@ impl Slot {
 
     fn file(number: u8) -> File {
         let path = std::env::temp_dir().join(format!("rehearsal-tests-{number}.lock"));
-        OpenOptions::new().create(true).truncate(false).write(true).open(path).expect("the folder for temporary files is ours")
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .expect("the folder for temporary files is ours")
     }
 }

@@ -9,7 +9,10 @@ pub const IMAGE: &str = "rehearsal-test/busybox:1";
 
 /// Makes the image, once on this machine.
 pub fn image() {
-    let made = Command::new("sh").arg(root().join("fixtures/busybox.sh")).status().unwrap();
+    let made = Command::new("sh")
+        .arg(root().join("fixtures/busybox.sh"))
+        .status()
+        .unwrap();
     assert!(made.success(), "fixtures/busybox.sh failed");
 }
 
@@ -34,6 +37,9 @@ pub fn left_of(run: &str) -> Vec<String> {
         &["volume", "ls", "--format", "volume {{.Name}}"],
         &["images", "--all", "--format", "image {{.Repository}}:{{.Tag}}"],
     ];
-    let all = kinds.iter().map(|words| docker(&[words, &["--filter", label.as_str()][..]].concat()));
-    all.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    let all = kinds
+        .iter()
+        .map(|words| docker(&[words, &["--filter", label.as_str()][..]].concat()));
+    all.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
 }

@@ -8,8 +8,8 @@ use super::super::grammar;
 use super::super::settings::{Candidate, CandidateImage, Production};
 use super::super::yaml::{Entry, Node, Span};
 use super::fields::Fields;
-use crate::lock::version::Requirement;
 use super::files;
+use crate::lock::version::Requirement;
 
 const MAX_LOCK_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -71,7 +71,10 @@ fn requires(fields: &Fields) -> BTreeMap<String, String> {
         let text = fields.reader.text(&entry.node);
         if let Err(why) = Requirement::read(&text) {
             let span = &entry.node.span;
-            fields.reader.refuse(Diagnostic::at(span, format!("`{text}` {why}")).help("operators are >=, >, <=, <, = and !=; a comma means and"));
+            fields.reader.refuse(
+                Diagnostic::at(span, format!("`{text}` {why}"))
+                    .help("operators are >=, >, <=, <, = and !=; a comma means and"),
+            );
         }
     }
     fields.pairs("requires").into_iter().collect()

@@ -148,8 +148,15 @@ pub fn answers(output: &[u8], own: &BTreeMap<String, OwnProbe>) -> Facts {
         let at = commands.iter().position(|one| *one == command)?;
         said.get(&at).map(String::as_str)
     };
-    let built_in = ALL.iter().filter_map(|probe| Some((probe.name.to_owned(), probe.read(output_of(Command::BuiltIn(probe.command))?)?)));
-    let users = own.iter().filter_map(|(name, probe)| Some((name.clone(), own_fact(probe, output_of(Command::Own(&probe.command))?)?)));
+    let built_in = ALL.iter().filter_map(|probe| {
+        Some((
+            probe.name.to_owned(),
+            probe.read(output_of(Command::BuiltIn(probe.command))?)?,
+        ))
+    });
+    let users = own
+        .iter()
+        .filter_map(|(name, probe)| Some((name.clone(), own_fact(probe, output_of(Command::Own(&probe.command))?)?)));
     built_in.chain(users).collect()
 }
 
@@ -159,7 +166,11 @@ fn sections(output: &str) -> BTreeMap<usize, String> {
     let mut now = None;
     for line in output.lines().take(LINES) {
         if let Some(number) = line.strip_prefix('=') {
-            now = number.trim().parse().ok().filter(|number| !sections.contains_key(number));
+            now = number
+                .trim()
+                .parse()
+                .ok()
+                .filter(|number| !sections.contains_key(number));
             sections.extend(now.map(|number| (number, String::new())));
         } else if let (Some(line), Some(text)) = (line.strip_prefix('|'), now.and_then(|now| sections.get_mut(&now))) {
             text.push_str(line.trim_end_matches('\r'));
@@ -179,13 +190,22 @@ fn own_fact(probe: &OwnProbe, output: &str) -> Option<String> {
 /// Group 1 of the first match, or the whole match.
 fn captured(pattern: &str, output: &str) -> Option<String> {
     let captures = Regex::new(pattern).ok()?.captures(output)?;
-    captures.get(1).or_else(|| captures.get(0)).map(|found| found.as_str().to_owned())
+    captures
+        .get(1)
+        .or_else(|| captures.get(0))
+        .map(|found| found.as_str().to_owned())
 }
 
 /// What was said, fit for a file that people review.
 fn one_line(text: &str) -> Option<String> {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(FACT_LENGTH).collect();
+    let text: String = text
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(FACT_LENGTH)
+        .collect();
     (!text.is_empty()).then_some(text)
 }
 
@@ -203,12 +223,18 @@ mod tests {
     use super::*;
 
     fn own(command: &str, matches: Option<&str>) -> BTreeMap<String, OwnProbe> {
-        let probe = OwnProbe { command: command.to_owned(), matches: matches.map(str::to_owned) };
+        let probe = OwnProbe {
+            command: command.to_owned(),
+            matches: matches.map(str::to_owned),
+        };
         BTreeMap::from([("shop".to_owned(), probe)])
     }
 
     fn asked(shell: &str, own: &BTreeMap<String, OwnProbe>) -> Facts {
-        let out = std::process::Command::new(shell).args(["-c", &script(own)]).output().expect("a shell");
+        let out = std::process::Command::new(shell)
+            .args(["-c", &script(own)])
+            .output()
+            .expect("a shell");
         assert!(out.status.success());
         answers(&out.stdout, own)
     }
@@ -224,7 +250,11 @@ mod tests {
                 assert!(Regex::new(pattern).is_ok(), "{}", probe.name);
             }
         }
-        assert!(AUTH_PRODUCTS.iter().all(|name| kind(name) == Kind::Product && find(name).is_some()));
+        assert!(
+            AUTH_PRODUCTS
+                .iter()
+                .all(|name| kind(name) == Kind::Product && find(name).is_some())
+        );
     }
 
     #[test]
@@ -241,8 +271,18 @@ mod tests {
         use std::io::Write as _;
         use std::process::{Command, Stdio};
         let own = own("cat; echo 'it''s \"quoted\" $HOME' | cut -c1-4", None);
-        let mut shell = Command::new("sh").arg("-s").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
-        shell.stdin.take().expect("piped").write_all(script(&own).as_bytes()).expect("it reads");
+        let mut shell = Command::new("sh")
+            .arg("-s")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        shell
+            .stdin
+            .take()
+            .expect("piped")
+            .write_all(script(&own).as_bytes())
+            .expect("it reads");
         let out = shell.wait_with_output().expect("it ends");
         assert_eq!(answers(&out.stdout, &own).get("shop").map(String::as_str), Some("its"));
     }
@@ -252,7 +292,10 @@ mod tests {
         let own = own("yes '=0'; printf '\\n=1\\n|forged'", Some("^(.{2})"));
         let facts = asked("sh", &own);
         assert_eq!(facts.get("shop").map(String::as_str), Some("=0"));
-        let facts = answers(b"=0\n|6.1.0\n=0\n|9.9\nnoise\n|more\n=x\n|y\n\xff\xfe", &BTreeMap::new());
+        let facts = answers(
+            b"=0\n|6.1.0\n=0\n|9.9\nnoise\n|more\n=x\n|y\n\xff\xfe",
+            &BTreeMap::new(),
+        );
         assert!(!facts.values().any(|fact| fact.contains("9.9")));
     }
 
@@ -268,7 +311,11 @@ mod tests {
     fn nothing_is_written_and_nothing_is_loaded_from_the_network() {
         for probe in ALL {
             let writes = ["> /", ">>", "tee ", "curl ", "wget ", "rm ", "mktemp"];
-            assert!(!writes.iter().any(|word| probe.command.contains(word)), "{}", probe.name);
+            assert!(
+                !writes.iter().any(|word| probe.command.contains(word)),
+                "{}",
+                probe.name
+            );
         }
     }
 }

@@ -6,11 +6,22 @@ use Kind::{Machine, Packages, Product, Runtime, System};
 use Parse::{Pattern, With};
 
 const fn probe(name: &'static str, kind: Kind, command: &'static str, parse: Parse) -> Probe {
-    Probe { name, kind, command, parse }
+    Probe {
+        name,
+        kind,
+        command,
+        parse,
+    }
 }
 
 /// Products that people sign in with, as the probes call them.
-pub const AUTH_PRODUCTS: [&str; 5] = ["keycloak", "glewlwyd", "lemonldap-ng", "django-oauth-toolkit", "openldap"];
+pub const AUTH_PRODUCTS: [&str; 5] = [
+    "keycloak",
+    "glewlwyd",
+    "lemonldap-ng",
+    "django-oauth-toolkit",
+    "openldap",
+];
 
 const DPKG: &str = r"dpkg-query -W -f='${db:Status-Abbrev} ${Package} ${Version}\n'";
 const RPM: &str = r"rpm -qa --qf '%{NAME} %{VERSION}-%{RELEASE}.%{ARCH}\n'";
@@ -18,7 +29,8 @@ const APK: &str = "apk info -v 2>/dev/null";
 const LIBC: &str = "ldd --version; getconf GNU_LIBC_VERSION; \
     for l in /lib/ld-musl-*.so.1; do [ -e \"$l\" ] && ls -d \"$l\" && \"$l\"; done";
 const MYSQL: &str = "if command -v mariadbd >/dev/null; then mariadbd --version; else mysqld --version; fi";
-const REDIS: &str = "if command -v valkey-server >/dev/null; then valkey-server --version; else redis-server --version; fi";
+const REDIS: &str =
+    "if command -v valkey-server >/dev/null; then valkey-server --version; else redis-server --version; fi";
 // The server's own program, never the client's: on Debian it is not in the path.
 const POSTGRES: &str = "if command -v postgres >/dev/null; then postgres --version; \
     else for p in /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres; do [ -x \"$p\" ] && \"$p\" --version; done; fi";
@@ -35,23 +47,59 @@ const RABBITMQ: &str = "ls -d /opt/rabbitmq/plugins/rabbit-[0-9]* /usr/lib/rabbi
 const LEMON: &str = "perl -MLemonldap::NG::Common -e 'print $Lemonldap::NG::Common::VERSION'";
 const OPENSSL: &str = "openssl version || { dpkg-query -W -f='${db:Status-Abbrev} ${Package} ${Version}\\n' 'libssl*'; \
     apk info -v 2>/dev/null | grep '^libssl'; rpm -q openssl-libs; }";
-const CA: &str = "dpkg-query -W ca-certificates; rpm -q ca-certificates; apk info -v 2>/dev/null | grep '^ca-certificates'";
+const CA: &str =
+    "dpkg-query -W ca-certificates; rpm -q ca-certificates; apk info -v 2>/dev/null | grep '^ca-certificates'";
 
 /// Every built-in probe.
 pub const ALL: &[Probe] = &[
     probe("kernel", Machine, "uname -r", Pattern(r"^(\d\S*)")),
-    probe("cpu", Machine, "uname -m; grep -m1 -E '^(flags|Features)' /proc/cpuinfo", With(parse::cpu)),
-    probe("os", System, "cat /etc/os-release || cat /usr/lib/os-release", With(parse::os)),
+    probe(
+        "cpu",
+        Machine,
+        "uname -m; grep -m1 -E '^(flags|Features)' /proc/cpuinfo",
+        With(parse::cpu),
+    ),
+    probe(
+        "os",
+        System,
+        "cat /etc/os-release || cat /usr/lib/os-release",
+        With(parse::os),
+    ),
     probe("glibc", System, LIBC, With(parse::glibc)),
-    probe("musl", System, LIBC, Pattern(r"musl libc[^\n]*\n(?:[^\n]*\n)??Version (\d\S*)")),
+    probe(
+        "musl",
+        System,
+        LIBC,
+        Pattern(r"musl libc[^\n]*\n(?:[^\n]*\n)??Version (\d\S*)"),
+    ),
     probe("openssl", System, OPENSSL, With(parse::openssl)),
-    probe("ca-bundle", System, CA, Pattern(r"ca-certificates(?:-bundle)?[-\t ](\d{4,}(?:\.\d+)?)")),
-    probe("python", Runtime, "python3 --version || python --version", Pattern(r"Python (\d\S*)")),
-    probe("node", Runtime, "node --version || nodejs --version", Pattern(r"(?m)^v(\d+\.\S+)")),
+    probe(
+        "ca-bundle",
+        System,
+        CA,
+        Pattern(r"ca-certificates(?:-bundle)?[-\t ](\d{4,}(?:\.\d+)?)"),
+    ),
+    probe(
+        "python",
+        Runtime,
+        "python3 --version || python --version",
+        Pattern(r"Python (\d\S*)"),
+    ),
+    probe(
+        "node",
+        Runtime,
+        "node --version || nodejs --version",
+        Pattern(r"(?m)^v(\d+\.\S+)"),
+    ),
     probe("java", Runtime, "java -version", Pattern(r#"version "?([^"\s]+)"#)),
     probe("php", Runtime, "php --version", Pattern(r"(?m)^PHP (\d[^\s]*)")),
     probe("perl", Runtime, "perl -v", Pattern(r"\(v(\d[^)\s]*)\)")),
-    probe("ruby", Runtime, "ruby --version", Pattern(r"(?m)^(?:ruby|jruby|truffleruby) (\d+\.\d+\.\d+[a-z0-9]*)")),
+    probe(
+        "ruby",
+        Runtime,
+        "ruby --version",
+        Pattern(r"(?m)^(?:ruby|jruby|truffleruby) (\d+\.\d+\.\d+[a-z0-9]*)"),
+    ),
     probe("go", Runtime, "go version", Pattern(r"go version go(\d\S*)")),
     probe("dotnet", Runtime, "dotnet --list-runtimes", With(parse::dotnet)),
     probe("postgres", Product, POSTGRES, With(parse::postgres)),
@@ -59,16 +107,55 @@ pub const ALL: &[Probe] = &[
     probe("mysql", Product, MYSQL, With(parse::mysql)),
     probe("redis", Product, REDIS, Pattern(r"Redis server v=(\d\S*)")),
     probe("valkey", Product, REDIS, Pattern(r"Valkey server v=(\d\S*)")),
-    probe("rabbitmq", Product, RABBITMQ, Pattern(r"/rabbit(?:mq_server)?-(\d[0-9A-Za-z.]*?)(?:\.ez)?(?:\s|$)")),
-    probe("nginx", Product, "nginx -v", Pattern(r"(?:nginx|openresty|angie)/(\d[\d.]*)")),
-    probe("apache", Product, "apache2 -v || httpd -v", Pattern(r"Apache/(\d[\d.]*)")),
-    probe("haproxy", Product, "haproxy -v", Pattern(r"HA-?Proxy version (\d[0-9A-Za-z.]*)")),
-    probe("openldap", Product, "slapd -VV || /usr/lib/openldap/slapd -VV || /opt/bitnami/openldap/sbin/slapd -VV",
-        Pattern(r"OpenLDAP: slapd (\d[\d.]*)")),
-    probe("glewlwyd", Product, "glewlwyd --version", Pattern(r"(?m)^(?:[Gg]lewlwyd[^\d\n]*)?(\d+\.\d+[0-9A-Za-z.]*)\s*$")),
+    probe(
+        "rabbitmq",
+        Product,
+        RABBITMQ,
+        Pattern(r"/rabbit(?:mq_server)?-(\d[0-9A-Za-z.]*?)(?:\.ez)?(?:\s|$)"),
+    ),
+    probe(
+        "nginx",
+        Product,
+        "nginx -v",
+        Pattern(r"(?:nginx|openresty|angie)/(\d[\d.]*)"),
+    ),
+    probe(
+        "apache",
+        Product,
+        "apache2 -v || httpd -v",
+        Pattern(r"Apache/(\d[\d.]*)"),
+    ),
+    probe(
+        "haproxy",
+        Product,
+        "haproxy -v",
+        Pattern(r"HA-?Proxy version (\d[0-9A-Za-z.]*)"),
+    ),
+    probe(
+        "openldap",
+        Product,
+        "slapd -VV || /usr/lib/openldap/slapd -VV || /opt/bitnami/openldap/sbin/slapd -VV",
+        Pattern(r"OpenLDAP: slapd (\d[\d.]*)"),
+    ),
+    probe(
+        "glewlwyd",
+        Product,
+        "glewlwyd --version",
+        Pattern(r"(?m)^(?:[Gg]lewlwyd[^\d\n]*)?(\d+\.\d+[0-9A-Za-z.]*)\s*$"),
+    ),
     probe("lemonldap-ng", Product, LEMON, Pattern(r"^(\d+\.\d+[\d.]*)\s*$")),
-    probe("django-oauth-toolkit", Product, PYTHON_PACKAGES, Pattern(r"django_oauth_toolkit-(\d[0-9A-Za-z.]*?)(?:-py[\d.]+)?\.(?:dist|egg)-info")),
-    probe("keycloak", Product, KEYCLOAK, Pattern(r"(?i)keycloak(?:-core|\s*-\s*version)?[-\s]+v?(\d+\.\d+[\d.]*\d)")),
+    probe(
+        "django-oauth-toolkit",
+        Product,
+        PYTHON_PACKAGES,
+        Pattern(r"django_oauth_toolkit-(\d[0-9A-Za-z.]*?)(?:-py[\d.]+)?\.(?:dist|egg)-info"),
+    ),
+    probe(
+        "keycloak",
+        Product,
+        KEYCLOAK,
+        Pattern(r"(?i)keycloak(?:-core|\s*-\s*version)?[-\s]+v?(\d+\.\d+[\d.]*\d)"),
+    ),
     probe("dpkg", Packages, DPKG, With(parse::dpkg)),
     probe("rpm", Packages, RPM, With(parse::rpm)),
     probe("apk", Packages, APK, With(parse::apk)),

@@ -29,7 +29,14 @@ pub async fn read(issuer: &str, ca: Option<&[u8]>) -> Result<AuthFacts> {
         None => None,
     };
     let capabilities = discovery.as_ref().map(capabilities).unwrap_or_default();
-    let tls = if issuer.starts_with("https:") { Some(Tls { protocols: protocols(&address, ca).await?, chain: Vec::new() }) } else { None };
+    let tls = if issuer.starts_with("https:") {
+        Some(Tls {
+            protocols: protocols(&address, ca).await?,
+            chain: Vec::new(),
+        })
+    } else {
+        None
+    };
     Ok(AuthFacts {
         issuer: Some(issuer.to_owned()),
         product: None,
@@ -41,9 +48,13 @@ pub async fn read(issuer: &str, ca: Option<&[u8]>) -> Result<AuthFacts> {
 }
 
 fn client(ca: Option<&[u8]>, only: Option<Version>) -> Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder().timeout(LIMIT).redirect(reqwest::redirect::Policy::limited(3)).no_proxy();
+    let mut builder = reqwest::Client::builder()
+        .timeout(LIMIT)
+        .redirect(reqwest::redirect::Policy::limited(3))
+        .no_proxy();
     if let Some(pem) = ca {
-        builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).context("the CA file holds no certificate")?);
+        builder = builder
+            .tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).context("the CA file holds no certificate")?);
     }
     if let Some(version) = only {
         builder = builder.tls_version_min(version).tls_version_max(version);
@@ -53,15 +64,26 @@ fn client(ca: Option<&[u8]>, only: Option<Version>) -> Result<reqwest::Client> {
 
 /// A JSON document, or `None` where there is none.
 async fn get(client: &reqwest::Client, address: &str) -> Result<Option<Json>> {
-    let mut answer = client.get(address).send().await.with_context(|| format!("`{address}` does not answer"))?;
+    let mut answer = client
+        .get(address)
+        .send()
+        .await
+        .with_context(|| format!("`{address}` does not answer"))?;
     if answer.status() == 404 {
         return Ok(None);
     }
-    ensure!(answer.status().is_success(), "`{address}` answers {}, neither with a document nor with 404", answer.status());
+    ensure!(
+        answer.status().is_success(),
+        "`{address}` answers {}, neither with a document nor with 404",
+        answer.status()
+    );
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
         bytes.extend_from_slice(&chunk);
-        ensure!(bytes.len() <= MAX_BYTES, "`{address}` answers with more than any document");
+        ensure!(
+            bytes.len() <= MAX_BYTES,
+            "`{address}` answers with more than any document"
+        );
     }
     let document = serde_json::from_slice(&bytes).with_context(|| format!("`{address}` does not answer with JSON"))?;
     Ok(Some(document))
@@ -103,7 +125,11 @@ fn bits(key: &Json) -> Option<u64> {
     let significant = modulus.iter().skip_while(|byte| **byte == 0);
     let mut bits = 0u64;
     for (at, byte) in significant.enumerate() {
-        bits += if at == 0 { u64::from(8 - byte.leading_zeros()) } else { 8 };
+        bits += if at == 0 {
+            u64::from(8 - byte.leading_zeros())
+        } else {
+            8
+        };
     }
     Some(bits)
 }
@@ -114,7 +140,14 @@ fn capabilities(document: &Json) -> BTreeMap<String, BTreeMap<String, Capability
     let of = |method: &str| {
         let advertised = methods.is_some_and(|methods| methods.iter().any(|one| one == method));
         let advertised = if advertised { Known::Yes } else { Known::No };
-        (method.to_owned(), Capability { advertised, honoured: Known::Unknown, required: Known::Unknown })
+        (
+            method.to_owned(),
+            Capability {
+                advertised,
+                honoured: Known::Unknown,
+                required: Known::Unknown,
+            },
+        )
     };
     BTreeMap::from([("pkce".to_owned(), ["S256", "plain"].into_iter().map(of).collect())])
 }
@@ -130,15 +163,34 @@ mod tests {
         let n = URL_SAFE_NO_PAD.encode([&[0u8][..], &[0x80; 256][..]].concat());
         let set = json!({"keys": [{"kty": "RSA", "alg": "RS256", "n": n, "e": "AQAB"}, {"kty": "EC", "crv": "P-256", "kid": "k1", "x": "…"}]});
         let keys = keys(&set);
-        assert_eq!(keys[0], Key { kty: "EC".to_owned(), alg: "absent".to_owned(), kid: "present".to_owned(), bits: Some(256) });
-        assert_eq!(keys[1], Key { kty: "RSA".to_owned(), alg: "RS256".to_owned(), kid: "absent".to_owned(), bits: Some(2048) });
+        assert_eq!(
+            keys[0],
+            Key {
+                kty: "EC".to_owned(),
+                alg: "absent".to_owned(),
+                kid: "present".to_owned(),
+                bits: Some(256)
+            }
+        );
+        assert_eq!(
+            keys[1],
+            Key {
+                kty: "RSA".to_owned(),
+                alg: "RS256".to_owned(),
+                kid: "absent".to_owned(),
+                bits: Some(2048)
+            }
+        );
         assert!(super::keys(&json!([1])).is_empty());
     }
 
     #[test]
     fn pkce_is_advertised_or_not_and_the_rest_unknown() {
         let pkce = |document: Json| capabilities(&document)["pkce"]["S256"];
-        assert_eq!(pkce(json!({"code_challenge_methods_supported": ["S256"]})).advertised, Known::Yes);
+        assert_eq!(
+            pkce(json!({"code_challenge_methods_supported": ["S256"]})).advertised,
+            Known::Yes
+        );
         assert_eq!(pkce(json!({})).advertised, Known::No);
         assert_eq!(pkce(json!({})).honoured, Known::Unknown);
     }
@@ -166,7 +218,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_is_no_document_is_an_error() {
-        for answer in ["HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi"] {
+        for answer in [
+            "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi",
+        ] {
             let issuer = provider(answer).await;
             assert!(read(&issuer, None).await.is_err(), "{answer}");
         }

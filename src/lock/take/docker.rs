@@ -20,7 +20,12 @@ const LIMIT: Duration = Duration::from_secs(90);
 ///
 /// # Errors
 /// It does not answer, or what runs there is not one production.
-pub async fn read(name: Option<&str>, from: &From, wanted: &Wanted, context: &Context) -> Result<BTreeMap<String, ServiceFacts>> {
+pub async fn read(
+    name: Option<&str>,
+    from: &From,
+    wanted: &Wanted,
+    context: &Context,
+) -> Result<BTreeMap<String, ServiceFacts>> {
     let engine = connect(name, context).await?;
     let found = choose(engine.observe().await?, from, wanted)?;
     let all = found.into_iter().map(|(service, containers)| {
@@ -34,7 +39,9 @@ pub async fn read(name: Option<&str>, from: &From, wanted: &Wanted, context: &Co
 }
 
 async fn connect(name: Option<&str>, context: &Context) -> Result<Engine> {
-    let Some(name) = name.filter(|name| *name != "default") else { return Engine::connect(&RunLabels::of_none()).await };
+    let Some(name) = name.filter(|name| *name != "default") else {
+        return Engine::connect(&RunLabels::of_none()).await;
+    };
     let home = context.path("HOME").unwrap_or_default().join(".docker");
     let config: PathBuf = context.path("DOCKER_CONFIG").unwrap_or(home);
     Engine::at(&context_host(&config, name)?).await
@@ -51,14 +58,19 @@ fn choose(running: Vec<Observed>, from: &From, wanted: &Wanted) -> Result<BTreeM
     for container in running {
         let in_project = wanted.project.is_none() || container.project == wanted.project;
         let names = wanted.services.keys().chain(&from.services);
-        let named = names.into_iter().find(|service| bears_name(&container, service)).cloned();
+        let named = names
+            .into_iter()
+            .find(|service| bears_name(&container, service))
+            .cloned();
         let service = container.service.clone().or(named);
         if let Some(service) = service.filter(|service| in_project && asked(service)) {
             found.entry(service).or_default().push(container);
         }
     }
     if found.is_empty() {
-        bail!("no container of production runs there: name the services (`--from SERVICE=docker`), or look with `docker ps`");
+        bail!(
+            "no container of production runs there: name the services (`--from SERVICE=docker`), or look with `docker ps`"
+        );
     }
     one_project(&found)?;
     Ok(found)
@@ -68,32 +80,56 @@ fn choose(running: Vec<Observed>, from: &From, wanted: &Wanted) -> Result<BTreeM
 fn bears_name(container: &Observed, service: &str) -> bool {
     let composed = |sign: char| {
         let mut parts = container.name.rsplitn(2, sign);
-        let number = parts.next().is_some_and(|last| !last.is_empty() && last.chars().all(|c| c.is_ascii_digit()));
-        number && parts.next().is_some_and(|rest| rest.ends_with(&format!("{sign}{service}")))
+        let number = parts
+            .next()
+            .is_some_and(|last| !last.is_empty() && last.chars().all(|c| c.is_ascii_digit()));
+        number
+            && parts
+                .next()
+                .is_some_and(|rest| rest.ends_with(&format!("{sign}{service}")))
     };
     container.name == service || composed('-') || composed('_')
 }
 
 fn one_project(found: &BTreeMap<String, Vec<Observed>>) -> Result<()> {
-    let projects: BTreeSet<&String> = found.values().flatten().filter_map(|container| container.project.as_ref()).collect();
+    let projects: BTreeSet<&String> = found
+        .values()
+        .flatten()
+        .filter_map(|container| container.project.as_ref())
+        .collect();
     if projects.len() > 1 {
         let names: Vec<&str> = projects.into_iter().map(String::as_str).collect();
-        bail!("several Compose projects run there ({}): say which is production with `--project NAME`", names.join(", "));
+        bail!(
+            "several Compose projects run there ({}): say which is production with `--project NAME`",
+            names.join(", ")
+        );
     }
     Ok(())
 }
 
-async fn service_facts(engine: &Engine, service: &str, containers: &[Observed], own: &BTreeMap<String, OwnProbe>) -> Result<ServiceFacts> {
+async fn service_facts(
+    engine: &Engine,
+    service: &str,
+    containers: &[Observed],
+    own: &BTreeMap<String, OwnProbe>,
+) -> Result<ServiceFacts> {
     let first = containers.first().context("a service without a container")?;
     if let Some(other) = containers.iter().find(|container| container.image_id != first.image_id) {
         bail!(
             "`{service}` runs two releases at once: {} in {}, {} in {}; take the lock when the deploy is over",
-            first.image, first.name, other.image, other.name
+            first.image,
+            first.name,
+            other.image,
+            other.name
         );
     }
     let image = engine.image(&first.image_id).await?;
     let facts = ask(engine, first, own).await;
-    Ok(ServiceFacts { image: Some(first.image.clone()), digest: image.map(|image| image.digest), facts })
+    Ok(ServiceFacts {
+        image: Some(first.image.clone()),
+        digest: image.map(|image| image.digest),
+        facts,
+    })
 }
 
 /// A container without a shell says nothing: its digest must do.
@@ -113,15 +149,33 @@ mod tests {
 
     fn container(name: &str, service: Option<&str>, project: Option<&str>) -> Observed {
         let text = |text: Option<&str>| text.map(str::to_owned);
-        Observed { name: name.to_owned(), service: text(service), project: text(project), ..Observed::default() }
+        Observed {
+            name: name.to_owned(),
+            service: text(service),
+            project: text(project),
+            ..Observed::default()
+        }
     }
 
     fn chosen(running: &[Observed], services: &[&str], project: Option<&str>) -> Result<Vec<String>> {
-        let from = From { services: Vec::new(), place: Place::Docker(None) };
-        let services = services.iter().map(|name| ((*name).to_owned(), String::new())).collect();
-        let wanted = Wanted { services, project: project.map(str::to_owned), ..Wanted::default() };
+        let from = From {
+            services: Vec::new(),
+            place: Place::Docker(None),
+        };
+        let services = services
+            .iter()
+            .map(|name| ((*name).to_owned(), String::new()))
+            .collect();
+        let wanted = Wanted {
+            services,
+            project: project.map(str::to_owned),
+            ..Wanted::default()
+        };
         let found = choose(running.to_vec(), &from, &wanted)?;
-        Ok(found.into_iter().map(|(name, all)| format!("{name} {}", all.len())).collect())
+        Ok(found
+            .into_iter()
+            .map(|(name, all)| format!("{name} {}", all.len()))
+            .collect())
     }
 
     #[test]
@@ -133,14 +187,25 @@ mod tests {
             container("idp", None, None),
             container("something-else", None, None),
         ];
-        assert_eq!(chosen(&running, &["web", "db", "idp"], None).expect("found"), ["db 1", "idp 1", "web 2"]);
+        assert_eq!(
+            chosen(&running, &["web", "db", "idp"], None).expect("found"),
+            ["db 1", "idp 1", "web 2"]
+        );
         assert_eq!(chosen(&running, &[], None).expect("found"), ["web 2"]);
     }
 
     #[test]
     fn two_projects_are_not_one_production() {
-        let running = [container("a", Some("web"), Some("blue")), container("b", Some("web"), Some("green"))];
-        assert!(chosen(&running, &["web"], None).expect_err("two").to_string().contains("blue, green"));
+        let running = [
+            container("a", Some("web"), Some("blue")),
+            container("b", Some("web"), Some("green")),
+        ];
+        assert!(
+            chosen(&running, &["web"], None)
+                .expect_err("two")
+                .to_string()
+                .contains("blue, green")
+        );
         assert_eq!(chosen(&running, &["web"], Some("blue")).expect("one"), ["web 1"]);
         assert!(chosen(&running, &["web"], Some("red")).is_err());
     }

@@ -21,21 +21,34 @@ const MAX_OUTPUT: u64 = 8 << 20;
 /// # Errors
 /// The command fails, says nothing, or nobody said which services run there.
 pub async fn read(prefix: &str, from: &From, wanted: &Wanted) -> Result<BTreeMap<String, ServiceFacts>> {
-    let services = if from.services.is_empty() { &wanted.baseline } else { &from.services };
+    let services = if from.services.is_empty() {
+        &wanted.baseline
+    } else {
+        &from.services
+    };
     if services.is_empty() {
         bail!("which service does this server run? say it: `--from SERVICE=exec:'{prefix}'`");
     }
     let output = run(prefix, &probe::script(&wanted.probes)).await?;
     let facts = probe::answers(&output, &wanted.probes);
     ensure!(!facts.is_empty(), "`{prefix} sh -s` printed no answer to any probe");
-    let service = ServiceFacts { image: None, digest: None, facts };
+    let service = ServiceFacts {
+        image: None,
+        digest: None,
+        facts,
+    };
     Ok(services.iter().map(|name| (name.clone(), service.clone())).collect())
 }
 
 /// The prefix is the user's own command line, so the user's own shell reads it.
 async fn run(prefix: &str, script: &str) -> Result<Vec<u8>> {
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("{prefix} sh -s")]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .args(["-c", &format!("{prefix} sh -s")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let child = command.spawn().context("`sh` cannot be started on this machine")?;
     match tokio::time::timeout(LIMIT, converse(child, script)).await {
         Ok(output) => output.with_context(|| format!("`{prefix} sh -s`")),
@@ -54,11 +67,22 @@ async fn converse(mut child: Child, script: &str) -> Result<Vec<u8>> {
     };
     let (mut said, mut complained) = (Vec::new(), Vec::new());
     let (mut output, mut errors) = (output.take(MAX_OUTPUT), errors.take(64 << 10));
-    let ((), read, _) = tokio::join!(write, output.read_to_end(&mut said), errors.read_to_end(&mut complained));
+    let ((), read, _) = tokio::join!(
+        write,
+        output.read_to_end(&mut said),
+        errors.read_to_end(&mut complained)
+    );
     read?;
     let status = child.wait().await?;
     let complained = String::from_utf8_lossy(&complained);
-    let last: String = complained.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").chars().filter(|c| !c.is_control()).collect();
+    let last: String = complained
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("it said nothing")
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect();
     ensure!(status.success(), "it ended with {status}: {last}");
     Ok(said)
 }
@@ -68,12 +92,21 @@ mod tests {
     use super::*;
 
     fn from(prefix: &str, services: &[&str]) -> From {
-        From { services: services.iter().map(|name| (*name).to_owned()).collect(), place: super::super::Place::Exec(prefix.to_owned()) }
+        From {
+            services: services.iter().map(|name| (*name).to_owned()).collect(),
+            place: super::super::Place::Exec(prefix.to_owned()),
+        }
     }
 
     #[tokio::test]
     async fn a_server_is_read_through_any_prefix() {
-        let found = read("env LC_ALL=C", &from("env LC_ALL=C", &["web", "idp"]), &Wanted::default()).await.expect("this machine");
+        let found = read(
+            "env LC_ALL=C",
+            &from("env LC_ALL=C", &["web", "idp"]),
+            &Wanted::default(),
+        )
+        .await
+        .expect("this machine");
         assert!(found["web"].facts.contains_key("kernel"));
         assert_eq!(found["web"], found["idp"]);
         assert_eq!(found["web"].digest, None);
@@ -81,11 +114,20 @@ mod tests {
 
     #[tokio::test]
     async fn what_fails_says_its_last_words() {
-        let error = read("sh -c 'echo no route to host >&2; exit 255' #", &from("x", &["web"]), &Wanted::default()).await;
+        let error = read(
+            "sh -c 'echo no route to host >&2; exit 255' #",
+            &from("x", &["web"]),
+            &Wanted::default(),
+        )
+        .await;
         assert!(format!("{:#}", error.expect_err("it fails")).contains("no route to host"));
-        let silent = read("true #", &from("x", &["web"]), &Wanted::default()).await.expect_err("nothing");
+        let silent = read("true #", &from("x", &["web"]), &Wanted::default())
+            .await
+            .expect_err("nothing");
         assert!(silent.to_string().contains("no answer to any probe"));
-        let nameless = read("true", &from("x", &[]), &Wanted::default()).await.expect_err("nobody said");
+        let nameless = read("true", &from("x", &[]), &Wanted::default())
+            .await
+            .expect_err("nobody said");
         assert!(nameless.to_string().contains("--from SERVICE=exec:'true'"));
     }
 }

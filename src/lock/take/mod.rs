@@ -43,7 +43,9 @@ impl FromStr for Place {
             None if text == "registry" => Ok(Self::Registry),
             Some(("docker", context)) if !context.is_empty() => Ok(Self::Docker(Some(context.to_owned()))),
             Some(("exec", prefix)) if !prefix.trim().is_empty() => Ok(Self::Exec(prefix.trim().to_owned())),
-            _ => Err(format!("`{text}` is no place: there are docker, docker:CONTEXT, exec:'ssh web-1' and registry")),
+            _ => Err(format!(
+                "`{text}` is no place: there are docker, docker:CONTEXT, exec:'ssh web-1' and registry"
+            )),
         }
     }
 }
@@ -53,13 +55,18 @@ impl FromStr for From {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Ok(place) = text.parse() {
-            return Ok(Self { services: Vec::new(), place });
+            return Ok(Self {
+                services: Vec::new(),
+                place,
+            });
         }
-        let name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        let name =
+            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
         match text.split_once('=') {
-            Some((names, place)) if names.split(',').all(name) => {
-                Ok(Self { services: names.split(',').map(str::to_owned).collect(), place: place.parse()? })
-            }
+            Some((names, place)) if names.split(',').all(name) => Ok(Self {
+                services: names.split(',').map(str::to_owned).collect(),
+                place: place.parse()?,
+            }),
             _ => Err(text.parse::<Place>().err().unwrap_or_default()),
         }
     }
@@ -74,7 +81,11 @@ impl std::fmt::Display for From {
             Place::Exec(prefix) => write!(f, "exec {}", prefix.split_whitespace().next().unwrap_or_default()),
             Place::Registry => f.write_str("registry"),
         }?;
-        if self.services.is_empty() { Ok(()) } else { write!(f, " ({})", self.services.join(", ")) }
+        if self.services.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", self.services.join(", "))
+        }
     }
 }
 
@@ -123,8 +134,17 @@ pub async fn take(wanted: &Wanted, context: &Context, now: OffsetDateTime) -> Re
         auth.get_or_insert_with(AuthFacts::default).product = Some(product);
     }
     let from = wanted.from.iter().map(From::to_string).collect::<Vec<_>>().join("; ");
-    let captured = Captured { at: now, from, by: format!("rehearsal {}", env!("CARGO_PKG_VERSION")) };
-    Ok(Lock { captured, probes: wanted.probes.clone(), services, auth })
+    let captured = Captured {
+        at: now,
+        from,
+        by: format!("rehearsal {}", env!("CARGO_PKG_VERSION")),
+    };
+    Ok(Lock {
+        captured,
+        probes: wanted.probes.clone(),
+        services,
+        auth,
+    })
 }
 
 fn merge(service: &mut ServiceFacts, more: ServiceFacts) {
@@ -136,7 +156,9 @@ fn merge(service: &mut ServiceFacts, more: ServiceFacts) {
 /// The product that people sign in with: the authentication dependency's, or else whichever service is one.
 fn product(services: &BTreeMap<String, ServiceFacts>, auth: &[String]) -> Option<(String, String)> {
     let of = |service: &ServiceFacts| {
-        let name = probe::AUTH_PRODUCTS.into_iter().find(|name| service.facts.contains_key(*name))?;
+        let name = probe::AUTH_PRODUCTS
+            .into_iter()
+            .find(|name| service.facts.contains_key(*name))?;
         Some((name.to_owned(), service.facts.get(name)?.clone()))
     };
     match auth.first() {
@@ -157,8 +179,21 @@ mod tests {
         assert_eq!(place("exec:ssh -o Port=22 web-1").as_deref(), Ok("exec ssh"));
         assert_eq!(place("web,idp=exec:ssh web-1").as_deref(), Ok("exec ssh (web, idp)"));
         assert_eq!(place("registry").as_deref(), Ok("registry"));
-        for wrong in ["", "docker:", "exec:", "exec: ", "podman", "web=", "=docker", "we b=docker", "web=ssh x"] {
-            assert!(place(wrong).is_err_and(|error| error.contains("is no place")), "{wrong}");
+        for wrong in [
+            "",
+            "docker:",
+            "exec:",
+            "exec: ",
+            "podman",
+            "web=",
+            "=docker",
+            "we b=docker",
+            "web=ssh x",
+        ] {
+            assert!(
+                place(wrong).is_err_and(|error| error.contains("is no place")),
+                "{wrong}"
+            );
         }
     }
 }

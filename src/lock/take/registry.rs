@@ -24,7 +24,11 @@ pub async fn read(from: &From, wanted: &Wanted) -> Result<BTreeMap<String, Servi
         let engine = engine.clone();
         async move {
             let digest = engine.registry_digest(image).await?;
-            let facts = ServiceFacts { image: Some(image.clone()), digest: Some(digest), ..ServiceFacts::default() };
+            let facts = ServiceFacts {
+                image: Some(image.clone()),
+                digest: Some(digest),
+                ..ServiceFacts::default()
+            };
             Ok::<_, anyhow::Error>((service.clone(), facts))
         }
     });

@@ -1,0 +1,501 @@
+//! The mirror on the real engine: what comes up, what does not, and what is known of it then.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod engine;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use engine::{IMAGE, docker, image, left_of};
+use rehearsal::mirror::engine::{Engine, ImageFacts, RunLabels};
+use rehearsal::mirror::failure::{ServiceFailure, What};
+use rehearsal::mirror::model::{Condition, Dependency, Health, Mount, Network, Restart, Service, Source, World};
+use rehearsal::mirror::start::Started;
+use rehearsal::mirror::{Mirror, Setup, images, sweep};
+use rehearsal::plan::StageId;
+use rehearsal::redact::Redactor;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A mirror that is taken down at the end of its test, and by the reaper's rules where the test panics.
+struct Stage {
+    mirror: Mirror,
+    engine: Engine,
+}
+
+impl Stage {
+    async fn of(services: impl IntoIterator<Item = Service>) -> Self {
+        image();
+        let run = format!("test{:08x}", rand());
+        // Of no machine: no other run's sweep takes it for dead.
+        let labels = RunLabels {
+            run,
+            deadline: u64::MAX,
+            host: "tests".to_owned(),
+            ..RunLabels::of_none()
+        };
+        let engine = Engine::connect(&labels).await.unwrap();
+        let world = world(services);
+        let all: Vec<&Service> = world.services.values().collect();
+        let facts = images::resolve(&engine, &all).await.unwrap();
+        let mirror = Mirror::prepare(setup(&engine, world, facts)).await.unwrap();
+        Self { mirror, engine }
+    }
+
+    async fn start(&self) -> Vec<Started> {
+        self.mirror.start(LIMIT).await.unwrap()
+    }
+
+    async fn comes_up(&self) {
+        let failures: Vec<String> = self
+            .start()
+            .await
+            .iter()
+            .filter_map(|one| Some(one.failure.as_ref()?.line()))
+            .collect();
+        assert_eq!(failures, Vec::<String>::new());
+    }
+
+    async fn fails(&self) -> ServiceFailure {
+        self.start()
+            .await
+            .into_iter()
+            .find_map(|started| started.failure)
+            .expect("it came up")
+    }
+
+    async fn says(&self, service: &str, command: &str) -> String {
+        let words = ["sh", "-c", command].map(str::to_owned);
+        String::from_utf8(self.mirror.exec(service, &words, None).await.unwrap().stdout)
+            .unwrap()
+            .trim()
+            .to_owned()
+    }
+
+    /// The lines of a service, once its container has ended and all of them have arrived.
+    async fn all_lines(&self, service: &str) -> Vec<String> {
+        let running = self.mirror.container_of(service).unwrap();
+        self.mirror.stop(service).await;
+        self.mirror.logs().settled(&running.id).await;
+        self.mirror.logs().of(StageId::Control, service)
+    }
+
+    async fn down(self) {
+        self.engine.close().await;
+        sweep::remove_run(&self.engine, self.engine.run()).await.unwrap();
+        assert_eq!(left_of(self.engine.run()), Vec::<String>::new());
+    }
+}
+
+fn rand() -> u32 {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).unwrap();
+    u32::from_ne_bytes(bytes)
+}
+
+fn setup(engine: &Engine, world: World, images: HashMap<String, ImageFacts>) -> Setup {
+    Setup {
+        engine: engine.clone(),
+        prefix: String::new(),
+        world,
+        images,
+        redactor: Redactor::default(),
+        logs: None,
+        news: tokio::sync::mpsc::unbounded_channel().0,
+        borne: None,
+        program: env!("CARGO_BIN_EXE_rehearsal").into(),
+    }
+}
+
+fn world(services: impl IntoIterator<Item = Service>) -> World {
+    let services: BTreeMap<String, Service> = services
+        .into_iter()
+        .map(|service| (service.name.clone(), service))
+        .collect();
+    let mounts = services.values().flat_map(|service| &service.mounts);
+    let named = mounts.filter_map(|mount| match &mount.source {
+        Source::Volume(name) => Some(name.clone()),
+        _ => None,
+    });
+    let volumes: std::collections::BTreeSet<String> = named.collect();
+    let networks = BTreeMap::from([("front".to_owned(), Network::default())]);
+    World {
+        volumes: volumes.into_iter().collect(),
+        services,
+        networks,
+        unmirrored: Vec::new(),
+    }
+}
+
+/// A service that runs a line of shell as process 1 and ends when it is told to.
+fn service(name: &str, line: &str) -> Service {
+    Service {
+        name: name.to_owned(),
+        image: IMAGE.to_owned(),
+        command: Some(["sh", "-c", line].map(str::to_owned).to_vec()),
+        networks: BTreeMap::from([("front".to_owned(), vec![name.to_owned()])]),
+        stop_signal: Some("SIGKILL".to_owned()),
+        ..Service::default()
+    }
+}
+
+fn needs(service: &str, condition: Condition) -> Dependency {
+    Dependency {
+        service: service.to_owned(),
+        condition,
+        restart: false,
+        optional: false,
+    }
+}
+
+fn check(words: &[&str]) -> Option<Health> {
+    let test = words.iter().map(|word| (*word).to_owned()).collect();
+    Some(Health {
+        test,
+        interval: Some(Duration::from_secs(3)),
+        retries: Some(2),
+        ..Health::default()
+    })
+}
+
+/// Hundredths of a second since the machine started.
+fn now() -> u64 {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap();
+    text.split_whitespace()
+        .next()
+        .unwrap()
+        .replace('.', "")
+        .parse()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn readiness_is_seen_within_100_ms() {
+    let line = "sleep 0.7; read up rest </proc/uptime; echo $up; touch /tmp/ready; sleep infinity";
+    let health = check(&["CMD", "test", "-f", "/tmp/ready"]);
+    let stage = Stage::of([Service {
+        health,
+        ..service("web", line)
+    }])
+    .await;
+    // The product's part is a tenth of a second; this leaves a busy machine some more.
+    let begun = now();
+    let all = stage.start().await;
+    let seen = begun + u64::try_from((all[0].begun + all[0].took).as_millis()).unwrap() / 10;
+    let said = stage.mirror.logs().of(StageId::Control, "web");
+    let true_since: u64 = said[0].replace('.', "").parse().unwrap();
+    println!("seen after {} ms", (seen - true_since) * 10);
+    assert!(seen - true_since <= 25, "seen {} ms late", (seen - true_since) * 10);
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_command_that_is_not_in_the_image_is_named() {
+    let web = Service {
+        command: Some(vec!["/no/such/command".to_owned()]),
+        ..service("web", "")
+    };
+    let stage = Stage::of([web]).await;
+    let failure = stage.fails().await;
+    assert!(
+        matches!(&failure.what, What::NotStarted(words) if words.contains("/no/such/command")),
+        "{failure}"
+    );
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_one_shot_ends_before_what_waits_for_it_starts() {
+    let mounts = vec![Mount {
+        target: "/data".to_owned(),
+        source: Source::Volume("rows".to_owned()),
+        read_only: false,
+    }];
+    let migrate = Service {
+        mounts: mounts.clone(),
+        ..service("migrate", "sleep 0.3; echo done >/data/state")
+    };
+    let depends_on = vec![needs("migrate", Condition::Completed)];
+    let stage = Stage::of([
+        migrate,
+        Service {
+            mounts,
+            depends_on,
+            ..service("web", "cat /data/state; sleep infinity")
+        },
+    ])
+    .await;
+    stage.comes_up().await;
+    assert_eq!(stage.all_lines("web").await, ["done"]);
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_one_shot_that_fails_is_the_cause_and_says_who_waited() {
+    let depends_on = vec![needs("migrate", Condition::Completed)];
+    let migrate = service("migrate", "echo FATAL: no such table; exit 3");
+    let stage = Stage::of([
+        migrate,
+        Service {
+            depends_on,
+            ..service("web", "sleep infinity")
+        },
+    ])
+    .await;
+    let failure = stage.fails().await;
+    assert_eq!(
+        failure.line(),
+        "`migrate` exited with code 3 (`web` waits for service_completed_successfully): `FATAL: no such table`"
+    );
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn what_exits_well_and_is_not_restarted_has_come_up() {
+    let stage = Stage::of([service("once", "echo hello")]).await;
+    stage.comes_up().await;
+    assert_eq!(stage.all_lines("once").await, ["hello"]);
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn every_line_is_kept_once_across_restarts() {
+    // The last line of each life has no end.
+    let line = "echo x >>/data/lives; n=$(wc -l </data/lives); echo begin $n; printf 'end %s' $n; [ $n -gt 2 ] || exit 1; sleep infinity";
+    let mounts = vec![Mount {
+        target: "/data".to_owned(),
+        source: Source::Volume("rows".to_owned()),
+        read_only: false,
+    }];
+    let health = check(&["CMD-SHELL", "[ $(wc -l </data/lives) = 3 ]"]);
+    let flaky = Service {
+        mounts,
+        health,
+        restart: Restart::OnFailure(Some(5)),
+        ..service("flaky", line)
+    };
+    let stage = Stage::of([flaky]).await;
+    stage.comes_up().await;
+    assert_eq!(stage.mirror.seen("flaky").unwrap().ended().count(), 2);
+    assert_eq!(
+        stage.all_lines("flaky").await,
+        ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3"]
+    );
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn retries_that_are_used_up_are_a_failure() {
+    let web = Service {
+        restart: Restart::OnFailure(Some(1)),
+        ..service("web", "sleep 0.1; echo cannot start; exit 4")
+    };
+    let health = check(&["CMD", "true", "never"]);
+    let health = health.map(|health| Health {
+        test: vec!["CMD".to_owned(), "false".to_owned()],
+        ..health
+    });
+    let stage = Stage::of([Service { health, ..web }]).await;
+    let failure = stage.fails().await;
+    assert_eq!((failure.exit_code, failure.restarts), (Some(4), 1), "{failure}");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_service_in_anothers_network_is_reached_at_its_address() {
+    let health = check(&["CMD", "wget", "-qO-", "http://127.0.0.1:8080/"]);
+    let web = Service {
+        health,
+        ..service("web", "exec httpd -f -p 8080 -h /www")
+    };
+    let side = Service {
+        networks: BTreeMap::new(),
+        shares_network: Some("web".to_owned()),
+        ..service("side", "sleep infinity")
+    };
+    let depends_on = vec![needs("web", Condition::Healthy)];
+    let stage = Stage::of([web, Service { depends_on, ..side }]).await;
+    stage.comes_up().await;
+    assert_eq!(stage.says("side", "wget -qO- http://127.0.0.1:8080/").await, "fine");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn what_the_kernel_kills_for_memory_is_told_so() {
+    let line = "sleep 0.1; exec tail -c 1000000000 /dev/zero";
+    let mut greedy = Service {
+        health: check(&["CMD", "false"]),
+        ..service("greedy", line)
+    };
+    greedy.limits.memory = Some(16 * 1024 * 1024);
+    greedy.limits.memory_swap = Some(16 * 1024 * 1024);
+    let stage = Stage::of([greedy]).await;
+    let failure = stage.fails().await;
+    assert!(failure.oom, "{failure}");
+    assert_eq!(failure.exit_code, Some(137));
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_terminal_is_no_hindrance_to_reading_a_log() {
+    let mut web = service("web", "echo one; printf '\\001two\\n'; printf three");
+    web.limits.tty = true;
+    let stage = Stage::of([web]).await;
+    stage.comes_up().await;
+    assert_eq!(stage.all_lines("web").await, ["one", "\u{1}two", "three"]);
+    stage.down().await;
+}
+
+/// An image without a shell.
+fn shell_less() -> &'static str {
+    const NAME: &str = "rehearsal-test/no-shell:1";
+    if docker(&["images", "--quiet", NAME]).is_empty() {
+        let script = format!("docker run --rm {IMAGE} tar -c -C / bin/busybox | docker import - {NAME}");
+        assert!(
+            std::process::Command::new("sh")
+                .args(["-c", &script])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    NAME
+}
+
+#[tokio::test]
+async fn a_check_that_needs_no_shell_works_in_an_image_without_one() {
+    image();
+    let words = |text: &str| Some(text.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    let health = check(&["CMD", "/bin/busybox", "true"]);
+    let command = words("/bin/busybox sleep infinity");
+    let stage = Stage::of([Service {
+        image: shell_less().to_owned(),
+        health,
+        command,
+        ..service("web", "")
+    }])
+    .await;
+    stage.comes_up().await;
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_check_that_needs_a_shell_which_is_not_there_is_unhealthy() {
+    image();
+    let health = check(&["CMD-SHELL", "true"]).map(|health| Health {
+        interval: Some(Duration::from_millis(300)),
+        ..health
+    });
+    let command = Some(["/bin/busybox", "sleep", "infinity"].map(str::to_owned).to_vec());
+    let stage = Stage::of([Service {
+        image: shell_less().to_owned(),
+        health,
+        command,
+        ..service("web", "")
+    }])
+    .await;
+    let failure = stage.fails().await;
+    assert_eq!(failure.what, What::Unhealthy, "{failure}");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_check_that_hangs_at_first_is_asked_again() {
+    let line = "mkdir /tmp/first && exec sleep infinity";
+    let health = check(&["CMD-SHELL", "rmdir /tmp/first && exec sleep infinity; test -d /www"]);
+    let health = health.map(|health| Health {
+        timeout: Some(Duration::from_secs(1)),
+        ..health
+    });
+    let stage = Stage::of([Service {
+        health,
+        ..service("web", line)
+    }])
+    .await;
+    stage.comes_up().await;
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_dependency_that_is_not_in_the_world_holds_nobody_up() {
+    let depends_on = vec![Dependency {
+        optional: true,
+        ..needs("cache", Condition::Healthy)
+    }];
+    let stage = Stage::of([Service {
+        depends_on,
+        ..service("web", "sleep infinity")
+    }])
+    .await;
+    stage.comes_up().await;
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_service_without_a_check_is_ready_when_its_port_accepts() {
+    let web = Service {
+        ports: vec![8080],
+        ..service("web", "sleep 0.5; exec httpd -f -p 8080 -h /www")
+    };
+    let asks = Service {
+        depends_on: vec![needs("web", Condition::Healthy)],
+        ..service("asks", "wget -qO- http://web:8080/")
+    };
+    let stage = Stage::of([web, asks]).await;
+    stage.comes_up().await;
+    assert_eq!(stage.all_lines("asks").await, ["fine"]);
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_service_that_was_stopped_comes_up_again() {
+    let health = check(&["CMD", "test", "-f", "/tmp/ready"]);
+    let stage = Stage::of([Service {
+        health,
+        ..service("web", "touch /tmp/ready; echo up; exec sleep infinity")
+    }])
+    .await;
+    stage.comes_up().await;
+    stage.mirror.stop("web").await;
+    stage.mirror.start_again("web", LIMIT).await.unwrap();
+    assert_eq!(stage.all_lines("web").await, ["up", "up"]);
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_candidate_crashes_at_its_second_exit() {
+    let health = check(&["CMD", "test", "-f", "/tmp/ready"]);
+    let web = Service {
+        health: health.clone(),
+        restart: Restart::Always,
+        ..service("web", "touch /tmp/ready; exec sleep infinity")
+    };
+    let stage = Stage::of([web.clone()]).await;
+    stage.comes_up().await;
+    let broken = ["sh", "-c", "echo FATAL: no key; exit 1"].map(str::to_owned).to_vec();
+    let releases = BTreeMap::from([(
+        "web".to_owned(),
+        Service {
+            command: Some(broken),
+            ..web
+        },
+    )]);
+    let failure = stage.mirror.swap(&releases, LIMIT, true).await.unwrap_err();
+    assert_eq!((failure.what.clone(), failure.exit_code), (What::Exited, Some(1)));
+    assert_eq!(failure.fatal.as_deref(), Some("FATAL: no key"));
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_service_that_fails_after_it_was_ready_has_not_come_up() {
+    let health = check(&["CMD-SHELL", "sleep 0.4"]);
+    let slow = Service {
+        health,
+        ..service("slow", "exec sleep infinity")
+    };
+    let stage = Stage::of([slow, service("brief", "echo cannot go on; exit 9")]).await;
+    let failure = stage.fails().await;
+    assert_eq!((failure.service.as_str(), failure.exit_code), ("brief", Some(9)));
+    stage.down().await;
+}
