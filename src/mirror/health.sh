@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Asks a health check until it passes: at most 3 s, one process of the engine for many questions.
 # The check is in a variable and not on this command line, so that a check which looks for processes finds no other.
 # Exit: 0 = it passed in its time, 1 = it did not.
@@ -12,7 +13,7 @@ while :; do
     eval "$check" </dev/null >/dev/null 2>&1 || passed=no
     read -r now _ </proc/uptime
     took=$((${now%.*}${now#*.} - asked))
-    [ $passed = yes ] && [ $took -le $limit ] && exit 0
+    [ $passed = yes ] && [ $took -le "$limit" ] && exit 0
     [ $((${now%.*} - begun)) -ge 3 ] && exit 1
     # Centiseconds: often, but never so often that asking is all the container does.
     pause=$took
