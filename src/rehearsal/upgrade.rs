@@ -233,8 +233,9 @@ impl Rehearsal<'_> {
             step.passed();
             return;
         }
-        let failed = self.look_at_failed_login(on.mirror, &marks, &outcome).await;
         let reproduced = self.login_fails_again(on.mirror, login).await;
+        // Only now: a busy engine hands lines on late, and the first line of an error seldom says why.
+        let failed = self.look_at_failed_login(on.mirror, &marks, &outcome).await;
         step.ended(StageStatus::Failed, Some(outcome.message.clone()));
         course.suspects.push(Suspect {
             stage: on.stage,
