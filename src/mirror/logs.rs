@@ -37,6 +37,8 @@ pub struct Logs {
     inner: Arc<Mutex<Inner>>,
     engine: Engine,
     redactor: Redactor,
+    /// Counts lines, for those who wait for more.
+    more: Arc<watch::Sender<u64>>,
 }
 
 struct Inner {
@@ -64,7 +66,13 @@ impl Logs {
             inner: Arc::new(Mutex::new(inner)),
             engine: engine.clone(),
             redactor: redactor.clone(),
+            more: Arc::new(watch::Sender::new(0)),
         }
+    }
+
+    /// Changes with every line of every service.
+    pub fn more(&self) -> watch::Receiver<u64> {
+        self.more.subscribe()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -148,6 +156,8 @@ impl Logs {
         if lines.len() < KEPT_LINES {
             lines.push(line);
         }
+        drop(inner);
+        self.more.send_modify(|count| *count += 1);
     }
 
     /// Waits until the engine has handed over what a container that has ended said.

@@ -35,6 +35,11 @@ use record::{Recorder, millis};
 /// The public Hurl image that runs `files`.
 pub const HURL_IMAGE: &str = "orangeopensource/hurl:7.1.0";
 
+/// How long a log may take to say why something failed …
+const CAUSE_WITHIN: Duration = Duration::from_secs(2);
+/// … and how long what it said must stay the first cause.
+const CAUSE_STEADY: Duration = Duration::from_millis(300);
+
 /// Suspects are tried again at most this often on the release that failed.
 const REPEATS: usize = 4;
 
@@ -270,6 +275,24 @@ impl<'a> Rehearsal<'a> {
             self.redactor.learn(secret);
         }
         outcome
+    }
+
+    /// The same for a failure that has just been seen: a busy engine hands log lines on late, and the first line of an
+    /// error seldom says why, so the log is given a moment. Only what failed pays for this.
+    async fn cause_of_failure(&self, mirror: &Mirror, marks: &Marks) -> Option<String> {
+        let mut more = mirror.logs().more();
+        let limit = tokio::time::Instant::now() + CAUSE_WITHIN;
+        let (mut cause, mut until) = (None, limit);
+        loop {
+            let now = self.new_cause(mirror, marks);
+            if now != cause {
+                cause = now;
+                until = limit.min(tokio::time::Instant::now() + CAUSE_STEADY);
+            }
+            if tokio::time::timeout_at(until, more.changed()).await.is_err() {
+                return cause;
+            }
+        }
     }
 
     /// The candidate's first fatal log line since the marks that the baseline never wrote.

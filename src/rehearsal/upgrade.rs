@@ -140,7 +140,7 @@ impl Rehearsal<'_> {
         if failed.is_empty() {
             return;
         }
-        let cause = self.new_cause(on.mirror, marks);
+        let cause = self.cause_of_failure(on.mirror, marks).await;
         let body = self.body_of(suite);
         let mut reproduced: Vec<&str> = Vec::new();
         for _ in 0..REPEATS {
@@ -258,7 +258,7 @@ impl Rehearsal<'_> {
 
     /// Log line, trail, and what the authentication dependency answers to the address that the log complains about.
     async fn look_at_failed_login(&self, mirror: &Mirror, marks: &Marks, outcome: &LoginOutcome) -> Failed {
-        let fatal = self.new_cause(mirror, marks);
+        let fatal = self.cause_of_failure(mirror, marks).await;
         let mut asked = Vec::new();
         let url = fatal.as_deref().and_then(url_in);
         let services = self
