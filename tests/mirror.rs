@@ -81,6 +81,16 @@ impl Stage {
         self.mirror.logs().of(StageId::Control, service)
     }
 
+    /// Waits for a service's first line: one that has just started may not have said anything yet.
+    async fn says_something(&self, service: &str) {
+        for _ in 0..200 {
+            if !self.mirror.logs().of(StageId::Control, service).is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn down(self) {
         self.engine.close().await;
         sweep::remove_run(&self.engine, self.engine.run()).await.unwrap();
@@ -444,6 +454,7 @@ async fn a_service_without_a_check_is_ready_when_its_port_accepts() {
     };
     let stage = Stage::of([web, asks]).await;
     stage.comes_up().await;
+    stage.says_something("asks").await;
     assert_eq!(stage.all_lines("asks").await, ["fine"]);
     stage.down().await;
 }
