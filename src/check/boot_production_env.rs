@@ -1,7 +1,7 @@
 //! `boot-production-env`: the candidate comes up with production's environment, and does what the baseline did.
 
 use super::About;
-use super::control::{brief, evidence_of};
+use super::control::{and_more, brief, evidence_of};
 use super::pair::Pair;
 use crate::finding::{Blame, Finding, Severity};
 use crate::mirror::failure::ServiceFailure;
@@ -59,11 +59,7 @@ pub fn not_ready(failure: &ServiceFailure, pair: &Pair) -> Finding {
 /// Tests that the baseline passes, and the candidate fails every time.
 pub fn tests_fail(suite: &str, failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
     let first = failed.first()?;
-    let more = if failed.len() > 1 {
-        format!(" (and {} more)", failed.len() - 1)
-    } else {
-        String::new()
-    };
+    let more = and_more(failed.len());
     let title = format!(
         "`{suite}` / `{}`{more} fails on the candidate: {}",
         first.name,

@@ -59,11 +59,7 @@ pub fn tests_fail(suite: &str, tests: &[TestRecord], baseline: &str) -> Option<F
     let bad = |test: &&TestRecord| matches!(test.status, TestStatus::Failed | TestStatus::Error | TestStatus::NotRun);
     let failed: Vec<&TestRecord> = tests.iter().filter(bad).collect();
     let first = failed.first()?;
-    let more = if failed.len() > 1 {
-        format!(" (and {} more)", failed.len() - 1)
-    } else {
-        String::new()
-    };
+    let more = and_more(failed.len());
     let title = format!(
         "production itself ({baseline}) fails `{suite}` / `{}`{more}",
         first.name
@@ -132,6 +128,15 @@ pub fn brief(message: &str) -> String {
         return message.to_owned();
     }
     message.chars().take(MOST).chain("…".chars()).collect()
+}
+
+/// How many failures stand behind the one that a title names; nothing where it stands alone.
+pub fn and_more(failures: usize) -> String {
+    if failures > 1 {
+        format!(" (and {} more)", failures - 1)
+    } else {
+        String::new()
+    }
 }
 
 /// One line a test: name, message, and where it was addressed.

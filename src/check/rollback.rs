@@ -1,7 +1,7 @@
 //! `rollback`: after the candidate has written, the baseline comes back, reads everything, in time.
 
 use super::About;
-use super::control::{brief, evidence_of};
+use super::control::{and_more, brief, evidence_of};
 use super::pair::Pair;
 use crate::finding::{Blame, Finding, Severity};
 use crate::mirror::failure::{ServiceFailure, seconds};
@@ -76,11 +76,7 @@ pub fn too_slow(took: Duration, budget: Duration) -> Finding {
 /// Tests that the baseline passed in control and fails now.
 pub fn tests_fail(suite: &str, failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
     let first = failed.first()?;
-    let more = if failed.len() > 1 {
-        format!(" (and {} more)", failed.len() - 1)
-    } else {
-        String::new()
-    };
+    let more = and_more(failed.len());
     let title = format!(
         "after the rollback `{suite}` / `{}`{more} fails: {}",
         first.name,

@@ -1,7 +1,7 @@
 //! `upgrade-in-place`: the candidate takes over the baseline's volumes under traffic, without loss and in time.
 
 use super::About;
-use super::control::{brief, evidence_of};
+use super::control::{and_more, brief, evidence_of};
 use super::pair::Pair;
 use super::traffic::Traffic;
 use crate::finding::{Blame, Finding, Severity};
@@ -44,11 +44,7 @@ fn finding(severity: Severity, title: String, cause: Option<String>, evidence: V
 /// What the baseline wrote does not read the same on the candidate.
 pub fn data_lost(failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
     let first = failed.first()?;
-    let more = if failed.len() > 1 {
-        format!(" (and {} more)", failed.len() - 1)
-    } else {
-        String::new()
-    };
+    let more = and_more(failed.len());
     let title = format!(
         "data of the baseline is not as it was: `{}`{more}: {}",
         first.name,
