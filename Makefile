@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` shows what Rehearsal does, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-reaper test-parallel lint bench images clean
+.PHONY: help demo test test-reaper test-parallel lint bench bench-mirror images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
@@ -8,6 +8,7 @@ help:
 	@echo 'make test-reaper, test-parallel   the long ones: fifty kills, ten runs at once'
 	@echo 'make lint     formatting, clippy, docs, the action, the scripts'
 	@echo 'make bench    the incident five times: where the time goes, step by step'
+	@echo 'make bench-mirror   a mirror against the bare API and docker compose, as ratios'
 	@echo 'make images   every image of the fixtures'
 	@echo 'make clean    what was built and what runs left behind; images stay'
 
@@ -31,11 +32,18 @@ bench:
 	@fixtures/tools.sh cargo python
 	@fixtures/incident/bench.sh
 
+bench-mirror:
+	@fixtures/tools.sh cargo
+	@fixtures/engine.sh
+	@fixtures/compose-plugin.sh
+	cargo bench --locked --profile dev --bench mirror
+
 images:
 	@fixtures/engine.sh
 	@fixtures/incident/build.sh
 
 clean:
+	-@fixtures/engines/docker-28.sh stop
 	-@fixtures/incident/binary.sh --built && "$$(fixtures/incident/binary.sh)" down --all
 	cargo clean
 	rm -rf rehearsal-out

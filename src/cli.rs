@@ -40,17 +40,14 @@ pub enum Command {
     /// Write a first configuration (not built yet)
     #[command(hide = true)]
     Init(Unbuilt),
-    /// Look at this machine (not built yet)
-    #[command(hide = true)]
-    Doctor(Unbuilt),
+    /// Look at this machine, and list or remove what runs have left on it
+    Doctor(DoctorArgs),
     /// Record production's facts, or say what has moved since
     Lock(LockArgs),
-    /// Bring a mirror up and leave it (not built yet)
-    #[command(hide = true)]
-    Up(Unbuilt),
-    /// Show a mirror's logs (not built yet)
-    #[command(hide = true)]
-    Logs(Unbuilt),
+    /// Bring a mirror of production up and leave it
+    Up(UpArgs),
+    /// Show the logs of a mirror that stays, or of the last run
+    Logs(LogsArgs),
     /// Merge records (not built yet)
     #[command(hide = true)]
     Merge(Unbuilt),
@@ -156,12 +153,71 @@ pub struct ConfigArgs {
     pub format: ConfigFormat,
 }
 
+/// Options of `up`
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// The configuration; found upward from the working directory where absent
+    #[arg(long, env = "REHEARSAL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Upgrade the mirror to this release; may be given several times
+    #[arg(long, value_name = "SERVICE=IMAGE", env = "REHEARSAL_CANDIDATE", value_delimiter = ',', value_parser = pair)]
+    pub candidate: Vec<(String, String)>,
+    /// Upgrade the mirror to the configuration's candidate
+    #[arg(long)]
+    pub with_candidate: bool,
+    /// How long it stays, e.g. 2h; then the next run or `doctor --remove` removes it
+    #[arg(long = "for", value_name = "DURATION", default_value = "8h", value_parser = duration)]
+    pub stay: Duration,
+    /// Where the mirror's CA is written
+    #[arg(long, value_name = "DIR", env = "REHEARSAL_OUT", default_value = "rehearsal-out")]
+    pub out: PathBuf,
+}
+
+/// Options of `logs`
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// Only this service
+    pub service: Option<String>,
+    /// The run; the mirror that this configuration keeps where absent
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Go on until the services end
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only what was said this long ago at most, e.g. 10m
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// The configuration, for its secrets; found upward from the working directory where absent
+    #[arg(long, env = "REHEARSAL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where the last run's logs lie, for when no mirror lives
+    #[arg(long, value_name = "DIR", env = "REHEARSAL_OUT", default_value = "rehearsal-out")]
+    pub out: PathBuf,
+}
+
+/// Options of `doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Remove what nobody owns
+    #[arg(long)]
+    pub remove: bool,
+    /// The configuration; found upward from the working directory where absent
+    #[arg(long, env = "REHEARSAL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The form
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: DoctorFormat,
+}
+
 /// Options of `down`
 #[derive(Debug, Args)]
 pub struct DownArgs {
-    /// Everything that no living run owns, kept mirrors included
+    /// Everything that no living run owns, kept mirrors of other configurations included
     #[arg(long)]
     pub all: bool,
+    /// The configuration whose kept mirror goes, too; found upward from the working directory where absent
+    #[arg(long, env = "REHEARSAL_CONFIG", conflicts_with_all = ["all", "run"])]
+    pub config: Option<PathBuf>,
     /// Only this run
     #[arg(long, value_name = "RUN", conflicts_with = "all")]
     pub run: Option<String>,
@@ -226,6 +282,9 @@ pub struct AgentArgs {
     /// What to do
     #[arg(value_enum)]
     pub role: AgentRole,
+    /// Where connections are passed on to, as an entrance
+    #[arg(value_name = "PORT=HOST:PORT")]
+    pub passages: Vec<crate::agent::entrance::Passage>,
 }
 
 /// Options of the reaper
@@ -259,6 +318,8 @@ pub enum AgentRole {
     Hold,
     /// Answers the gate over its standard streams
     Serve,
+    /// Passes connections on into the mirror
+    Entrance,
 }
 
 /// How a run is told
@@ -281,6 +342,15 @@ pub enum Color {
     Always,
     /// Never
     Never,
+}
+
+/// The form of `doctor`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DoctorFormat {
+    /// For people
+    Human,
+    /// For programs
+    Json,
 }
 
 /// The form of `config`

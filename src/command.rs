@@ -9,22 +9,30 @@ use futures_util::FutureExt as _;
 use crate::agent;
 use crate::check;
 use crate::cli::{
-    AgentRole, Cli, Command, ConfigArgs, ConfigFormat, DownArgs, ExplainArgs, PlanArgs, ReapArgs, ReportArgs, What,
+    AgentArgs, AgentRole, Cli, Command, ConfigArgs, ConfigFormat, ExplainArgs, PlanArgs, ReapArgs, ReportArgs, What,
 };
 use crate::config::compose;
 use crate::config::schema;
 use crate::context::Context;
 use crate::interrupt::Interrupt;
 use crate::lock;
+use crate::mirror::engine::address::Address;
 use crate::mirror::engine::{Engine, RunLabels};
-use crate::mirror::{reaper, sweep};
+use crate::mirror::reaper;
 use crate::report::json;
 use crate::run;
+
+mod doctor;
+mod down;
+mod logs;
+pub(crate) mod up;
 
 /// A bug in Rehearsal.
 const BUG: u8 = 70;
 /// Usage or configuration.
 const USAGE: u8 = 2;
+/// The machine did not do what was asked.
+const CANNOT: u8 = 3;
 
 /// From the process's command line to its exit code. No path leads from an internal error to 0.
 pub fn main() -> u8 {
@@ -62,7 +70,7 @@ pub fn main() -> u8 {
 
 async fn dispatch(cli: Cli) -> Result<u8> {
     match cli.command {
-        Command::Agent(args) => serve(args.role).await,
+        Command::Agent(args) => serve(&args).await,
         Command::Run(args) => {
             let interrupt = Interrupt::listen()?;
             run::run(&args, &context()?, &interrupt).await
@@ -71,14 +79,17 @@ async fn dispatch(cli: Cli) -> Result<u8> {
         Command::Plan(args) => plan(&args),
         Command::Config(args) => config(&args),
         Command::Lock(args) => lock::command::lock(&args, &context()?).await,
-        Command::Down(args) => down(&args).await,
+        Command::Up(args) => {
+            let interrupt = Interrupt::listen()?;
+            up::up(&args, &context()?, &interrupt).await
+        }
+        Command::Logs(args) => logs::logs(&args, &context()?).await,
+        Command::Doctor(args) => doctor::doctor(&args, &context()?).await,
+        Command::Down(args) => down::down(&args, &context()?).await,
         Command::Report(args) => report(&args),
         Command::Explain(args) => Ok(explain(&args)),
         Command::Schema => print_json(&schema::schema()),
         Command::Init(_)
-        | Command::Doctor(_)
-        | Command::Up(_)
-        | Command::Logs(_)
         | Command::Merge(_)
         | Command::Verify(_)
         | Command::Twin(_)
@@ -96,12 +107,13 @@ fn unbuilt() -> u8 {
     USAGE
 }
 
-async fn serve(role: AgentRole) -> Result<u8> {
-    match role {
+async fn serve(args: &AgentArgs) -> Result<u8> {
+    match args.role {
         AgentRole::Serve => agent::serve::serve(tokio::io::stdin(), tokio::io::stdout()).await?,
         AgentRole::Hold => {
             Interrupt::listen()?.wait().await;
         }
+        AgentRole::Entrance => agent::entrance::pass_on(&args.passages).await?,
     }
     Ok(0)
 }
@@ -110,7 +122,7 @@ async fn reap(args: &ReapArgs) -> Result<u8> {
     if args.detach {
         reaper::detach(&args.run, &args.lock, &args.out)?;
     } else {
-        reaper::reap(&args.run, &args.lock, &args.out).await?;
+        reaper::reap(&args.run, &args.lock, &args.out, &context()?).await?;
     }
     Ok(0)
 }
@@ -169,35 +181,9 @@ fn config(args: &ConfigArgs) -> Result<u8> {
     }
 }
 
-async fn down(args: &DownArgs) -> Result<u8> {
-    let engine = match Engine::connect(&RunLabels::of_none()).await {
-        Ok(engine) => engine,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            return Ok(3);
-        }
-    };
-    let mut code = 0;
-    for left in sweep::leftovers(&engine).await? {
-        let wanted = match &args.run {
-            Some(run) => *run == left.run,
-            None => !left.alive && (args.all || !left.kept),
-        };
-        if !wanted {
-            let why = if left.alive {
-                "it is at work"
-            } else {
-                "it was asked to stay; use --all"
-            };
-            eprintln!("run {} is left alone: {why}", left.run);
-        } else if let Err(error) = sweep::remove_run(&engine, &left.run).await {
-            eprintln!("error: {error:#}");
-            code = 3;
-        } else {
-            eprintln!("removed what run {} had left", left.run);
-        }
-    }
-    Ok(code)
+/// The engine, to look and to remove.
+async fn engine(context: &Context) -> Result<Engine> {
+    Engine::connect(&Address::find(context)?, &RunLabels::of_none()).await
 }
 
 fn report(args: &ReportArgs) -> Result<u8> {

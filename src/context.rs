@@ -57,11 +57,14 @@ impl Context {
         (self.terminal || set("FORCE_COLOR")) && !set("NO_COLOR")
     }
 
+    /// A variable that says something.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let value = self.environment.get(name).map(String::as_str);
+        value.filter(|value| !value.is_empty())
+    }
+
     /// A path of the environment.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
-        self.environment
-            .get(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
+        self.variable(name).map(PathBuf::from)
     }
 }

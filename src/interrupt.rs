@@ -1,4 +1,5 @@
-//! Interrupts: SIGINT and SIGTERM, heard from the first moment on, so that none of them ends the process by itself.
+//! Interrupts: SIGINT, SIGTERM and SIGHUP, heard from the first moment on, so that none of them ends the process by
+//! itself. A terminal that is closed sends SIGHUP; who was started by `nohup` does not hear it.
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,11 +10,12 @@ use tokio::sync::watch;
 pub enum Signal {
     /// SIGINT.
     Interrupt,
-    /// SIGTERM.
+    /// SIGTERM, or SIGHUP: both ask a process to end.
     Terminate,
 }
 
-/// The first signal of a run. Later ones change nothing: taking down is under way and bounded.
+/// The first signal of a run. Later ones change nothing: taking down is under way and bounded. Of signals that arrive
+/// at the same moment SIGINT counts.
 #[derive(Debug, Clone)]
 pub struct Interrupt {
     first: watch::Receiver<Option<Signal>>,
@@ -27,15 +29,28 @@ impl Interrupt {
     pub fn listen() -> Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?;
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?;
+        let mut hangup = if ignores_hangup() {
+            None
+        } else {
+            Some(signal(SignalKind::hangup()).context("SIGHUP cannot be heard")?)
+        };
         let (say, first) = watch::channel(None);
         tokio::spawn(async move {
-            loop {
-                let heard = tokio::select! {
-                    _ = interrupt.recv() => Signal::Interrupt,
-                    _ = terminate.recv() => Signal::Terminate,
-                };
-                say.send_if_modified(|first| first.is_none().then(|| *first = Some(heard)).is_some());
-            }
+            let hung_up = async {
+                match &mut hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let heard = tokio::select! {
+                biased;
+                _ = interrupt.recv() => Signal::Interrupt,
+                _ = terminate.recv() => Signal::Terminate,
+                _ = hung_up => Signal::Terminate,
+            };
+            say.send_replace(Some(heard));
+            // As long as this lives no later signal ends the process.
+            std::future::pending::<()>().await;
         });
         Ok(Self { first })
     }
@@ -52,4 +67,12 @@ impl Interrupt {
             }
         }
     }
+}
+
+/// Whoever started us wants us to outlive the terminal.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use crate::check;
 use crate::check::pair::Pair;
 use crate::cli::{Color, Format, RunArgs, What};
+use crate::command::up;
 use crate::config::compose::{self, Project};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::read;
@@ -23,24 +24,31 @@ use crate::interrupt::{Interrupt, Signal};
 use crate::lock;
 use crate::mirror::archive::THIS_PROGRAM;
 use crate::mirror::authority::Authority;
+use crate::mirror::engine::address::Address;
 use crate::mirror::engine::{Engine, ImageFacts, RunLabels};
-use crate::mirror::model::{Build, Service, World};
+use crate::mirror::model::{Build, PullPolicy, Service, World};
 use crate::mirror::names::{Borne, Name};
+use crate::mirror::pull::credentials::Keyring;
+use crate::mirror::pull::failure::PullFailure;
+use crate::mirror::pull::reference::Reference;
+use crate::mirror::pull::wanted::{self, Wanted};
 use crate::mirror::reaper::Reaper;
-use crate::mirror::{News, Setup, from_compose, images, sweep};
-use crate::plan::{self, Only, Plan, StageId};
+use crate::mirror::{News, Setup, entrance, from_compose, images, pull, sweep};
+use crate::plan::{self, Had, Only, Plan, StageId};
 use crate::publish::github::Job;
 use crate::redact::Redactor;
 use crate::rehearsal::event::EventKind;
 use crate::rehearsal::record::Recorder;
 use crate::rehearsal::{HURL_IMAGE, Rehearsal};
 use crate::report::result::{Counts, EngineRecord, RunResult, SCHEMA};
-use crate::report::terminal::{Colour, Terminal};
-use crate::report::{json, junit, summary};
+use crate::report::terminal::{Colour, Terminal, say, tell};
+use crate::report::{entry, json, junit, summary};
 use crate::verdict::{self, Ended, Judgement};
 
 /// After the run's own limit: for taking down and for reports.
 const AFTER_LIMIT: Duration = Duration::from_secs(600);
+/// What is asked to stay stays so long.
+pub(crate) const KEPT_FOR: Duration = Duration::from_secs(8 * 3600);
 
 /// Everything a run is made from, before anything is started.
 pub struct Prepared {
@@ -59,13 +67,37 @@ pub struct Prepared {
 /// # Errors
 /// The user's mistakes, each with its place and the way out: exit code 2.
 pub fn prepare(what: &What, timeout: Option<Duration>, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
-    let settings = settings(what, timeout, context)?;
+    prepared(settings(what, timeout, false, context)?, what, context)
+}
+
+/// The same for a mirror of production alone, whatever the candidate is.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_production(what: &What, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
+    prepared(settings(what, None, true, context)?, what, context)
+}
+
+fn prepared(settings: Settings, what: &What, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
     let project = compose::load(&load_options(&settings)).map_err(|error| vec![error])?;
     let mut world = from_compose::world(&project).map_err(|error| vec![error])?;
     let candidate = candidates(&settings, &project, &mut world)?;
     names_exist(&settings, &world)?;
     let seed = what.seed.unwrap_or_else(|| seed_of(&settings));
     let mut plan = plan::make(&settings, &world, seed, &Only(what.only.clone()));
+    let lock = settings
+        .production
+        .lock
+        .as_deref()
+        .and_then(|path| lock::read::load(path).ok());
+    let hurl = context.environment.get("REHEARSAL_HURL_IMAGE");
+    let tests = wanted::of_tests(&settings, &plan, hurl.map_or(HURL_IMAGE, String::as_str));
+    plan.images = Wanted {
+        world: &world,
+        candidate: &candidate,
+        tests: &tests,
+    }
+    .images(lock.as_ref());
     plan.notes
         .extend(project.warnings.iter().map(|warning| warning.message.clone()));
     Ok(Prepared {
@@ -76,7 +108,12 @@ pub fn prepare(what: &What, timeout: Option<Duration>, context: &Context) -> Res
     })
 }
 
-fn settings(what: &What, timeout: Option<Duration>, context: &Context) -> Result<Settings, Vec<Diagnostic>> {
+fn settings(
+    what: &What,
+    timeout: Option<Duration>,
+    production_only: bool,
+    context: &Context,
+) -> Result<Settings, Vec<Diagnostic>> {
     let file = match &what.config {
         Some(file) => file.clone(),
         None => read::find(&context.directory).ok_or_else(|| {
@@ -91,6 +128,7 @@ fn settings(what: &What, timeout: Option<Duration>, context: &Context) -> Result
     read::load(&read::Options {
         config: file,
         candidate_overrides: what.candidate.clone(),
+        production_only,
         timeout,
         environment: context.environment.clone(),
     })
@@ -124,7 +162,7 @@ fn candidates(
             let merged = compose::merge_service_fragment(project, name, fragment).map_err(|error| vec![error])?;
             let other = from_compose::world(&merged).map_err(|error| vec![error])?;
             service = other.services.get(name).cloned().unwrap_or(service);
-            world.networks.extend(other.networks);
+            world.add_networks(other.networks);
             world.volumes.extend(other.volumes);
             world.volumes.sort();
             world.volumes.dedup();
@@ -133,6 +171,8 @@ fn candidates(
             CandidateImage::Reference(image) => {
                 service.image.clone_from(image);
                 service.build = None;
+                // Production's policy is for production's registry; a build may be on this engine alone.
+                service.pull_policy = PullPolicy::Missing;
             }
             CandidateImage::Build {
                 context,
@@ -143,9 +183,9 @@ fn candidates(
                 service.build = Some(Build {
                     context: context.clone(),
                     dockerfile: dockerfile.clone(),
-                    dockerfile_inline: None,
                     target: target.clone(),
                     args: args.clone(),
+                    ..Build::default()
                 });
             }
             CandidateImage::Unchanged => {}
@@ -210,15 +250,11 @@ fn issuer_can_be_borne(settings: &Settings, world: &World) -> Option<Diagnostic>
 }
 
 /// The issuer's name, where no service bears it: answered to by the mirror, for the outermost front of the product.
-fn borne(settings: &Settings, world: &World, run: &str) -> Result<Option<Borne>> {
-    let Some(auth) = &settings.auth else { return Ok(None) };
-    let (name, service) = (auth.issuer.as_deref().and_then(Name::of), auth.services.last());
-    let (Some(name), Some(service)) = (name, service) else {
+pub(crate) fn borne(settings: &Settings, world: &World, run: &str) -> Result<Option<Borne>> {
+    let service = settings.auth.as_ref().and_then(|auth| auth.services.last());
+    let (Some(name), Some(service)) = (borne_name(settings, world), service) else {
         return Ok(None);
     };
-    if name.is_borne_in(world) {
-        return Ok(None);
-    }
     let authority = if name.tls {
         Some(Arc::new(Authority::new(run)?))
     } else {
@@ -230,6 +266,13 @@ fn borne(settings: &Settings, world: &World, run: &str) -> Result<Option<Borne>>
         service: service.clone(),
         authority,
     }))
+}
+
+/// The name alone.
+pub(crate) fn borne_name(settings: &Settings, world: &World) -> Option<Name> {
+    let auth = settings.auth.as_ref().filter(|auth| !auth.services.is_empty())?;
+    let name = auth.issuer.as_deref().and_then(Name::of)?;
+    (!name.is_borne_in(world)).then_some(name)
 }
 
 /// The same configuration and candidate always have the same seed.
@@ -280,7 +323,7 @@ fn names_something(word: &str, prepared: &Prepared) -> bool {
 /// Shows the user's mistakes; the exit code says that nothing was started.
 pub fn refuse(errors: &[Diagnostic]) -> u8 {
     for error in errors {
-        eprintln!("{error}");
+        say(error);
     }
     2
 }
@@ -307,13 +350,10 @@ impl<'a> Run<'a> {
         let Prepared {
             settings,
             world,
-            mut candidate,
+            candidate,
             plan,
         } = prepared;
         let id = new_id()?;
-        for service in candidate.values_mut().filter(|service| service.build.is_some()) {
-            service.image = images::built_name(&id, &service.name);
-        }
         let redactor = Redactor::default();
         for secret in settings.secrets.values() {
             redactor.learn(secret);
@@ -364,9 +404,14 @@ impl<'a> Run<'a> {
         self.mask_secrets();
         let recorder = self.recorder()?;
         let alive = sweep::Alive::begin(&self.context.runs, &self.id)?;
-        let mut reaper = self.reaper(&recorder);
+        let address = Address::find(self.context);
+        let mut reaper = self.reaper(address.as_ref().ok(), &recorder);
         let mut ended = Ended::AsPlanned;
-        let connected = self.connect(&recorder).await;
+        let connected = self.connect(address, &recorder).await;
+        let looked = match &connected {
+            Some(engine) => self.look(engine).await,
+            None => Ok(Vec::new()),
+        };
         self.show_plan()?;
         recorder.say(EventKind::RunStarted {
             run: self.id.clone(),
@@ -377,14 +422,14 @@ impl<'a> Run<'a> {
             engine_facts = engine.describe().await.ok();
             let limit = tokio::time::sleep(self.limit().saturating_sub(self.begun.elapsed()));
             let facts = tokio::select! {
-                () = self.rehearse(&engine, &recorder) => None,
+                () = self.rehearse(&engine, &recorder, looked) => None,
                 signal = interrupt.wait() => Some(Ended::Signal(code_of(signal))),
                 () = limit => Some(Ended::TimeOut),
             };
             ended = facts.unwrap_or(Ended::AsPlanned);
             recorder.over();
             self.digests(&engine).await;
-            if let Down::Left = self.take_down(&engine, &recorder).await {
+            if let Down::Left = self.take_down(&engine, &recorder, &ended).await {
                 // It goes on where we gave up.
                 drop(reaper.take());
             }
@@ -420,7 +465,7 @@ impl<'a> Run<'a> {
 
     fn warn(&self, problems: Vec<String>) {
         for problem in problems {
-            eprintln!("warning: {}", self.redactor.clean(&problem));
+            say(format!("warning: {}", self.redactor.clean(&problem)));
         }
     }
 
@@ -428,38 +473,66 @@ impl<'a> Run<'a> {
         let (format, terminal) = (self.format, self.terminal);
         let listener = move |event: &crate::rehearsal::event::Event| {
             if format == Format::Json {
-                println!("{}", serde_json::to_string(event).unwrap_or_default());
+                tell(&serde_json::to_string(event).unwrap_or_default());
             } else if let Some(line) = terminal.progress(event) {
-                eprintln!("{line}");
+                say(line);
             }
         };
         Recorder::begin(&self.out, self.begun, &self.redactor, Box::new(listener))
     }
 
     /// The engine, swept of what dead runs left; `None` with a finding where none answers.
-    async fn connect(&mut self, recorder: &Recorder) -> Option<Engine> {
-        let deadline = OffsetDateTime::now_utc() + self.limit() + AFTER_LIMIT;
+    async fn connect(&mut self, address: Result<Address>, recorder: &Recorder) -> Option<Engine> {
+        let staying = if self.args.keep { KEPT_FOR } else { Duration::ZERO };
+        let deadline = OffsetDateTime::now_utc() + self.limit() + AFTER_LIMIT + staying;
         let labels = RunLabels {
             run: self.id.clone(),
             deadline: u64::try_from(deadline.unix_timestamp()).unwrap_or_default(),
             host: sweep::this_host(),
             lock: sweep::lock_file(&self.context.runs, &self.id),
-            kept: self.args.keep,
+            kept: self.args.keep.then(|| self.settings.file.clone()),
         };
-        let engine = match Engine::connect(&labels).await {
+        let connected = async { Engine::connect(&address?, &labels).await };
+        let engine = match connected.await {
             Ok(engine) => engine,
             Err(error) => {
                 recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}")));
                 return None;
             }
         };
+        // What stays of them is found by `doctor`.
+        let _left = sweep::remove_lock_files(&self.context.runs);
         match sweep::sweep_dead(&engine).await {
             Ok(swept) if swept.is_empty() => {}
             Ok(swept) => recorder.note(format!("removed what {} earlier run(s) had left behind", swept.len())),
             Err(error) => recorder.note(format!("what earlier runs left could not be removed: {error:#}")),
         }
-        self.digests(&engine).await;
         Some(engine)
+    }
+
+    /// Production's services are those of the lock's digests, and of every image it is known how it will be had.
+    async fn look(&mut self, engine: &Engine) -> Result<Vec<PullFailure>> {
+        if let Some(lock) = self.lock.lock() {
+            let pinned = wanted::pin(engine, lock, &mut self.world, &mut self.candidate).await?;
+            // Logins that cannot be read are told by the pull that needs them.
+            let keyring = self.keyring(engine).await.unwrap_or_default();
+            self.plan.notes.extend(wanted::moved(engine, &keyring, &pinned).await?);
+        }
+        images::name_builds(engine, &mut self.world.services, &mut self.candidate).await?;
+        let tests = wanted::of_tests(&self.settings, &self.plan, self.hurl_image());
+        let wanted = Wanted {
+            world: &self.world,
+            candidate: &self.candidate,
+            tests: &tests,
+        };
+        let looked = wanted.look(engine, self.started).await?;
+        self.plan.images = looked.images;
+        self.digests(engine).await;
+        Ok(looked.failures)
+    }
+
+    fn hurl_image(&self) -> &str {
+        self.args.hurl_image.as_deref().unwrap_or(HURL_IMAGE)
     }
 
     /// Names every release by its digest, as far as the engine knows it.
@@ -476,7 +549,9 @@ impl<'a> Run<'a> {
                     .map(|service| service.image.as_str())
                     .unwrap_or_default();
                 let facts = engine.image(image).await.ok().flatten();
-                release.digest = facts.map(|facts| facts.digest);
+                // What is run by its digest is known by it, pulled or not.
+                let named = Reference::of(image).digest;
+                release.digest = named.or(facts.map(|facts| facts.digest));
             }
         }
     }
@@ -485,15 +560,52 @@ impl<'a> Run<'a> {
         let json = serde_json::to_string_pretty(&self.plan).context("the plan cannot be written as JSON")?;
         json::replace(&self.out.join("plan.json"), self.redactor.clean(&json).as_bytes())?;
         if self.format != Format::Json {
-            eprintln!("{}", self.redactor.clean(&self.plan.to_text()));
+            say(self.redactor.clean(&self.plan.to_text()));
         }
         Ok(())
     }
 
-    async fn rehearse(&self, engine: &Engine, recorder: &Recorder) {
+    async fn keyring(&self, engine: &Engine) -> Result<Keyring> {
+        Ok(Keyring::read(self.context, &self.redactor)?.with_index(engine.index().await))
+    }
+
+    /// Pulls what is missing. What cannot be had is told, each image by its name.
+    async fn pull(&self, engine: &Engine, recorder: &Recorder) -> Result<Vec<PullFailure>> {
+        if !self.plan.images.iter().any(|image| image.had == Had::Pull) {
+            return Ok(Vec::new());
+        }
+        let keyring = self.keyring(engine).await?;
+        let telling = |progress| recorder.pull(progress);
+        Ok(pull::pull(engine, &keyring, &self.plan.images, &telling).await)
+    }
+
+    /// Whether every image is on the engine now.
+    async fn has_images(&self, engine: &Engine, recorder: &Recorder, looked: Result<Vec<PullFailure>>) -> bool {
+        let failures = match looked {
+            Ok(missing) if missing.is_empty() => self.pull(engine, recorder).await,
+            other => other,
+        };
+        match failures {
+            Ok(failures) => {
+                for failure in &failures {
+                    recorder.finding(check::control::no_image(failure));
+                }
+                failures.is_empty()
+            }
+            Err(error) => {
+                recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}")));
+                false
+            }
+        }
+    }
+
+    async fn rehearse(&self, engine: &Engine, recorder: &Recorder, looked: Result<Vec<PullFailure>>) {
         if let lock::State::Unusable { why, evidence, .. } = &self.lock {
             // Whatever the rehearsal showed, it could not be said of production.
             return recorder.finding(check::mirror_fidelity::unusable(why, evidence));
+        }
+        if !self.has_images(engine, recorder, looked).await {
+            return;
         }
         let facts = match self.images(engine).await {
             Ok(facts) => facts,
@@ -503,6 +615,15 @@ impl<'a> Run<'a> {
             Ok(borne) => borne,
             Err(error) => return recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}"))),
         };
+        if let (true, Some(borne)) = (self.args.keep, &borne) {
+            self.warn(
+                up::write_ca(&self.out, borne)
+                    .err()
+                    .map(|error| format!("{error:#}"))
+                    .into_iter()
+                    .collect(),
+            );
+        }
         let (news, mut heard) = unbounded_channel::<News>();
         let telling = recorder.clone();
         tokio::spawn(async move {
@@ -535,7 +656,7 @@ impl<'a> Run<'a> {
             recorder: recorder.clone(),
             redactor: self.redactor.clone(),
             seed: self.plan.seed,
-            hurl_image: self.args.hurl_image.clone().unwrap_or_else(|| HURL_IMAGE.to_owned()),
+            hurl_image: self.hurl_image().to_owned(),
             fail_fast: self.args.fail_fast,
             deadline: self.begun + self.limit(),
         };
@@ -544,24 +665,28 @@ impl<'a> Run<'a> {
 
     async fn images(&self, engine: &Engine) -> Result<HashMap<String, ImageFacts>> {
         let services: Vec<&Service> = self.world.services.values().chain(self.candidate.values()).collect();
-        images::resolve(engine, &services).await
+        let builds = self.plan.images.iter().any(|image| image.had == Had::Build);
+        let logins = if builds {
+            self.keyring(engine).await?.all().await
+        } else {
+            HashMap::new()
+        };
+        images::resolve(&engine.with_logins(logins), &services).await
     }
 
-    /// Who takes the run down when this process is killed. A mirror that is to be kept has none.
-    fn reaper(&self, recorder: &Recorder) -> Option<Reaper> {
-        if self.args.keep {
-            return None;
-        }
+    /// Who takes the run down when this process is killed.
+    fn reaper(&self, engine: Option<&Address>, recorder: &Recorder) -> Option<Reaper> {
         let lock = sweep::lock_file(&self.context.runs, &self.id);
-        let begun = Reaper::watch_over(&self.id, &lock, &self.out);
+        let begun = Reaper::watch_over(&self.id, &lock, &self.out, engine);
         begun
             .inspect_err(|error| recorder.note(format!("{error:#}: a killed run needs `rehearsal down`")))
             .ok()
     }
 
-    async fn take_down(&self, engine: &Engine, recorder: &Recorder) -> Down {
-        if self.args.keep {
-            self.tell_how_to_enter();
+    async fn take_down(&self, engine: &Engine, recorder: &Recorder, ended: &Ended) -> Down {
+        // Whoever interrupts wants it gone.
+        if self.args.keep && !matches!(ended, Ended::Signal(_)) {
+            self.open(engine).await;
             return Down::All;
         }
         engine.close().await;
@@ -574,10 +699,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn tell_how_to_enter(&self) {
-        eprintln!("the mirror is still up, labelled dev.rehearsal.run={}", self.id);
-        eprintln!("  list it:     docker ps --filter label=dev.rehearsal.run={}", self.id);
-        eprintln!("  remove it:   rehearsal down --run {}", self.id);
+    /// Lets the user into the mirror that stays.
+    async fn open(&self, engine: &Engine) {
+        let name = borne_name(&self.settings, &self.world);
+        let ways = entrance::open(engine, &self.world, entrance::ways(&self.world, name.as_ref())).await;
+        if let Err(error) = &ways {
+            self.warn(vec![format!("there is no way into the mirror: {error:#}")]);
+        }
+        let ca = name.filter(|name| name.tls).map(|_| self.args.out.join(up::CA_FILE));
+        let until = engine.deadline();
+        say(entry::words(&self.id, until, &ways.unwrap_or_default(), ca.as_deref()));
     }
 
     fn judge(&self, recorder: &Recorder, ended: &Ended, engine: Option<EngineRecord>) -> (RunResult, Judgement) {
@@ -634,7 +765,7 @@ impl<'a> Run<'a> {
             self.warn(self.job().publish(result, &self.args.out, &mut std::io::stdout()));
         }
         if self.format != Format::Json {
-            eprintln!("\n{}", self.terminal.summary(result, &self.args.out));
+            say(format!("\n{}", self.terminal.summary(result, &self.args.out)));
         }
         // Nobody reading any more is no reason for another exit code.
         let _flushed = std::io::stdout().flush();
@@ -675,7 +806,14 @@ pub fn further(result: &RunResult, wanted: &[(String, String)], directory: &Path
 /// A folder of ours is emptied of the last run's evidence; one of somebody else's is left as it is.
 fn prepare_folder(out: &Path) -> Result<()> {
     std::fs::create_dir_all(out).with_context(|| format!("`{}` could not be made", out.display()))?;
-    for name in ["plan.json", "events.jsonl", json::RESULT, json::JUNIT, json::SUMMARY] {
+    for name in [
+        "plan.json",
+        "events.jsonl",
+        up::CA_FILE,
+        json::RESULT,
+        json::JUNIT,
+        json::SUMMARY,
+    ] {
         remove(&out.join(name), |path| std::fs::remove_file(path))?;
     }
     for stage in StageId::ALL {
@@ -695,13 +833,13 @@ fn remove(path: &Path, how: impl Fn(&Path) -> std::io::Result<()>) -> Result<()>
     }
 }
 
-fn new_id() -> Result<String> {
+pub(crate) fn new_id() -> Result<String> {
     let mut bytes = [0u8; 5];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn code_of(signal: Signal) -> u8 {
+pub(crate) fn code_of(signal: Signal) -> u8 {
     match signal {
         Signal::Interrupt => 130,
         Signal::Terminate => 143,

@@ -215,6 +215,7 @@ fn every_check_is_explained() {
         "rollback",
         "start-and-restart",
         "log-difference",
+        "egress",
     ] {
         assert!(all.stdout.contains(&format!("{check}: ")), "{check}");
         assert_eq!(end(without_engine(&["explain", check])).code, Some(0));

@@ -207,9 +207,10 @@ fn a_second_signal_does_not_cut_the_clean_up_short() {
     let out = driver::folder("interrupts/twice");
     let mut running = Running::start(driver::run(&driver::world("incident"), &out), &out);
     let events = running.until(|event| is(event, &container("control", "web", "started")));
+    // The first decides, whatever comes after it.
     running.signal("INT");
     running.signal("INT");
-    running.signal("INT");
+    running.signal("TERM");
     assert_eq!(running.end(), Some(130));
     assert_eq!(
         driver::on_the_engine(&driver::id(&events).expect("an id")),

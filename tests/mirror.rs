@@ -8,9 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use engine::{IMAGE, docker, image, left_of};
+use rehearsal::context::Context;
+use rehearsal::mirror::engine::address::Address;
 use rehearsal::mirror::engine::{Engine, ImageFacts, RunLabels};
 use rehearsal::mirror::failure::{ServiceFailure, What};
-use rehearsal::mirror::model::{Condition, Dependency, Health, Mount, Network, Restart, Service, Source, World};
+use rehearsal::mirror::model::{
+    Attachment, Condition, Dependency, Health, Mount, Network, Restart, Service, Source, World,
+};
 use rehearsal::mirror::start::Started;
 use rehearsal::mirror::{Mirror, Setup, images, sweep};
 use rehearsal::plan::StageId;
@@ -35,7 +39,8 @@ impl Stage {
             host: "tests".to_owned(),
             ..RunLabels::of_none()
         };
-        let engine = Engine::connect(&labels).await.unwrap();
+        let address = Address::find(&Context::read().unwrap()).unwrap();
+        let engine = Engine::connect(&address, &labels).await.unwrap();
         let world = world(services);
         let all: Vec<&Service> = world.services.values().collect();
         let facts = images::resolve(&engine, &all).await.unwrap();
@@ -144,7 +149,7 @@ fn service(name: &str, line: &str) -> Service {
         name: name.to_owned(),
         image: IMAGE.to_owned(),
         command: Some(["sh", "-c", line].map(str::to_owned).to_vec()),
-        networks: BTreeMap::from([("front".to_owned(), vec![name.to_owned()])]),
+        networks: BTreeMap::from([("front".to_owned(), Attachment::named([name]))]),
         stop_signal: Some("SIGKILL".to_owned()),
         ..Service::default()
     }
@@ -237,6 +242,8 @@ async fn a_one_shot_ends_before_what_waits_for_it_starts() {
     ])
     .await;
     stage.comes_up().await;
+    // It counts as ready once it has started.
+    stage.says_something("web").await;
     assert_eq!(stage.all_lines("web").await, ["done"]);
     stage.down().await;
 }

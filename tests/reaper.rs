@@ -5,7 +5,6 @@
 mod engine;
 
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,9 +20,11 @@ enum Killed {
     Gate,
     ProcessGroup,
     ProcessTree,
+    /// All processes of the gate's session, as when a job is cancelled.
+    Session,
 }
 
-/// A gate in a process group of its own, as a shell or a runner starts it.
+/// A gate in a session of its own, as a terminal or a runner starts it.
 struct Gate {
     child: Child,
     events: BufReader<ChildStdout>,
@@ -36,7 +37,6 @@ impl Gate {
         image();
         let folder = tempfile::tempdir().unwrap();
         let mut child = gate(&folder.path().join("out"), more)
-            .process_group(0)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -71,6 +71,7 @@ impl Gate {
             Killed::Gate => vec![format!("{id}")],
             Killed::ProcessGroup => vec![format!("-{id}")],
             Killed::ProcessTree => tree(id).iter().map(u32::to_string).collect(),
+            Killed::Session => in_session(id).iter().map(u32::to_string).collect(),
         };
         let killed = Command::new("kill").args(["-9", "--"]).args(victims).status().unwrap();
         assert!(killed.success());
@@ -117,8 +118,10 @@ impl Gate {
 }
 
 fn gate(out: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
+    // Not a leader of a group, it execs: the gate leads session and group, and has the child's id.
+    let mut command = Command::new("setsid");
     command
+        .arg(env!("CARGO_BIN_EXE_rehearsal"))
         .args(["run", "--format", "json", "--config"])
         .arg(root().join("fixtures/small/rehearsal.yaml"));
     command
@@ -137,6 +140,14 @@ fn tree(id: u32) -> Vec<u32> {
         .filter_map(|child| child.parse().ok())
         .flat_map(tree);
     std::iter::once(id).chain(below).collect()
+}
+
+/// Every process of a session.
+fn in_session(id: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter(|other| session_of(*other).is_some_and(|session| session == id.to_string()))
+        .collect()
 }
 
 /// Kills a run after so many events and so much time; tells how long it took until nothing was left.
@@ -174,7 +185,7 @@ fn stay_gone(runs: &[String]) {
 #[test]
 fn a_killed_gate_leaves_nothing_wherever_it_was() {
     let points = [(3, 0), (3, 900), (6, 0), (9, 0), (17, 200), (24, 0)];
-    let whom = [Killed::Gate, Killed::ProcessGroup, Killed::ProcessTree]
+    let whom = [Killed::Gate, Killed::ProcessGroup, Killed::ProcessTree, Killed::Session]
         .into_iter()
         .cycle();
     let kill = |((events, pause), whom)| kill_after(events, Duration::from_millis(pause), whom);
@@ -192,7 +203,7 @@ fn a_killed_gate_leaves_nothing_wherever_it_was() {
 #[test]
 #[ignore = "takes a quarter of an hour: make test-reaper"]
 fn fifty_killed_gates_leave_nothing() {
-    let whom = [Killed::Gate, Killed::ProcessGroup, Killed::ProcessTree]
+    let whom = [Killed::Gate, Killed::ProcessGroup, Killed::ProcessTree, Killed::Session]
         .into_iter()
         .cycle();
     let points = (0..50u32).map(|n| {
@@ -219,11 +230,23 @@ fn fifty_killed_gates_leave_nothing() {
 }
 
 #[test]
-fn a_kept_mirror_survives_its_gate() {
+fn a_killed_gate_keeps_no_mirror() {
     let mut gate = Gate::start(&["--keep"]);
     assert!(gate.tells(6));
     gate.kill(Killed::Gate);
-    assert!(!reaper_of(&gate.run), "a kept run has a reaper");
+    gate.vanishes("killed with --keep");
+}
+
+#[test]
+fn a_kept_mirror_outlives_its_gate_and_has_no_reaper() {
+    let mut gate = Gate::start(&["--keep"]);
+    while gate.tells(1) {}
+    assert!(gate.child.wait().unwrap().success());
+    let begun = Instant::now();
+    while reaper_of(&gate.run) {
+        assert!(begun.elapsed() < Duration::from_secs(2), "the reaper is still there");
+        std::thread::yield_now();
+    }
     assert!(!left_of(&gate.run).is_empty());
     let down = Command::new(env!("CARGO_BIN_EXE_rehearsal"))
         .args(["down", "--run", &gate.run])
@@ -266,14 +289,50 @@ fn a_reaper_is_outside_the_gates_session_and_bears_no_runners_mark() {
 
 /// Field 6 of `/proc/PID/stat`; what stands before it is in brackets.
 fn session(id: u32) -> String {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    stat.rsplit_once(')')
-        .unwrap()
-        .1
-        .split_whitespace()
-        .nth(3)
-        .unwrap()
-        .to_owned()
+    session_of(id).unwrap()
+}
+
+fn session_of(id: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(3).map(str::to_owned)
+}
+
+/// A terminal that dies: its master ends, and the kernel hangs up whoever lives in it. The gate still reports.
+#[test]
+fn a_run_whose_terminal_is_killed_reports_and_leaves_nothing() {
+    image();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let config = root().join("fixtures/small/rehearsal.yaml");
+    let words = format!(
+        "exec {} run --format json --config {} --out {}",
+        env!("CARGO_BIN_EXE_rehearsal"),
+        config.display(),
+        out.display()
+    );
+    let mut child = Command::new("script")
+        .args(["--quiet", "--flush", "--command", &words, "/dev/null"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let events = BufReader::new(child.stdout.take().unwrap());
+    let mut gate = Gate {
+        child,
+        events,
+        run: String::new(),
+        folder,
+    };
+    assert!(gate.tells(9));
+    gate.kill(Killed::Gate);
+    gate.vanishes("its terminal was killed");
+    let result = std::fs::read(out.join("result.json")).unwrap();
+    let result: serde_json::Value = serde_json::from_slice(&result).unwrap();
+    assert_eq!(
+        (&result["verdict"], &result["exit_code"]),
+        (&"inconclusive".into(), &143.into())
+    );
+    stay_gone(&[gate.run]);
 }
 
 fn reaper_of(run: &str) -> bool {

@@ -117,6 +117,7 @@ worlds! {
     a_mirror_that_is_as_the_lock_says_passes: "locked",
     a_mirror_that_is_not_production_is_inconclusive: "not-production",
     a_need_that_production_does_not_meet_is_blocked: "unmet-need",
+    a_candidate_that_tries_every_way_out_passes_with_warnings: "phones-home",
 }
 
 /// The worlds that lie in the folder.
@@ -171,6 +172,72 @@ fn all_reports_of_the_incident_are_on_disk() {
     }
     let logged = run.read("logs/upgrade/web.log");
     assert!(logged.contains("404 Client Error"), "{logged}");
+}
+
+#[test]
+fn every_name_that_only_the_candidate_asks_for_is_a_warning_in_every_report() {
+    let run = rehearsed("phones-home");
+    let result = run.result();
+    let all = result["findings"].as_array().expect("a list");
+    let of_egress = all.iter().filter(|finding| finding["check"] == "egress");
+    let mut told: Vec<(&str, &str, &str)> = of_egress
+        .map(|finding| {
+            let word = |key: &str| finding[key].as_str().expect("a word");
+            (word("title"), word("service"), word("severity"))
+        })
+        .collect();
+    told.sort_unstable();
+    let hosts = ["api.example.net", "logs.example.org", "telemetry.example.com"];
+    let wanted = hosts.map(|host| format!("candidate tried to reach {host}"));
+    assert_eq!(told, wanted.each_ref().map(|title| (title.as_str(), "web", "warn")));
+    for title in &wanted {
+        for report in ["summary.md", "events.jsonl"] {
+            assert!(run.read(report).contains(title.as_str()), "{title} is not in {report}");
+        }
+        assert!(run.ended.stderr.contains(title.as_str()), "{}", run.ended.stderr);
+    }
+    // As every warning, it fails no test case.
+    assert_eq!(
+        run.read("junit.xml")
+            .matches(r#"<testcase classname="upgrade.egress" name="egress""#)
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn no_way_leads_out_of_the_mirror_and_each_fails_soon() {
+    let log = rehearsed("phones-home").read("logs/upgrade/web.log");
+    let ways: Vec<Vec<&str>> = log
+        .lines()
+        .filter_map(|line| Some(line.split_once("way out, ")?.1.splitn(3, ", ").collect()))
+        .collect();
+    let mut names: Vec<&str> = ways.iter().map(|way| way[0]).collect();
+    names.sort_unstable();
+    let all = [
+        "dns",
+        "ipv6",
+        "raw address",
+        "tcp by name",
+        "this machine",
+        "udp by name",
+    ];
+    assert_eq!(names, all, "{log}");
+    for way in ways {
+        let seconds: f64 = way[1].trim_end_matches(" s").parse().expect("a number");
+        assert!(way[2].starts_with("refused"), "{way:?}");
+        assert!(seconds < 10.0, "{way:?}");
+    }
+}
+
+#[test]
+fn the_clean_twin_asks_for_nothing_outside_and_that_is_known() {
+    let run = rehearsed("twin");
+    assert!(!run.findings().contains(&"egress".to_owned()), "{:?}", run.findings());
+    let result = run.result();
+    let mut checks = result["checks"].as_array().expect("a list").iter();
+    let egress = checks.find(|check| check["check"] == "egress").expect("it was asked");
+    assert_eq!(egress["status"], "passed", "{egress}");
 }
 
 #[test]
@@ -501,6 +568,7 @@ production: {compose: COMPOSE, env_file: ENV}
 candidate: {web: {image: "incident/shop:2.0"}}
 auth:
   service: idp
+  issuer: https://login.shop.example/o
   login: {start: "http://web:8080/login", expect: "http://web:8080/account", username: alice, password: {secret: ALICE_PASSWORD}}
 suites:
   leaky:
@@ -535,4 +603,23 @@ fn a_secret_that_containers_tell_is_redacted_everywhere() {
         run.read("logs/control/idp.log")
     );
     assert_eq!(leaks(&run, "stand-in-for-alice"), Vec::<String>::new());
+}
+
+#[test]
+fn a_world_has_a_lock_and_tells_how_old_it_is_or_tells_that_it_has_none() {
+    for world in EXPECTED.keys() {
+        let without = ["flaky", "no-tests"].contains(&world.as_str());
+        let run = rehearsed(world);
+        let statement = run.result()["lock"]["statement"]
+            .as_str()
+            .expect("a sentence")
+            .to_owned();
+        let said = if without {
+            "production's facts are unrecorded"
+        } else {
+            "taken 20"
+        };
+        assert!(statement.contains(said), "{world}: {statement}");
+        assert!(run.read("summary.md").contains(said), "{world}");
+    }
 }

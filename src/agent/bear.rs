@@ -27,8 +27,12 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::names::Names;
 use super::{Answer, BearCall};
 
-/// One connection to the service, and one handshake with a client, take at most this long.
+/// One connection to the service takes at most this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// One handshake with a client. Long: on a machine at its limits a client takes its time, and a front that hangs up on it
+/// would look like the candidate's fault.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Headers that belong to one connection, not to the message.
 const HOP_BY_HOP: [&str; 9] = [
@@ -122,7 +126,7 @@ impl Front {
             return self.serve(stream, peer).await;
         };
         // A client that does not trust the run's CA ends here; it says so in its own log.
-        if let Ok(Ok(stream)) = timeout(CONNECT_LIMIT, tls.accept(stream)).await {
+        if let Ok(Ok(stream)) = timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
             self.serve(stream, peer).await;
         }
     }

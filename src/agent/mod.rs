@@ -3,13 +3,17 @@
 //! Gate and agent speak JSON lines over the standard streams of an `exec`, so that any engine that can run a
 //! container can host it, remote ones too. Requests carry an id; replies come in any order.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use serde::{Deserialize, Serialize};
 
 mod bear;
 pub mod client;
+pub mod entrance;
 mod exchange;
 mod failure;
-mod names;
+pub(crate) mod names;
+mod outside;
 mod probe;
 pub mod serve;
 mod session;
@@ -99,6 +103,12 @@ pub enum Call {
     },
     /// Answers under a name of production's from now on, until the agent ends.
     Bear(BearCall),
+    /// Stays when the gate has gone, and goes on answering under names: the mirror is kept.
+    Stay,
+    /// Answers for every name that nobody in the mirror bears, from now on, until the agent ends.
+    Outside(OutsideCall),
+    /// Which of these names were asked for until now, and by whom.
+    Asked,
     /// Ends a probe and returns its samples in the order asked, once the questions under way have ended.
     ProbeStop {
         /// Name of the probe.
@@ -129,6 +139,15 @@ impl std::fmt::Debug for BearCall {
             .field("service", &self.service)
             .finish_non_exhaustive()
     }
+}
+
+/// What is known of the world outside.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct OutsideCall {
+    /// Names that may be reached, lower case.
+    pub allowed: Vec<String>,
+    /// Where they are reached: the door's address in each network.
+    pub doors: Vec<Ipv4Addr>,
 }
 
 /// One HTTP exchange.
@@ -175,6 +194,8 @@ pub enum Answer {
     Cookies(Vec<Cookie>),
     /// What a probe saw.
     Probe(Vec<ProbeSample>),
+    /// Names outside that were asked for.
+    Asked(AskedAnswer),
     /// The outcome of a wait: when it became true, else `None` with the last thing seen.
     Awaited {
         /// Milliseconds until it became true.
@@ -224,6 +245,30 @@ pub struct Cookie {
     pub name: String,
     /// Value.
     pub value: String,
+}
+
+/// Names that nobody in the mirror bears and that were asked for all the same.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AskedAnswer {
+    /// By asker, in the order in which each asked first.
+    pub asked: Vec<Asked>,
+    /// Questions that were answered but not remembered: there were too many.
+    pub more: u64,
+    /// Why questions do not reach the agent on this engine, if they do not: then the list means nothing.
+    pub unheard: Option<String>,
+}
+
+/// A name outside, and who asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The asker as the engine's DNS names it, the container's name first; empty where it has no name for the address.
+    pub by: String,
+    /// Its address.
+    pub from: IpAddr,
+    /// The name: lower case, printable, at most 253 characters.
+    pub name: String,
+    /// How often it was asked for.
+    pub times: u64,
 }
 
 /// One question of a probe.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RData;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 tokio::task_local! {
@@ -18,11 +19,11 @@ tokio::task_local! {
 
 /// The resolver of the container's `resolv.conf` and `hosts`.
 #[derive(Clone)]
-pub(super) struct Names(Arc<Result<TokioResolver, String>>);
+pub(crate) struct Names(Arc<Result<TokioResolver, String>>);
 
 impl Names {
     /// As the system says. Without a readable `resolv.conf` only `hosts` is asked.
-    pub(super) fn system() -> Self {
+    pub(crate) fn system() -> Self {
         let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|_| {
             TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default())
         });
@@ -31,7 +32,7 @@ impl Names {
     }
 
     /// The addresses of a host name, IPv4 first. No search domain is tried.
-    pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, String> {
+    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, String> {
         if let Ok(address) = host.trim_matches(['[', ']']).parse() {
             return Ok(vec![address]);
         }
@@ -45,6 +46,17 @@ impl Names {
         } else {
             Ok(addresses)
         }
+    }
+
+    /// The name that an address has, without the final dot; `None` where it has none.
+    pub(super) async fn of_address(&self, address: IpAddr) -> Option<String> {
+        let resolver = self.0.as_ref().as_ref().ok()?;
+        let found = resolver.reverse_lookup(address).await.ok()?;
+        let pointer = found.answers().iter().find_map(|record| match &record.data {
+            RData::PTR(name) => Some(name.to_ascii()),
+            _ => None,
+        })?;
+        Some(pointer.trim_end_matches('.').to_owned())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The agent's end of the wire: reads calls, does them at the same time, writes replies.
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -10,12 +11,16 @@ use tokio::task::JoinSet;
 
 use super::bear::{self, Bearer};
 use super::exchange::Browser;
+use super::outside::Outside;
 use super::probe::Probes;
 use super::session::lock;
 use super::wire::next_line;
-use super::{Answer, BearCall, Call, Reply, Request, session, wait};
+use super::{Answer, AskedAnswer, BearCall, Call, OutsideCall, Reply, Request, session, wait};
 
-/// Serves one gate until `reader` ends; what is then under way is dropped.
+/// Where DNS is asked.
+const DNS_PORT: u16 = 53;
+
+/// Serves one gate until `reader` ends; what is then under way is dropped. One that was asked to stay does not return.
 ///
 /// # Errors
 /// The gate's stream broke or it said what is not a call.
@@ -27,6 +32,8 @@ pub async fn serve(
         browser: Arc::new(Browser::new()),
         probes: Probes::default(),
         bearers: Mutex::default(),
+        stays: AtomicBool::new(false),
+        outside: OnceLock::new(),
     });
     let (replies, queue) = mpsc::channel(64);
     let writing = tokio::spawn(write_replies(writer, queue));
@@ -48,6 +55,10 @@ pub async fn serve(
     calls.shutdown().await;
     drop(replies);
     writing.await.context("the agent's writer broke")?;
+    if agent.stays.load(Ordering::Relaxed) {
+        // Until its container is stopped.
+        std::future::pending::<()>().await;
+    }
     ended
 }
 
@@ -73,6 +84,8 @@ struct Agent {
     browser: Arc<Browser>,
     probes: Probes,
     bearers: Mutex<Vec<Bearer>>,
+    stays: AtomicBool,
+    outside: OnceLock<Outside>,
 }
 
 impl Agent {
@@ -115,9 +128,33 @@ impl Agent {
                 Answer::Done
             }
             Call::Bear(call) => self.bear(call).await,
+            Call::Stay => {
+                self.stays.store(true, Ordering::Relaxed);
+                Answer::Done
+            }
+            Call::Outside(call) => self.answer_for_outside(call).await,
+            Call::Asked => match self.outside.get() {
+                Some(outside) => outside.asked().await,
+                None => Answer::Asked(AskedAnswer {
+                    unheard: Some("nobody told the agent to listen".to_owned()),
+                    ..AskedAnswer::default()
+                }),
+            },
             Call::ProbeStop { probe } => self.probes.stop(&probe).await,
         }
     }
+
+    async fn answer_for_outside(&self, call: OutsideCall) -> Answer {
+        match Outside::begin(call, self.browser.names.clone(), DNS_PORT).await {
+            // The first stays: there is one port.
+            Ok(outside) => {
+                let _first = self.outside.set(outside);
+                Answer::Done
+            }
+            Err(failed) => failed,
+        }
+    }
+
     async fn bear(&self, call: BearCall) -> Answer {
         match bear::begin(call, self.browser.names.clone()).await {
             Ok(bearer) => {

@@ -2,7 +2,7 @@
 
 use super::About;
 use crate::config::settings::Settings;
-use crate::finding::{Blame, Finding, Severity};
+use crate::finding::{Blame, Finding};
 use crate::plan::StageId;
 
 /// What this check is.
@@ -35,19 +35,11 @@ pub fn left_out(settings: &Settings) -> Option<String> {
 
 /// Everything stayed green although the dependency was stopped.
 pub fn not_noticed(services: &[String], tests: usize) -> Finding {
-    Finding {
-        check: ABOUT.id.to_owned(),
-        severity: Severity::Error,
-        blame: Blame::Mirror,
-        stage: StageId::Rollback,
-        service: services.first().cloned(),
-        title: format!(
-            "nothing notices that {} is stopped: {tests} tests stay green without it",
-            services.join(", ")
-        ),
-        cause: None,
-        evidence: Vec::new(),
-        help: "the suites do not test authentication: describe auth.login, or add a step that signs in".to_owned(),
-        waived: None,
-    }
+    let title = format!(
+        "nothing notices that {} is stopped: {tests} tests stay green without it",
+        services.join(", ")
+    );
+    Finding::new(ABOUT.id, StageId::Rollback, Blame::Mirror, title)
+        .about(services.first().cloned())
+        .help("the suites do not test authentication: describe auth.login, or add a step that signs in")
 }

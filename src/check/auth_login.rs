@@ -3,7 +3,7 @@
 use super::About;
 use super::pair::Pair;
 use crate::config::settings::Settings;
-use crate::finding::{Blame, Finding, Severity};
+use crate::finding::{Blame, Finding};
 use crate::plan::StageId;
 
 /// What this check is.
@@ -61,16 +61,9 @@ pub fn fails(stage: StageId, failed: &Failed, pair: &Pair) -> Finding {
         StageId::Rollback => format!("nobody can sign in after the rollback: {}", failed.message),
         _ => format!("nobody can sign in: {}", failed.message),
     };
-    Finding {
-        check: ABOUT.id.to_owned(),
-        severity: Severity::Error,
-        blame: Blame::Candidate,
-        stage,
-        service: pair.changed.first().map(|(service, _, _)| service.clone()),
-        title,
-        cause: failed.fatal.clone().or_else(|| failed.asked.first().cloned()),
-        evidence: failed.trail.iter().chain(&failed.asked).cloned().collect(),
-        help,
-        waived: None,
-    }
+    Finding::new(ABOUT.id, stage, Blame::Candidate, title)
+        .about(pair.changed.first().map(|(service, _, _)| service.clone()))
+        .because(failed.fatal.clone().or_else(|| failed.asked.first().cloned()))
+        .seen(failed.trail.iter().chain(&failed.asked).cloned().collect())
+        .help(help)
 }

@@ -3,7 +3,7 @@
 use super::About;
 use super::control::{and_more, brief, evidence_of};
 use super::pair::Pair;
-use crate::finding::{Blame, Finding, Severity};
+use crate::finding::{Blame, Finding};
 use crate::mirror::failure::ServiceFailure;
 use crate::plan::StageId;
 use crate::report::result::TestRecord;
@@ -19,25 +19,8 @@ pub const ABOUT: About = About {
               what the release newly needs must be in production's environment first.",
 };
 
-fn finding(
-    service: Option<String>,
-    title: String,
-    cause: Option<String>,
-    evidence: Vec<String>,
-    help: String,
-) -> Finding {
-    Finding {
-        check: ABOUT.id.to_owned(),
-        severity: Severity::Error,
-        blame: Blame::Candidate,
-        stage: StageId::Upgrade,
-        service,
-        title,
-        cause,
-        evidence,
-        help,
-        waived: None,
-    }
+fn finding(title: String) -> Finding {
+    Finding::new(ABOUT.id, StageId::Upgrade, Blame::Candidate, title)
 }
 
 /// The candidate was not ready in its time, or could not be started at all.
@@ -47,13 +30,11 @@ pub fn not_ready(failure: &ServiceFailure, pair: &Pair) -> Finding {
         pair.baseline(),
         pair.candidate()
     );
-    finding(
-        Some(failure.service.clone()),
-        failure.headline(),
-        failure.fatal.clone(),
-        failure.log.clone(),
-        help,
-    )
+    finding(failure.headline())
+        .about(failure.service.clone())
+        .because(failure.fatal.clone())
+        .seen(failure.log.clone())
+        .help(help)
 }
 
 /// Tests that the baseline passes, and the candidate fails every time.
@@ -66,5 +47,6 @@ pub fn tests_fail(suite: &str, failed: &[&TestRecord], cause: Option<String>, pa
         brief(&first.message)
     );
     let help = format!("do not deploy: {} passes this on the same mirror", pair.baseline());
-    Some(finding(first.service.clone(), title, cause, evidence_of(failed), help))
+    let found = finding(title).about(first.service.clone()).because(cause);
+    Some(found.seen(evidence_of(failed)).help(help))
 }

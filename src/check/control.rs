@@ -1,8 +1,9 @@
 //! `control`: production itself passes on the mirror, or nothing can be said of the candidate.
 
 use super::About;
-use crate::finding::{Blame, Finding, Severity};
+use crate::finding::{Blame, Finding};
 use crate::mirror::failure::ServiceFailure;
+use crate::mirror::pull::failure::PullFailure;
 use crate::plan::StageId;
 use crate::report::result::{TestRecord, TestStatus};
 
@@ -17,41 +18,36 @@ pub const ABOUT: About = About {
               it is, starting with the service or test that is named.",
 };
 
-fn finding(stage: StageId, service: Option<String>, title: String, cause: Option<String>, help: &str) -> Finding {
-    Finding {
-        check: ABOUT.id.to_owned(),
-        severity: Severity::Error,
-        blame: Blame::Mirror,
-        stage,
-        service,
-        title,
-        cause,
-        evidence: Vec::new(),
-        help: help.to_owned(),
-        waived: None,
-    }
+fn finding(stage: StageId, title: String, help: &str) -> Finding {
+    Finding::new(ABOUT.id, stage, Blame::Mirror, title).help(help)
 }
 
 /// A service of production did not come up on the mirror.
 pub fn service_down(stage: StageId, failure: &ServiceFailure) -> Finding {
     let title = format!("the mirror did not come up: {}", failure.headline());
     let help = "production's own release does not start on this mirror: compare its image, environment and volumes with production";
-    let found = finding(stage, Some(failure.service.clone()), title, failure.fatal.clone(), help);
-    Finding {
-        evidence: failure.log.clone(),
-        ..found
-    }
+    finding(stage, title, help)
+        .about(failure.service.clone())
+        .because(failure.fatal.clone())
+        .seen(failure.log.clone())
 }
 
 /// The machine refused something the mirror needs.
 pub fn machine(stage: StageId, error: &str) -> Finding {
     finding(
         stage,
-        None,
         format!("the mirror could not be made: {error}"),
-        None,
         "this is the machine's doing: see to it and run again",
     )
+}
+
+/// An image cannot be had: by name, whose doing it is, and the way out.
+pub fn no_image(failure: &PullFailure) -> Finding {
+    let words = (!failure.words.is_empty()).then(|| failure.words.clone());
+    let needed = format!("{} is needed by {}", failure.image, failure.wanted_by.join(", "));
+    finding(StageId::Control, failure.title(), &failure.help())
+        .because(words)
+        .seen(vec![needed])
 }
 
 /// Tests that production itself fails.
@@ -65,27 +61,15 @@ pub fn tests_fail(suite: &str, tests: &[TestRecord], baseline: &str) -> Option<F
         first.name
     );
     let help = "the mirror or the suite is wrong: make it pass against production's release first";
-    let found = finding(
-        StageId::Control,
-        first.service.clone(),
-        title,
-        Some(first.message.clone()),
-        help,
-    );
-    Some(Finding {
-        evidence: evidence_of(&failed),
-        ..found
-    })
+    let found = finding(StageId::Control, title, help).about(first.service.clone());
+    Some(found.because(first.message.clone()).seen(evidence_of(&failed)))
 }
 
 /// Production itself cannot sign in.
 pub fn sign_in_fails(message: &str, evidence: Vec<String>, cause: Option<String>, pair: &str) -> Finding {
     let title = format!("production itself cannot sign in: {message} ({pair})");
     let help = "production's release already fails with this authentication product: check that the mirror runs production's version of it";
-    Finding {
-        evidence,
-        ..finding(StageId::Control, None, title, cause, help)
-    }
+    finding(StageId::Control, title, help).because(cause).seen(evidence)
 }
 
 /// The protected page is answered without a session: signing in proves nothing.
@@ -93,9 +77,7 @@ pub fn login_proves_nothing(url: &str) -> Finding {
     let title = format!("`{url}` is answered as expected without signing in");
     finding(
         StageId::Control,
-        None,
         title,
-        None,
         "set auth.login.expect to a page that only a signed-in user gets",
     )
 }
@@ -104,21 +86,17 @@ pub fn login_proves_nothing(url: &str) -> Finding {
 pub fn too_few_tests(stage: StageId, suite: &str, ran: u64, wanted: u64) -> Finding {
     let title = format!("suite `{suite}` ran {ran} tests, at least {wanted} are needed");
     let help = "a suite without tests proves nothing: check its files, its selection of tests, and min_tests";
-    finding(stage, None, title, None, help)
+    finding(stage, title, help)
 }
 
 /// What could not be told in a later stage, through nobody's fault but the machine's or the suite's.
 pub fn cannot_tell(stage: StageId, title: String, evidence: Vec<String>) -> Finding {
-    Finding {
-        evidence,
-        ..finding(
-            stage,
-            None,
-            title,
-            None,
-            "Rehearsal could not tell: see the evidence, and run again",
-        )
-    }
+    finding(
+        stage,
+        title,
+        "Rehearsal could not tell: see the evidence, and run again",
+    )
+    .seen(evidence)
 }
 
 /// A message for a title: its beginning. The whole of it is in the evidence.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::About;
-use crate::finding::{Blame, Finding, Severity};
+use crate::finding::{Blame, Finding};
 use crate::plan::StageId;
 
 /// What this check is.
@@ -82,24 +82,17 @@ pub fn findings(
 
 fn finding(service: &str, lines: &[String], failed: bool) -> Option<Finding> {
     let first = lines.first()?;
-    let severity = if failed { Severity::Error } else { Severity::Warn };
-    Some(Finding {
-        check: ABOUT.id.to_owned(),
-        severity,
-        blame: if failed { Blame::Candidate } else { Blame::Nobody },
-        stage: StageId::Upgrade,
-        service: Some(service.to_owned()),
-        title: format!(
-            "`{service}` logs {} kinds of lines that it did not log before",
-            lines.len()
-        ),
-        cause: Some(first.trim().chars().take(300).collect()),
-        evidence: lines
-            .iter()
-            .take(MOST_LINES)
-            .map(|line| line.chars().take(500).collect())
-            .collect(),
-        help: "read them: they are not there with production's release".to_owned(),
-        waived: None,
-    })
+    let blame = if failed { Blame::Candidate } else { Blame::Nobody };
+    let title = format!(
+        "`{service}` logs {} kinds of lines that it did not log before",
+        lines.len()
+    );
+    let shown = lines.iter().take(MOST_LINES);
+    Some(
+        Finding::new(ABOUT.id, StageId::Upgrade, blame, title)
+            .about(service.to_owned())
+            .because(first.trim().chars().take(300).collect::<String>())
+            .seen(shown.map(|line| line.chars().take(500).collect()).collect())
+            .help("read them: they are not there with production's release"),
+    )
 }

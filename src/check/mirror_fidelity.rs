@@ -1,8 +1,9 @@
 //! `mirror-fidelity`: the mirror is production where it must be, or nothing can be said of the candidate.
 
 use super::About;
+use super::control::and_more;
 use crate::config::settings::Settings;
-use crate::finding::{Blame, Finding, Severity};
+use crate::finding::{Blame, Finding};
 use crate::plan::StageId;
 use crate::report::result::Fidelity;
 
@@ -30,25 +31,15 @@ pub fn left_out(settings: &Settings) -> Option<String> {
         .then(|| "no lock: production's facts are unrecorded".to_owned())
 }
 
-fn finding(service: Option<&str>, title: String, cause: Option<String>, evidence: Vec<String>, help: &str) -> Finding {
-    Finding {
-        check: ABOUT.id.to_owned(),
-        severity: Severity::Error,
-        blame: Blame::Mirror,
-        stage: StageId::Control,
-        service: service.map(str::to_owned),
-        title,
-        cause,
-        evidence,
-        help: help.to_owned(),
-        waived: None,
-    }
+fn finding(title: impl Into<String>, evidence: Vec<String>, help: &str) -> Finding {
+    let found = Finding::new(ABOUT.id, StageId::Control, Blame::Mirror, title);
+    found.seen(evidence).help(help)
 }
 
 /// The lock is of no use.
 pub fn unusable(why: &str, evidence: &[String]) -> Finding {
     let help = "without production's facts nothing can be said: see `rehearsal explain lock`";
-    finding(None, why.to_owned(), None, evidence.to_vec(), help)
+    finding(why, evidence.to_vec(), help)
 }
 
 /// Nobody can sign for a lock that says nothing; one can for a difference that it shows.
@@ -63,20 +54,10 @@ pub fn not_as_in_production(service: &str, rows: &[&Fidelity]) -> Option<Finding
         .filter(|row| row.state == "differs" || row.state == "unknown")
         .collect();
     let first = bad.iter().min_by_key(|row| weight(row))?;
-    let more = if bad.len() > 1 {
-        format!(" (and {} more)", bad.len() - 1)
-    } else {
-        String::new()
-    };
-    let title = format!("{}{more}", words(first));
+    let title = format!("{}{}", words(first), and_more(bad.len()));
     let help = "let the mirror run what production runs (pin the image by the lock's digest), or take the lock again where production has moved";
-    Some(finding(
-        Some(service),
-        title,
-        None,
-        bad.iter().map(|row| words(row)).collect(),
-        help,
-    ))
+    let rows = bad.iter().map(|row| words(row)).collect();
+    Some(finding(title, rows, help).about(service.to_owned()))
 }
 
 /// What says most comes first: the product, then the image, then what is below it.

@@ -8,6 +8,7 @@ pub mod auth_exercised;
 pub mod auth_login;
 pub mod boot_production_env;
 pub mod control;
+pub mod egress;
 pub mod log_difference;
 pub mod mirror_fidelity;
 pub mod pair;
@@ -29,7 +30,7 @@ pub struct About {
 }
 
 /// Every check that is built, in the order in which they speak for the first cause.
-pub const ALL: [About; 10] = [
+pub const ALL: [About; 11] = [
     mirror_fidelity::ABOUT,
     control::ABOUT,
     runtime_constraint::ABOUT,
@@ -40,6 +41,7 @@ pub const ALL: [About; 10] = [
     rollback::ABOUT,
     auth_exercised::ABOUT,
     log_difference::ABOUT,
+    egress::ABOUT,
 ];
 
 /// Whether this is the id of a check.
@@ -68,6 +70,7 @@ pub fn of_stage(stage: StageId, settings: &Settings) -> Vec<(&'static str, Optio
             login,
             (upgrade_in_place::ABOUT.id, None),
             (log_difference::ABOUT.id, None),
+            (egress::ABOUT.id, None),
         ],
         StageId::Rollback => {
             let forward = matches!(settings.stages.rollback, Rollback::ForwardOnly(_));

@@ -3,7 +3,7 @@
 use super::About;
 use super::control::{and_more, brief, evidence_of};
 use super::pair::Pair;
-use crate::finding::{Blame, Finding, Severity};
+use crate::finding::{Blame, Finding};
 use crate::mirror::failure::{ServiceFailure, seconds};
 use crate::plan::StageId;
 use crate::report::result::TestRecord;
@@ -20,25 +20,8 @@ pub const ABOUT: About = About {
               forward_only with the reason, so that nobody counts on a rollback.",
 };
 
-fn finding(
-    service: Option<String>,
-    title: String,
-    cause: Option<String>,
-    evidence: Vec<String>,
-    help: String,
-) -> Finding {
-    Finding {
-        check: ABOUT.id.to_owned(),
-        severity: Severity::Error,
-        blame: Blame::Candidate,
-        stage: StageId::Rollback,
-        service,
-        title,
-        cause,
-        evidence,
-        help,
-        waived: None,
-    }
+fn finding(title: String) -> Finding {
+    Finding::new(ABOUT.id, StageId::Rollback, Blame::Candidate, title)
 }
 
 fn way_out(pair: &Pair) -> String {
@@ -52,25 +35,17 @@ fn way_out(pair: &Pair) -> String {
 /// The baseline does not come up again.
 pub fn not_ready(failure: &ServiceFailure, pair: &Pair) -> Finding {
     let title = format!("there is no way back: {}", failure.headline());
-    finding(
-        Some(failure.service.clone()),
-        title,
-        failure.fatal.clone(),
-        failure.log.clone(),
-        way_out(pair),
-    )
+    finding(title)
+        .about(failure.service.clone())
+        .because(failure.fatal.clone())
+        .seen(failure.log.clone())
+        .help(way_out(pair))
 }
 
 /// The baseline came back too late.
 pub fn too_slow(took: Duration, budget: Duration) -> Finding {
     let title = format!("the rollback took {}, {} are allowed", seconds(took), seconds(budget));
-    finding(
-        None,
-        title,
-        None,
-        Vec::new(),
-        "raise stages.rollback.within only if production can bear it".to_owned(),
-    )
+    finding(title).help("raise stages.rollback.within only if production can bear it")
 }
 
 /// Tests that the baseline passed in control and fails now.
@@ -82,13 +57,7 @@ pub fn tests_fail(suite: &str, failed: &[&TestRecord], cause: Option<String>, pa
         first.name,
         brief(&first.message)
     );
-    Some(finding(
-        first.service.clone(),
-        title,
-        cause,
-        evidence_of(failed),
-        way_out(pair),
-    ))
+    Some(tests(title, failed, cause).help(way_out(pair)))
 }
 
 /// The candidate cannot do `data.write`, or does not read back what it wrote.
@@ -100,5 +69,10 @@ pub fn write_fails(suite: &str, failed: &[&TestRecord], cause: Option<String>, p
         brief(&first.message)
     );
     let help = format!("do not deploy: {} does this on the same mirror", pair.baseline());
-    Some(finding(first.service.clone(), title, cause, evidence_of(failed), help))
+    Some(tests(title, failed, cause).help(help))
+}
+
+fn tests(title: String, failed: &[&TestRecord], cause: Option<String>) -> Finding {
+    let service = failed.first().and_then(|first| first.service.clone());
+    finding(title).about(service).because(cause).seen(evidence_of(failed))
 }

@@ -3,7 +3,7 @@
 use super::About;
 use super::pair::Pair;
 use crate::config::settings::Settings;
-use crate::finding::{Blame, Finding, Severity};
+use crate::finding::{Blame, Finding};
 use crate::lock::version::Requirement;
 use crate::plan::StageId;
 
@@ -81,27 +81,21 @@ impl Need<'_> {
     }
 
     fn finding(&self, blame: Blame, title: String, help: String) -> Finding {
-        Finding {
-            check: ABOUT.id.to_owned(),
-            severity: Severity::Error,
-            blame,
-            stage: StageId::Upgrade,
-            service: Some(self.service.to_owned()),
-            title,
-            cause: None,
-            evidence: vec![format!(
-                "candidate.{}.requires: {}: \"{}\"",
-                self.service, self.fact, self.requirement
-            )],
-            help,
-            waived: None,
-        }
+        let declared = format!(
+            "candidate.{}.requires: {}: \"{}\"",
+            self.service, self.fact, self.requirement
+        );
+        Finding::new(ABOUT.id, StageId::Upgrade, blame, title)
+            .about(self.service.to_owned())
+            .seen(vec![declared])
+            .help(help)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Severity;
 
     fn judged(requirement: &str, found: &[&str]) -> Option<Finding> {
         let found = found.iter().map(|version| (*version).to_owned()).collect();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::About;
 use super::pair::Pair;
-use crate::finding::{Blame, Finding, Severity};
+use crate::finding::{Blame, Finding};
 use crate::mirror::failure::{ServiceFailure, seconds};
 use crate::mirror::swap::Swapped;
 use crate::mirror::watch::Seen;
@@ -20,30 +20,8 @@ pub const ABOUT: About = About {
               warned about. The cause is the first fatal line of its log: later lines are often only consequences.",
 };
 
-fn finding(
-    severity: Severity,
-    service: &str,
-    title: String,
-    cause: Option<String>,
-    evidence: Vec<String>,
-    help: String,
-) -> Finding {
-    Finding {
-        check: ABOUT.id.to_owned(),
-        severity,
-        blame: if severity == Severity::Error {
-            Blame::Candidate
-        } else {
-            Blame::Nobody
-        },
-        stage: StageId::Upgrade,
-        service: Some(service.to_owned()),
-        title,
-        cause,
-        evidence,
-        help,
-        waived: None,
-    }
+fn finding(blame: Blame, service: &str, title: String) -> Finding {
+    Finding::new(ABOUT.id, StageId::Upgrade, blame, title).about(service.to_owned())
 }
 
 /// The candidate crashed instead of coming up.
@@ -53,15 +31,10 @@ pub fn crashed(failure: &ServiceFailure, pair: &Pair) -> Finding {
         pair.baseline(),
         pair.candidate()
     );
-    let title = failure.headline();
-    finding(
-        Severity::Error,
-        &failure.service,
-        title,
-        failure.fatal.clone(),
-        failure.log.clone(),
-        help,
-    )
+    finding(Blame::Candidate, &failure.service, failure.headline())
+        .because(failure.fatal.clone())
+        .seen(failure.log.clone())
+        .help(help)
 }
 
 /// What happened to a candidate that did come up: exits on its way up, and since.
@@ -86,17 +59,11 @@ pub fn after(
     if later > 0 && (exits.len() >= 2 || !seen.running) {
         let title = format!("`{service}` exited {later} times after it was ready{last}");
         let help = format!("do not deploy: {} stays up under the same suites", pair.baseline());
-        found.push(finding(Severity::Error, service, title, cause, Vec::new(), help));
+        found.push(finding(Blame::Candidate, service, title).because(cause).help(help));
     } else if !exits.is_empty() {
         let title = format!("`{service}` came up only by restarting ({} exits{last})", exits.len());
-        found.push(finding(
-            Severity::Warn,
-            service,
-            title,
-            cause,
-            Vec::new(),
-            "find out what it needs that is not there at its first start".to_owned(),
-        ));
+        let help = "find out what it needs that is not there at its first start";
+        found.push(finding(Blame::Nobody, service, title).because(cause).help(help));
     }
     found.extend(slow(swapped, baseline_start));
     found
@@ -111,8 +78,8 @@ fn slow(swapped: &Swapped, baseline_start: Option<Duration>) -> Option<Finding> 
         seconds(swapped.ready),
         seconds(before)
     );
-    let help = "a slow start is downtime in every deploy and every restart".to_owned();
-    is_slow.then(|| finding(Severity::Warn, &swapped.service, title, None, Vec::new(), help))
+    let help = "a slow start is downtime in every deploy and every restart";
+    is_slow.then(|| finding(Blame::Nobody, &swapped.service, title).help(help))
 }
 
 /// A release that had to be killed where the other stopped by itself.
@@ -121,12 +88,5 @@ pub fn killed_at_stop(service: &str, took: Duration) -> Finding {
         "`{service}` of the candidate did not stop within its grace period and was killed after {}",
         seconds(took)
     );
-    finding(
-        Severity::Warn,
-        service,
-        title,
-        None,
-        Vec::new(),
-        "handle the stop signal: what is in flight at the kill is lost".to_owned(),
-    )
+    finding(Blame::Nobody, service, title).help("handle the stop signal: what is in flight at the kill is lost")
 }

@@ -4,7 +4,7 @@ use super::About;
 use super::control::{and_more, brief, evidence_of};
 use super::pair::Pair;
 use super::traffic::Traffic;
-use crate::finding::{Blame, Finding, Severity};
+use crate::finding::{Blame, Finding};
 use crate::plan::StageId;
 use crate::report::result::TestRecord;
 use std::time::Duration;
@@ -22,23 +22,8 @@ pub const ABOUT: About = About {
               baseline's own rate. 38 % of the upgrade failures that DUPTester (SOSP'21) studied are data formats.",
 };
 
-fn finding(severity: Severity, title: String, cause: Option<String>, evidence: Vec<String>, help: String) -> Finding {
-    Finding {
-        check: ABOUT.id.to_owned(),
-        severity,
-        blame: if severity == Severity::Error {
-            Blame::Candidate
-        } else {
-            Blame::Nobody
-        },
-        stage: StageId::Upgrade,
-        service: None,
-        title,
-        cause,
-        evidence,
-        help,
-        waived: None,
-    }
+fn finding(blame: Blame, title: String) -> Finding {
+    Finding::new(ABOUT.id, StageId::Upgrade, blame, title)
 }
 
 /// What the baseline wrote does not read the same on the candidate.
@@ -54,7 +39,8 @@ pub fn data_lost(failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> 
         "do not deploy: the migration of {} loses or changes production's data",
         pair.candidate()
     );
-    Some(finding(Severity::Error, title, cause, evidence_of(failed), help))
+    let found = finding(Blame::Candidate, title).because(cause);
+    Some(found.seen(evidence_of(failed)).help(help))
 }
 
 /// Downtime, recovery and single failures of the probe.
@@ -67,7 +53,7 @@ pub fn traffic(swap: &Traffic, baseline: &Traffic, budget: Duration, pair: &Pair
             swap.url, swap.last
         );
         let help = format!("do not deploy: {} answers it with {}", pair.baseline(), swap.good);
-        found.push(finding(Severity::Error, title, None, evidence.clone(), help));
+        found.push(finding(Blame::Candidate, title).seen(evidence.clone()).help(help));
     }
     if swap.downtime > budget {
         let title = format!(
@@ -76,20 +62,15 @@ pub fn traffic(swap: &Traffic, baseline: &Traffic, budget: Duration, pair: &Pair
             seconds(budget)
         );
         let help = "make the candidate ready sooner, or raise stages.upgrade.max_downtime if production can bear it";
-        found.push(finding(Severity::Error, title, None, evidence.clone(), help.to_owned()));
+        found.push(finding(Blame::Candidate, title).seen(evidence.clone()).help(help));
     }
     if swap.recovered && swap.single_rate() > baseline.single_rate() && swap.singles > 0 {
         let title = format!(
             "{} of {} probe requests failed outside the swap itself",
             swap.singles, swap.asked
         );
-        found.push(finding(
-            Severity::Warn,
-            title,
-            None,
-            evidence,
-            "look for errors right after start".to_owned(),
-        ));
+        let help = "look for errors right after start";
+        found.push(finding(Blame::Nobody, title).seen(evidence).help(help));
     }
     found
 }

@@ -186,6 +186,7 @@ pub const CHECKS: &[&str] = &[
     "client-replay",
     "message-compat",
     "log-difference",
+    "egress",
     "start-and-restart",
     "readiness-honesty",
     "graceful-stop",

@@ -38,6 +38,8 @@ pub struct Options {
     pub config: PathBuf,
     /// `--candidate SERVICE=IMAGE`, in order; of one service the last holds.
     pub candidate_overrides: Vec<(String, String)>,
+    /// What the candidate is does not matter: it is not read.
+    pub production_only: bool,
     /// `--timeout`.
     pub timeout: Option<Duration>,
     /// The process's environment. It is handed in because only `context.rs` reads it.
@@ -50,6 +52,11 @@ pub fn find(from: &Path) -> Option<PathBuf> {
     from.ancestors()
         .map(|folder| folder.join(FILE_NAME))
         .find(|file| file.is_file())
+}
+
+/// A file's absolute path, as [`Settings::file`] has it.
+pub fn absolute(file: &Path) -> PathBuf {
+    files::absolute(file)
 }
 
 /// Reads the configuration. The only way to fail is a mistake of the user's; all that its phase shows are returned, in
@@ -70,6 +77,9 @@ fn read(options: &Options) -> Result<Settings, Vec<Diagnostic>> {
         .map(|(service, _)| service.as_str())
         .collect();
     variables::forget_overridden(&mut document, &overridden);
+    if options.production_only {
+        variables::forget_candidates(&mut document);
+    }
     let environment = variables::environment(&document, folder, &options.environment)?;
     variables::replace(&mut document, &environment)?;
     let secrets = variables::secrets(&document, &environment);
@@ -105,7 +115,11 @@ fn settings(reader: &Reader, document: &Node, options: &Options) -> Settings {
     Settings {
         file: files::absolute(&options.config),
         production: production::production(&file),
-        candidate: production::candidates(&file, &options.candidate_overrides),
+        candidate: if options.production_only {
+            production::no_candidates(&file)
+        } else {
+            production::candidates(&file, &options.candidate_overrides)
+        },
         auth: file.fields("auth", &grammar::AUTH).map(|fields| auth::auth(&fields)),
         suites: suite::suites(&file),
         data: file

@@ -16,7 +16,7 @@ pub struct Settings {
     pub file: PathBuf,
     /// Production as it is.
     pub production: Production,
-    /// Service → what replaces it; at least one entry.
+    /// Service → what replaces it; at least one entry, unless only production was to be read.
     pub candidate: BTreeMap<String, Candidate>,
     /// The third-party authentication dependency, where there is one.
     pub auth: Option<Auth>,

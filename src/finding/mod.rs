@@ -56,3 +56,58 @@ pub struct Finding {
     /// Whose waiver covers it, as `reason (owner)`.
     pub waived: Option<String>,
 }
+
+impl Finding {
+    /// A finding with nothing known but what broke: an error where somebody is to blame, else a warning.
+    pub fn new(check: &str, stage: StageId, blame: Blame, title: impl Into<String>) -> Self {
+        Self {
+            check: check.to_owned(),
+            severity: if blame == Blame::Nobody {
+                Severity::Warn
+            } else {
+                Severity::Error
+            },
+            blame,
+            stage,
+            service: None,
+            title: title.into(),
+            cause: None,
+            evidence: Vec::new(),
+            help: String::new(),
+            waived: None,
+        }
+    }
+
+    /// The service it is about.
+    #[must_use]
+    pub fn about(self, service: impl Into<Option<String>>) -> Self {
+        Self {
+            service: service.into(),
+            ..self
+        }
+    }
+
+    /// Why, as far as it is known.
+    #[must_use]
+    pub fn because(self, cause: impl Into<Option<String>>) -> Self {
+        Self {
+            cause: cause.into(),
+            ..self
+        }
+    }
+
+    /// What there is to see.
+    #[must_use]
+    pub fn seen(self, evidence: Vec<String>) -> Self {
+        Self { evidence, ..self }
+    }
+
+    /// The way out.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self {
+            help: help.into(),
+            ..self
+        }
+    }
+}

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use time::OffsetDateTime;
 
 use super::take::{self, Place, Wanted};
-use super::{AuthFacts, Lock, OwnProbe, compare, probe, read, write};
+use super::{AuthFacts, Lock, OwnProbe, Trust, compare, probe, read, write};
 use crate::cli::{LockArgs, What};
 use crate::config::read::find;
 use crate::context::Context;
@@ -54,6 +54,9 @@ pub async fn lock(args: &LockArgs, context: &Context) -> Result<u8> {
             return Ok(CANNOT_TELL);
         }
     };
+    if let Some(note) = new.auth.as_ref().and_then(not_as_clients_see_it) {
+        eprintln!("note: {}", one_line(&note));
+    }
     match (args.check, old) {
         (true, Some(old)) => Ok(check(&file, &old, &new)),
         _ => keep(&file, &new, &wanted),
@@ -231,6 +234,22 @@ fn keep(file: &Path, new: &Lock, wanted: &Wanted) -> Result<u8> {
         );
     }
     Ok(0)
+}
+
+/// What of the issuer's TLS this machine could not take.
+fn not_as_clients_see_it(auth: &AuthFacts) -> Option<String> {
+    let (issuer, tls) = (auth.issuer.as_deref()?, auth.tls.as_ref()?);
+    match &tls.trust {
+        _ if auth.discovery.is_none() => Some(format!(
+            "`{issuer}` speaks {} only, which this program does not: its discovery document and keys were not read",
+            tls.protocols.join(", ")
+        )),
+        Trust::No(why) => Some(format!(
+            "the chain of `{issuer}` is not trusted on this machine ({why}): what is public was read all the same, look \
+             at it twice; a company's own authority is given with `--ca FILE`"
+        )),
+        Trust::Yes | Trust::Unknown => None,
+    }
 }
 
 /// Whatever production says, on one line and without control characters.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::probe::{self, Kind};
-use super::{Facts, Lock, ServiceFacts, write};
+use super::{AuthFacts, Facts, Lock, ServiceFacts, write};
 use crate::report::result::Fidelity;
 
 /// How a fact of the mirror stands to production's.
@@ -211,11 +211,10 @@ impl fmt::Display for Moved {
 }
 
 /// What has moved since a lock was taken. When and by what it was taken is no difference; nor is what the newer one
-/// did not ask (`auth`, where only containers were read).
+/// did not ask, nor a certificate's dates and names, which change whenever it is renewed.
 pub fn moved(old: &Lock, new: &Lock) -> Vec<Moved> {
     let (old_leaves, new_leaves) = (leaves(old), leaves(new));
     let places: BTreeSet<&String> = old_leaves.keys().chain(new_leaves.keys()).collect();
-    let asked = |place: &&String| new.auth.is_some() || !place.starts_with("auth.");
     let of = |place: &String| Moved {
         place: place.clone(),
         was: old_leaves.get(place).cloned(),
@@ -223,10 +222,30 @@ pub fn moved(old: &Lock, new: &Lock) -> Vec<Moved> {
     };
     places
         .into_iter()
-        .filter(asked)
+        .filter(|place| was_asked(place, new.auth.as_ref()) && !is_renewed(place))
         .map(of)
         .filter(|moved| moved.was != moved.is)
         .collect()
+}
+
+/// Containers alone tell the product; its public endpoints the rest, its documents only where they could be read.
+fn was_asked(place: &str, auth: Option<&AuthFacts>) -> bool {
+    let Some(place) = place.strip_prefix("auth.") else {
+        return true;
+    };
+    let document = ["discovery", "jwks", "capabilities"]
+        .iter()
+        .any(|document| place.starts_with(document));
+    auth.is_some_and(|auth| match place {
+        _ if place.starts_with("product") => true,
+        _ if document => auth.discovery.is_some(),
+        _ => auth.issuer.is_some(),
+    })
+}
+
+fn is_renewed(place: &str) -> bool {
+    let certificate = place.strip_prefix("auth.tls.chain[");
+    certificate.is_some_and(|rest| rest.ends_with(".not_after") || rest.contains(".names["))
 }
 
 fn leaves(lock: &Lock) -> BTreeMap<String, String> {
@@ -389,5 +408,40 @@ mod tests {
             ]
         );
         assert!(super::moved(&old, &old).is_empty());
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_no_difference_and_another_one_is() {
+        let tls = |signature: &str, until: &str, name: &str| {
+            lock(&format!(
+                "auth: {{issuer: 'https://i', tls: {{protocols: [TLSv1.2], chain: [{{subject: CN=i, signature: {signature}, \
+                 aki: present, names: [{name}], not_after: {until}}}]}}}}"
+            ))
+        };
+        let old = tls("sha256WithRSA", "2026-12-01T00:00:00Z", "i");
+        assert!(moved(&old, &tls("sha256WithRSA", "2027-12-01T00:00:00Z", "j")).is_empty());
+        let other: Vec<String> = moved(&old, &tls("ecdsa-with-SHA256", "2026-12-01T00:00:00Z", "i"))
+            .iter()
+            .map(Moved::to_string)
+            .collect();
+        assert_eq!(
+            other,
+            ["auth.tls.chain[0].signature: was sha256WithRSA, is ecdsa-with-SHA256"]
+        );
+    }
+
+    #[test]
+    fn what_was_not_asked_has_not_moved() {
+        let old = lock("auth: {issuer: 'https://i', product: {name: keycloak, version: '1'}, discovery: {a: b}}");
+        assert!(moved(&old, &lock("auth: {product: {name: keycloak, version: '1'}}")).is_empty());
+        assert!(
+            moved(
+                &old,
+                &lock("auth: {issuer: 'https://i', product: {name: keycloak, version: '1'}}")
+            )
+            .is_empty()
+        );
+        let gone = lock("auth: {issuer: 'https://i', product: {name: keycloak, version: '1'}, discovery: null}");
+        assert_eq!(moved(&old, &gone).len(), 2, "{:?}", moved(&old, &gone));
     }
 }

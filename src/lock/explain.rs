@@ -15,6 +15,7 @@ From a Docker host, for the services of the configuration (or all that bear Comp
 
     rehearsal lock --from docker                      the engine of DOCKER_HOST, or the usual socket
     rehearsal lock --from docker:prod                 the engine of the Docker context `prod`
+    DOCKER_HOST=ssh://ops@host rehearsal lock         an engine on another machine, over SSH
     rehearsal lock --from docker --project shop       where several Compose projects run on one engine
 
 A container without a shell answers no probe; its digest is recorded all the same.
@@ -28,12 +29,20 @@ From a plain server, through any command that runs `sh` there with the probes on
 A server says more than the container that stands for it: what only the server has is listed as a stand-in. It has no
 digest, so what your own release is there, only a probe of your own can tell.
 
-For a provider that is somebody else's (SaaS): its public endpoints, by GET and nothing else. The discovery document
-(null where it answers 404), its keys without the keys, and the versions of TLS it accepts are recorded under `auth`:
+For a provider that is somebody else's (SaaS) nothing can be entered. Its public endpoints are read, by handshakes and
+GET and nothing else:
 
     rehearsal lock --from docker --auth-issuer https://login.example.com/realms/shop
 
-Its version cannot be read from outside. Write down under `auth.product` what the vendor says, if it says so:
+Recorded under `auth`: the discovery document (null where it answers 404), its keys without the keys, which of TLS 1.0 to
+1.3 it accepts, and its chain: for each certificate who it is for, who signed it and how, the key's size, whether it
+names its key and its signer's (ski, aki). A chain that this machine does not trust is read all the same, and `trust`
+says why it is not; a company's own authority is given with --ca FILE. Where the server speaks nothing newer than
+TLS 1.1, which this program does not speak, the documents are left out and a note says so.
+
+What stays unknown: its version, and what it does beyond what it advertises (`capabilities`: advertised is read, honoured
+and required are unknown). Write down under `auth.product` what the vendor says of its version, if it says so. In the
+mirror such a provider can only be stood for by a twin, limited to what was recorded; it is not built yet.
 
     auth: {product: {name: keycloak, version: 24.0.5}}
 
@@ -51,5 +60,10 @@ in the mirror too. Commands that stand in the file run on production only with -
     rehearsal lock --check --from docker
 
 takes no lock but compares: 0 = production is as the lock has it; 1 = it has moved, each difference on a line of
-standard output; 2 = usage; 3 = production or the lock could not be read.
+standard output; 2 = usage; 3 = production or the lock could not be read. Not compared: when the lock was taken, and a
+certificate's dates and names, which change whenever it is renewed. Its subject, signer, signature, key and identifiers
+are compared, and so are the versions of TLS. What was not asked this time has not moved.
+
+A scheduled workflow that does so every morning, takes the lock again where production has moved, and opens a pull
+request with the difference: .github/examples/production-lock.yml in Rehearsal's repository.
 ";

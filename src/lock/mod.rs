@@ -103,14 +103,28 @@ pub struct Key {
 /// What was seen of production's TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// Versions it accepts, of those that could be tried.
+    /// Versions it accepts, of `TLSv1` to `TLSv1.3`, oldest first.
     pub protocols: Vec<String>,
+    /// Whether the machine where the lock was taken trusts the chain.
+    pub trust: Trust,
     /// Its certificates, the server's own first.
     pub chain: Vec<Certificate>,
 }
 
+/// Whether a chain is trusted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// By the machine's CAs, or the one that it was given.
+    Yes,
+    /// Why not.
+    No(String),
+    /// No chain was seen, or the lock does not say.
+    #[default]
+    Unknown,
+}
+
 /// One certificate of the chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Certificate {
     /// Distinguished name.
     pub subject: String,
@@ -118,6 +132,16 @@ pub struct Certificate {
     pub signature: String,
     /// Authority key identifier: `present` or `absent`.
     pub aki: String,
+    /// Subject key identifier: `present` or `absent`.
+    pub ski: Option<String>,
+    /// Distinguished name of who signed it.
+    pub issuer: Option<String>,
+    /// Type and bits: `RSA 2048`.
+    pub key: Option<String>,
+    /// Host names and addresses that it is for.
+    pub names: Vec<String>,
+    /// RFC 3339.
+    pub not_after: Option<String>,
 }
 
 /// Yes, no, or nobody knows.

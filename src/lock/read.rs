@@ -11,7 +11,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{
-    AuthFacts, Capability, Captured, Certificate, Facts, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, probe,
+    AuthFacts, Capability, Captured, Certificate, Facts, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, Trust, probe,
+    write,
 };
 use crate::config::diagnostic::Diagnostic;
 use crate::config::yaml::{self, Node, Source, Span, Value};
@@ -222,20 +223,45 @@ fn key(node: &Node) -> Read<Key> {
 }
 
 fn tls(node: &Node) -> Read<Tls> {
-    let keys = Keys::of(node, &["protocols", "chain"])?;
+    let keys = Keys::of(node, &["protocols", "trust", "chain"])?;
     Ok(Tls {
         protocols: keys.list("protocols", text_of)?,
+        trust: keys.given("trust").map_or(Ok(Trust::Unknown), trust)?,
         chain: keys.list("chain", certificate)?,
     })
 }
 
+fn trust(node: &Node) -> Read<Trust> {
+    let text = text_of(node)?;
+    match text.strip_prefix(write::UNTRUSTED) {
+        Some(why) => Ok(Trust::No(why.to_owned())),
+        None if text == "trusted" => Ok(Trust::Yes),
+        None => Err(node.expected("`trusted` or `untrusted: WHY`")),
+    }
+}
+
 fn certificate(node: &Node) -> Read<Certificate> {
-    let keys = Keys::of(node, &["subject", "signature", "aki"])?;
+    let known = [
+        "subject",
+        "issuer",
+        "signature",
+        "key",
+        "aki",
+        "ski",
+        "names",
+        "not_after",
+    ];
+    let keys = Keys::of(node, &known)?;
     let word = |key| Ok::<_, Diagnostic>(keys.maybe_text(key)?.unwrap_or_else(|| "unknown".to_owned()));
     Ok(Certificate {
         subject: word("subject")?,
         signature: word("signature")?,
         aki: word("aki")?,
+        ski: keys.maybe_text("ski")?,
+        issuer: keys.maybe_text("issuer")?,
+        key: keys.maybe_text("key")?,
+        names: keys.list("names", text_of)?,
+        not_after: keys.maybe_text("not_after")?,
     })
 }
 

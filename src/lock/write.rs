@@ -4,10 +4,13 @@ use serde_json::{Map, Value as Json, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{AuthFacts, Capability, Key, Known, Lock, OwnProbe, ServiceFacts, Tls};
+use super::{AuthFacts, Capability, Certificate, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, Trust};
 use crate::config::write::yaml;
 
 const HEAD: &str = "# Production's facts, written by `rehearsal lock` and reviewed like any lock file: see `rehearsal explain lock`.\n";
+
+/// Before the reason why a chain is not trusted.
+pub(super) const UNTRUSTED: &str = "untrusted: ";
 
 /// The lock as the text of its file.
 pub fn text(lock: &Lock) -> String {
@@ -111,8 +114,30 @@ fn key(key: &Key) -> Json {
 }
 
 fn tls(tls: &Tls) -> Json {
-    let one = |one: &super::Certificate| json!({"subject": one.subject, "signature": one.signature, "aki": one.aki});
-    json!({"protocols": tls.protocols, "chain": tls.chain.iter().map(one).collect::<Vec<_>>()})
+    let trust = match &tls.trust {
+        Trust::Yes => Some(json!("trusted")),
+        Trust::No(why) => Some(json!(format!("{UNTRUSTED}{why}"))),
+        Trust::Unknown => None,
+    };
+    given([
+        ("protocols", Some(json!(tls.protocols))),
+        ("trust", trust),
+        ("chain", Some(tls.chain.iter().map(certificate).collect())),
+    ])
+}
+
+fn certificate(one: &Certificate) -> Json {
+    let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
+    given([
+        ("subject", Some(json!(one.subject))),
+        ("issuer", text(&one.issuer)),
+        ("signature", Some(json!(one.signature))),
+        ("key", text(&one.key)),
+        ("aki", Some(json!(one.aki))),
+        ("ski", text(&one.ski)),
+        ("names", (!one.names.is_empty()).then(|| json!(one.names))),
+        ("not_after", text(&one.not_after)),
+    ])
 }
 
 fn capability(capability: &Capability) -> Json {

@@ -8,8 +8,9 @@ use bollard::models::{
     MountTmpfsOptions, MountType, NetworkingConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
+use super::addresses::Subnet;
 use super::engine::ImageFacts;
-use super::model::{Health, Limits, Mount, Restart, Service, Source};
+use super::model::{Attachment, Health, Limits, Mount, Restart, Service, Source};
 
 /// Names on the engine that a container refers to.
 pub struct Names<'a> {
@@ -17,6 +18,8 @@ pub struct Names<'a> {
     pub network: &'a (dyn Fn(&str) -> String + Sync),
     /// Volume of the world → volume on the engine.
     pub volume: &'a (dyn Fn(&str) -> String + Sync),
+    /// Network of the world → its addresses in this run.
+    pub subnet: &'a (dyn Fn(&str) -> Option<Subnet> + Sync),
     /// Running service → its container.
     pub container: &'a (dyn Fn(&str) -> Option<String> + Sync),
 }
@@ -48,18 +51,23 @@ pub fn body(
             .stop_grace
             .map(|grace| i64::try_from(grace.as_secs()).unwrap_or(i64::MAX)),
         healthcheck: service.health.as_ref().map(health),
-        networking_config: first.map(|(network, aliases)| NetworkingConfig {
-            endpoints_config: Some(HashMap::from([((names.network)(network), endpoint(aliases))])),
+        networking_config: first.map(|(network, attachment)| {
+            let endpoint = endpoint(attachment, (names.subnet)(network).as_ref());
+            NetworkingConfig {
+                endpoints_config: Some(HashMap::from([((names.network)(network), endpoint)])),
+            }
         }),
         host_config: Some(host(service, image, names)),
         ..Default::default()
     }
 }
 
-/// How a service is known in one network.
-pub fn endpoint(aliases: &[String]) -> EndpointSettings {
+/// How a service is in one network: its names there, and its address where that is fixed.
+pub fn endpoint(attachment: &Attachment, subnet: Option<&Subnet>) -> EndpointSettings {
     EndpointSettings {
-        aliases: Some(aliases.to_vec()),
+        aliases: Some(attachment.aliases.clone()),
+        links: some(&attachment.links),
+        ipam_config: subnet.and_then(|subnet| subnet.fixed(attachment)),
         ..Default::default()
     }
 }
@@ -115,6 +123,7 @@ fn resources(limits: &Limits) -> HostConfig {
         cpuset_cpus: limits.cpuset.clone(),
         pids_limit: limits.pids,
         shm_size: limits.shm_size.map(signed),
+        memory_swappiness: limits.swappiness,
         oom_score_adj: limits.oom_score_adj,
         oom_kill_disable: limits.oom_kill_disable,
         ulimits: (!limits.ulimits.is_empty()).then(|| limits.ulimits.iter().map(ulimit).collect()),
@@ -241,6 +250,7 @@ pub fn volume_of(service: &Service, mount: &Mount) -> Option<String> {
     match &mount.source {
         Source::Volume(name) => Some(name.clone()),
         Source::Anonymous => Some(hashed(&service.name, &mount.target)),
+        Source::AnonymousOf(other) => Some(hashed(other, &mount.target)),
         // Services that share a folder of the host share its copy.
         Source::Folder(path) => Some(hashed("folder", &path.to_string_lossy())),
         Source::Memory { .. } => None,

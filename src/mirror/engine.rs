@@ -1,6 +1,11 @@
 //! The engine: the one place that speaks to Docker (or what answers in its stead). Every object it makes bears the
 //! run's labels, so that whatever happens to this process, a sweep finds them.
 
+pub mod address;
+mod agree;
+mod line;
+mod tunnel;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -9,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use bollard::Docker;
+use bollard::auth::DockerCredentials;
 use bollard::container::LogOutput;
 use bollard::errors::Error as DockerError;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, ImageInspect, Ipam, IpamConfig,
-    NetworkConnectRequest, NetworkCreateRequest, VolumeCreateRequest,
+    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, ImageInspect, NetworkConnectRequest,
+    NetworkCreateRequest, VolumeCreateRequest,
 };
 use bollard::query_parameters as query;
 use bytes::Bytes;
@@ -23,10 +29,17 @@ use testcontainers::core::ImageExt as _;
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{GenericImage, ReuseDirective};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::Semaphore;
 use tokio_util::io::StreamReader;
 use tokio_util::task::TaskTracker;
 
 use super::ExecOutput;
+use address::Address;
+use agree::agree;
+use line::Line;
+
+use super::addresses::{self, Block, Layout, Subnet};
+use super::model::{Hook, Network};
 use crate::report::result::EngineRecord;
 
 /// Label that names the run.
@@ -39,9 +52,18 @@ pub const LABEL_HOST: &str = "dev.rehearsal.host";
 pub const LABEL_LOCK: &str = "dev.rehearsal.lock";
 /// Label that names the service a container stands for.
 pub const LABEL_SERVICE: &str = "dev.rehearsal.service";
-/// Label of what a later command may need: `kept` mirrors are not swept while they are wanted.
+/// Label of what is to stay: it names the configuration. Not swept before its deadline.
 pub const LABEL_KEPT: &str = "dev.rehearsal.kept";
 
+/// No address of the machine's in a network's IPv4 subnet: else containers reach the machine's own ports there, and
+/// what they send outside is swallowed instead of failing. Known to all of Docker's engines since 2018.
+const NO_IPV4: (&str, &str) = ("com.docker.network.bridge.inhibit_ipv4", "true");
+/// The same for IPv6; engines older than 27.1 pass over it.
+const NO_IPV6: (&str, &str) = ("com.docker.network.bridge.gateway_mode_ipv6", "isolated");
+
+/// Containers that join or leave networks at the same time: engines before 28 lose count where very many do, and then
+/// refuse to remove the network ("has active endpoints") until they are restarted.
+const AT_ONCE: usize = 8;
 /// Subnets that are tried for a network, until one is free.
 const ADDRESS_TRIES: u32 = 30;
 /// Output of one command is cut here: 16 MiB.
@@ -53,9 +75,13 @@ pub struct Engine {
     docker: Docker,
     run: Arc<str>,
     labels: Arc<HashMap<String, String>>,
+    by_testcontainers: bool,
+    hands_on_unknown_names: bool,
+    logins: Arc<HashMap<String, DockerCredentials>>,
     // Calls that make something are finished even when whoever asked has gone: an answer that nobody waits for is
     // a container that nobody removes.
     pending: TaskTracker,
+    turns: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -75,8 +101,8 @@ pub struct RunLabels {
     pub host: String,
     /// The file that process holds locked.
     pub lock: PathBuf,
-    /// It is to stay when the run has ended.
-    pub kept: bool,
+    /// The configuration whose mirror is to stay when the run has ended; `None` = nothing is.
+    pub kept: Option<PathBuf>,
 }
 
 /// What is known of an image.
@@ -94,6 +120,12 @@ pub struct ImageFacts {
     pub volumes: Vec<String>,
     /// What its recipe's shell form runs in; empty = the engine's default.
     pub shell: Vec<String>,
+    /// `repository@sha256:…`, by which registries know it; empty = it was made here.
+    pub repo_digests: Vec<String>,
+    /// `linux/amd64`, with the variant where there is one.
+    pub platform: String,
+    /// When it got its name on this engine: when it was pulled last.
+    pub tagged: Option<time::OffsetDateTime>,
 }
 
 impl RunLabels {
@@ -104,25 +136,21 @@ impl RunLabels {
             deadline: 0,
             host: String::new(),
             lock: PathBuf::new(),
-            kept: false,
+            kept: None,
         }
     }
 }
 
 impl Engine {
-    /// Connects to the engine that `DOCKER_HOST` (or the usual socket) names.
+    /// Connects to the engine at an address, and agrees with it on a version of its API.
     ///
     /// # Errors
-    /// No engine answers: the machine's doing; the message says what to do.
-    pub async fn connect(labels: &RunLabels) -> Result<Self> {
-        let docker = testcontainers::core::client::docker_client_instance()
-            .await
-            .map_err(|error| anyhow!("no container engine could be set up: {error}"))?;
-        docker.ping().await.map_err(|error| {
-            anyhow!(
-                "no container engine answers ({error}); start Docker or Podman, or set DOCKER_HOST to where one listens"
-            )
-        })?;
+    /// No engine answers there, or it is too old or too new: the machine's doing; the message says what to do.
+    pub async fn connect(address: &Address, labels: &RunLabels) -> Result<Self> {
+        let line = Line::to(address.place.clone());
+        let docker = line.docker()?;
+        let agreed = agree(&docker, address).await?;
+        line.speak(agreed.version);
         let map = [
             (LABEL_RUN, labels.run.clone()),
             (LABEL_DEADLINE, labels.deadline.to_string()),
@@ -130,7 +158,10 @@ impl Engine {
             (LABEL_LOCK, labels.lock.to_string_lossy().into_owned()),
             ("org.testcontainers.managed-by", "testcontainers".to_owned()),
         ];
-        let kept = labels.kept.then(|| (LABEL_KEPT, "yes".to_owned()));
+        let kept = labels
+            .kept
+            .as_ref()
+            .map(|file| (LABEL_KEPT, file.to_string_lossy().into_owned()));
         let all = map
             .into_iter()
             .chain(kept)
@@ -139,40 +170,31 @@ impl Engine {
             docker,
             run: labels.run.as_str().into(),
             labels: Arc::new(all.collect()),
+            by_testcontainers: address.known_to_testcontainers,
+            hands_on_unknown_names: agreed.hands_on_unknown_names,
+            logins: Arc::default(),
             pending: TaskTracker::new(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         })
     }
 
-    /// Connects to the engine at an address, to read and not to make: `unix:///…` or `tcp://…`.
-    ///
-    /// # Errors
-    /// Nobody answers there, or only another way leads there.
-    pub async fn at(host: &str) -> Result<Self> {
-        let docker = match host.split_once("://") {
-            Some(("unix", _)) => Docker::connect_with_unix(host, 120, bollard::API_DEFAULT_VERSION),
-            Some(("tcp" | "http", _)) => Docker::connect_with_http(host, 120, bollard::API_DEFAULT_VERSION),
-            _ => {
-                return Err(anyhow!(
-                    "`{host}` cannot be reached directly; use `--from SERVICE=exec:'ssh HOST docker exec -i NAME'`"
-                ));
-            }
-        };
-        let docker = docker.map_err(|error| anyhow!("no engine at `{host}`: {error}"))?;
-        let docker = docker
-            .negotiate_version()
-            .await
-            .map_err(|error| anyhow!("no engine answers at `{host}`: {error}"))?;
-        Ok(Self {
-            docker,
-            run: "".into(),
-            labels: Arc::default(),
-            pending: TaskTracker::new(),
-        })
+    /// The same, with credentials for the registries that recipes of builds may name, by registry.
+    #[must_use]
+    pub fn with_logins(&self, logins: HashMap<String, DockerCredentials>) -> Self {
+        Self {
+            logins: Arc::new(logins),
+            ..self.clone()
+        }
     }
 
     /// The connection itself, for the few readers of streams.
     pub(super) fn docker(&self) -> &Docker {
         &self.docker
+    }
+
+    /// Whether a container may be given a name server of ours without losing the mirror's own names.
+    pub fn hands_on_unknown_names(&self) -> bool {
+        self.hands_on_unknown_names
     }
 
     /// Id of the run.
@@ -193,6 +215,19 @@ impl Engine {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
         labels
+    }
+
+    /// What it makes is to stay.
+    pub fn keeps(&self) -> bool {
+        self.labels.contains_key(LABEL_KEPT)
+    }
+
+    /// Until when what it makes may live, seconds since 1970.
+    pub fn deadline(&self) -> u64 {
+        self.labels
+            .get(LABEL_DEADLINE)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
     }
 
     async fn finish<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> Result<T> {
@@ -268,50 +303,26 @@ impl Engine {
         }
     }
 
-    /// Facts of an image, pulled if the engine has it not.
-    ///
-    /// # Errors
-    /// It cannot be had: the message names the image and what the registry said.
-    pub async fn pull(&self, reference: &str) -> Result<ImageFacts> {
-        if let Some(found) = self.image(reference).await? {
-            return Ok(found);
-        }
-        let (name, tag) = split_reference(reference);
-        let options = query::CreateImageOptions {
-            from_image: Some(name),
-            tag,
-            ..Default::default()
-        };
-        let mut stream = Box::pin(self.docker.create_image(Some(options), None, None));
-        while let Some(step) = stream.next().await {
-            step.map_err(|error| {
-                anyhow!(
-                    "image `{reference}` could not be pulled: {}",
-                    one_line(&error.to_string())
-                )
-            })?;
-        }
-        self.image(reference)
-            .await?
-            .with_context(|| format!("image `{reference}` is not there after pulling it"))
-    }
-
     /// Builds an image from an archive of its context.
     ///
     /// # Errors
     /// The build failed: the message ends in what the engine printed last.
     pub async fn build(&self, tag: &str, archive: Vec<u8>, options: query::BuildImageOptions) -> Result<ImageFacts> {
+        let mut labels = options.labels.unwrap_or_default();
+        labels.extend(self.labels(&[]));
         let options = query::BuildImageOptions {
             t: Some(tag.to_owned()),
-            labels: Some(self.labels(&[])),
+            labels: Some(labels),
             rm: true,
             forcerm: true,
             ..options
         };
-        let mut stream = Box::pin(
-            self.docker
-                .build_image(options, None, Some(bollard::body_full(archive.into()))),
-        );
+        let logins = (*self.logins).clone();
+        let mut stream = Box::pin(self.docker.build_image(
+            options,
+            Some(logins),
+            Some(bollard::body_full(archive.into())),
+        ));
         let mut tail: Vec<String> = Vec::new();
         while let Some(step) = stream.next().await {
             let step = step.map_err(|error| build_failure(tag, &tail, &error.to_string()))?;
@@ -343,34 +354,90 @@ impl Engine {
             changes,
             ..Default::default()
         };
-        let docker = self.docker.clone();
+        let engine = self.clone();
+        let reference = format!("{name}:{tag}");
+        let tagged = query::TagImageOptions {
+            repo: Some(name.to_owned()),
+            tag: Some(tag.to_owned()),
+        };
         self.finish(async move {
             let body = bollard::body_full(Bytes::from(archive));
-            let mut stream = Box::pin(docker.create_image(Some(options), Some(body), None));
+            let mut stream = Box::pin(engine.docker.create_image(Some(options), Some(body), None));
+            let mut made = String::new();
             while let Some(step) = stream.next().await {
-                step?;
+                made = step?.status.unwrap_or(made);
             }
-            Ok::<(), DockerError>(())
+            // Podman names what it imports by the repository alone.
+            if engine.image(&reference).await?.is_none() {
+                engine.docker.tag_image(&made, Some(tagged)).await?;
+            }
+            Ok::<(), anyhow::Error>(())
         })
         .await?
         .context("the agent's image could not be made")
     }
 
-    /// Makes a network that has no way out. The engine gives it addresses of its own pools; where those are used up
-    /// (some thirty networks), or it has none for IPv6, it gets some of ours.
+    /// Makes a network that has no way out, in a subnet outside `taken` that none of the engine's networks has. Which
+    /// those have is asked only where the engine refuses the first choice.
     ///
     /// # Errors
     /// The engine refused.
-    pub async fn create_network(&self, name: &str, ipv6: bool) -> Result<()> {
+    pub async fn create_network(&self, name: &str, layout: &Layout, mut taken: Vec<Block>) -> Result<Subnet> {
         let mut tries = 0;
+        let mut isolated = true;
         loop {
+            let subnet = Subnet::choose(layout, &taken, random()?).with_context(|| {
+                format!("network `{name}` could not be made: every private subnet is in use on this machine")
+            })?;
             let request = NetworkCreateRequest {
                 name: name.to_owned(),
                 driver: Some("bridge".to_owned()),
                 internal: Some(true),
-                enable_ipv6: ipv6.then_some(true),
-                ipam: addresses(tries > 0, ipv6)?,
+                enable_ipv6: subnet.gateway().v6.map(|_| true),
+                ipam: Some(subnet.ipam()),
+                options: isolated.then(|| no_gateway(&subnet)),
                 labels: Some(self.labels(&[])),
+                ..Default::default()
+            };
+            let docker = self.docker.clone();
+            let Err(error) = self.finish(async move { docker.create_network(request).await }).await? else {
+                return Ok(subnet);
+            };
+            tries += 1;
+            if isolated && !is_taken(&error) && tries < ADDRESS_TRIES {
+                // Not every engine takes Docker's options.
+                isolated = false;
+                continue;
+            }
+            if !is_taken(&error) || tries >= ADDRESS_TRIES {
+                return Err(error).with_context(|| format!("network `{name}` could not be made"));
+            }
+            taken.push(subnet.block());
+            taken.extend(self.subnets().await?);
+        }
+    }
+
+    /// Makes the network in which an entrance stands alone: ports can be published from it. Where the engine knows how,
+    /// nothing in it is translated to the outside.
+    ///
+    /// # Errors
+    /// The engine refused.
+    pub async fn create_entrance_network(&self, name: &str) -> Result<()> {
+        let untranslated = [("com.docker.network.bridge.enable_ip_masquerade", "false")];
+        let mut options = Some(HashMap::from(
+            untranslated.map(|(key, value)| (key.to_owned(), value.to_owned())),
+        ));
+        let (layout, mut taken) = (Layout::of(&Network::default(), 1), addresses::routes());
+        let mut tries = 0;
+        loop {
+            let subnet = Subnet::choose(&layout, &taken, random()?)
+                .with_context(|| format!("network `{name}` could not be made: no private subnet is free"))?;
+            let request = NetworkCreateRequest {
+                name: name.to_owned(),
+                driver: Some("bridge".to_owned()),
+                ipam: Some(subnet.ipam()),
+                labels: Some(self.labels(&[])),
+                options: options.clone(),
                 ..Default::default()
             };
             let docker = self.docker.clone();
@@ -378,10 +445,25 @@ impl Engine {
                 return Ok(());
             };
             tries += 1;
-            if !engine_words(&error).contains("overlap") || tries > ADDRESS_TRIES {
+            if tries >= ADDRESS_TRIES {
+                return Err(error).with_context(|| format!("network `{name}` could not be made"));
+            } else if is_taken(&error) {
+                taken.push(subnet.block());
+                taken.extend(self.subnets().await?);
+            } else if options.take().is_none() {
                 return Err(error).with_context(|| format!("network `{name}` could not be made"));
             }
         }
+    }
+
+    /// Subnets of all networks that the engine has.
+    async fn subnets(&self) -> Result<Vec<Block>> {
+        let networks = self.docker.list_networks(None::<query::ListNetworksOptions>).await?;
+        let pools = networks
+            .into_iter()
+            .filter_map(|network| network.ipam?.config)
+            .flatten();
+        Ok(pools.filter_map(|pool| Block::parse(&pool.subnet?)).collect())
     }
 
     /// Makes a volume.
@@ -432,17 +514,42 @@ impl Engine {
             .with_context(|| format!("could not join network `{network}`"))
     }
 
-    /// Starts a container that was made before. testcontainers adopts it by name and label and starts it.
+    /// Starts a container that was made before. testcontainers adopts it by name and label and starts it, where it
+    /// finds this engine: it looks for one by itself, and not everywhere.
     ///
     /// # Errors
     /// The engine refused, e.g. the command does not exist in the image: its words are the message.
     pub async fn start(&self, name: &str) -> Result<()> {
+        let _turn = self.turns.acquire().await;
+        if !self.by_testcontainers {
+            let (engine, name) = (self.clone(), name.to_owned());
+            return self.finish(async move { engine.start_again(&name).await }).await?;
+        }
         let request = GenericImage::new("adopted", "by-name")
             .with_container_name(name)
             .with_label(LABEL_RUN, self.run.as_ref())
             .with_reuse(ReuseDirective::Always);
         let started = self.finish(async move { request.start().await.map(drop) }).await?;
         started.map_err(|error| anyhow!("{}", start_words(&error.to_string())))
+    }
+
+    /// Waits until a container has said anything.
+    ///
+    /// # Errors
+    /// It ended without a word, or said nothing in time.
+    pub async fn await_word(&self, container: &str, limit: Duration) -> Result<()> {
+        let options = query::LogsOptions {
+            follow: true,
+            stdout: true,
+            ..Default::default()
+        };
+        let mut said = Box::pin(self.docker.logs(container, Some(options)));
+        match tokio::time::timeout(limit, said.next()).await {
+            Ok(Some(Ok(_))) => Ok(()),
+            Ok(Some(Err(error))) => Err(anyhow!("{}", engine_words(&error))),
+            Ok(None) => Err(anyhow!("it ended")),
+            Err(_) => Err(anyhow!("it said nothing within {} s", limit.as_secs())),
+        }
     }
 
     /// Starts again a container that ran before.
@@ -487,6 +594,7 @@ impl Engine {
             v: true,
             ..Default::default()
         };
+        let _turn = self.turns.acquire().await;
         gone(self.docker.remove_container(container, Some(options)).await)
     }
 
@@ -559,13 +667,28 @@ impl Engine {
         env: &[String],
         stdin: Option<&[u8]>,
     ) -> Result<ExecOutput> {
+        let hook = Hook {
+            command: command.to_vec(),
+            env: env.to_vec(),
+            ..Hook::default()
+        };
+        self.exec_hook(container, &hook, stdin).await
+    }
+
+    /// The same as whom and where the hook says.
+    ///
+    /// # Errors
+    /// As [`Engine::exec`].
+    pub async fn exec_hook(&self, container: &str, hook: &Hook, stdin: Option<&[u8]>) -> Result<ExecOutput> {
         let begun = Instant::now();
         let options = CreateExecOptions {
             attach_stdin: Some(stdin.is_some()),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
-            cmd: Some(command.to_vec()),
-            env: (!env.is_empty()).then(|| env.to_vec()),
+            cmd: Some(hook.command.clone()),
+            env: (!hook.env.is_empty()).then(|| hook.env.clone()),
+            user: hook.user.clone(),
+            working_dir: hook.working_dir.clone(),
             ..Default::default()
         };
         let id = self
@@ -639,25 +762,27 @@ fn extend(buffer: &mut Vec<u8>, chunk: &[u8]) {
     buffer.extend_from_slice(&chunk[..chunk.len().min(room)]);
 }
 
-/// Subnets for a network: of 198.18.0.0/15, which RFC 2544 keeps for tests, and random unique local ones.
-fn addresses(ours: bool, ipv6: bool) -> Result<Option<Ipam>> {
-    let mut random = [0u8; 7];
+fn random() -> Result<[u8; 12]> {
+    let mut random = [0; 12];
     getrandom::fill(&mut random).map_err(|error| anyhow!("the system gives no random bytes: {error}"))?;
-    let [a, b, c, d, e, f, g] = random;
-    let v4 = ours.then(|| format!("198.{}.{b}.0/24", 18 + a % 2));
-    let v6 = ipv6.then(|| format!("fd{c:02x}:{d:02x}{e:02x}:{f:02x}{g:02x}::/64"));
-    let config: Vec<IpamConfig> = v4
-        .into_iter()
-        .chain(v6)
-        .map(|subnet| IpamConfig {
-            subnet: Some(subnet),
-            ..Default::default()
-        })
-        .collect();
-    Ok((!config.is_empty()).then(|| Ipam {
-        config: Some(config),
-        ..Default::default()
-    }))
+    Ok(random)
+}
+
+fn no_gateway(subnet: &Subnet) -> HashMap<String, String> {
+    let v6 = subnet.gateway().v6.map(|_| NO_IPV6);
+    let options = std::iter::once(NO_IPV4).chain(v6);
+    options
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// The subnet is another network's: Docker says "overlaps", or that the gateway is there already where only the range
+/// differs; Podman says "already used".
+fn is_taken(error: &DockerError) -> bool {
+    let words = engine_words(error);
+    ["overlap", "failed to allocate gateway", "already used"]
+        .iter()
+        .any(|sign| words.contains(sign))
 }
 
 /// Removing what is already gone is success.
@@ -676,7 +801,9 @@ pub(super) fn gone(removed: Result<(), DockerError>) -> Result<()> {
 /// The engine's own words, without the library's frame around them.
 pub(super) fn engine_words(error: &DockerError) -> String {
     match error {
-        DockerError::DockerResponseServerError { message, .. } => one_line(message),
+        DockerError::DockerResponseServerError { message, .. } | DockerError::DockerStreamError { error: message } => {
+            one_line(message)
+        }
         other => one_line(&other.to_string()),
     }
 }
@@ -702,30 +829,25 @@ fn build_failure(tag: &str, tail: &[String], last: &str) -> anyhow::Error {
     )
 }
 
-/// `name:tag` and `name@digest` as the engine's pull call wants them.
-fn split_reference(reference: &str) -> (String, Option<String>) {
-    if reference.contains('@') {
-        return (reference.to_owned(), None);
-    }
-    match reference.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => (name.to_owned(), Some(tag.to_owned())),
-        _ => (reference.to_owned(), Some("latest".to_owned())),
-    }
-}
-
 fn facts_of(image: ImageInspect) -> ImageFacts {
     let config = image.config.unwrap_or_default();
     let id = image.id.unwrap_or_default();
-    let registry = image.repo_digests.unwrap_or_default().into_iter().next();
-    let digest = registry.and_then(|full| full.split_once('@').map(|(_, digest)| digest.to_owned()));
+    let repo_digests = image.repo_digests.unwrap_or_default();
+    let digest = repo_digests.first().and_then(|full| full.split_once('@'));
     let ports = config.exposed_ports.unwrap_or_default();
+    let platform = [image.os, image.architecture, image.variant];
+    let platform: Vec<String> = platform.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    let tagged = image.metadata.and_then(|metadata| metadata.last_tag_time);
     ImageFacts {
-        digest: digest.unwrap_or_else(|| id.clone()),
+        digest: digest.map_or_else(|| id.clone(), |(_, digest)| digest.to_owned()),
         id,
         health: config.healthcheck,
         ports: ports.iter().filter_map(|port| tcp_port(port)).collect(),
         volumes: config.volumes.unwrap_or_default(),
         shell: config.shell.unwrap_or_default(),
+        platform: platform.join("/"),
+        tagged,
+        repo_digests,
     }
 }
 

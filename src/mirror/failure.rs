@@ -9,6 +9,8 @@ pub enum What {
     NotCreated(String),
     /// The engine would not start it, e.g. its command is not in the image.
     NotStarted(String),
+    /// A command that production runs after its start failed: which and how.
+    Hook(String),
     /// It exited and will not come back, or exited twice.
     Exited,
     /// Its health check failed for good.
@@ -57,6 +59,7 @@ impl ServiceFailure {
         let what = match &self.what {
             What::NotCreated(words) => format!("`{service}` could not be created: {words}"),
             What::NotStarted(words) => format!("`{service}` could not be started: {words}"),
+            What::Hook(words) => format!("`{service}` did not come up: its `post_start` {words}"),
             What::Exited => format!("`{service}` exited{}", self.exit_words()),
             What::Unhealthy => format!("`{service}` is unhealthy"),
             What::NotReady(limit) => format!("`{service}` was not ready within {}", seconds(*limit)),

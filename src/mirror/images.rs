@@ -1,27 +1,64 @@
 //! Images: what every service needs is on the engine before the mirror comes up, and has a digest to be named by.
+//!
+//! What is built has a name of this run alone: nobody's image of the same name is replaced, and none is swept with the
+//! run that another one needs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use bollard::query_parameters::BuildImageOptions;
 use futures_util::future::try_join_all;
 
 use super::engine::{Engine, ImageFacts};
-use super::model::{Build, Service};
+use super::model::{Build, PullPolicy, Service};
 
 /// The name of an image that is built for this run alone.
-pub fn built_name(run: &str, service: &str) -> String {
+fn built_name(run: &str, service: &str) -> String {
     format!("rehearsal-build:{run}-{service}").to_lowercase()
 }
 
-/// Pulls or builds the image of every service; each once, at the same time.
+/// Gives what has to be built a name of its own: what the candidate builds, and of production's what the engine lacks
+/// or `pull_policy: build` asks for.
 ///
 /// # Errors
-/// The first image that cannot be had, by name, with the registry's or builder's words.
+/// The engine does not answer.
+pub async fn name_builds(
+    engine: &Engine,
+    services: &mut BTreeMap<String, Service>,
+    candidate: &mut BTreeMap<String, Service>,
+) -> Result<()> {
+    for own in candidate.values_mut().filter(|service| service.build.is_some()) {
+        let production = services.get(&own.name);
+        if production.is_none_or(|service| service.build != own.build) {
+            own.image = built_name(engine.run(), &own.name);
+        }
+    }
+    let mut built = HashMap::new();
+    for service in services.values().filter(|service| service.build.is_some()) {
+        if service.pull_policy == PullPolicy::Build || engine.image(&service.image).await?.is_none() {
+            let name = format!("rehearsal-production:{}-{}", engine.run(), service.name).to_lowercase();
+            built.entry(service.image.clone()).or_insert(name);
+        }
+    }
+    // One service may run what another one builds.
+    for service in services.values_mut().chain(candidate.values_mut()) {
+        if let Some(name) = built.get(&service.image) {
+            service.image.clone_from(name);
+        }
+    }
+    Ok(())
+}
+
+/// Builds what the engine lacks, each once, at the same time; what is pulled is there by now.
+///
+/// # Errors
+/// The first image that is not there or cannot be built, by name, with the builder's words.
 pub async fn resolve(engine: &Engine, services: &[&Service]) -> Result<HashMap<String, ImageFacts>> {
     let mut wanted: HashMap<&str, &Service> = HashMap::new();
-    for service in services {
+    // Who knows how to build it is asked first.
+    let builders = services.iter().filter(|service| service.build.is_some());
+    for service in builders.chain(services) {
         wanted.entry(&service.image).or_insert(service);
     }
     let facts = try_join_all(wanted.into_iter().map(|(image, service)| async move {
@@ -34,48 +71,98 @@ pub async fn resolve(engine: &Engine, services: &[&Service]) -> Result<HashMap<S
 }
 
 async fn one(engine: &Engine, service: &Service) -> Result<ImageFacts> {
-    let Some(build) = &service.build else {
-        return engine.pull(&service.image).await;
-    };
-    match engine.image(&service.image).await? {
-        Some(facts) => Ok(facts),
-        None => self::build(engine, &service.image, build).await,
+    match (engine.image(&service.image).await?, &service.build) {
+        (Some(facts), _) => Ok(facts),
+        (None, Some(build)) => self::build(engine, &service.image, build).await,
+        (None, None) => Err(anyhow!("image `{}` is not on the engine any more", service.image)),
     }
 }
 
 async fn build(engine: &Engine, tag: &str, build: &Build) -> Result<ImageFacts> {
+    if let Some(refusal) = &build.refusal {
+        anyhow::bail!("image `{tag}` is not on the engine and cannot be built: {refusal}");
+    }
+    let recipe = recipe(build)?;
+    // All of them: a sweep that saw only the run's name would take a living run for dead.
+    let added = (RECIPE, labelled(&recipe, &labels(engine)));
     let context = build.context.clone();
-    let (dockerfile, inline) = (build.dockerfile.clone(), build.dockerfile_inline.clone());
-    let recipe = dockerfile.unwrap_or_else(|| "Dockerfile".to_owned());
-    let name = if inline.is_some() {
-        ".rehearsal.Dockerfile".to_owned()
-    } else {
-        recipe
-    };
-    let added = inline.map(|text| (name.clone(), text));
     let archive = tokio::task::spawn_blocking(move || context_archive(&context, added)).await??;
     let options = BuildImageOptions {
-        dockerfile: name,
+        dockerfile: RECIPE.to_owned(),
         target: build.target.clone().unwrap_or_default(),
         buildargs: Some(build.args.clone().into_iter().collect()),
+        labels: Some(build.labels.clone().into_iter().collect()),
+        nocache: build.no_cache,
+        pull: build.pull.then(|| "true".to_owned()),
+        networkmode: build.network.clone(),
+        shmsize: build.shm_size.and_then(|bytes| i32::try_from(bytes).ok()),
+        extrahosts: build.extra_host.clone(),
         ..Default::default()
     };
     engine.build(tag, archive, options).await
 }
 
-/// The build context as the builder wants it: an archive without what `.dockerignore` leaves out.
-fn context_archive(context: &Path, added: Option<(String, String)>) -> Result<Vec<u8>> {
+/// What the recipe is called in the context that is sent.
+const RECIPE: &str = ".rehearsal.Dockerfile";
+
+fn recipe(build: &Build) -> Result<String> {
+    if let Some(text) = &build.dockerfile_inline {
+        return Ok(text.clone());
+    }
+    let file = build.context.join(build.dockerfile.as_deref().unwrap_or("Dockerfile"));
+    std::fs::read_to_string(&file).with_context(|| format!("the recipe `{}` could not be read", file.display()))
+}
+
+/// The run's labels as a step of a recipe has them.
+fn labels(engine: &Engine) -> String {
+    let all = engine.labels(&[]).into_iter().collect::<BTreeMap<_, _>>();
+    let words = all.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A value that the builder reads as it stands.
+fn quoted(value: &str) -> String {
+    let escaped = value.replace('\\', r"\\").replace('"', "\\\"").replace('$', r"\$");
+    format!("\"{escaped}\"")
+}
+
+/// The recipe with labels as the first step of every stage: layers of a build that is killed are found by them.
+fn labelled(recipe: &str, label: &str) -> String {
+    let (mut text, mut continued, mut begins) = (String::new(), false, false);
+    for line in recipe.lines() {
+        text.push_str(line);
+        text.push('\n');
+        let words = line.trim();
+        // Neither ends a step that goes on.
+        if continued && (words.is_empty() || words.starts_with('#')) {
+            continue;
+        }
+        let first = words.split_whitespace().next().unwrap_or_default();
+        begins = if continued {
+            begins
+        } else {
+            first.eq_ignore_ascii_case("from")
+        };
+        continued = words.ends_with('\\') && !words.starts_with('#');
+        if begins && !continued {
+            text.push_str(&format!("LABEL {label}\n"));
+            begins = false;
+        }
+    }
+    text
+}
+
+/// The build context as the builder wants it: an archive without what `.dockerignore` leaves out, and the recipe.
+fn context_archive(context: &Path, (name, recipe): (&str, String)) -> Result<Vec<u8>> {
     let ignore = Ignore::read(context);
     let mut archive = tar::Builder::new(Vec::new());
     archive.follow_symlinks(false);
     append_folder(&mut archive, context, Path::new(""), &ignore)
         .with_context(|| format!("build context `{}` could not be read", context.display()))?;
-    if let Some((name, text)) = added {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        archive.append_data(&mut header, name, text.as_bytes())?;
-    }
+    let mut header = tar::Header::new_gnu();
+    header.set_size(recipe.len() as u64);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, name, recipe.as_bytes())?;
     Ok(archive.into_inner()?)
 }
 
@@ -142,4 +229,21 @@ fn rule(line: &str) -> Option<(bool, regex::Regex)> {
     regex::Regex::new(&format!("^{pattern}(?:/.*)?$"))
         .ok()
         .map(|pattern| (out, pattern))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{labelled, quoted};
+
+    #[test]
+    fn a_label_is_read_as_it_stands() {
+        assert_eq!(quoted(r#"/a b/$x"\"#), r#""/a b/\$x\"\\""#);
+    }
+
+    #[test]
+    fn every_stage_begins_with_the_label_and_no_other_line_is_touched() {
+        let recipe = "# FROM nothing\nfrom a AS one\nRUN select \\\n# FROM here\n  FROM there\nFROM \\\n  b\nCOPY --from=one /a /a";
+        let expected = "# FROM nothing\nfrom a AS one\nLABEL x=y\nRUN select \\\n# FROM here\n  FROM there\nFROM \\\n  b\nLABEL x=y\nCOPY --from=one /a /a\n";
+        assert_eq!(labelled(recipe, "x=y"), expected);
+    }
 }

@@ -274,7 +274,7 @@ impl Told {
 }
 
 /// The engine's time before an entry, and the entry. An entry of an engine that gives no time has none.
-fn stamped(message: &[u8]) -> (&str, &[u8]) {
+pub(super) fn stamped(message: &[u8]) -> (&str, &[u8]) {
     let end = message.iter().take(STAMP_LIMIT).position(|byte| *byte == b' ');
     let stamp = end
         .and_then(|end| std::str::from_utf8(&message[..end]).ok())

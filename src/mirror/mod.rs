@@ -18,28 +18,35 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::agent::client::Client;
 use crate::redact::Redactor;
 
+pub mod addresses;
 pub mod archive;
 pub mod authority;
 pub mod container;
+pub mod egress;
 pub mod engine;
+pub mod entrance;
 pub mod failure;
 pub mod from_compose;
+mod hooks;
 pub mod images;
 pub mod keystore;
 pub mod logs;
 pub mod model;
 pub mod names;
 pub mod observe;
+pub mod pull;
 pub mod readiness;
 pub mod reaper;
 pub mod run_container;
 pub mod start;
 pub mod swap;
 pub mod sweep;
+pub mod tail;
 pub mod trust;
 mod volumes;
 pub mod watch;
 
+use addresses::Subnet;
 use engine::{Engine, ImageFacts};
 use logs::Logs;
 use model::{Service, World};
@@ -153,14 +160,17 @@ struct Inner {
     setup: Setup,
     watch: Watch,
     logs: Logs,
+    subnets: Arc<BTreeMap<String, Subnet>>,
     agent: Client,
     arrival: Mutex<Option<start::Arrival>>,
+    answering: start::Answering,
     running: Mutex<BTreeMap<String, Running>>,
     generation: AtomicU32,
     swapped: Mutex<BTreeSet<String>>,
     completed: Mutex<BTreeSet<String>>,
     volumes: tokio::sync::Mutex<BTreeSet<String>>,
     trusts: Mutex<HashMap<trust::Key, Arc<OnceCell<Trust>>>>,
+    made: Mutex<BTreeMap<String, egress::Origin>>,
 }
 
 impl Mirror {
@@ -169,21 +179,26 @@ impl Mirror {
     /// # Errors
     /// The engine refused something: the machine's doing.
     pub async fn prepare(setup: Setup) -> Result<Self> {
-        let (watch, ()) = tokio::try_join!(Watch::begin(&setup.engine), start::networks(&setup))?;
+        let image = start::agent_image(&setup);
+        let (watch, subnets) = tokio::try_join!(Watch::begin(&setup.engine), start::networks(&setup))?;
         let logs = Logs::new(&setup.engine, &setup.redactor, setup.logs.clone());
-        let (agent, arrival) = start::agent(&setup);
+        let subnets = Arc::new(subnets);
+        let (agent, arrival, answering) = start::agent(&setup, &subnets, image);
         let inner = Inner {
             setup,
             watch,
             logs,
+            subnets,
             agent,
             arrival: Mutex::new(Some(arrival)),
+            answering,
             running: Mutex::default(),
             generation: AtomicU32::new(0),
             swapped: Mutex::default(),
             completed: Mutex::default(),
             volumes: tokio::sync::Mutex::default(),
             trusts: Mutex::default(),
+            made: Mutex::default(),
         };
         let mirror = Self { inner: Arc::new(inner) };
         mirror.follow_restarts();
@@ -240,6 +255,11 @@ impl Mirror {
     /// The agent in the mirror's networks.
     pub fn agent(&self) -> &Client {
         &self.inner.agent
+    }
+
+    /// The addresses of a network of the world in this mirror.
+    pub fn subnet(&self, network: &str) -> Option<&Subnet> {
+        self.inner.subnets.get(network)
     }
 
     /// The mirror's logs.

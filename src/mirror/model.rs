@@ -1,7 +1,7 @@
 //! The mirror's own words for what it is made of. Readers of production's files (Compose today) translate into
 //! these; nothing below knows where they came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +28,16 @@ impl World {
         order
     }
 
+    /// Adds networks, and to those that are there what else is fixed in them.
+    pub fn add_networks(&mut self, others: BTreeMap<String, Network>) {
+        for (name, other) in others {
+            let network = self.networks.entry(name).or_default();
+            network.ipv6 |= other.ipv6;
+            network.places.extend(other.places);
+            network.places6.extend(other.places6);
+        }
+    }
+
     fn visit<'a>(&'a self, name: &'a str, order: &mut Vec<&'a str>) {
         if order.contains(&name) {
             return;
@@ -46,6 +56,33 @@ impl World {
 pub struct Network {
     /// Carries IPv6 too.
     pub ipv6: bool,
+    /// Places in it that are fixed for somebody: host parts of IPv4 addresses.
+    pub places: BTreeSet<u32>,
+    /// The same for IPv6: the last 64 bits.
+    pub places6: BTreeSet<u64>,
+}
+
+/// How a service is in a network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attachment {
+    /// Names borne there.
+    pub aliases: Vec<String>,
+    /// Its place where its IPv4 address is fixed: the host part.
+    pub place: Option<u32>,
+    /// The same for IPv6: the last 64 bits.
+    pub place6: Option<u64>,
+    /// Names that only this service knows others by: `name:alias`.
+    pub links: Vec<String>,
+}
+
+impl Attachment {
+    /// One that bears these names and takes any address.
+    pub fn named(aliases: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            aliases: aliases.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// One service: a container of the mirror.
@@ -57,6 +94,8 @@ pub struct Service {
     pub image: String,
     /// How to get the image where it is built and not pulled.
     pub build: Option<Build>,
+    /// When the image is pulled, or built.
+    pub pull_policy: PullPolicy,
     /// Replaces the image's command.
     pub command: Option<Vec<String>>,
     /// Replaces the image's entry point.
@@ -73,14 +112,16 @@ pub struct Service {
     pub hostname: Option<String>,
     /// Domain name.
     pub domainname: Option<String>,
-    /// Networks and the aliases borne there; empty with `shares_network`.
-    pub networks: BTreeMap<String, Vec<String>>,
+    /// Networks and how it is there; empty with `shares_network`.
+    pub networks: BTreeMap<String, Attachment>,
     /// Lives in this service's network namespace.
     pub shares_network: Option<String>,
     /// No network at all.
     pub no_network: bool,
     /// What is mounted where.
     pub mounts: Vec<Mount>,
+    /// Services whose mounts it has too.
+    pub volumes_from: Vec<VolumesFrom>,
     /// Files put into the container before it starts.
     pub files: Vec<FileInside>,
     /// Health check; `None` = the image's own.
@@ -95,12 +136,56 @@ pub struct Service {
     pub stop_grace: Option<Duration>,
     /// Ports it says it listens on, TCP.
     pub ports: Vec<u16>,
+    /// Those of them that production publishes.
+    pub published: Vec<u16>,
+    /// Commands run in it when it has started; until they have ended well it has not come up.
+    pub post_start: Vec<Hook>,
+    /// Commands run in it before it is asked to stop.
+    pub pre_stop: Vec<Hook>,
     /// Limits and rights.
     pub limits: Limits,
 }
 
+/// When an image is pulled, or built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// Where the engine has it not.
+    #[default]
+    Missing,
+    /// Before every run.
+    Always,
+    /// Not at all.
+    Never,
+    /// Where the engine's is older than this.
+    Older(Duration),
+    /// Not at all: it is built for every run.
+    Build,
+}
+
+/// A command that is run in a service's container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hook {
+    /// The command's words.
+    pub command: Vec<String>,
+    /// Who runs it; the container's user where nothing is said.
+    pub user: Option<String>,
+    /// Working directory.
+    pub working_dir: Option<String>,
+    /// Further variables, each `NAME=VALUE`.
+    pub env: Vec<String>,
+}
+
+/// A service has the mounts of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumesFrom {
+    /// The other service.
+    pub service: String,
+    /// It cannot write there.
+    pub read_only: bool,
+}
+
 /// How an image is built.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Build {
     /// Folder on this machine.
     pub context: PathBuf,
@@ -112,6 +197,20 @@ pub struct Build {
     pub target: Option<String>,
     /// Arguments.
     pub args: BTreeMap<String, String>,
+    /// Labels of the image.
+    pub labels: BTreeMap<String, String>,
+    /// No step is taken from an earlier build.
+    pub no_cache: bool,
+    /// Images that it begins with are pulled anew.
+    pub pull: bool,
+    /// Network of its steps: `host`, `none` or what the engine chooses.
+    pub network: Option<String>,
+    /// Bytes of /dev/shm.
+    pub shm_size: Option<u64>,
+    /// `name:address`, one at most.
+    pub extra_host: Option<String>,
+    /// Why the engine's own builder cannot build it: what it lacks, where that is written, the way out.
+    pub refusal: Option<String>,
 }
 
 /// One mount.
@@ -132,6 +231,8 @@ pub enum Source {
     Volume(String),
     /// A volume of this service alone, kept across a swap.
     Anonymous,
+    /// The volume that is another service's alone.
+    AnonymousOf(String),
     /// A folder of this machine; the mirror works on a copy, so that no release writes into the user's tree.
     Folder(PathBuf),
     /// Memory.
@@ -280,6 +381,8 @@ pub struct Limits {
     pub ipc: Option<String>,
     /// Process namespace.
     pub pid: Option<String>,
+    /// How readily memory is swapped out, 0 to 100.
+    pub swappiness: Option<i64>,
     /// Adjusts what the kernel kills first.
     pub oom_score_adj: Option<i64>,
     /// Never killed for memory.

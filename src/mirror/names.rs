@@ -58,7 +58,7 @@ impl Name {
     /// Whether a service of the mirror answers to it.
     pub fn is_borne_in(&self, world: &World) -> bool {
         world.services.values().any(|service| {
-            let aliases = service.networks.values().flatten();
+            let aliases = service.networks.values().flat_map(|attachment| &attachment.aliases);
             service.name == self.host
                 || service.hostname.as_ref() == Some(&self.host)
                 || aliases.into_iter().any(|alias| *alias == self.host)
@@ -116,9 +116,10 @@ pub(super) fn leave_to_the_mirror(setup: &Setup, body: &mut ContainerCreateBody)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mirror::model::Attachment;
 
     fn world(alias: &str) -> World {
-        let networks = [("front".to_owned(), vec![alias.to_owned()])].into();
+        let networks = [("front".to_owned(), Attachment::named([alias]))].into();
         let service = Service {
             name: "idp".to_owned(),
             networks,

@@ -1,11 +1,9 @@
 //! What already runs on an engine that is not a run's own: production's. Everything here only reads.
 
 use std::collections::HashMap;
-use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use bollard::query_parameters as query;
-use sha2::Digest as _;
 
 use super::engine::{Engine, engine_words};
 
@@ -49,20 +47,6 @@ impl Engine {
         all.sort_by(|one, other| (&one.service, &one.name).cmp(&(&other.service, &other.name)));
         Ok(all)
     }
-
-    /// The digest that a registry has for a reference now.
-    ///
-    /// # Errors
-    /// The registry does not answer, refuses, or has no such image: its words.
-    pub async fn registry_digest(&self, reference: &str) -> Result<String> {
-        let found = self.docker().inspect_registry_image(reference, None).await;
-        let found =
-            found.map_err(|error| anyhow!("the registry says nothing of `{reference}`: {}", engine_words(&error)))?;
-        found
-            .descriptor
-            .digest
-            .with_context(|| format!("the registry gives no digest of `{reference}`"))
-    }
 }
 
 fn observed(listed: bollard::models::ContainerSummary) -> Option<Observed> {
@@ -83,52 +67,4 @@ fn observed(listed: bollard::models::ContainerSummary) -> Option<Observed> {
         service: labels.get(LABEL_SERVICE).cloned(),
         project: labels.get(LABEL_PROJECT).cloned(),
     })
-}
-
-/// Where the engine of a Docker context listens, read from the client's own files in `config`.
-///
-/// # Errors
-/// There is no such context.
-pub fn context_host(config: &Path, context: &str) -> Result<String> {
-    let hash: String = sha2::Sha256::digest(context)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let file = config.join("contexts/meta").join(hash).join("meta.json");
-    let text = std::fs::read_to_string(&file);
-    let text = text.with_context(|| format!("there is no Docker context `{context}` (see `docker context ls`)"))?;
-    let meta: serde_json::Value =
-        serde_json::from_str(&text).with_context(|| format!("`{}` cannot be read", file.display()))?;
-    let host = meta["Endpoints"]["docker"]["Host"].as_str();
-    host.map(str::to_owned)
-        .with_context(|| format!("the Docker context `{context}` names no host"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_context_is_found_by_the_hash_of_its_name() {
-        let folder = tempfile::tempdir().expect("a folder");
-        // The hash that the Docker client makes of `prod`.
-        let hash: String = sha2::Sha256::digest("prod")
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let meta = folder.path().join("contexts/meta").join(hash);
-        std::fs::create_dir_all(&meta).expect("writable");
-        let text = r#"{"Name":"prod","Metadata":{},"Endpoints":{"docker":{"Host":"tcp://10.0.0.7:2375","SkipTLSVerify":false}}}"#;
-        std::fs::write(meta.join("meta.json"), text).expect("writable");
-        assert_eq!(
-            context_host(folder.path(), "prod").expect("it is there"),
-            "tcp://10.0.0.7:2375"
-        );
-        assert!(
-            context_host(folder.path(), "other")
-                .expect_err("it is not")
-                .to_string()
-                .contains("no Docker context `other`")
-        );
-    }
 }

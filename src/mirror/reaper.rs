@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use super::archive::THIS_PROGRAM;
+use super::engine::address::Address;
 use super::engine::{Engine, RunLabels};
 use super::sweep;
+use crate::context::Context;
 
 /// GitHub's runner kills whatever bears this at the end of a job.
 const TRACKED: &str = "RUNNER_TRACKING_ID";
@@ -37,13 +39,15 @@ pub struct Reaper {
 
 impl Reaper {
     /// Sets a reaper to watch over this process. `lock` is the run's lock file, `out` its output folder: what a killed
-    /// gate leaves there unfinished is removed, too.
+    /// gate leaves there unfinished is removed, too. `engine` is where the run's objects are.
     ///
     /// # Errors
     /// The system starts no further process.
-    pub fn watch_over(run: &str, lock: &Path, out: &Path) -> Result<Self> {
+    pub fn watch_over(run: &str, lock: &Path, out: &Path, engine: Option<&Address>) -> Result<Self> {
         let mut child = again(run, lock, out)
             .arg("--detach")
+            // Whatever the user's current context is by then.
+            .envs(engine.map(Address::environment).unwrap_or_default())
             .stdin(Stdio::piped())
             .spawn()
             .context("the reaper could not be started")?;
@@ -95,7 +99,7 @@ pub fn detach(run: &str, lock: &Path, out: &Path) -> Result<()> {
 ///
 /// # Errors
 /// Something is left after its patience.
-pub async fn reap(run: &str, lock: &Path, out: &Path) -> Result<()> {
+pub async fn reap(run: &str, lock: &Path, out: &Path, context: &Context) -> Result<()> {
     if let Ended::WellDone = tokio::task::spawn_blocking(heard).await? {
         return Ok(());
     }
@@ -103,7 +107,7 @@ pub async fn reap(run: &str, lock: &Path, out: &Path) -> Result<()> {
         // Already gone is as good.
         let _removed = std::fs::remove_file(file);
     }
-    sweep_until_quiet(run).await
+    sweep_until_quiet(run, context).await
 }
 
 enum Ended {
@@ -119,11 +123,11 @@ fn heard() -> Ended {
     }
 }
 
-async fn sweep_until_quiet(run: &str) -> Result<()> {
+async fn sweep_until_quiet(run: &str, context: &Context) -> Result<()> {
     let (begun, mut quiet) = (Instant::now(), None::<Instant>);
     let mut pause = PAUSES.0;
     loop {
-        match sweep_once(run).await {
+        match sweep_once(run, context).await {
             Ok(0) if quiet.get_or_insert_with(Instant::now).elapsed() >= QUIET => return Ok(()),
             Ok(0) => {}
             Ok(_) => (quiet, pause) = (None, PAUSES.0),
@@ -136,8 +140,8 @@ async fn sweep_until_quiet(run: &str) -> Result<()> {
 }
 
 /// How much was found: connected anew each time, for the engine may have been restarted.
-async fn sweep_once(run: &str) -> Result<usize> {
-    let engine = Engine::connect(&RunLabels::of_none()).await?;
+async fn sweep_once(run: &str, context: &Context) -> Result<usize> {
+    let engine = Engine::connect(&Address::find(context)?, &RunLabels::of_none()).await?;
     sweep::sweep_once(&engine, run).await
 }
 

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bollard::container::LogOutput;
-use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, NetworkingConfig};
+use bollard::models::{ContainerCreateBody, EndpointSettings, HostConfig, HostConfigLogConfig, NetworkingConfig};
 use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt as _;
 
 use super::model::FileInside;
-use super::{ContainerOutcome, ContainerRun, Mirror, archive, container, network_name};
+use super::{ContainerOutcome, ContainerRun, Mirror, archive, network_name};
 
 /// What a test container may print and leave behind: 16 MiB each.
 const LIMIT: usize = 16 * 1024 * 1024;
@@ -19,9 +19,8 @@ impl Mirror {
     /// Runs a container to its end inside the mirror's networks, and removes it.
     ///
     /// # Errors
-    /// The image cannot be had, or the engine refused.
+    /// The image is not on the engine, or the engine refused.
     pub async fn run_container(&self, run: &ContainerRun) -> Result<ContainerOutcome> {
-        self.engine().pull(&run.image).await?;
         let setup = &self.inner.setup;
         let name = setup
             .engine
@@ -41,24 +40,26 @@ impl Mirror {
             .keys()
             .next()
             .map(|network| network_name(setup, network));
+        let mut host = HostConfig {
+            network_mode: Some(first.clone().unwrap_or_else(|| "none".to_owned())),
+            publish_all_ports: Some(false),
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("json-file".to_owned()),
+                config: Some(HashMap::new()),
+            }),
+            ..Default::default()
+        };
+        self.ask_the_agent(setup.world.networks.keys(), &mut host);
         ContainerCreateBody {
             image: Some(run.image.clone()),
             entrypoint: run.entrypoint.clone(),
             cmd: run.command.clone(),
             env: Some(run.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
             labels: Some(setup.engine.labels(&[])),
-            networking_config: first.clone().map(|network| NetworkingConfig {
-                endpoints_config: Some(HashMap::from([(network, container::endpoint(&[]))])),
+            networking_config: first.map(|network| NetworkingConfig {
+                endpoints_config: Some(HashMap::from([(network, EndpointSettings::default())])),
             }),
-            host_config: Some(HostConfig {
-                network_mode: Some(first.unwrap_or_else(|| "none".to_owned())),
-                publish_all_ports: Some(false),
-                log_config: Some(HostConfigLogConfig {
-                    typ: Some("json-file".to_owned()),
-                    config: Some(HashMap::new()),
-                }),
-                ..Default::default()
-            }),
+            host_config: Some(host),
             ..Default::default()
         }
     }
@@ -68,7 +69,7 @@ impl Mirror {
         for network in setup.world.networks.keys().skip(1) {
             setup
                 .engine
-                .connect_network(&network_name(setup, network), id, container::endpoint(&[]))
+                .connect_network(&network_name(setup, network), id, EndpointSettings::default())
                 .await?;
         }
         self.put_test_files(id, run).await?;

@@ -6,17 +6,19 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use bollard::models::{ContainerCreateBody, HostConfig, NetworkingConfig};
+use bollard::models::{ContainerCreateBody, EndpointSettings, HostConfig, NetworkingConfig};
 use futures_util::future::try_join_all;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::addresses::{self, Layout, Subnet};
 use super::container::{self, Names};
 use super::engine::{Conversation, LABEL_SERVICE};
 use super::failure::{ServiceFailure, What, first_fatal};
 use super::model::{Condition, FileInside, Service};
-use super::{Mirror, Running, Setup, archive, names, network_name, trust, volume_name};
+use super::{Mirror, Running, Setup, archive, egress, names, network_name, trust, volume_name};
+use crate::agent::Call;
 use crate::agent::client::Client;
 
 /// Bytes on their way to or from the agent.
@@ -24,6 +26,8 @@ const PIPE: usize = 64 * 1024;
 
 /// The agent on its way.
 pub(super) type Arrival = JoinHandle<Result<()>>;
+/// Turns true when the agent answers for names, its own and those outside.
+pub(super) type Answering = watch::Receiver<bool>;
 
 /// How far a service has come, for those who wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,28 +52,48 @@ pub struct Started {
     pub failure: Option<ServiceFailure>,
 }
 
-/// The world's networks.
-pub(super) async fn networks(setup: &Setup) -> Result<()> {
+/// The world's networks, and where each is in this run.
+pub(super) async fn networks(setup: &Setup) -> Result<BTreeMap<String, Subnet>> {
+    let routes = addresses::routes();
     let made = try_join_all(setup.world.networks.iter().map(|(name, network)| {
-        let name = network_name(setup, name);
-        async move { setup.engine.create_network(&name, network.ipv6).await }
+        let services = setup.world.services.values();
+        let inside = services.filter(|service| service.networks.contains_key(name)).count();
+        // Each may be there twice while it is swapped; the agent and the tests' containers are there too.
+        let layout = Layout::of(network, 2 * inside + 8);
+        let on_engine = network_name(setup, name);
+        let taken = routes.clone();
+        async move {
+            let subnet = setup.engine.create_network(&on_engine, &layout, taken).await?;
+            Ok::<_, anyhow::Error>((name.clone(), subnet))
+        }
     }));
-    made.await.map(drop)
+    Ok(made.await?.into_iter().collect())
 }
 
 /// A client that can be spoken to at once, while its agent is still being made; and whether that succeeds.
-pub(super) fn agent(setup: &Setup) -> (Client, Arrival) {
+pub(super) fn agent(
+    setup: &Setup,
+    subnets: &Arc<BTreeMap<String, Subnet>>,
+    image: Arrival,
+) -> (Client, Arrival, Answering) {
     let ((to_agent, calls), (replies, from_agent)) = (tokio::io::duplex(PIPE), tokio::io::duplex(PIPE));
-    let setup = setup.clone();
+    let (setup, subnets) = (setup.clone(), Arc::clone(subnets));
     let client = Client::over(from_agent, to_agent);
     let agent = client.clone();
+    let (answers, answering) = watch::channel(false);
     let arrival = tokio::spawn(async move {
-        let (output, input) = make_agent(&setup).await?;
+        image.await??;
+        let (output, input) = make_agent(&setup, &subnets).await?;
         tokio::spawn(pump(output, replies));
         tokio::spawn(pump(calls, input));
-        names::bear(&setup, &agent).await
+        tokio::try_join!(names::bear(&setup, &agent), egress::answer_for_outside(&setup, &agent))?;
+        if setup.engine.keeps() {
+            agent.call(Call::Stay).await?;
+        }
+        answers.send_replace(true);
+        Ok(())
     });
-    (client, arrival)
+    (client, arrival, answering)
 }
 
 /// Carries bytes until one side ends, and tells the other.
@@ -80,26 +104,23 @@ async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin)
 }
 
 /// The agent's container in all networks, and the conversation with it.
-async fn make_agent(setup: &Setup) -> Result<Conversation> {
-    let networks: Vec<String> = setup
-        .world
-        .networks
-        .keys()
-        .map(|name| network_name(setup, name))
-        .collect();
-    agent_image(setup).await?;
+async fn make_agent(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Result<Conversation> {
+    let mut networks = subnets.iter().map(|(name, subnet)| {
+        let endpoint = EndpointSettings {
+            aliases: Some(setup.borne.iter().map(|borne| borne.host.clone()).collect()),
+            ipam_config: Some(subnet.for_agent()),
+            ..Default::default()
+        };
+        (network_name(setup, name), endpoint)
+    });
     let name = setup.engine.name(&format!("{}agent", setup.prefix));
-    let aliases: Vec<String> = setup.borne.iter().map(|borne| borne.host.clone()).collect();
     let id = setup
         .engine
-        .create_container(&name, "", agent_body(setup, networks.first(), &aliases))
+        .create_container(&name, "", agent_body(setup, networks.next()))
         .await
         .context("the agent's container could not be made")?;
-    for network in networks.iter().skip(1) {
-        setup
-            .engine
-            .connect_network(network, &id, container::endpoint(&aliases))
-            .await?;
+    for (network, endpoint) in networks {
+        setup.engine.connect_network(&network, &id, endpoint).await?;
     }
     setup
         .engine
@@ -109,7 +130,13 @@ async fn make_agent(setup: &Setup) -> Result<Conversation> {
     setup.engine.converse(&id, &["/rehearsal", "agent", "serve"]).await
 }
 
-async fn agent_image(setup: &Setup) -> Result<()> {
+/// Begins to make the agent's image: it needs nothing of the mirror.
+pub(super) fn agent_image(setup: &Setup) -> Arrival {
+    let setup = setup.clone();
+    tokio::spawn(async move { make_agent_image(&setup).await })
+}
+
+async fn make_agent_image(setup: &Setup) -> Result<()> {
     let (name, tag) = ("rehearsal-agent", setup.engine.run());
     if setup.engine.image(&format!("{name}:{tag}")).await?.is_some() {
         return Ok(());
@@ -123,19 +150,29 @@ async fn agent_image(setup: &Setup) -> Result<()> {
         .await
 }
 
-fn agent_body(setup: &Setup, network: Option<&String>, aliases: &[String]) -> ContainerCreateBody {
+fn agent_body(setup: &Setup, first: Option<(String, EndpointSettings)>) -> ContainerCreateBody {
+    let own = first
+        .as_ref()
+        .filter(|_| setup.engine.hands_on_unknown_names())
+        .and_then(|(_, endpoint)| endpoint.ipam_config.as_ref()?.ipv4_address.clone());
     ContainerCreateBody {
         image: Some(format!("rehearsal-agent:{}", setup.engine.run())),
         entrypoint: Some(vec!["/rehearsal".to_owned()]),
         cmd: Some(vec!["agent".to_owned(), "hold".to_owned()]),
         labels: Some(setup.engine.labels(&[])),
-        networking_config: network.map(|network| NetworkingConfig {
-            endpoints_config: Some(HashMap::from([(network.clone(), container::endpoint(aliases))])),
-        }),
         host_config: Some(HostConfig {
-            network_mode: Some(network.cloned().unwrap_or_else(|| "none".to_owned())),
+            network_mode: Some(
+                first
+                    .as_ref()
+                    .map_or_else(|| "none".to_owned(), |(name, _)| name.clone()),
+            ),
             publish_all_ports: Some(false),
+            dns_search: own.as_ref().map(|_| vec![".".to_owned()]),
+            dns: own.map(|own| vec![own]),
             ..Default::default()
+        }),
+        networking_config: first.map(|endpoint| NetworkingConfig {
+            endpoints_config: Some(HashMap::from([endpoint])),
         }),
         ..Default::default()
     }
@@ -152,11 +189,6 @@ impl Mirror {
         let Some(mut arrival) = arrival else {
             return Ok(self.start_services(limit).await);
         };
-        if self.inner.setup.borne.is_some() {
-            // A name that the agent answers to is asked from the first moment on.
-            (&mut arrival).await??;
-            return Ok(self.start_services(limit).await);
-        }
         let mut services = std::pin::pin!(self.start_services(limit));
         tokio::select! {
             all = &mut services => {
@@ -226,6 +258,9 @@ impl Mirror {
         let shares = service.shares_network.is_some() || refers_to_service(&service);
         let made = if shares { None } else { Some(self.make(&service).await) };
         let held = self.await_dependencies(&service, progress).await;
+        // Names that the agent answers for are asked from the first moment on. Without it the whole start fails.
+        let mut answering = self.inner.answering.clone();
+        let _gone = answering.wait_for(|answers| *answers).await.map(drop);
         let since = begun.elapsed();
         let result = match (held, made) {
             (Err(failure), _) | (Ok(()), Some(Err(failure))) => Err(failure),
@@ -298,6 +333,8 @@ impl Mirror {
 
     async fn try_make(&self, service: &Service) -> Result<Running> {
         let setup = &self.inner.setup;
+        let asked = service;
+        let service = &self.with_lent(service);
         let ((), trust) = tokio::try_join!(self.make_volumes(service), self.trust(service))?;
         let name = setup
             .engine
@@ -305,20 +342,26 @@ impl Mirror {
         let names = Names {
             network: &|network| network_name(setup, network),
             volume: &|volume| volume_name(setup, volume),
+            subnet: &|network| self.subnet(network).cloned(),
             container: &|other| self.container_of(other).map(|running| running.id),
         };
         let labels = setup.engine.labels(&[(LABEL_SERVICE, service.name.as_str())]);
         let mut body = container::body(service, &self.image(&service.image), &names, labels);
         bind_what_cannot_be_copied(service, &mut body);
         names::leave_to_the_mirror(setup, &mut body);
+        self.remember(&name, &service.name);
+        if let (Some(host), false) = (body.host_config.as_mut(), service.no_network) {
+            self.ask_the_agent(service.networks.keys(), host);
+        }
         let folders = self.mount_trust(service, &trust, &mut body).await?;
         let platform = service.limits.platform.clone().unwrap_or_default();
         let id = setup.engine.create_container(&name, &platform, body).await?;
         self.inner.logs.open(&service.name);
-        for (network, aliases) in service.networks.iter().skip(1) {
+        for (network, attachment) in service.networks.iter().skip(1) {
+            let endpoint = container::endpoint(attachment, self.subnet(network));
             setup
                 .engine
-                .connect_network(&network_name(setup, network), &id, container::endpoint(aliases))
+                .connect_network(&network_name(setup, network), &id, endpoint)
                 .await?;
         }
         self.put_files(service, &id).await?;
@@ -326,7 +369,7 @@ impl Mirror {
         Ok(Running {
             id,
             name,
-            service: service.clone(),
+            service: asked.clone(),
             since: 0,
         })
     }
@@ -363,6 +406,7 @@ impl Mirror {
         }
         self.inner.logs.follow(&running.id, &name);
         self.tell(&name, "started", None, Some(begun.elapsed()));
+        self.after_start(&running).await?;
         started();
         self.await_ready(&running, 0, limit).await
     }
@@ -397,10 +441,8 @@ impl Mirror {
 }
 
 fn refers_to_service(service: &Service) -> bool {
-    [&service.limits.ipc, &service.limits.pid]
-        .into_iter()
-        .flatten()
-        .any(|mode| mode.starts_with("service:"))
+    let mut modes = [&service.limits.ipc, &service.limits.pid].into_iter().flatten();
+    modes.any(|mode| mode.starts_with("service:"))
 }
 
 /// Files that are put into the container as copies.

@@ -122,6 +122,7 @@ impl Mirror {
         };
         let grace = running.service.stop_grace.unwrap_or(DEFAULT_GRACE);
         let before = self.inner.watch.of(&running.id).borrow().ended().count();
+        self.before_stop(&running).await;
         let begun = Instant::now();
         let asked = self.engine().stop(&running.id, grace).await;
         let took = begun.elapsed();
@@ -155,6 +156,7 @@ impl Mirror {
         if let Err(error) = self.engine().start_again(&running.id).await {
             return Err(Box::new(self.failure(service, What::NotStarted(format!("{error:#}")))));
         }
+        self.after_start(&running).await?;
         self.await_ready(&running, before, limit)
             .await
             .map(drop)

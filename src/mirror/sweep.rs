@@ -3,7 +3,8 @@
 //! A run is alive while its process holds the lock of its file; a run of another machine is alive until its deadline.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,15 +35,20 @@ impl Alive {
     pub fn begin(folder: &Path, run: &str) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("`{}` could not be made", folder.display()))?;
         let path = lock_file(folder, run);
-        let file = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .open(&path)
-            .with_context(|| format!("`{}` could not be opened", path.display()))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|error| anyhow!("`{}` could not be locked: {error}", path.display()))?;
-        Ok(Self { _file: file, path })
+        loop {
+            let file = OpenOptions::new()
+                .create(true)
+                .write(true)
+                .truncate(false)
+                .open(&path)
+                .with_context(|| format!("`{}` could not be opened", path.display()))?;
+            flock(&file, FlockOperation::LockExclusive)
+                .map_err(|error| anyhow!("`{}` could not be locked: {error}", path.display()))?;
+            // A sweep that looked at it in between has taken it for a dead run's.
+            if is_still_at(&file, &path) {
+                return Ok(Self { _file: file, path });
+            }
+        }
     }
 }
 
@@ -51,6 +57,12 @@ impl Drop for Alive {
         // A file that stays is harmless: nobody holds its lock.
         let _removed = std::fs::remove_file(&self.path);
     }
+}
+
+fn is_still_at(file: &File, path: &Path) -> bool {
+    let place = |found: std::io::Result<Metadata>| found.map(|found| (found.dev(), found.ino())).ok();
+    let there = place(std::fs::metadata(path));
+    there.is_some() && there == place(file.metadata())
 }
 
 /// The file by whose lock a run is known to be alive.
@@ -69,15 +81,41 @@ pub fn this_host() -> String {
     hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A run that has left something on the engine.
+/// A run that has something on the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
     /// Its id.
     pub run: String,
+    /// Whether it may be removed.
+    pub state: State,
+    /// The configuration that it was of, where it was asked to stay.
+    pub kept_for: Option<String>,
+    /// Until when it may live, seconds since 1970; 0 = nobody said.
+    pub deadline: u64,
+    /// When the first of it was made, seconds since 1970, where the engine says so.
+    pub since: Option<u64>,
+    /// What it has there.
+    pub objects: Vec<Object>,
+}
+
+/// Whether what a run has on the engine is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
     /// Its process is at work, as far as can be told.
-    pub alive: bool,
-    /// It was asked to stay.
-    pub kept: bool,
+    Alive,
+    /// It was asked to stay, and its time is not over.
+    Kept,
+    /// Nobody wants it.
+    Dead,
+}
+
+/// Something on the engine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Object {
+    /// `container`, `network`, `volume` or `image`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
 }
 
 /// Every run that has something on the engine.
@@ -85,28 +123,75 @@ pub struct Leftover {
 /// # Errors
 /// The engine does not answer.
 pub async fn leftovers(engine: &Engine) -> Result<Vec<Leftover>> {
-    let host = this_host();
-    let now = u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default();
+    let (host, now) = (this_host(), now());
     let mut runs: BTreeMap<String, Leftover> = BTreeMap::new();
-    for labels in all_labels(engine, LABEL_RUN).await? {
+    for Found { object, since, labels } in all_labelled(engine, LABEL_RUN).await? {
         let Some(run) = labels.get(LABEL_RUN).cloned() else {
             continue;
         };
-        let here = labels.get(LABEL_HOST).is_some_and(|other| *other == host);
-        let in_time = labels
-            .get(LABEL_DEADLINE)
-            .and_then(|text| text.parse::<u64>().ok())
-            .is_some_and(|end| now < end);
-        let lock = labels
-            .get(LABEL_LOCK)
-            .filter(|_| here)
-            .and_then(|path| is_locked(Path::new(path)));
-        let alive = lock.unwrap_or(in_time);
-        let kept = labels.contains_key(LABEL_KEPT);
-        let entry = runs.entry(run.clone()).or_insert(Leftover { run, alive, kept });
-        entry.kept |= kept;
+        let left = runs
+            .entry(run.clone())
+            .or_insert_with(|| of_labels(run, &labels, &host, now));
+        left.since = [left.since, since].into_iter().flatten().min();
+        left.objects.push(object);
     }
-    Ok(runs.into_values().collect())
+    let mut all: Vec<Leftover> = runs.into_values().collect();
+    all.iter_mut().for_each(|left| left.objects.sort());
+    Ok(all)
+}
+
+fn of_labels(run: String, labels: &HashMap<String, String>, host: &str, now: u64) -> Leftover {
+    let deadline = labels
+        .get(LABEL_DEADLINE)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    let here = labels.get(LABEL_HOST).is_some_and(|other| other == host);
+    let lock = labels.get(LABEL_LOCK).filter(|_| here);
+    let locked = lock.and_then(|path| is_locked(Path::new(path)));
+    let kept_for = labels.get(LABEL_KEPT).cloned();
+    let state = match locked {
+        Some(true) => State::Alive,
+        _ if now >= deadline => State::Dead,
+        _ if kept_for.is_some() => State::Kept,
+        Some(false) => State::Dead,
+        None => State::Alive,
+    };
+    Leftover {
+        run,
+        state,
+        kept_for,
+        deadline,
+        since: None,
+        objects: Vec::new(),
+    }
+}
+
+fn now() -> u64 {
+    u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default()
+}
+
+/// Lock files of runs of which no process holds the lock any more.
+pub fn dead_lock_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "run") && is_locked(path) == Some(false))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Removes those files; what could not be removed is returned.
+pub fn remove_lock_files(folder: &Path) -> Vec<PathBuf> {
+    let remove = |path: &PathBuf| {
+        let Ok(file) = File::open(path) else { return };
+        // Whoever is about to lock it waits for this lock, and then sees that the file has gone.
+        if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+            let _found_again_where_it_stays = std::fs::remove_file(path);
+        }
+    };
+    dead_lock_files(folder).iter().for_each(remove);
+    dead_lock_files(folder)
 }
 
 /// Whether a process of this machine holds the file; `None` where that cannot be told, as with other users' files.
@@ -125,7 +210,7 @@ pub async fn sweep_dead(engine: &Engine) -> Result<Vec<String>> {
     let dead = leftovers(engine)
         .await?
         .into_iter()
-        .filter(|left| !left.alive && !left.kept);
+        .filter(|left| left.state == State::Dead);
     let mut swept = Vec::new();
     for left in dead {
         remove_run(engine, &left.run).await?;
@@ -257,8 +342,15 @@ async fn containers(engine: &Engine, label: &str) -> Result<Vec<String>> {
     Ok(found.into_iter().filter_map(|container| container.id).collect())
 }
 
-/// The labels of everything that bears `label`.
-async fn all_labels(engine: &Engine, label: &str) -> Result<Vec<HashMap<String, String>>> {
+/// An object with its labels.
+struct Found {
+    object: Object,
+    since: Option<u64>,
+    labels: HashMap<String, String>,
+}
+
+/// Everything that bears `label`.
+async fn all_labelled(engine: &Engine, label: &str) -> Result<Vec<Found>> {
     let docker = engine.docker();
     let options = query::ListContainersOptions {
         all: true,
@@ -274,13 +366,87 @@ async fn all_labels(engine: &Engine, label: &str) -> Result<Vec<HashMap<String, 
             ..Default::default()
         })),
     )?;
-    let containers = containers.into_iter().filter_map(|container| container.labels);
-    let networks = networks.into_iter().filter_map(|network| network.labels);
+    let found = |kind, name: String, since: Option<i64>, labels| Found {
+        object: Object { kind, name },
+        since: since.and_then(|seconds| u64::try_from(seconds).ok()),
+        labels,
+    };
+    let containers = containers.into_iter().map(|container| {
+        let name = container
+            .names
+            .and_then(|names| names.into_iter().next())
+            .or(container.id);
+        let name = name.unwrap_or_default().trim_start_matches('/').to_owned();
+        found(
+            "container",
+            name,
+            container.created,
+            container.labels.unwrap_or_default(),
+        )
+    });
+    let networks = networks.into_iter().map(|network| {
+        found(
+            "network",
+            network.name.unwrap_or_default(),
+            None,
+            network.labels.unwrap_or_default(),
+        )
+    });
     let volumes = volumes
         .volumes
         .unwrap_or_default()
         .into_iter()
-        .map(|volume| volume.labels);
-    let images = images.into_iter().map(|image| image.labels);
+        .map(|volume| found("volume", volume.name, None, volume.labels));
+    let images = images.into_iter().map(|image| {
+        let name = image.repo_tags.into_iter().next().unwrap_or(image.id);
+        found("image", name, Some(image.created), image.labels)
+    });
     Ok(containers.chain(networks).chain(volumes).chain(images).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a run of this machine is whose labels say this. No lock file = its process has gone.
+    fn state(kept: bool, here: bool, deadline: u64) -> State {
+        let host = if here { "this" } else { "another" };
+        let mut labels = HashMap::from([
+            (LABEL_HOST.to_owned(), host.to_owned()),
+            (LABEL_LOCK.to_owned(), "/nowhere/x.run".to_owned()),
+            (LABEL_DEADLINE.to_owned(), deadline.to_string()),
+        ]);
+        if kept {
+            labels.insert(LABEL_KEPT.to_owned(), "/shop/rehearsal.yaml".to_owned());
+        }
+        of_labels("x".to_owned(), &labels, "this", 100).state
+    }
+
+    #[test]
+    fn what_is_kept_is_kept_until_its_time_is_over() {
+        assert_eq!(state(true, true, 101), State::Kept);
+        assert_eq!(state(true, true, 100), State::Dead);
+        assert_eq!(state(true, false, 101), State::Kept);
+        assert_eq!(state(true, false, 100), State::Dead);
+    }
+
+    #[test]
+    fn what_is_not_kept_dies_with_its_process_or_with_its_time() {
+        assert_eq!(state(false, true, 101), State::Dead);
+        assert_eq!(state(false, false, 101), State::Alive);
+        assert_eq!(state(false, false, 100), State::Dead);
+    }
+
+    #[test]
+    fn a_lock_file_is_dead_when_nobody_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let alive = Alive::begin(folder.path(), "alive").unwrap();
+        std::fs::write(lock_file(folder.path(), "dead"), "").unwrap();
+        std::fs::write(folder.path().join("other.txt"), "").unwrap();
+        assert_eq!(dead_lock_files(folder.path()), [lock_file(folder.path(), "dead")]);
+        assert_eq!(remove_lock_files(folder.path()), Vec::<PathBuf>::new());
+        assert!(lock_file(folder.path(), "alive").exists());
+        drop(alive);
+        assert!(!lock_file(folder.path(), "alive").exists());
+    }
 }

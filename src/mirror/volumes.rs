@@ -13,14 +13,35 @@ use super::{Mirror, Setup, archive, container, volume_name};
 const FILLED_AT: &str = "/fill";
 
 impl Mirror {
+    /// The service with what others lend it: their mounts and files, where it has none of its own.
+    pub(super) fn with_lent(&self, service: &Service) -> Service {
+        let mut whole = service.clone();
+        for from in &service.volumes_from {
+            let running = self.container_of(&from.service).map(|running| running.service);
+            let Some(other) = running.or_else(|| self.world().services.get(&from.service).cloned()) else {
+                continue;
+            };
+            let other = self.with_lent(&other);
+            let declared = self.image(&other.image).volumes.into_iter().map(anonymous);
+            for mount in other.mounts.iter().cloned().chain(declared) {
+                if !whole.mounts.iter().any(|own| same_place(&own.target, &mount.target)) {
+                    whole.mounts.push(lent(&other, mount, from.read_only));
+                }
+            }
+            for file in &other.files {
+                if file.origin.is_some() && !whole.files.iter().any(|own| own.target == file.target) {
+                    whole.files.push(file.clone());
+                }
+            }
+        }
+        whole
+    }
+
     /// Makes the volumes that a service mounts and nobody made before.
     pub(super) async fn make_volumes(&self, service: &Service) -> Result<()> {
         let declared = self.image(&service.image).volumes;
-        let anonymous = declared.into_iter().map(|target| Mount {
-            target,
-            source: Source::Anonymous,
-            read_only: false,
-        });
+        let undeclared = |target: &String| !service.mounts.iter().any(|own| same_place(&own.target, target));
+        let anonymous = declared.into_iter().filter(undeclared).map(anonymous);
         for mount in service.mounts.iter().cloned().chain(anonymous) {
             let Some(volume) = container::volume_of(service, &mount) else {
                 continue;
@@ -33,6 +54,30 @@ impl Mirror {
             }
         }
         Ok(())
+    }
+}
+
+fn anonymous(target: String) -> Mount {
+    Mount {
+        target,
+        source: Source::Anonymous,
+        read_only: false,
+    }
+}
+
+fn same_place(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
+}
+
+fn lent(owner: &Service, mount: Mount, read_only: bool) -> Mount {
+    let source = match mount.source {
+        Source::Anonymous => Source::AnonymousOf(owner.name.clone()),
+        other => other,
+    };
+    Mount {
+        source,
+        read_only: mount.read_only || read_only,
+        ..mount
     }
 }
 

@@ -80,7 +80,8 @@ impl Watch {
             ("label".to_owned(), vec![format!("{LABEL_RUN}={}", engine.run())]),
             (
                 "event".to_owned(),
-                ["start", "die", "oom", "kill", "health_status"]
+                // Podman's filter has a word of its own for what its events then call `die`.
+                ["start", "die", "died", "oom", "kill", "health_status"]
                     .map(str::to_owned)
                     .to_vec(),
             ),

@@ -91,8 +91,10 @@ impl Rehearsal<'_> {
     fn service_at(&self, url: &Url) -> Option<String> {
         let host = url.host_str()?;
         let services = self.candidate.values().chain(self.setup.world.services.values());
-        let mut bearers = services
-            .filter(|service| service.name == host || service.networks.values().flatten().any(|name| name == host));
+        let mut bearers = services.filter(|service| {
+            let mut aliases = service.networks.values().flat_map(|attachment| &attachment.aliases);
+            service.name == host || aliases.any(|name| name == host)
+        });
         bearers.next().map(|service| service.name.clone())
     }
 }

@@ -184,21 +184,15 @@ impl Rehearsal<'_> {
         let test = &suspect.test;
         self.recorder
             .reclassify(suspect.stage, &suspect.suite, &test.name, TestStatus::Error, why);
-        let finding = Finding {
-            check: check_of(suspect).to_owned(),
-            severity: Severity::Error,
-            blame,
-            stage: suspect.stage,
-            service: test.service.clone(),
-            title: format!(
-                "`{}` / `{}` failed in {}, but {why}",
-                suspect.suite, test.name, suspect.stage
-            ),
-            cause: Some(test.message.clone()),
-            evidence: vec![test.detail.clone()],
-            help: help.to_owned(),
-            waived: None,
-        };
+        let title = format!(
+            "`{}` / `{}` failed in {}, but {why}",
+            suspect.suite, test.name, suspect.stage
+        );
+        let finding = Finding::new(check_of(suspect), suspect.stage, blame, title)
+            .about(test.service.clone())
+            .because(test.message.clone())
+            .seen(vec![test.detail.clone()])
+            .help(help);
         self.found(finding);
     }
 
@@ -216,7 +210,8 @@ impl Rehearsal<'_> {
         {
             let Some(plan) = self.plan.stage(stage) else { continue };
             for check in plan.checks.iter().filter(|check| check.skipped.is_none()) {
-                let open = !matches!(check.id.as_str(), "log-difference" | "auth-exercised");
+                // These have been answered where they were asked.
+                let open = !matches!(check.id.as_str(), "log-difference" | "auth-exercised" | "egress");
                 if open {
                     let (status, reason) = self.answer(&check.id, stage, &recorded, suspects, fates);
                     self.answered(&check.id, stage, status, reason);

@@ -73,6 +73,15 @@ pub enum EventKind {
         /// Exit code, out-of-memory flag, last log lines.
         detail: Option<String>,
     },
+    /// An image is on its way to the engine: it begins, downloads, is tried again, is done, failed.
+    Pull {
+        /// Reference.
+        image: String,
+        /// `begins`, `downloads`, `again`, `done`, `failed`.
+        state: String,
+        /// Bytes, time, the registry's words.
+        detail: Option<String>,
+    },
     /// A test ended.
     Test(TestRecord),
     /// A check ended.

@@ -13,6 +13,7 @@ use crate::lock::compare::{self, Mirrored, Roles};
 use crate::lock::probe::{self, Kind};
 use crate::lock::{Facts, Lock, OwnProbe};
 use crate::mirror::Mirror;
+use crate::mirror::engine::ImageFacts;
 use crate::plan::StageId;
 use crate::report::result::{Fidelity, StageStatus};
 use crate::verdict;
@@ -68,7 +69,7 @@ impl Rehearsal<'_> {
                 service.name.clone(),
                 Mirrored {
                     image: service.image.clone(),
-                    digests: vec![image.digest, image.id],
+                    digests: known_by(image),
                     facts,
                 },
             )
@@ -244,6 +245,13 @@ impl Rehearsal<'_> {
         };
         self.answered(runtime_constraint::ABOUT.id, StageId::Upgrade, status, reason);
     }
+}
+
+/// Every digest by which an image may be known: registries', its own id.
+fn known_by(image: ImageFacts) -> Vec<String> {
+    let others = image.repo_digests.iter().filter_map(|known| known.split_once('@'));
+    let others = others.map(|(_, digest)| digest.to_owned()).collect::<Vec<_>>();
+    [image.digest, image.id].into_iter().chain(others).collect()
 }
 
 /// What one container says; `None` where it cannot be asked: it has ended, or has no shell.

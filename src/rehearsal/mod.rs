@@ -22,6 +22,7 @@ use crate::suite::{self, Captures, SuiteOutcome, SuiteRun};
 mod answers;
 mod confirm;
 mod control;
+mod egress;
 pub mod event;
 pub mod fidelity;
 pub mod not_run;
@@ -125,6 +126,7 @@ impl<'a> Rehearsal<'a> {
         if let Go::On = self.upgrade(&mirror, &mut course).await {
             self.rollback(&mirror, &mut course).await;
         }
+        self.compare_attempts(&mirror).await;
         self.confirm(&mirror, course).await;
     }
 

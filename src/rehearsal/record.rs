@@ -136,6 +136,15 @@ impl Recorder {
         });
     }
 
+    /// An image is on its way.
+    pub fn pull(&self, progress: crate::mirror::pull::Progress) {
+        self.say(EventKind::Pull {
+            image: progress.image,
+            state: progress.state.to_owned(),
+            detail: progress.detail,
+        });
+    }
+
     /// The stages are over: what happens to containers from now on is the taking down.
     pub fn over(&self) {
         self.lock().over = true;

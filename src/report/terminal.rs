@@ -111,6 +111,10 @@ impl Terminal {
                 let line = format!("! {} {}", clean(service), clean(state));
                 is_trouble(state, detail.as_deref()).then(|| (Some(*stage), self.because(&line, detail.as_deref())))
             }
+            EventKind::Pull { image, state, detail } => {
+                let line = format!("pull {} {}", clean(image), clean(state));
+                Some((None, self.because(&line, detail.as_deref())))
+            }
             EventKind::Test(test) => self.test_progress(test),
             EventKind::Check(check) => {
                 let line = format!("{} {}", self.mark(check.status), clean(&check.check));
@@ -410,6 +414,18 @@ fn hang(text: &str, room: usize, indent: usize) -> String {
         }
     }
     lines.join(&format!("\n{}", " ".repeat(indent)))
+}
+
+/// Says something on standard error. Nobody reading any more, as where the terminal has been closed, is no failure.
+pub fn say(text: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let _unread = writeln!(std::io::stderr(), "{text}");
+}
+
+/// The same on standard output; whether anybody reads.
+pub fn tell(text: &str) -> bool {
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{text}").is_ok()
 }
 
 #[cfg(test)]

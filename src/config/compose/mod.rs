@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use model::*;
+pub use scalar::parse_duration;
 
 use super::diagnostic::Diagnostic;
 

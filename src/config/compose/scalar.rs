@@ -130,8 +130,8 @@ pub(super) fn duration(node: &Node) -> Result<Duration, Diagnostic> {
     }
 }
 
-/// The same for text; `None` where it is not a duration.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+/// A duration as Compose writes it, `1m30s`; `None` where the text is none.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
         return Some(Duration::ZERO);

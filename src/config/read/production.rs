@@ -52,6 +52,12 @@ pub(super) fn candidates(file: &Fields, overrides: &[(String, String)]) -> BTree
     candidates
 }
 
+/// Of a configuration whose candidate has been forgotten.
+pub(super) fn no_candidates(file: &Fields) -> BTreeMap<String, Candidate> {
+    debug_assert!(file.entries("candidate").is_empty());
+    BTreeMap::new()
+}
+
 fn candidate(file: &Fields, entry: &Entry) -> Candidate {
     let fields = file.reader.fields(&entry.node, &grammar::CANDIDATE);
     let image = fields.filled("image").map(CandidateImage::Reference);

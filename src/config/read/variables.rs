@@ -110,6 +110,13 @@ pub(super) fn forget_overridden(document: &mut Node, overridden: &BTreeSet<&str>
     }
 }
 
+/// For a mirror of production alone: the candidate may well name variables that only a pipeline sets.
+pub(super) fn forget_candidates(document: &mut Node) {
+    if let Value::Map(keys) = &mut document.value {
+        keys.retain(|entry| entry.key != "candidate");
+    }
+}
+
 /// What the secrets of the document stand for, by name.
 pub(super) fn secrets(node: &Node, environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut secrets = BTreeMap::new();

@@ -197,7 +197,7 @@ fn captured(pattern: &str, output: &str) -> Option<String> {
 }
 
 /// What was said, fit for a file that people review.
-fn one_line(text: &str) -> Option<String> {
+pub(super) fn one_line(text: &str) -> Option<String> {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let text: String = text
         .split_whitespace()

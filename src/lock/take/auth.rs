@@ -6,58 +6,68 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::tls::Version;
 use serde_json::Value as Json;
+use url::Url;
 
-use crate::lock::{AuthFacts, Capability, Key, Known, Tls};
+use super::tls;
+use crate::agent::names::Names;
+use crate::lock::{AuthFacts, Capability, Key, Known, Tls, Trust};
 
 /// For one answer.
 const LIMIT: Duration = Duration::from_secs(15);
 /// Larger than any discovery document or key set.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Reads the public endpoints of an issuer.
+/// Reads the public endpoints of an issuer. Where the chain of its TLS is not trusted, the lock says so; what is
+/// public is read all the same. Where it speaks no TLS that this program speaks, its documents are not recorded.
 ///
 /// # Errors
 /// It does not answer, or answers neither with a document nor with 404.
 pub async fn read(issuer: &str, ca: Option<&[u8]>) -> Result<AuthFacts> {
-    let client = client(ca, None)?;
-    let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    let discovery = get(&client, &address).await?;
-    let keys = match discovery.as_ref().and_then(|document| document["jwks_uri"].as_str()) {
-        Some(address) => get(&client, address).await?.map(|set| keys(&set)),
-        None => None,
+    let url = Url::parse(issuer).with_context(|| format!("the issuer `{issuer}` is no URL"))?;
+    let names = Names::system();
+    let tls = match url.scheme() {
+        "https" => Some(tls::read(&url, ca, &names).await?),
+        _ => None,
     };
-    let capabilities = discovery.as_ref().map(capabilities).unwrap_or_default();
-    let tls = if issuer.starts_with("https:") {
-        Some(Tls {
-            protocols: protocols(&address, ca).await?,
-            chain: Vec::new(),
-        })
-    } else {
-        None
-    };
-    Ok(AuthFacts {
+    let mut facts = AuthFacts {
         issuer: Some(issuer.to_owned()),
-        product: None,
-        discovery: Some(discovery.unwrap_or(Json::Null)),
-        keys,
-        tls,
-        capabilities,
-    })
+        ..AuthFacts::default()
+    };
+    if tls.as_ref().is_none_or(can_be_spoken) {
+        let untrusted = tls.as_ref().is_some_and(|tls| matches!(tls.trust, Trust::No(_)));
+        documents(&mut facts, issuer, &client(ca, untrusted, names)?).await?;
+    }
+    facts.tls = tls;
+    Ok(facts)
 }
 
-fn client(ca: Option<&[u8]>, only: Option<Version>) -> Result<reqwest::Client> {
+fn can_be_spoken(tls: &Tls) -> bool {
+    tls.protocols.iter().any(|one| one == "TLSv1.2" || one == "TLSv1.3")
+}
+
+async fn documents(facts: &mut AuthFacts, issuer: &str, client: &reqwest::Client) -> Result<()> {
+    let address = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let discovery = get(client, &address).await?;
+    facts.keys = match discovery.as_ref().and_then(|document| document["jwks_uri"].as_str()) {
+        Some(address) => get(client, address).await?.map(|set| keys(&set)),
+        None => None,
+    };
+    facts.capabilities = discovery.as_ref().map(capabilities).unwrap_or_default();
+    facts.discovery = Some(discovery.unwrap_or(Json::Null));
+    Ok(())
+}
+
+fn client(ca: Option<&[u8]>, untrusted: bool, names: Names) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .timeout(LIMIT)
         .redirect(reqwest::redirect::Policy::limited(3))
+        .tls_danger_accept_invalid_certs(untrusted)
+        .dns_resolver(names)
         .no_proxy();
     if let Some(pem) = ca {
         builder = builder
             .tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).context("the CA file holds no certificate")?);
-    }
-    if let Some(version) = only {
-        builder = builder.tls_version_min(version).tls_version_max(version);
     }
     builder.build().context("no TLS on this machine")
 }
@@ -89,17 +99,6 @@ async fn get(client: &reqwest::Client, address: &str) -> Result<Option<Json>> {
     Ok(Some(document))
 }
 
-/// The versions of TLS that production accepts, of those that this program speaks.
-async fn protocols(address: &str, ca: Option<&[u8]>) -> Result<Vec<String>> {
-    let mut accepted = Vec::new();
-    for (name, version) in [("TLSv1.2", Version::TLS_1_2), ("TLSv1.3", Version::TLS_1_3)] {
-        if client(ca, Some(version))?.get(address).send().await.is_ok() {
-            accepted.push(name.to_owned());
-        }
-    }
-    Ok(accepted)
-}
-
 /// The key set without the keys, in an order of its own: rotation changes the keys, not what they are.
 fn keys(set: &Json) -> Vec<Key> {
     let text = |key: &Json, field: &str| key[field].as_str().unwrap_or("absent").to_owned();
@@ -121,17 +120,16 @@ fn bits(key: &Json) -> Option<u64> {
         Some("P-521") => return Some(521),
         _ => {}
     }
-    let modulus = URL_SAFE_NO_PAD.decode(key["n"].as_str()?.trim_end_matches('=')).ok()?;
-    let significant = modulus.iter().skip_while(|byte| **byte == 0);
-    let mut bits = 0u64;
-    for (at, byte) in significant.enumerate() {
-        bits += if at == 0 {
-            u64::from(8 - byte.leading_zeros())
-        } else {
-            8
-        };
-    }
-    Some(bits)
+    Some(bits_of(
+        &URL_SAFE_NO_PAD.decode(key["n"].as_str()?.trim_end_matches('=')).ok()?,
+    ))
+}
+
+/// The size of a number, big-endian, whatever zeros it begins with.
+pub(super) fn bits_of(number: &[u8]) -> u64 {
+    let significant: Vec<&u8> = number.iter().skip_while(|byte| **byte == 0).collect();
+    let unused = significant.first().map_or(0, |byte| u64::from(byte.leading_zeros()));
+    significant.len() as u64 * 8 - unused
 }
 
 /// What the document says; whether production holds to it, and what it insists on, nobody has tried.

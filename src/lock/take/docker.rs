@@ -1,7 +1,6 @@
 //! Production on a Docker engine: its containers by Compose's labels or by name; images by digest, facts by probes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -10,8 +9,9 @@ use futures_util::future::try_join_all;
 use super::{From, Wanted};
 use crate::context::Context;
 use crate::lock::{Facts, OwnProbe, ServiceFacts, probe};
+use crate::mirror::engine::address::Address;
 use crate::mirror::engine::{Engine, RunLabels};
-use crate::mirror::observe::{Observed, context_host};
+use crate::mirror::observe::Observed;
 
 /// For all probes of one container.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -39,12 +39,11 @@ pub async fn read(
 }
 
 async fn connect(name: Option<&str>, context: &Context) -> Result<Engine> {
-    let Some(name) = name.filter(|name| *name != "default") else {
-        return Engine::connect(&RunLabels::of_none()).await;
+    let address = match name {
+        Some(name) => Address::of_context(context, name)?,
+        None => Address::find(context)?,
     };
-    let home = context.path("HOME").unwrap_or_default().join(".docker");
-    let config: PathBuf = context.path("DOCKER_CONFIG").unwrap_or(home);
-    Engine::at(&context_host(&config, name)?).await
+    Engine::connect(&address, &RunLabels::of_none()).await
 }
 
 /// The containers of each service of production.

@@ -13,6 +13,7 @@ pub mod auth;
 pub mod docker;
 pub mod exec;
 pub mod registry;
+pub mod tls;
 
 /// Where facts are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +121,7 @@ pub async fn take(wanted: &Wanted, context: &Context, now: OffsetDateTime) -> Re
         let read = match &from.place {
             Place::Docker(name) => docker::read(name.as_deref(), from, wanted, context).await,
             Place::Exec(prefix) => exec::read(prefix, from, wanted).await,
-            Place::Registry => registry::read(from, wanted).await,
+            Place::Registry => registry::read(from, wanted, context).await,
         };
         for (name, facts) in read.with_context(|| format!("{from}"))? {
             merge(services.entry(name).or_default(), facts);

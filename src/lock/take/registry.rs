@@ -2,28 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use futures_util::future::try_join_all;
 
 use super::{From, Wanted};
+use crate::context::Context;
 use crate::lock::ServiceFacts;
+use crate::mirror::engine::address::Address;
 use crate::mirror::engine::{Engine, RunLabels};
+use crate::mirror::pull::credentials::Keyring;
+use crate::redact::Redactor;
 
-/// Asks for the digest of every image that production's files name. The engine asks, with its own credentials.
+/// Asks for the digest of every image that production's files name. The engine asks, with the
+/// credentials of this machine's logins.
 ///
 /// # Errors
 /// No configuration says what production's images are, or a registry does not answer.
-pub async fn read(from: &From, wanted: &Wanted) -> Result<BTreeMap<String, ServiceFacts>> {
+pub async fn read(from: &From, wanted: &Wanted, context: &Context) -> Result<BTreeMap<String, ServiceFacts>> {
     let asked = |service: &&String| from.services.is_empty() || from.services.contains(service);
     let images: Vec<(&String, &String)> = wanted.services.iter().filter(|(service, _)| asked(service)).collect();
     if images.is_empty() {
         bail!("no configuration says which images production runs: name one with `--config`");
     }
-    let engine = Engine::connect(&RunLabels::of_none()).await?;
+    let engine = Engine::connect(&Address::find(context)?, &RunLabels::of_none()).await?;
+    let keyring = Keyring::read(context, &Redactor::default())?.with_index(engine.index().await);
     let all = images.into_iter().map(|(service, image)| {
-        let engine = engine.clone();
+        let (engine, keyring) = (&engine, &keyring);
         async move {
-            let digest = engine.registry_digest(image).await?;
+            let asked = engine.registry_digest(image, keyring).await;
+            let digest = asked.map_err(|failure| anyhow!("`{service}`: {failure}; {}", failure.help()))?;
             let facts = ServiceFacts {
                 image: Some(image.clone()),
                 digest: Some(digest),

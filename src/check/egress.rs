@@ -1,0 +1,147 @@
+//! `egress`: what the candidate tries to reach outside the mirror that production's release does not.
+
+use std::collections::BTreeSet;
+
+use super::About;
+use crate::finding::{Blame, Finding};
+use crate::mirror::egress::Attempts;
+use crate::plan::StageId;
+
+/// What this check is.
+pub const ABOUT: About = About {
+    id: "egress",
+    question: "does the candidate try to reach hosts outside the mirror that production's release does not?",
+    explain: "The mirror's networks have no way out, so that no release reaches production from here. Names that no \
+              service of the mirror bears are answered by the agent: there is no such host. It remembers which \
+              container asked. A name that only the candidate asked for is a warning, `candidate tried to reach HOST`, \
+              with the service: a new dependency, telemetry, or a service that production does not have. What \
+              production's release asks for too is a note. The check blocks nothing by itself; `policy.block_on: \
+              [error, warn]` makes it block.\n\n\
+              Opening a host by name (`policy.allow_egress`) is not built yet.\n\n\
+              What this check cannot see: a connection to a bare address, IPv4 or IPv6, asks for no name. It fails \
+              (on Docker within some three seconds), and so does one to a port of this machine; only the candidate's \
+              own log and failures tell of it. Questions about the name of an address (PTR) reach nobody and are not \
+              counted. Containers that share a service's network are that service. An engine that does not hand \
+              questions from closed networks on to the agent (a test name is asked at the start) leaves the check \
+              skipped, with the reason. An IPv6 network of an old engine lets containers reach this machine by its \
+              IPv6 gateway; nothing else.",
+};
+
+/// Findings of one service; more are told in one line.
+const MOST: usize = 10;
+
+/// One finding for each host that only the candidate asked for.
+pub fn findings(attempts: &Attempts) -> Vec<Finding> {
+    let known: BTreeSet<&String> = attempts.production.values().flatten().collect();
+    let of = |(service, hosts): (&String, &Vec<String>)| {
+        let new: Vec<&String> = hosts.iter().filter(|host| !known.contains(host)).collect();
+        let mut found: Vec<Finding> = new.iter().take(MOST).map(|host| tried(service, host)).collect();
+        if new.len() > MOST {
+            found.push(and_more(service, &new[MOST..]));
+        }
+        found
+    };
+    attempts.candidate.iter().flat_map(of).collect()
+}
+
+fn tried(service: &str, host: &str) -> Finding {
+    finding(service, format!("candidate tried to reach {host}"))
+        .because(format!(
+            "`{service}` asked for the name `{host}`, which no service of the mirror bears; production's release does not \
+             ask for it"
+        ))
+        .help(format!(
+            "if it is wanted, see that production's network lets it pass to `{host}`; a name that should be a service of \
+             production is missing in its compose file"
+        ))
+}
+
+fn and_more(service: &str, hosts: &[&String]) -> Finding {
+    let shown = hosts.iter().take(100).map(|host| (*host).clone());
+    finding(service, format!("candidate tried to reach {} more hosts", hosts.len()))
+        .seen(shown.collect())
+        .help("find out what it looks for")
+}
+
+fn finding(service: &str, title: String) -> Finding {
+    Finding::new(ABOUT.id, StageId::Upgrade, Blame::Nobody, title).about(service.to_owned())
+}
+
+/// What is worth knowing and new to nobody, one sentence each.
+pub fn notes(attempts: &Attempts) -> Vec<String> {
+    let mut notes: Vec<String> = attempts.production.iter().map(of_production).collect();
+    if !attempts.unknown.is_empty() {
+        notes.push(format!(
+            "asked for outside the mirror, by containers that the engine does not name: {}",
+            listed(&attempts.unknown)
+        ));
+    }
+    if attempts.more > 0 {
+        notes.push(format!(
+            "{} further questions for names outside the mirror were too many to remember",
+            attempts.more
+        ));
+    }
+    notes
+}
+
+fn of_production((service, hosts): (&String, &Vec<String>)) -> String {
+    format!(
+        "production's `{service}` tries to reach hosts outside the mirror: {}",
+        listed(hosts)
+    )
+}
+
+fn listed(hosts: &[String]) -> String {
+    let shown: Vec<String> = hosts.iter().take(MOST).map(|host| format!("`{host}`")).collect();
+    let more = hosts.len().saturating_sub(MOST);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Severity;
+
+    fn hosts(count: usize) -> Vec<String> {
+        (0..count).map(|number| format!("h{number}.example.com")).collect()
+    }
+
+    #[test]
+    fn only_what_production_does_not_ask_for_is_found() {
+        let attempts = Attempts {
+            candidate: [("web".to_owned(), hosts(2))].into(),
+            production: [("web".to_owned(), hosts(1))].into(),
+            ..Attempts::default()
+        };
+        let found = findings(&attempts);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].title, "candidate tried to reach h1.example.com");
+        assert_eq!((found[0].severity, found[0].blame), (Severity::Warn, Blame::Nobody));
+        assert_eq!(found[0].service.as_deref(), Some("web"));
+        assert_eq!(
+            notes(&attempts),
+            ["production's `web` tries to reach hosts outside the mirror: `h0.example.com`"]
+        );
+    }
+
+    #[test]
+    fn many_hosts_are_told_in_one_line() {
+        let attempts = Attempts {
+            candidate: [("web".to_owned(), hosts(100))].into(),
+            production: [("db".to_owned(), vec!["other.example.com".to_owned(); 12])].into(),
+            more: 900,
+            ..Attempts::default()
+        };
+        let found = findings(&attempts);
+        assert_eq!(found.len(), MOST + 1);
+        assert_eq!(found[MOST].title, "candidate tried to reach 90 more hosts");
+        assert!(notes(&attempts)[0].ends_with(" and 2 more"));
+        assert!(notes(&attempts)[1].starts_with("900 further questions"));
+    }
+}

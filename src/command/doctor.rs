@@ -1,0 +1,367 @@
+//! `rehearsal doctor`: looks at this machine, lists what runs have left on it, and removes that if asked.
+//!
+//! Exit codes: 0 nothing is wrong; 2 the configuration cannot be used; 3 something else stands in a run's way, or is
+//! left over.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::{CANNOT, USAGE, engine};
+use crate::cli::{DoctorArgs, DoctorFormat, What};
+use crate::config::read;
+use crate::context::Context;
+use crate::lock;
+use crate::mirror::engine::Engine;
+use crate::mirror::sweep::{self, Leftover, State};
+use crate::report::entry::moment;
+use crate::report::terminal::tell;
+use crate::report::text;
+use crate::run;
+
+/// Less than this on a disk is worth a word: images and volumes need room.
+const LITTLE: u64 = 2 * 1024 * 1024 * 1024;
+
+/// What was looked at, and what was seen.
+#[derive(Debug, Serialize)]
+struct Line {
+    about: &'static str,
+    state: Health,
+    seen: String,
+    /// Whose doing it is, where something is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whose: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    way_out: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Health {
+    Fine,
+    Note,
+    Wrong,
+}
+
+/// What a run has on the engine.
+#[derive(Debug, Serialize)]
+struct Left {
+    run: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_seconds: Option<u64>,
+    until: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_for: Option<String>,
+    objects: Vec<String>,
+    removed: bool,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    lines: Vec<Line>,
+    runs: Vec<Left>,
+    /// Lock files of dead runs.
+    files: Vec<PathBuf>,
+}
+
+/// From the command line to the exit code.
+///
+/// # Errors
+/// Only what is our bug.
+pub async fn doctor(args: &DoctorArgs, context: &Context) -> Result<u8> {
+    let mut report = Report::default();
+    let engine = report.engine(args.remove, context).await;
+    report.disk("working directory", &context.directory);
+    report.disk("temporary files", &std::env::temp_dir());
+    report.configuration(args, context);
+    report.leftovers(engine.is_some());
+    report.files(args.remove, &context.runs);
+    let code = report.code();
+    match args.format {
+        DoctorFormat::Json => drop(tell(&serde_json::to_string_pretty(&report)?)),
+        DoctorFormat::Human => report.print(),
+    }
+    Ok(code)
+}
+
+impl Report {
+    fn add(&mut self, about: &'static str, state: Health, seen: String) {
+        self.lines.push(Line {
+            about,
+            state,
+            seen,
+            whose: None,
+            way_out: None,
+        });
+    }
+
+    fn wrong(&mut self, about: &'static str, seen: String, whose: &'static str, way_out: impl Into<String>) {
+        self.lines.push(Line {
+            about,
+            state: Health::Wrong,
+            seen,
+            whose: Some(whose),
+            way_out: Some(way_out.into()),
+        });
+    }
+
+    async fn engine(&mut self, remove: bool, context: &Context) -> Option<Engine> {
+        let engine = match engine(context).await {
+            Ok(engine) => engine,
+            Err(error) => {
+                let way_out = "start Docker or Podman, or set DOCKER_HOST to where one listens";
+                self.wrong("engine", one_line(&format!("{error:#}")), "the machine", way_out);
+                return None;
+            }
+        };
+        match engine.describe().await {
+            Ok(found) => {
+                let facts: Vec<String> = found
+                    .facts
+                    .iter()
+                    .map(|(name, value)| format!("{name} {value}"))
+                    .collect();
+                let words = format!(
+                    "{} {}, API {}, {}, {}",
+                    found.name,
+                    found.version,
+                    found.api,
+                    found.platform,
+                    facts.join(", ")
+                );
+                self.add("engine", Health::Fine, one_line(&words));
+            }
+            Err(error) => self.wrong(
+                "engine",
+                one_line(&format!("{error:#}")),
+                "the machine",
+                "look into its own log",
+            ),
+        }
+        match sweep::leftovers(&engine).await {
+            Ok(all) => {
+                for left in all {
+                    let removed = remove && left.state == State::Dead && self.remove(&engine, &left).await;
+                    self.runs.push(described(left, removed));
+                }
+            }
+            Err(error) => self.wrong(
+                "leftovers",
+                one_line(&format!("{error:#}")),
+                "the machine",
+                "look into the engine's log",
+            ),
+        }
+        Some(engine)
+    }
+
+    async fn remove(&mut self, engine: &Engine, left: &Leftover) -> bool {
+        let removed = sweep::remove_run(engine, &left.run).await;
+        if let Err(error) = &removed {
+            self.wrong(
+                "leftovers",
+                one_line(&format!("{error:#}")),
+                "the machine",
+                "look into the engine's log",
+            );
+        }
+        removed.is_ok()
+    }
+
+    fn disk(&mut self, about: &'static str, folder: &Path) {
+        let Ok(found) = rustix::fs::statvfs(folder) else {
+            return self.add(
+                about,
+                Health::Note,
+                format!("`{}` cannot be looked at", folder.display()),
+            );
+        };
+        let free = found.f_bavail.saturating_mul(found.f_frsize);
+        let gigabytes = format!(
+            "{}.{} GB free at `{}`",
+            free / 1_000_000_000,
+            free / 100_000_000 % 10,
+            folder.display()
+        );
+        if free < LITTLE {
+            self.wrong(
+                about,
+                gigabytes,
+                "the machine",
+                "make room: reports, logs and images are written",
+            );
+        } else {
+            self.add(about, Health::Fine, gigabytes);
+        }
+    }
+
+    fn configuration(&mut self, args: &DoctorArgs, context: &Context) {
+        let Some(file) = args.config.clone().or_else(|| read::find(&context.directory)) else {
+            let seen = format!(
+                "no `{}` in `{}` or above it",
+                read::FILE_NAME,
+                context.directory.display()
+            );
+            return self.add("configuration", Health::Note, seen);
+        };
+        let what = What {
+            config: Some(file.clone()),
+            candidate: Vec::new(),
+            only: Vec::new(),
+            seed: None,
+        };
+        let prepared = match run::prepare_production(&what, context) {
+            Ok(prepared) => prepared,
+            Err(errors) => {
+                let first = errors.first().map(|error| error.message.clone()).unwrap_or_default();
+                let way_out = format!("`rehearsal plan --config {}` points at the place", file.display());
+                return self.wrong(
+                    "configuration",
+                    format!("`{}`: {}", file.display(), one_line(&first)),
+                    "you",
+                    way_out,
+                );
+            }
+        };
+        let services = prepared.world.services.len();
+        let seen = format!("`{}`: production has {services} service(s)", file.display());
+        self.add("configuration", Health::Fine, seen);
+        let production = &prepared.settings.production;
+        let lock = lock::State::read(
+            production.lock.as_deref(),
+            production.max_lock_age,
+            OffsetDateTime::now_utc(),
+        );
+        match &lock {
+            lock::State::None => self.add("lock", Health::Note, lock.statement()),
+            lock::State::Fresh(..) => self.add("lock", Health::Fine, lock.statement()),
+            lock::State::Unusable { why, .. } => {
+                self.wrong("lock", one_line(why), "you", "until then every run is inconclusive");
+            }
+        }
+    }
+
+    fn leftovers(&mut self, looked: bool) {
+        let dead = self
+            .runs
+            .iter()
+            .filter(|left| left.state == "dead" && !left.removed)
+            .count();
+        let removed = self.runs.iter().filter(|left| left.removed).count();
+        match (looked, dead) {
+            (false, _) => {}
+            (true, 0) if removed > 0 => self.add(
+                "leftovers",
+                Health::Fine,
+                format!("those of {removed} run(s) were removed"),
+            ),
+            (true, 0) => self.add("leftovers", Health::Fine, "none on the engine".to_owned()),
+            (true, dead) => {
+                let seen = format!("{dead} run(s) that nobody owns have something on the engine");
+                self.wrong(
+                    "leftovers",
+                    seen,
+                    "a killed run",
+                    "`rehearsal doctor --remove`, or the next run",
+                );
+            }
+        }
+    }
+
+    fn files(&mut self, remove: bool, runs: &Path) {
+        self.files = if remove {
+            sweep::remove_lock_files(runs)
+        } else {
+            sweep::dead_lock_files(runs)
+        };
+        if !self.files.is_empty() {
+            let seen = format!("{} of dead runs in `{}`", self.files.len(), runs.display());
+            self.wrong(
+                "lock files",
+                seen,
+                "a killed run",
+                "`rehearsal doctor --remove`, or the next run",
+            );
+        }
+    }
+
+    fn code(&self) -> u8 {
+        let wrong = |line: &&Line| line.state == Health::Wrong;
+        match self
+            .lines
+            .iter()
+            .filter(wrong)
+            .map(|line| line.about)
+            .collect::<Vec<_>>()
+            .as_slice()
+        {
+            [] => 0,
+            all if all.contains(&"configuration") => USAGE,
+            _ => CANNOT,
+        }
+    }
+
+    fn print(&self) {
+        for line in &self.lines {
+            let mark = match line.state {
+                Health::Fine => '✓',
+                Health::Note => '·',
+                Health::Wrong => '✗',
+            };
+            tell(&format!("{mark} {:<18} {}", line.about, line.seen));
+            if let (Some(whose), Some(way_out)) = (line.whose, &line.way_out) {
+                tell(&format!("  {:<18} {whose}: {way_out}", ""));
+            }
+        }
+        for left in &self.runs {
+            let age = left
+                .age_seconds
+                .map_or_else(String::new, |age| format!(", {} min old", age / 60));
+            let state = if left.removed { "removed" } else { left.state };
+            let kept = left
+                .kept_for
+                .as_ref()
+                .map_or_else(String::new, |file| format!(", of {}", one_line(file)));
+            tell(&format!(
+                "  run {}: {state}{age}, until {}{kept}",
+                one_line(&left.run),
+                left.until
+            ));
+            for object in &left.objects {
+                tell(&format!("    {}", one_line(object)));
+            }
+        }
+        for file in &self.files {
+            tell(&format!("  file {}", file.display()));
+        }
+    }
+}
+
+fn described(left: Leftover, removed: bool) -> Left {
+    let now = u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default();
+    Left {
+        run: left.run,
+        state: match left.state {
+            State::Alive => "alive",
+            State::Kept => "kept",
+            State::Dead => "dead",
+        },
+        age_seconds: left.since.map(|since| now.saturating_sub(since)),
+        until: moment(left.deadline),
+        kept_for: left.kept_for,
+        objects: left
+            .objects
+            .into_iter()
+            .map(|object| format!("{} {}", object.kind, object.name))
+            .collect(),
+        removed,
+    }
+}
+
+/// Names on an engine are other people's words, too.
+fn one_line(text: &str) -> String {
+    text::line(text, 400)
+}

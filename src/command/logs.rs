@@ -1,0 +1,168 @@
+//! `rehearsal logs`: what the services of a living mirror say; where none lives, what the last run wrote down.
+
+use std::path::Path;
+
+use anyhow::Result;
+use time::OffsetDateTime;
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::{CANNOT, USAGE, engine};
+use crate::cli::{LogsArgs, What};
+use crate::config::read;
+use crate::context::Context;
+use crate::mirror::engine::Engine;
+use crate::mirror::sweep::{self, State};
+use crate::mirror::tail;
+use crate::plan::StageId;
+use crate::redact::Redactor;
+use crate::report::terminal::{say, tell};
+use crate::report::text;
+use crate::run;
+
+/// A line is shown up to here.
+const LINE: usize = 16 * 1024;
+
+/// From the command line to the exit code.
+///
+/// # Errors
+/// Only what is our bug.
+pub async fn logs(args: &LogsArgs, context: &Context) -> Result<u8> {
+    let engine = engine(context).await;
+    let living = match &engine {
+        Ok(engine) => living(args, context, engine).await?,
+        Err(error) if args.run.is_some() => {
+            say(format!("error: {error:#}"));
+            return Ok(CANNOT);
+        }
+        Err(_) => None,
+    };
+    match (engine, living) {
+        (Ok(engine), Some(run)) => of_mirror(args, context, &engine, &run).await,
+        _ => Ok(of_folder(args, &context.directory.join(&args.out))),
+    }
+}
+
+/// The run that is named, else the mirror that this configuration keeps, else the only one there is.
+async fn living(args: &LogsArgs, context: &Context, engine: &Engine) -> Result<Option<String>> {
+    if args.run.is_some() {
+        return Ok(args.run.clone());
+    }
+    let mut all = sweep::leftovers(engine).await?;
+    all.retain(|left| left.state != State::Dead && left.kept_for.is_some());
+    let here = args.config.clone().or_else(|| read::find(&context.directory));
+    let here = here.map(|file| read::absolute(&file).to_string_lossy().into_owned());
+    let own = all.iter().find(|left| here.is_some() && left.kept_for == here);
+    let only = if here.is_none() && all.len() == 1 {
+        all.first()
+    } else {
+        None
+    };
+    Ok(own.or(only).map(|left| left.run.clone()))
+}
+
+async fn of_mirror(args: &LogsArgs, context: &Context, engine: &Engine, run: &str) -> Result<u8> {
+    let mut containers = tail::containers(engine, run).await?;
+    let services: Vec<String> = containers.iter().map(|(_, service)| service.clone()).collect();
+    if let Some(wanted) = &args.service {
+        containers.retain(|(_, service)| service == wanted);
+    }
+    if containers.is_empty() {
+        say(format!("error: {}", nothing(args, run, &services)));
+        return Ok(USAGE);
+    }
+    let redactor = redactor(args, context);
+    let since = args
+        .since
+        .map_or(0, |since| (OffsetDateTime::now_utc() - since).unix_timestamp());
+    let since = i32::try_from(since).unwrap_or(0);
+    let width = services.iter().map(String::len).max().unwrap_or(0);
+    let show = |line: &tail::Line| {
+        let text = text::line(&redactor.clean(&line.text), LINE);
+        tell(&format!("{:<width$} | {text}", line.service))
+    };
+    let (lines, mut heard) = unbounded_channel();
+    let reading = tail::read(engine, &containers, since, args.follow, lines);
+    if args.follow {
+        tokio::pin!(reading);
+        loop {
+            tokio::select! {
+                biased;
+                Some(line) = heard.recv() => if !show(&line) { return Ok(0) },
+                () = &mut reading => break,
+            }
+        }
+    } else {
+        reading.await;
+    }
+    let mut rest = Vec::new();
+    while let Ok(line) = heard.try_recv() {
+        rest.push(line);
+    }
+    rest.sort_by(|one, other| one.stamp.cmp(&other.stamp));
+    rest.iter().all(show);
+    Ok(0)
+}
+
+fn nothing(args: &LogsArgs, run: &str, services: &[String]) -> String {
+    match &args.service {
+        Some(service) if !services.is_empty() => {
+            format!("run {run} has no service `{service}`; it has {}", services.join(", "))
+        }
+        _ => format!("run {run} has no service on this engine; `rehearsal doctor` lists what there is"),
+    }
+}
+
+/// Knows the secrets of the configuration, where there is one.
+fn redactor(args: &LogsArgs, context: &Context) -> Redactor {
+    let redactor = Redactor::default();
+    let what = What {
+        config: args.config.clone(),
+        candidate: Vec::new(),
+        only: Vec::new(),
+        seed: None,
+    };
+    match run::prepare_production(&what, context) {
+        Ok(prepared) => prepared
+            .settings
+            .secrets
+            .values()
+            .for_each(|secret| redactor.learn(secret)),
+        Err(_) => say("note: no configuration can be read here, so no secret is known and none is redacted"),
+    }
+    redactor
+}
+
+/// What the last run wrote down, stage by stage: redacted when it was written.
+fn of_folder(args: &LogsArgs, out: &Path) -> u8 {
+    let mut found = false;
+    for stage in StageId::ALL {
+        let folder = out.join("logs").join(stage.as_str());
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+        files.sort();
+        for file in files {
+            let service = file
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            if args.service.as_ref().is_some_and(|wanted| *wanted != service) {
+                continue;
+            }
+            found = true;
+            let content = std::fs::read(&file).unwrap_or_default();
+            for line in String::from_utf8_lossy(&content).lines() {
+                if !tell(&format!("{} {service} | {}", stage.as_str(), text::line(line, LINE))) {
+                    return 0;
+                }
+            }
+        }
+    }
+    if !found {
+        say(format!(
+            "error: no mirror lives, and `{}` holds no such log",
+            out.join("logs").display()
+        ));
+        return USAGE;
+    }
+    0
+}

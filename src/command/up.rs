@@ -1,0 +1,356 @@
+//! `rehearsal up`: brings a mirror of production up, with the candidate in place if asked, and leaves it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use time::OffsetDateTime;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use super::{CANNOT, USAGE};
+use crate::cli::{UpArgs, What};
+use crate::context::Context;
+use crate::interrupt::Interrupt;
+use crate::lock;
+use crate::mirror::archive::THIS_PROGRAM;
+use crate::mirror::engine::address::Address;
+use crate::mirror::engine::{Engine, ImageFacts, RunLabels};
+use crate::mirror::entrance::{self, Way};
+use crate::mirror::failure::{ServiceFailure, seconds};
+use crate::mirror::model::Service;
+use crate::mirror::names::{Borne, Name};
+use crate::mirror::pull;
+use crate::mirror::pull::credentials::Keyring;
+use crate::mirror::pull::wanted::{self, Wanted};
+use crate::mirror::reaper::Reaper;
+use crate::mirror::sweep::{self, Leftover, State};
+use crate::mirror::{Mirror, News, Setup, images};
+use crate::plan::Had;
+use crate::redact::Redactor;
+use crate::report::entry;
+use crate::report::terminal::say;
+use crate::report::text;
+use crate::run::{self, Prepared};
+
+/// The mirror's CA, in the output folder.
+pub const CA_FILE: &str = "ca.pem";
+/// A log line is shown up to here.
+const LINE: usize = 400;
+
+/// From the command line to the exit code.
+///
+/// # Errors
+/// Only what is our bug.
+pub async fn up(args: &UpArgs, context: &Context, interrupt: &Interrupt) -> Result<u8> {
+    let prepared = match prepare(args, context) {
+        Ok(prepared) => prepared,
+        Err(errors) => return Ok(run::refuse(&errors)),
+    };
+    let mut up = Up::new(args, context, prepared)?;
+    let address = Address::find(context);
+    let engine = match up.connect(&address).await {
+        Ok(engine) => engine,
+        Err(error) => return Ok(up.failed(&error)),
+    };
+    match up.existing(&engine).await {
+        Ok(None) => {}
+        Ok(Some(left)) => return up.tell_of_existing(&engine, &left).await,
+        Err(error) => return Ok(up.failed(&error)),
+    }
+    up.go(&engine, address.as_ref().ok(), interrupt).await
+}
+
+fn prepare(args: &UpArgs, context: &Context) -> Result<Prepared, Vec<crate::config::diagnostic::Diagnostic>> {
+    let what = What {
+        config: args.config.clone(),
+        candidate: args.candidate.clone(),
+        only: Vec::new(),
+        seed: None,
+    };
+    if args.with_candidate || !args.candidate.is_empty() {
+        run::prepare(&what, None, context)
+    } else {
+        run::prepare_production(&what, context)
+    }
+}
+
+struct Up<'a> {
+    args: &'a UpArgs,
+    context: &'a Context,
+    prepared: Prepared,
+    id: String,
+    out: PathBuf,
+    until: u64,
+    redactor: Redactor,
+}
+
+async fn keyring(context: &Context, redactor: &Redactor, engine: &Engine) -> Result<Keyring> {
+    Ok(Keyring::read(context, redactor)?.with_index(engine.index().await))
+}
+
+impl<'a> Up<'a> {
+    fn new(args: &'a UpArgs, context: &'a Context, prepared: Prepared) -> Result<Self> {
+        let id = run::new_id()?;
+        let redactor = Redactor::default();
+        for secret in prepared.settings.secrets.values() {
+            redactor.learn(secret);
+        }
+        let until = OffsetDateTime::now_utc() + args.stay;
+        Ok(Self {
+            args,
+            context,
+            prepared,
+            id,
+            out: context.directory.join(&args.out),
+            until: u64::try_from(until.unix_timestamp()).unwrap_or_default(),
+            redactor,
+        })
+    }
+
+    fn failed(&self, error: &anyhow::Error) -> u8 {
+        say(format!("error: {}", self.line(&format!("{error:#}"))));
+        CANNOT
+    }
+
+    fn line(&self, hostile: &str) -> String {
+        text::line(&self.redactor.clean(hostile), 2 * LINE)
+    }
+
+    async fn connect(&self, address: &Result<Address>) -> Result<Engine> {
+        let labels = RunLabels {
+            run: self.id.clone(),
+            deadline: self.until,
+            host: sweep::this_host(),
+            lock: sweep::lock_file(&self.context.runs, &self.id),
+            kept: Some(self.prepared.settings.file.clone()),
+        };
+        let engine = Engine::connect(address.as_ref().map_err(|error| anyhow!("{error:#}"))?, &labels).await?;
+        let swept = sweep::sweep_dead(&engine).await?;
+        if !swept.is_empty() {
+            say(format!("removed what {} earlier run(s) had left behind", swept.len()));
+        }
+        Ok(engine)
+    }
+
+    /// The mirror that this configuration keeps already.
+    async fn existing(&self, engine: &Engine) -> Result<Option<Leftover>> {
+        let file = self.prepared.settings.file.to_string_lossy().into_owned();
+        let mut all = sweep::leftovers(engine).await?.into_iter();
+        Ok(all.find(|left| left.state == State::Kept && left.kept_for.as_ref() == Some(&file)))
+    }
+
+    async fn tell_of_existing(&self, engine: &Engine, left: &Leftover) -> Result<u8> {
+        // One that lost its entrance can still be removed.
+        let ways = entrance::opened(engine, &left.run, self.ways())
+            .await
+            .unwrap_or_default();
+        say("this configuration has a mirror already; nothing was started");
+        say(entry::words(&left.run, left.deadline, &ways, self.ca_path().as_deref()));
+        if self.prepared.candidate.is_empty() {
+            return Ok(0);
+        }
+        say("error: it may have another release than the one asked for: remove it first");
+        Ok(USAGE)
+    }
+
+    fn name(&self) -> Option<Name> {
+        run::borne_name(&self.prepared.settings, &self.prepared.world)
+    }
+
+    fn ways(&self) -> Vec<Way> {
+        entrance::ways(&self.prepared.world, self.name().as_ref())
+    }
+
+    /// Where the CA lies, if the mirror answers to a name with TLS.
+    fn ca_path(&self) -> Option<PathBuf> {
+        self.name().filter(|name| name.tls).map(|_| self.args.out.join(CA_FILE))
+    }
+
+    async fn go(&mut self, engine: &Engine, address: Option<&Address>, interrupt: &Interrupt) -> Result<u8> {
+        let alive = sweep::Alive::begin(&self.context.runs, &self.id)?;
+        let lock = sweep::lock_file(&self.context.runs, &self.id);
+        let reaper = Reaper::watch_over(&self.id, &lock, &self.out, address)?;
+        let limit = self.prepared.settings.timeout;
+        let came_up = tokio::select! {
+            came_up = self.bring_up(engine) => came_up.map_err(|error| self.failed(&error)),
+            signal = interrupt.wait() => {
+                say("interrupted: the mirror is removed");
+                Err(run::code_of(signal))
+            }
+            () = tokio::time::sleep(limit) => Err(self.failed(&anyhow!("not up within {}", seconds(limit)))),
+        };
+        let code = match came_up {
+            Ok(ways) => {
+                for missing in self.missing() {
+                    say(format!("not mirrored: {}", self.line(&missing)));
+                }
+                say(entry::words(&self.id, self.until, &ways, self.ca_path().as_deref()));
+                0
+            }
+            Err(code) => {
+                engine.close().await;
+                if let Err(error) = sweep::remove_run(engine, &self.id).await {
+                    // It goes on where we gave up.
+                    drop(reaper);
+                    return Ok(self.failed(&error));
+                }
+                code
+            }
+        };
+        drop(alive);
+        reaper.disarm();
+        Ok(code)
+    }
+
+    fn missing(&self) -> Vec<String> {
+        let mut missing = self.prepared.plan.notes.clone();
+        missing.retain(|note| !note.is_empty());
+        if self.prepared.settings.data.seed.is_some() {
+            missing.push("data: `data.seed` is not run, so volumes hold what production's images put there".to_owned());
+        }
+        missing
+    }
+
+    /// Production's services are those of the lock's digests; what the engine lacks is pulled.
+    async fn have_images(&mut self, engine: &Engine) -> Result<()> {
+        let Prepared {
+            settings,
+            world,
+            candidate,
+            plan,
+            ..
+        } = &mut self.prepared;
+        let (production, now) = (&settings.production, OffsetDateTime::now_utc());
+        let lock = lock::State::read(production.lock.as_deref(), production.max_lock_age, now);
+        if let Some(lock) = lock.lock() {
+            let pinned = wanted::pin(engine, lock, world, candidate).await?;
+            // Logins that cannot be read are told by the pull that needs them.
+            let keyring = keyring(self.context, &self.redactor, engine).await.unwrap_or_default();
+            plan.notes.extend(wanted::moved(engine, &keyring, &pinned).await?);
+        }
+        images::name_builds(engine, &mut world.services, candidate).await?;
+        let wanted = Wanted {
+            world,
+            candidate,
+            tests: &[],
+        };
+        let looked = wanted.look(engine, now).await?;
+        let mut failures = looked.failures;
+        if failures.is_empty() && looked.images.iter().any(|image| image.had == Had::Pull) {
+            let keyring = keyring(self.context, &self.redactor, engine).await?;
+            let tell = |progress: pull::Progress| {
+                let detail = progress.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+                say(format!(
+                    "  pull {} {}",
+                    progress.state,
+                    self.line(&format!("{}{detail}", progress.image))
+                ));
+            };
+            failures = pull::pull(engine, &keyring, &looked.images, &tell).await;
+        }
+        match failures.first() {
+            Some(failure) => Err(anyhow!("{}; {}", failure.title(), failure.help())),
+            None => Ok(()),
+        }
+    }
+
+    async fn bring_up(&mut self, engine: &Engine) -> Result<Vec<Way>> {
+        self.have_images(engine).await?;
+        let Prepared {
+            settings,
+            world,
+            candidate,
+            ..
+        } = &self.prepared;
+        let services: Vec<&Service> = world.services.values().chain(candidate.values()).collect();
+        let logins = if services.iter().any(|service| service.build.is_some()) {
+            let keyring = keyring(self.context, &self.redactor, engine).await?;
+            keyring.all().await
+        } else {
+            HashMap::new()
+        };
+        let images = images::resolve(&engine.with_logins(logins), &services).await?;
+        let borne = run::borne(settings, world, &self.id)?;
+        if let Some(borne) = &borne {
+            write_ca(&self.out, borne)?;
+        }
+        let mirror = Mirror::prepare(self.setup(engine, images, borne)).await?;
+        let started = mirror.start(settings.timeout).await?;
+        let failed = started.iter().filter_map(|started| started.failure.as_ref());
+        if let Some(failure) =
+            failed.min_by_key(|failure| matches!(failure.what, crate::mirror::failure::What::Held(_)))
+        {
+            return Err(self.service_failed(failure));
+        }
+        self.upgrade(&mirror, candidate, settings.stages.upgrade.within).await?;
+        entrance::open(engine, world, self.ways()).await
+    }
+
+    async fn upgrade(&self, mirror: &Mirror, candidate: &BTreeMap<String, Service>, within: Duration) -> Result<()> {
+        if candidate.is_empty() {
+            return Ok(());
+        }
+        say("production is up; now the candidate takes its place");
+        let swapped = mirror.swap(candidate, within, true).await;
+        swapped.map(drop).map_err(|failure| self.service_failed(&failure))
+    }
+
+    /// Says its last lines, for its container goes.
+    fn service_failed(&self, failure: &ServiceFailure) -> anyhow::Error {
+        for line in &failure.log {
+            say(format!(
+                "  {} | {}",
+                failure.service,
+                text::line(&self.redactor.clean(line), LINE)
+            ));
+        }
+        anyhow!("{}", failure.line())
+    }
+
+    fn setup(&self, engine: &Engine, images: HashMap<String, ImageFacts>, borne: Option<Borne>) -> Setup {
+        Setup {
+            engine: engine.clone(),
+            prefix: String::new(),
+            world: self.prepared.world.clone(),
+            images,
+            redactor: self.redactor.clone(),
+            logs: None,
+            news: progress(),
+            borne,
+            program: THIS_PROGRAM.into(),
+        }
+    }
+}
+
+/// The CA for whoever enters by production's names.
+pub fn write_ca(out: &Path, borne: &Borne) -> Result<()> {
+    let Some(authority) = &borne.authority else {
+        return Ok(());
+    };
+    let file = out.join(CA_FILE);
+    std::fs::create_dir_all(out)
+        .and_then(|()| std::fs::write(&file, authority.pem()))
+        .with_context(|| format!("`{}` could not be written", file.display()))
+}
+
+/// Says on standard error how services come up.
+fn progress() -> UnboundedSender<News> {
+    let (news, mut heard) = unbounded_channel::<News>();
+    tokio::spawn(async move {
+        while let Some(News {
+            service,
+            state,
+            detail,
+            took,
+        }) = heard.recv().await
+        {
+            if matches!(state, "ready" | "exited" | "out of memory" | "unhealthy" | "restarted") {
+                let took = took.map(|took| format!(" after {}", seconds(took))).unwrap_or_default();
+                let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+                say(format!("  {service} {state}{took}{}", text::line(&detail, LINE)));
+            }
+        }
+    });
+    news
+}

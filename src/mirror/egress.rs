@@ -1,0 +1,209 @@
+//! No way out: every container asks the agent for names that the mirror does not bear, and the agent remembers who
+//! asked. Here is who that was: the engine names the container behind an address, and the mirror knows what it made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
+
+use anyhow::Result;
+use bollard::models::HostConfig;
+
+use super::model::Service;
+use super::{Mirror, Setup};
+use crate::agent::client::Client;
+use crate::agent::{Answer, Asked, AskedAnswer, Call, OutsideCall};
+
+/// Whose container it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    service: String,
+    candidate: bool,
+}
+
+/// Names that nobody in the mirror bears and that were asked for: service → names, in the order of asking.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// By the candidate's containers.
+    pub candidate: BTreeMap<String, Vec<String>>,
+    /// By all others: production's releases.
+    pub production: BTreeMap<String, Vec<String>>,
+    /// By containers that the engine's DNS does not name.
+    pub unknown: Vec<String>,
+    /// Further questions, which were too many to remember.
+    pub more: u64,
+    /// Why nothing can be said on this engine.
+    pub unheard: Option<String>,
+}
+
+impl Mirror {
+    /// Who asked for names outside until now.
+    ///
+    /// # Errors
+    /// The agent is gone.
+    pub async fn attempts(&self) -> Result<Attempts> {
+        let told = match self.agent().call(Call::Asked).await? {
+            Answer::Asked(told) => told,
+            other => anyhow::bail!("the agent answered something else: {other:?}"),
+        };
+        let made = self.inner.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(sorted(told, &made, &self.own_names()))
+    }
+
+    /// Remembers whose container one is, by its name on the engine.
+    pub(super) fn remember(&self, container: &str, service: &str) {
+        let origin = Origin {
+            service: service.to_owned(),
+            candidate: self.swapped().contains(service),
+        };
+        let mut made = self.inner.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.insert(container.to_owned(), origin);
+    }
+
+    /// Every name that a service of the mirror may have, whether it runs now or not.
+    fn own_names(&self) -> BTreeSet<String> {
+        let setup = &self.inner.setup;
+        let names = |service: &Service| {
+            let aliases = service
+                .networks
+                .values()
+                .flat_map(|attachment| attachment.aliases.clone());
+            aliases
+                .chain(service.hostname.clone())
+                .chain([service.name.clone()])
+                .collect::<Vec<_>>()
+        };
+        let running: Vec<Service> = self.running().values().map(|running| running.service.clone()).collect();
+        setup
+            .world
+            .services
+            .values()
+            .chain(&running)
+            .flat_map(names)
+            .chain(setup.borne.iter().map(|borne| borne.host.clone()))
+            .map(|name| name.to_ascii_lowercase())
+            .collect()
+    }
+
+    /// What makes a container that lives in `networks` ask the agent. Nothing where it has no network of its own.
+    pub(super) fn ask_the_agent<'n>(&self, networks: impl IntoIterator<Item = &'n String>, host: &mut HostConfig) {
+        if !self.engine().hands_on_unknown_names() {
+            return;
+        }
+        let agent = networks
+            .into_iter()
+            .find_map(|network| self.subnet(network))
+            .map(|subnet| subnet.agent().v4);
+        let Some(agent) = agent else { return };
+        host.dns = Some(vec![agent.to_string()]);
+        // Else it would search the domains of this machine.
+        host.dns_search.get_or_insert_with(|| vec![".".to_owned()]);
+    }
+}
+
+/// The agent begins to answer for the world outside. Where it cannot, it says so when it is asked who asked.
+pub(super) async fn answer_for_outside(_setup: &Setup, agent: &Client) -> Result<()> {
+    agent.call(Call::Outside(OutsideCall::default())).await.map(drop)
+}
+
+fn sorted(told: AskedAnswer, made: &BTreeMap<String, Origin>, own: &BTreeSet<String>) -> Attempts {
+    let mut attempts = Attempts {
+        more: told.more,
+        unheard: told.unheard,
+        ..Attempts::default()
+    };
+    // A service that is stopped has no name on the engine for that while: whoever asks for it stays inside.
+    for asked in told.asked.iter().filter(|asked| !own.contains(&asked.name)) {
+        let names = match origin(asked, made) {
+            Some(Origin {
+                service,
+                candidate: true,
+            }) => attempts.candidate.entry(service.clone()).or_default(),
+            Some(Origin { service, .. }) => attempts.production.entry(service.clone()).or_default(),
+            // The agent's own questions and those of the tests' containers are the suites'.
+            None if asked.by.starts_with("rehearsal-") => continue,
+            None => &mut attempts.unknown,
+        };
+        if !names.contains(&asked.name) {
+            names.push(asked.name.clone());
+        }
+    }
+    attempts
+}
+
+/// The engine's DNS says `CONTAINER.NETWORK`; both may have dots.
+fn origin<'m>(asked: &Asked, made: &'m BTreeMap<String, Origin>) -> Option<&'m Origin> {
+    let is = |name: &str| {
+        asked
+            .by
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let mut all = made.iter().filter(|(name, _)| is(name));
+    all.next_back().map(|(_, origin)| origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(by: &str, name: &str) -> Asked {
+        Asked {
+            by: by.to_owned(),
+            from: [198, 18, 1, 2].into(),
+            name: name.to_owned(),
+            times: 1,
+        }
+    }
+
+    fn made() -> BTreeMap<String, Origin> {
+        let origin = |service: &str, candidate| Origin {
+            service: service.to_owned(),
+            candidate,
+        };
+        [
+            ("rehearsal-r-web-1".to_owned(), origin("web", false)),
+            ("rehearsal-r-web-10".to_owned(), origin("web", true)),
+            ("rehearsal-r-web.internal-2".to_owned(), origin("web.internal", false)),
+        ]
+        .into()
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn an_attempt_is_the_containers_that_made_it() {
+        let told = AskedAnswer {
+            asked: vec![
+                asked("rehearsal-r-web-1.rehearsal-r-front", "old.example.com"),
+                asked("rehearsal-r-web-10.rehearsal-r-front", "new.example.com"),
+                asked("rehearsal-r-web-10.rehearsal-r-back", "new.example.com"),
+                asked("rehearsal-r-web.internal-2.rehearsal-r-front", "dotted.example.com"),
+                asked("rehearsal-r-test-4.rehearsal-r-front", "suite.example.com"),
+                asked("", "lost.example.com"),
+            ],
+            ..AskedAnswer::default()
+        };
+        let attempts = sorted(told, &made(), &BTreeSet::new());
+        assert_eq!(
+            attempts.candidate,
+            [("web".to_owned(), names(&["new.example.com"]))].into()
+        );
+        let of_production = [
+            ("web".to_owned(), names(&["old.example.com"])),
+            ("web.internal".to_owned(), names(&["dotted.example.com"])),
+        ];
+        assert_eq!(attempts.production, of_production.into());
+        assert_eq!(attempts.unknown, ["lost.example.com"]);
+    }
+
+    #[test]
+    fn a_service_that_is_stopped_is_not_outside() {
+        let told = AskedAnswer {
+            asked: vec![asked("rehearsal-r-web-10.rehearsal-r-front", "idp")],
+            ..AskedAnswer::default()
+        };
+        let attempts = sorted(told, &made(), &["idp".to_owned()].into());
+        assert_eq!(attempts, Attempts::default());
+    }
+}

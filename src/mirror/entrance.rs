@@ -1,0 +1,222 @@
+//! The way into a mirror that stays: one small container of ours that passes connections on, published on loopback.
+//!
+//! The mirror's networks are closed, and a container in closed networks only cannot publish ports. So the entrance
+//! also stands in a network of its own, in which there is nobody else. It passes on to the listed ports and nowhere
+//! else, forwards no packets, asks no name server but the mirror's, and its own network is not translated to the
+//! outside: whoever breaks into it has found no way out.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use bollard::models::{ContainerCreateBody, EndpointSettings, HostConfig, PortBinding};
+
+use super::engine::Engine;
+use super::model::World;
+use super::names::Name;
+
+/// The first port on which the entrance listens inside.
+const FIRST_PORT: u16 = 10_000;
+/// From its start until it listens.
+const OPENS_WITHIN: Duration = Duration::from_secs(20);
+/// Ports that are known to speak something else than HTTP.
+const NO_HTTP: [u16; 14] = [21, 22, 25, 53, 389, 465, 587, 636, 1883, 3306, 5432, 5672, 6379, 27017];
+/// Ports on which servers speak TLS.
+const HTTPS: [u16; 3] = [443, 8443, 9443];
+
+/// What can be reached from this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// Name inside the mirror: a service's, or one of production's.
+    pub host: String,
+    /// Port inside the mirror.
+    pub port: u16,
+    /// It is one of production's names, which the agent answers to.
+    pub borne: bool,
+    /// The port of 127.0.0.1, on the engine's machine; 0 before it is open.
+    pub local: u16,
+}
+
+impl Way {
+    fn to(host: &str, port: u16, borne: bool) -> Self {
+        Self {
+            host: host.to_owned(),
+            port,
+            borne,
+            local: 0,
+        }
+    }
+
+    /// Where to point a browser or a client.
+    pub fn address(&self) -> String {
+        let scheme = match self.port {
+            port if HTTPS.contains(&port) => "https://",
+            port if NO_HTTP.contains(&port) => "",
+            _ => "http://",
+        };
+        format!("{scheme}127.0.0.1:{}", self.local)
+    }
+}
+
+/// Every TCP port that production publishes, and the name that the mirror answers to.
+pub fn ways(world: &World, borne: Option<&Name>) -> Vec<Way> {
+    let published = world.services.values().flat_map(|service| {
+        // Who lives in another's network is reached there.
+        let host = service.shares_network.as_deref().unwrap_or(&service.name);
+        let reachable = !service.no_network;
+        let ports = service.published.iter().filter(move |_| reachable);
+        ports.map(move |port| Way::to(host, *port, false))
+    });
+    let named = borne.map(|name| Way::to(&name.host, name.port, true));
+    let mut all: Vec<Way> = Vec::new();
+    for way in published.chain(named) {
+        if !all.contains(&way) {
+            all.push(way);
+        }
+    }
+    all
+}
+
+/// Opens them. None where there are none.
+///
+/// # Errors
+/// The engine refused, or the mirror's agent never came up.
+pub async fn open(engine: &Engine, world: &World, ways: Vec<Way>) -> Result<Vec<Way>> {
+    if ways.is_empty() {
+        return Ok(ways);
+    }
+    let (network, name) = (engine.name("entrance"), engine.name("entrance"));
+    engine.create_entrance_network(&network).await?;
+    let id = engine
+        .create_container(&name, "", body(engine, &network, &ways))
+        .await?;
+    for inner in world.networks.keys() {
+        let inner = engine.name(inner);
+        engine.connect_network(&inner, &id, EndpointSettings::default()).await?;
+    }
+    engine.start(&name).await.context("the entrance could not be started")?;
+    engine
+        .await_word(&id, OPENS_WITHIN)
+        .await
+        .context("the entrance does not open")?;
+    let opened = opened(engine, engine.run(), ways.clone()).await?;
+    anyhow::ensure!(opened.len() == ways.len(), "the engine did not publish every port");
+    Ok(opened)
+}
+
+/// Those of `ways` that a run's entrance has open.
+///
+/// # Errors
+/// The run has no entrance.
+pub async fn opened(engine: &Engine, run: &str, ways: Vec<Way>) -> Result<Vec<Way>> {
+    let found = engine.inspect(&format!("rehearsal-{run}-entrance")).await?;
+    let ports = found
+        .network_settings
+        .and_then(|settings| settings.ports)
+        .unwrap_or_default();
+    let passages = found.config.and_then(|config| config.cmd).unwrap_or_default();
+    let open = |mut way: Way| {
+        let target = format!("{}:{}", way.host, way.port);
+        let inside = passages
+            .iter()
+            .find_map(|word| Some(word.split_once('=').filter(|(_, to)| *to == target)?.0))?;
+        let bound = ports.get(&format!("{inside}/tcp"))?.as_ref()?.first()?;
+        way.local = bound.host_port.as_ref()?.parse().ok()?;
+        Some(way)
+    };
+    Ok(ways.into_iter().filter_map(open).collect())
+}
+
+fn key(port: u16) -> String {
+    format!("{port}/tcp")
+}
+
+fn body(engine: &Engine, network: &str, ways: &[Way]) -> ContainerCreateBody {
+    let listed = || ways.iter().zip(FIRST_PORT..);
+    let words = listed().map(|(way, inside)| format!("{inside}={}:{}", way.host, way.port));
+    let bound = |(_, inside): (&Way, u16)| {
+        let binding = PortBinding {
+            host_ip: Some("127.0.0.1".to_owned()),
+            host_port: None,
+        };
+        (key(inside), Some(vec![binding]))
+    };
+    ContainerCreateBody {
+        image: Some(format!("rehearsal-agent:{}", engine.run())),
+        entrypoint: Some(vec!["/rehearsal".to_owned()]),
+        cmd: Some(
+            ["agent", "entrance"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(words)
+                .collect(),
+        ),
+        labels: Some(engine.labels(&[])),
+        exposed_ports: Some(listed().map(|(_, inside)| key(inside)).collect()),
+        host_config: Some(HostConfig {
+            network_mode: Some(network.to_owned()),
+            port_bindings: Some(listed().map(bound).collect()),
+            // Names of the mirror are the engine's to know; any other is asked of nobody.
+            dns: Some(vec!["127.0.0.1".to_owned()]),
+            sysctls: Some(HashMap::from([("net.ipv4.ip_forward".to_owned(), "0".to_owned())])),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            readonly_rootfs: Some(true),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::Service;
+    use super::*;
+
+    fn service(name: &str, published: &[u16]) -> (String, Service) {
+        let service = Service {
+            name: name.to_owned(),
+            published: published.to_vec(),
+            ..Service::default()
+        };
+        (name.to_owned(), service)
+    }
+
+    #[test]
+    fn ways_lead_to_what_production_publishes_and_to_its_name() {
+        let (name, mut aside) = service("aside", &[9000]);
+        aside.shares_network = Some("web".to_owned());
+        let (lone, mut alone) = service("alone", &[1]);
+        alone.no_network = true;
+        let world = World {
+            services: [
+                service("web", &[8080, 8080]),
+                service("db", &[]),
+                (name, aside),
+                (lone, alone),
+            ]
+            .into(),
+            ..World::default()
+        };
+        let name = Name::of("https://login.example.com/o");
+        let ways: Vec<String> = ways(&world, name.as_ref())
+            .iter()
+            .map(|way| format!("{}:{}", way.host, way.port))
+            .collect();
+        assert_eq!(ways, ["web:9000", "web:8080", "login.example.com:443"]);
+    }
+
+    #[test]
+    fn an_address_says_what_is_spoken_there() {
+        let at = |port| {
+            Way {
+                local: 49153,
+                ..Way::to("web", port, false)
+            }
+            .address()
+        };
+        assert_eq!(at(8080), "http://127.0.0.1:49153");
+        assert_eq!(at(443), "https://127.0.0.1:49153");
+        assert_eq!(at(5432), "127.0.0.1:49153");
+    }
+}

@@ -1,0 +1,220 @@
+//! Mounts, secrets and configs: what a container of the mirror finds in its file system.
+
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::PathBuf;
+
+use super::Reader;
+use crate::config::compose::{self, FileSource, MountKind};
+use crate::config::diagnostic::Diagnostic;
+use crate::mirror::model::{FileInside, Mount, Source};
+
+/// Folders of the machine that are no part of an application: mirrored by nothing.
+const HOST_FOLDERS: [&str; 8] = [
+    "/",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/var/run",
+    "/var/lib/docker",
+    "/boot",
+];
+
+impl Reader<'_> {
+    /// What is mounted, and the files that are put into the container instead.
+    pub(super) fn mounts(&mut self, from: &compose::Service) -> Result<(Vec<Mount>, Vec<FileInside>), Diagnostic> {
+        let (mut mounts, mut files) = (Vec::new(), Vec::new());
+        for mount in &from.mounts {
+            let source = match mount.kind {
+                MountKind::Volume => mount.source.clone().map_or(Source::Anonymous, Source::Volume),
+                MountKind::Tmpfs => Source::Memory {
+                    size: mount
+                        .tmpfs
+                        .as_ref()
+                        .and_then(|options| options.size)
+                        .and_then(|size| u64::try_from(size).ok()),
+                    mode: mount.tmpfs.as_ref().and_then(|options| options.mode),
+                },
+                MountKind::Bind => match self.bind(from, mount)? {
+                    Bound::Folder(source) => source,
+                    Bound::File(file) => {
+                        files.push(file);
+                        continue;
+                    }
+                    Bound::Nothing => continue,
+                },
+                MountKind::Image | MountKind::NamedPipe | MountKind::Cluster => {
+                    self.notes.push(without(from, mount));
+                    continue;
+                }
+            };
+            mounts.push(Mount {
+                target: mount.target.clone(),
+                source,
+                read_only: mount.read_only,
+            });
+        }
+        mounts.extend(from.tmpfs.iter().map(|text| memory(text)));
+        files.extend(self.objects(from, true)?);
+        files.extend(self.objects(from, false)?);
+        Ok((mounts, files))
+    }
+
+    fn bind(&mut self, from: &compose::Service, mount: &compose::Mount) -> Result<Bound, Diagnostic> {
+        let path = PathBuf::from(mount.source.clone().unwrap_or_default());
+        let text = path.display().to_string();
+        if HOST_FOLDERS.contains(&text.trim_end_matches('/')) || text == "/" {
+            self.notes.push(format!(
+                "service `{}`: the host's `{text}` is not mounted in the mirror",
+                from.name
+            ));
+            return Ok(Bound::Nothing);
+        }
+        let Ok(facts) = std::fs::metadata(&path) else {
+            let creates = mount.bind.as_ref().is_none_or(|options| options.create_host_path);
+            if creates {
+                self.notes.push(format!(
+                    "service `{}`: `{text}` is not on this machine; the mirror has an empty folder",
+                    from.name
+                ));
+                return Ok(Bound::Folder(Source::Anonymous));
+            }
+            return Err(Diagnostic::at(&mount.span, format!("`{text}` does not exist"))
+                .help("the mirror mounts what production mounts: check it out, or leave the mount out"));
+        };
+        if facts.file_type().is_socket() || facts.file_type().is_char_device() || facts.file_type().is_block_device() {
+            self.notes.push(format!(
+                "service `{}`: `{text}` is not mounted: no release is given this machine's sockets and devices",
+                from.name
+            ));
+            return Ok(Bound::Nothing);
+        }
+        if facts.is_dir() {
+            return Ok(Bound::Folder(Source::Folder(path)));
+        }
+        let content = std::fs::read(&path)
+            .map_err(|error| Diagnostic::at(&mount.span, format!("`{text}` could not be read: {error}")))?;
+        Ok(Bound::File(FileInside {
+            target: mount.target.clone(),
+            content,
+            mode: facts.mode() & 0o7777,
+            uid: u64::from(facts.uid()),
+            gid: u64::from(facts.gid()),
+            origin: Some(path),
+        }))
+    }
+
+    /// Secrets (or configs) as files.
+    fn objects(&self, from: &compose::Service, secrets: bool) -> Result<Vec<FileInside>, Diagnostic> {
+        let (uses, known, folder) = if secrets {
+            (&from.secrets, &self.project.secrets, "/run/secrets/")
+        } else {
+            (&from.configs, &self.project.configs, "/")
+        };
+        uses.iter()
+            .map(|uses| object(uses, known.get(&uses.source), folder))
+            .collect()
+    }
+}
+
+/// A mount that the mirror has not.
+fn without(from: &compose::Service, mount: &compose::Mount) -> String {
+    let why = match mount.kind {
+        MountKind::Image => "engines before API 1.48 cannot mount images",
+        MountKind::NamedPipe => "named pipes are Windows'",
+        _ => "cluster volumes are Swarm's",
+    };
+    format!(
+        "service `{}`: nothing is mounted at `{}`, where production mounts a `{}`: {why}",
+        from.name,
+        mount.target,
+        mount.kind.as_str()
+    )
+}
+
+enum Bound {
+    Folder(Source),
+    File(FileInside),
+    Nothing,
+}
+
+fn object(
+    uses: &compose::FileMount,
+    known: Option<&compose::FileObject>,
+    folder: &str,
+) -> Result<FileInside, Diagnostic> {
+    let refuse = |why: String, help: &str| Err(Diagnostic::at(&uses.span, why).help(help));
+    let name = &uses.source;
+    let mut origin = None;
+    let content = match known.map(|object| &object.source) {
+        Some(FileSource::Content(text)) => text.clone().into_bytes(),
+        Some(FileSource::Environment { value: Some(value), .. }) => value.clone().into_bytes(),
+        Some(FileSource::Environment { variable, value: None }) => {
+            return refuse(
+                format!("`{name}` comes from `{variable}`, which is not set"),
+                "set it in the environment or in `production.env_file`",
+            );
+        }
+        Some(FileSource::File(path)) => match std::fs::read(path) {
+            Ok(content) => {
+                origin = Some(path.clone());
+                content
+            }
+            Err(error) => {
+                return refuse(
+                    format!("`{}` could not be read: {error}", path.display()),
+                    "the mirror needs the file that production has, with its secrets replaced",
+                );
+            }
+        },
+        _ => {
+            return refuse(
+                format!("`{name}` is external: the mirror cannot know its content"),
+                "give it a `file`, `environment` or `content` in a further compose file",
+            );
+        }
+    };
+    let target = uses.target.clone().unwrap_or_else(|| name.clone());
+    let target = if target.starts_with('/') {
+        target
+    } else {
+        format!("{folder}{target}")
+    };
+    let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default();
+    Ok(FileInside {
+        target,
+        content,
+        mode: uses.mode.unwrap_or(0o444),
+        uid: number(&uses.uid),
+        gid: number(&uses.gid),
+        origin,
+    })
+}
+
+fn memory(text: &str) -> Mount {
+    let (target, options) = text.split_once(':').unwrap_or((text, ""));
+    let option = |name: &str| {
+        options
+            .split(',')
+            .find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
+    };
+    let size = option("size").and_then(bytes);
+    let mode = option("mode").and_then(|text| u32::from_str_radix(text, 8).ok());
+    Mount {
+        target: target.to_owned(),
+        source: Source::Memory { size, mode },
+        read_only: options.split(',').any(|o| o == "ro"),
+    }
+}
+
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_lowercase().trim_end_matches('b') {
+        "" => 1,
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(factor)
+}

@@ -1,0 +1,440 @@
+//! Which images a run needs, and what has to be done to have each: known before anything is pulled. What the lock
+//! has a digest of is run by that digest, whatever its tag points to today.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use futures_util::future::try_join_all;
+use time::OffsetDateTime;
+
+use super::credentials::Keyring;
+use super::failure::{PullFailure, Why};
+use super::reference::Reference;
+use crate::config::settings::{Settings, SuiteBody};
+use crate::lock::Lock;
+use crate::mirror::engine::{Engine, ImageFacts};
+use crate::mirror::model::{PullPolicy, Service, World};
+use crate::plan::{Had, ImagePlan, Plan, StageId};
+
+/// What is asked for a note's sake only is not waited for any longer.
+const ASK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Everything that brings images into a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Production.
+    pub world: &'a World,
+    /// What replaces a part of it.
+    pub candidate: &'a BTreeMap<String, Service>,
+    /// Test containers: who wants it, image.
+    pub tests: &'a [(String, String)],
+}
+
+/// What the engine lacks.
+#[derive(Debug, Clone, Default)]
+pub struct Looked {
+    /// Every image of the run, with what will be done to have it.
+    pub images: Vec<ImagePlan>,
+    /// What no pull can bring.
+    pub failures: Vec<PullFailure>,
+}
+
+impl Wanted<'_> {
+    /// Every image, once, as far as it can be told without an engine.
+    pub fn images(self, lock: Option<&Lock>) -> Vec<ImagePlan> {
+        let mut all: Vec<(ImagePlan, PullPolicy)> = Vec::new();
+        let digest = |service: &Service| {
+            let facts = lock.and_then(|lock| lock.services.get(&service.name));
+            facts.and_then(|facts| facts.digest.clone())
+        };
+        for service in self.world.services.values() {
+            add(&mut all, of_service(service, digest(service)));
+        }
+        for service in self.candidate.values() {
+            let unchanged = self.world.services.get(&service.name);
+            let unchanged = unchanged.is_some_and(|own| own.image == service.image && own.build == service.build);
+            if !unchanged {
+                add(&mut all, of_service(service, None));
+            }
+        }
+        for (who, image) in self.tests {
+            let plan = ImagePlan {
+                image: image.clone(),
+                digest: None,
+                platform: None,
+                wanted_by: vec![who.clone()],
+                had: Had::IfMissing,
+            };
+            add(&mut all, (plan, PullPolicy::Missing));
+        }
+        all.into_iter().map(|(plan, _)| plan).collect()
+    }
+
+    /// The same with the engine's answer to each.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn look(self, engine: &Engine, now: OffsetDateTime) -> Result<Looked> {
+        let services = || self.world.services.values().chain(self.candidate.values());
+        let policy = |image: &ImagePlan| {
+            let of = services().filter(|service| service.image == image.image);
+            of.map(|service| service.pull_policy).max_by_key(|policy| policy.rank())
+        };
+        let mut looked = Looked {
+            images: self.images(None),
+            failures: Vec::new(),
+        };
+        let facts = try_join_all(looked.images.iter().map(|image| engine.image(&image.image))).await?;
+        for (image, facts) in looked.images.iter_mut().zip(facts) {
+            // Of the other platform's image of the same name, the engine has nothing.
+            let facts = facts.filter(|facts| image.platform.as_ref().is_none_or(|wanted| facts.runs_as(wanted)));
+            match decide(image, facts.as_ref(), policy(image).unwrap_or_default(), now) {
+                Some(had) => image.had = had,
+                None => looked.failures.push(never(image)),
+            }
+        }
+        Ok(looked)
+    }
+}
+
+/// What has to be done; `None` = it is not there and must not be pulled.
+fn decide(image: &ImagePlan, facts: Option<&ImageFacts>, policy: PullPolicy, now: OffsetDateTime) -> Option<Had> {
+    let exact = Reference::of(&image.image).digest.is_some();
+    let built = is_built(image.had);
+    match (facts, policy) {
+        (None, _) if built => Some(Had::Build),
+        (Some(_), _) if built || exact => Some(Had::Present),
+        (_, PullPolicy::Always) => Some(Had::Pull),
+        (Some(facts), PullPolicy::Older(age)) if facts.older_than(age, now) => Some(Had::Pull),
+        (Some(_), _) => Some(Had::Present),
+        (None, PullPolicy::Never) => None,
+        (None, _) => Some(Had::Pull),
+    }
+}
+
+fn is_built(had: Had) -> bool {
+    matches!(had, Had::BuildIfMissing | Had::BuildAlways)
+}
+
+fn never(image: &ImagePlan) -> PullFailure {
+    PullFailure {
+        image: image.image.clone(),
+        wanted_by: image.wanted_by.clone(),
+        why: Why::Never,
+        words: String::new(),
+        login: None,
+        tries: 0,
+    }
+}
+
+fn of_service(service: &Service, digest: Option<String>) -> (ImagePlan, PullPolicy) {
+    let had = match (&service.build, service.pull_policy) {
+        (Some(_), PullPolicy::Build) => Had::BuildAlways,
+        (Some(_), _) => Had::BuildIfMissing,
+        (None, PullPolicy::Missing | PullPolicy::Build) => Had::IfMissing,
+        (None, PullPolicy::Always) => Had::Always,
+        (None, PullPolicy::Never) => Had::Never,
+        (None, PullPolicy::Older(_)) => Had::IfOlder,
+    };
+    let plan = ImagePlan {
+        image: service.image.clone(),
+        digest,
+        platform: service.limits.platform.clone(),
+        wanted_by: vec![service.name.clone()],
+        had,
+    };
+    (plan, service.pull_policy)
+}
+
+/// One image that several want is one pull, by the policy that pulls most.
+fn add(all: &mut Vec<(ImagePlan, PullPolicy)>, (plan, policy): (ImagePlan, PullPolicy)) {
+    let same = |(other, _): &&mut (ImagePlan, PullPolicy)| {
+        (&other.image, &other.digest, &other.platform) == (&plan.image, &plan.digest, &plan.platform)
+    };
+    match all.iter_mut().find(same) {
+        None => all.push((plan, policy)),
+        Some((other, known)) => {
+            let more = plan.wanted_by.into_iter().filter(|who| !other.wanted_by.contains(who));
+            other.wanted_by.extend(more.collect::<Vec<_>>());
+            // What one service builds, another one runs.
+            if (is_built(plan.had), policy.rank()) > (is_built(other.had), known.rank()) {
+                (*known, other.had) = (policy, plan.had);
+            }
+        }
+    }
+}
+
+/// The images of the planned suites' containers: who wants it, image.
+pub fn of_tests(settings: &Settings, plan: &Plan, hurl: &str) -> Vec<(String, String)> {
+    let planned = |step: &String| StageId::ALL.iter().any(|stage| plan.has_step(*stage, step));
+    let data = &settings.data;
+    let data = [
+        ("data.seed", &data.seed),
+        ("data.verify", &data.verify),
+        ("data.write", &data.write),
+        ("data.verify_write", &data.verify_write),
+    ];
+    let data = data
+        .into_iter()
+        .filter_map(|(step, body)| Some((step.to_owned(), body.as_ref()?)));
+    let suites = settings
+        .suites
+        .iter()
+        .map(|suite| (format!("suite {}", suite.name), &suite.body));
+    let bodies = suites.chain(data).filter(|(step, _)| planned(step));
+    bodies.flat_map(|(step, body)| of_body(&step, body, hurl)).collect()
+}
+
+fn of_body(step: &str, body: &SuiteBody, hurl: &str) -> Vec<(String, String)> {
+    let container = body.container.as_ref().map(|container| container.image.as_str());
+    let hurl = (!body.files.is_empty()).then_some(hurl);
+    let images = container.into_iter().chain(hurl);
+    images.map(|image| (step.to_owned(), image.to_owned())).collect()
+}
+
+/// A service that runs the lock's digest in place of what its tag points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// Service.
+    pub service: String,
+    /// As the configuration has it.
+    pub tag: String,
+    /// As the engine is asked for it.
+    pub exact: String,
+    /// The lock's.
+    pub digest: String,
+}
+
+/// Lets production's services, and what the candidate leaves as it is, run the images whose digests the lock has.
+/// What was replaced.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn pin(
+    engine: &Engine,
+    lock: &Lock,
+    world: &mut World,
+    candidate: &mut BTreeMap<String, Service>,
+) -> Result<Vec<Pinned>> {
+    let mut all = Vec::new();
+    for (name, service) in &mut world.services {
+        let digest = lock.services.get(name).and_then(|facts| facts.digest.as_ref());
+        let Some(digest) = digest else { continue };
+        let Some(exact) = exact(engine, service, digest).await? else {
+            continue;
+        };
+        all.push(Pinned {
+            service: name.clone(),
+            tag: service.image.clone(),
+            exact: exact.clone(),
+            digest: digest.clone(),
+        });
+        let same = candidate.get_mut(name);
+        if let Some(same) = same.filter(|other| other.image == service.image && other.build == service.build) {
+            same.image.clone_from(&exact);
+            same.build = None;
+        }
+        service.image = exact;
+        service.build = None;
+    }
+    Ok(all)
+}
+
+/// By what reference the engine is to run exactly this digest; `None` = the service's own is as good as any.
+async fn exact(engine: &Engine, service: &Service, digest: &str) -> Result<Option<String>> {
+    let pinned = Reference::of(&service.image).pinned(digest);
+    if engine.image(&pinned).await?.is_some() {
+        return Ok(Some(pinned));
+    }
+    let local = engine.image(&service.image).await?;
+    if let Some(facts) = &local {
+        if facts.id == digest {
+            return Ok(None);
+        }
+        let suffix = format!("@{digest}");
+        if let Some(other) = facts.repo_digests.iter().find(|known| known.ends_with(&suffix)) {
+            return Ok(Some(other.clone()));
+        }
+    }
+    // A lock has the image's own id where production's engine knew no registry's digest.
+    if engine.image(digest).await?.is_some() {
+        return Ok(Some(digest.to_owned()));
+    }
+    // Made on this machine: no registry has it. That it is another one, the comparison with the lock will show.
+    let made_here = local.is_some_and(|facts| facts.repo_digests.is_empty());
+    Ok((!made_here && service.build.is_none()).then_some(pinned))
+}
+
+/// Whose tags stand for something else by now, one sentence each: on this engine or, where a pull is due, in the
+/// registry.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn moved(engine: &Engine, keyring: &Keyring, pinned: &[Pinned]) -> Result<Vec<String>> {
+    let notes = try_join_all(pinned.iter().map(|one| one.moved(engine, keyring))).await?;
+    Ok(notes.into_iter().flatten().collect())
+}
+
+impl Pinned {
+    async fn moved(&self, engine: &Engine, keyring: &Keyring) -> Result<Option<String>> {
+        let (here, ours) = tokio::try_join!(engine.image(&self.tag), engine.image(&self.exact))?;
+        Ok(match (here, ours) {
+            (Some(here), ours) => (Some(&here.id) != ours.as_ref().map(|facts| &facts.id))
+                .then(|| self.words("on this engine", &here.digest)),
+            (None, Some(_)) => None,
+            (None, None) => {
+                // Whatever keeps the registry from answering, the pull will tell it.
+                let asked = tokio::time::timeout(ASK_LIMIT, engine.registry_digest(&self.tag, keyring)).await;
+                let now = asked.ok().and_then(Result::ok).filter(|now| *now != self.digest);
+                now.map(|now| self.words("in the registry", &now))
+            }
+        })
+    }
+
+    fn words(&self, place: &str, other: &str) -> String {
+        let Self {
+            service, tag, exact, ..
+        } = self;
+        format!("`{service}` runs {exact}, as the lock says; {place} {tag} is {other}")
+    }
+}
+
+impl PullPolicy {
+    /// The more it pulls, the higher.
+    fn rank(self) -> u8 {
+        match self {
+            Self::Never => 0,
+            Self::Missing => 1,
+            Self::Older(_) => 2,
+            Self::Always | Self::Build => 3,
+        }
+    }
+}
+
+impl ImageFacts {
+    /// Whether it is for this platform, as far as both say.
+    fn runs_as(&self, wanted: &str) -> bool {
+        let mut parts = self.platform.split('/');
+        wanted
+            .split('/')
+            .all(|word| parts.next().is_none_or(|own| own.is_empty() || own == word))
+    }
+
+    fn older_than(&self, age: Duration, now: OffsetDateTime) -> bool {
+        self.tagged.is_none_or(|tagged| now - tagged > age)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::model::Build;
+
+    fn service(name: &str, image: &str, policy: PullPolicy) -> Service {
+        Service {
+            name: name.to_owned(),
+            image: image.to_owned(),
+            pull_policy: policy,
+            ..Service::default()
+        }
+    }
+
+    fn world(services: impl IntoIterator<Item = Service>) -> World {
+        World {
+            services: services
+                .into_iter()
+                .map(|service| (service.name.clone(), service))
+                .collect(),
+            ..World::default()
+        }
+    }
+
+    #[test]
+    fn an_image_that_several_want_is_one_pull() {
+        let world = world([
+            service("a", "shop:1", PullPolicy::Missing),
+            service("b", "shop:1", PullPolicy::Always),
+            service("c", "other:1", PullPolicy::Never),
+        ]);
+        let tests = [("suite e2e".to_owned(), "shop:1".to_owned())];
+        let wanted = Wanted {
+            world: &world,
+            candidate: &world.services,
+            tests: &tests,
+        };
+        let images = wanted.images(None);
+        let told: Vec<_> = images
+            .iter()
+            .map(|image| (image.image.as_str(), image.wanted_by.join(" "), image.had))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("shop:1", "a b suite e2e".to_owned(), Had::Always),
+                ("other:1", "c".to_owned(), Had::Never)
+            ]
+        );
+    }
+
+    #[test]
+    fn what_one_service_builds_another_runs() {
+        let mut built = service("web", "shop:1", PullPolicy::Missing);
+        built.build = Some(Build::default());
+        let world = world([service("api", "shop:1", PullPolicy::Always), built]);
+        let wanted = Wanted {
+            world: &world,
+            candidate: &BTreeMap::new(),
+            tests: &[],
+        };
+        let images = wanted.images(None);
+        assert_eq!(images.len(), 1);
+        assert_eq!(
+            (images[0].had, images[0].wanted_by.join(" ")),
+            (Had::BuildIfMissing, "api web".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_policy_decides_what_is_pulled() {
+        let now = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(86_400);
+        let here = ImageFacts {
+            tagged: Some(OffsetDateTime::UNIX_EPOCH),
+            ..ImageFacts::default()
+        };
+        let hour = PullPolicy::Older(Duration::from_secs(3600));
+        let week = PullPolicy::Older(Duration::from_secs(7 * 86_400));
+        let of = |image: &str, facts: Option<&ImageFacts>, policy| {
+            let (plan, _) = of_service(&service("a", image, policy), None);
+            decide(&plan, facts, policy, now)
+        };
+        let cases = [
+            (Some(&here), PullPolicy::Missing, Some(Had::Present)),
+            (None, PullPolicy::Missing, Some(Had::Pull)),
+            (Some(&here), PullPolicy::Always, Some(Had::Pull)),
+            (Some(&here), PullPolicy::Never, Some(Had::Present)),
+            (None, PullPolicy::Never, None),
+            (Some(&here), hour, Some(Had::Pull)),
+            (Some(&here), week, Some(Had::Present)),
+            (None, week, Some(Had::Pull)),
+        ];
+        for (facts, policy, wanted) in cases {
+            assert_eq!(of("shop:1", facts, policy), wanted, "{policy:?}");
+        }
+        // What a digest names does not move.
+        assert_eq!(
+            of("shop@sha256:ab", Some(&here), PullPolicy::Always),
+            Some(Had::Present)
+        );
+    }
+
+    #[test]
+    fn a_platform_is_compared_as_far_as_both_say_it() {
+        let facts = ImageFacts {
+            platform: "linux/arm64/v8".to_owned(),
+            ..ImageFacts::default()
+        };
+        assert!(facts.runs_as("linux/arm64") && facts.runs_as("linux/arm64/v8"));
+        assert!(!facts.runs_as("linux/amd64") && !facts.runs_as("linux/arm64/v7"));
+    }
+}

@@ -1,0 +1,83 @@
+//! The logs of a mirror that lives, read for whoever looks at it from outside its run.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use bollard::container::LogOutput;
+use bollard::query_parameters as query;
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::engine::{Engine, LABEL_RUN, LABEL_SERVICE};
+use super::logs::stamped;
+
+/// One line of a service, raw.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line {
+    /// The engine's time, which sorts as text.
+    pub stamp: String,
+    /// Service.
+    pub service: String,
+    /// Hostile.
+    pub text: String,
+}
+
+/// The containers of a run's services: id and service.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn containers(engine: &Engine, run: &str) -> Result<Vec<(String, String)>> {
+    let labels = vec![format!("{LABEL_RUN}={run}"), LABEL_SERVICE.to_owned()];
+    let options = query::ListContainersOptions {
+        all: true,
+        filters: Some(HashMap::from([("label".to_owned(), labels)])),
+        ..Default::default()
+    };
+    let found = engine.docker().list_containers(Some(options)).await?;
+    let named = found.into_iter().filter_map(|container| {
+        let service = container.labels?.get(LABEL_SERVICE)?.clone();
+        Some((container.id?, service))
+    });
+    Ok(named.collect())
+}
+
+/// Gives every line from `since` (seconds since 1970) on to `lines`: to the present end, or for as long as the
+/// containers live.
+pub async fn read(
+    engine: &Engine,
+    containers: &[(String, String)],
+    since: i32,
+    follow: bool,
+    lines: UnboundedSender<Line>,
+) {
+    let all = containers.iter().map(|(id, service)| {
+        let lines = lines.clone();
+        async move {
+            let options = query::LogsOptions {
+                follow,
+                since,
+                stdout: true,
+                stderr: true,
+                timestamps: true,
+                tail: "all".into(),
+                ..Default::default()
+            };
+            let mut stream = Box::pin(engine.docker().logs(id, Some(options)));
+            while let Some(Ok(chunk)) = stream.next().await {
+                // Nobody listening ends with the process.
+                let _heard = lines.send(line(service, &chunk));
+            }
+        }
+    });
+    join_all(all).await;
+}
+
+fn line(service: &str, chunk: &LogOutput) -> Line {
+    let (stamp, text) = stamped(chunk.as_ref());
+    Line {
+        stamp: stamp.to_owned(),
+        service: service.to_owned(),
+        text: String::from_utf8_lossy(text).trim_end_matches(['\n', '\r']).to_owned(),
+    }
+}

@@ -1,0 +1,106 @@
+//! How to enter a mirror that stays, in words.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::mirror::entrance::Way;
+
+/// The text for the terminal. `until` is in seconds since 1970; `ca` the file of the mirror's CA, where it has one.
+pub fn words(run: &str, until: u64, ways: &[Way], ca: Option<&Path>) -> String {
+    let mut text = format!("the mirror stays up until {} (run {run})\n", moment(until));
+    let width = ways.iter().map(|way| inside(way).len()).max().unwrap_or(0);
+    for way in ways {
+        let at = if way.borne { borne(way, ca) } else { way.address() };
+        push(&mut text, &format!("  {:<width$}  →  {at}", inside(way)));
+    }
+    let rules: Vec<String> = ways
+        .iter()
+        .map(|way| format!("MAP {} 127.0.0.1:{}", inside(way), way.local))
+        .collect();
+    match ca.filter(|_| ways.iter().any(|way| way.borne)) {
+        Some(ca) => push(
+            &mut text,
+            &format!(
+                "  a browser by production's names, with {} among its CAs:\n    chromium --host-resolver-rules='{}'",
+                ca.display(),
+                rules.join(", ")
+            ),
+        ),
+        None if ways.is_empty() => push(&mut text, "  production publishes no TCP port, so none is open"),
+        None => {}
+    }
+    push(&mut text, &format!("  logs:    rehearsal logs --run {run} --follow"));
+    push(
+        &mut text,
+        &format!("  enter:   docker exec -it NAME sh, NAME of: docker ps --filter label=dev.rehearsal.run={run}"),
+    );
+    push(&mut text, &format!("  remove:  rehearsal down --run {run}"));
+    text.trim_end().to_owned()
+}
+
+fn push(text: &mut String, line: &str) {
+    // Writing into a string does not fail.
+    let _written = writeln!(text, "{line}");
+}
+
+fn inside(way: &Way) -> String {
+    format!("{}:{}", way.host, way.port)
+}
+
+/// `--connect-to` and not `--resolve`: the port differs, too.
+fn borne(way: &Way, ca: Option<&Path>) -> String {
+    let Way { host, port, local, .. } = way;
+    let trust = ca.map_or_else(String::new, |ca| format!("--cacert {} ", ca.display()));
+    let scheme = if ca.is_some() { "https" } else { "http" };
+    format!("curl {trust}--connect-to {host}:{port}:127.0.0.1:{local} {scheme}://{host}:{port}/")
+}
+
+/// Minutes are enough for people.
+pub fn moment(seconds: u64) -> String {
+    let at = i64::try_from(seconds)
+        .ok()
+        .and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+    let form = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
+    at.and_then(|at| at.format(form).ok())
+        .unwrap_or_else(|| "for ever".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn way(host: &str, port: u16, borne: bool, local: u16) -> Way {
+        Way {
+            host: host.to_owned(),
+            port,
+            borne,
+            local,
+        }
+    }
+
+    #[test]
+    fn every_way_in_is_told_with_what_it_takes() {
+        let ways = [
+            way("web", 8080, false, 49153),
+            way("login.example.com", 443, true, 49154),
+        ];
+        let text = words("abc", 1_795_392_000, &ways, Some(Path::new("out/ca.pem")));
+        for wanted in [
+            "until 2026-11-23 00:00 UTC (run abc)",
+            "web:8080               →  http://127.0.0.1:49153",
+            "curl --cacert out/ca.pem --connect-to login.example.com:443:127.0.0.1:49154 https://login.example.com:443/",
+            "'MAP web:8080 127.0.0.1:49153, MAP login.example.com:443 127.0.0.1:49154'",
+            "rehearsal down --run abc",
+        ] {
+            assert!(text.contains(wanted), "{wanted}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_without_ports_says_so() {
+        assert!(words("abc", 0, &[], None).contains("publishes no TCP port"));
+    }
+}

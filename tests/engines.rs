@@ -1,0 +1,327 @@
+//! Engines other than this machine's own: Docker 28 as on another machine, over TCP, TLS and SSH, and Podman. On each,
+//! the incident is blocked, its clean twin passes, and a killed gate leaves nothing.
+//!
+//! Docker 28 runs in a container, of which there is one at a time. It has the machine's version 1 of cgroups, so version
+//! 2 is not tried here.
+
+mod driver;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use driver::{Rehearsed, Running};
+use serde_json::json;
+
+/// What the incident and its twin need.
+const IMAGES: [&str; 6] = [
+    "incident/provider:1.3.3",
+    "incident/provider:1.7.0",
+    "incident/postgres:15",
+    "incident/shop:1.0",
+    "incident/shop:2.0",
+    "rehearsal-test/busybox:1",
+];
+/// After this long nothing may be left of a killed run, by the acceptance.
+const GONE_WITHIN: Duration = Duration::from_secs(15);
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a script of `fixtures/` prints, line by line.
+fn script(name: &str, words: &[&str]) -> Vec<String> {
+    let output = Command::new(driver::root().join("fixtures").join(name))
+        .args(words)
+        .output()
+        .expect("the script can be started");
+    assert!(
+        output.status.success(),
+        "{name} {words:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of ours")
+}
+
+/// An engine, how a gate is told of it, and how the test looks at it by another way.
+struct Engine {
+    variables: Vec<(&'static str, String)>,
+    look: Vec<String>,
+    folder: PathBuf,
+    end: Box<dyn Fn()>,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        (self.end)();
+    }
+}
+
+impl Engine {
+    fn gate(&self, mut command: Command) -> Command {
+        command.env_remove("DOCKER_HOST");
+        command.envs(self.variables.iter().map(|(name, value)| (*name, value)));
+        command
+    }
+
+    fn command(&self, config: &str, name: &str) -> (Command, PathBuf) {
+        let out = self.folder.join(name);
+        std::fs::create_dir_all(&out).expect("the folder is ours");
+        let config = driver::root().join("fixtures").join(config);
+        (self.gate(driver::run(&config, &out)), out)
+    }
+
+    fn rehearse(&self, config: &str, name: &str) -> Rehearsed {
+        let (command, out) = self.command(config, name);
+        let done = Rehearsed::of(command, &out);
+        if out.join("result.json").exists() {
+            self.has_nothing_of(&done.id(), GONE_WITHIN);
+        }
+        done
+    }
+
+    /// The incident's two verdicts, on an engine of this version.
+    fn tells_the_incident_from_its_twin(&self, version: &str) {
+        let incident = self.rehearse("incident/incident.yaml", "incident");
+        assert_eq!(incident.ended.code, Some(1), "{}", incident.ended.stderr);
+        assert!(incident.findings().contains(&"auth-login".to_owned()));
+        let engine = incident.result()["engine"]["version"].clone();
+        assert!(
+            engine.as_str().is_some_and(|text| text.starts_with(version)),
+            "it ran on {engine}"
+        );
+        let twin = self.rehearse("incident/twin.yaml", "twin");
+        assert_eq!(twin.ended.code, Some(0), "{}", twin.ended.stderr);
+    }
+
+    fn has_nothing_of_a_killed_gate(&self) {
+        let (command, out) = self.command("incident/incident.yaml", "killed");
+        let mut running = Running::start(command, &out);
+        let ready = json!({"event": "container", "service": "db", "state": "ready"});
+        let wanted = ready.as_object().expect("an object");
+        let events = running.until(|event| wanted.iter().all(|(key, value)| event[key] == *value));
+        let run = driver::id(&events).expect("the run has told its id");
+        assert_ne!(
+            self.left_of(&run),
+            Vec::<String>::new(),
+            "the test looks at another engine"
+        );
+        running.signal("KILL");
+        running.end();
+        self.has_nothing_of(&run, GONE_WITHIN);
+    }
+
+    fn has_nothing_of(&self, run: &str, limit: Duration) {
+        let begun = Instant::now();
+        loop {
+            let left = self.left_of(run);
+            if left.is_empty() {
+                return;
+            }
+            assert!(begun.elapsed() < limit, "run {run} left {left:?}");
+            // No event tells that nothing is left.
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn left_of(&self, run: &str) -> Vec<String> {
+        let label = format!("label=dev.rehearsal.run={run}");
+        let kinds: [&[&str]; 4] = [
+            &["ps", "--all", "--quiet"],
+            &["network", "ls", "--quiet"],
+            &["volume", "ls", "--quiet"],
+            &["images", "--all", "--quiet"],
+        ];
+        let list = |kind: &&[&str]| {
+            let words = self.look.iter().map(String::as_str).chain(kind.iter().copied());
+            let output = Command::new("docker")
+                .args(words)
+                .args(["--filter", &label])
+                .output()
+                .expect("docker is there");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8_lossy(&output.stdout)
+                .lines()
+                .map(|id| format!("{} {id}", kind[0]))
+                .collect::<Vec<_>>()
+        };
+        kinds.iter().flat_map(list).collect()
+    }
+}
+
+/// Docker 28 in its container, and its two ports.
+struct Docker28 {
+    name: String,
+    folder: PathBuf,
+    port: String,
+    ssh: String,
+}
+
+impl Drop for Docker28 {
+    fn drop(&mut self) {
+        script("engines/docker-28.sh", &["stop", &self.name]);
+    }
+}
+
+impl Docker28 {
+    fn start(test: &str, folder: PathBuf, options: &[&str]) -> Self {
+        let name = format!("rehearsal-test-docker-28-{test}");
+        script("busybox.sh", &[]);
+        let ports = script(
+            "engines/docker-28.sh",
+            &[&["start", &name, text(&folder)], options].concat(),
+        );
+        let [port, ssh] = ports.try_into().expect("two ports");
+        let engine = Self {
+            name,
+            folder,
+            port,
+            ssh,
+        };
+        script("engines/docker-28.sh", &[&["load", &engine.name], &IMAGES[..]].concat());
+        engine
+    }
+
+    fn reached_by(self, variables: Vec<(&'static str, String)>) -> Engine {
+        Engine {
+            variables,
+            look: vec!["exec".to_owned(), self.name.clone(), "docker".to_owned()],
+            folder: self.folder.clone(),
+            end: Box::new(move || {
+                let _lives_as_long = &self;
+            }),
+        }
+    }
+}
+
+#[test]
+fn docker_28_over_tcp_tells_the_incident_from_its_twin() {
+    let _turn = turn();
+    let docker = Docker28::start("tcp", driver::folder("engines/tcp"), &[]);
+    let host = format!("tcp://127.0.0.1:{}", docker.port);
+    let engine = docker.reached_by(vec![("DOCKER_HOST", host)]);
+    engine.tells_the_incident_from_its_twin("28.");
+    engine.has_nothing_of_a_killed_gate();
+}
+
+#[test]
+fn docker_28_is_reached_over_tls_by_who_may() {
+    let _turn = turn();
+    let folder = driver::folder("engines/tls");
+    script("tools.sh", &["openssl"]);
+    script("engines/certificates.sh", &[text(&folder)]);
+    let tls = "--tlsverify --tlscacert /etc/docker/tls/ca.pem --tlscert /etc/docker/tls/cert.pem --tlskey /etc/docker/tls/key.pem";
+    let options: Vec<&str> = tls.split(' ').collect();
+    let docker = Docker28::start("tls", folder.clone(), &options);
+    let host = format!("tcp://127.0.0.1:{}", docker.port);
+    let certificates = folder.join("client");
+    let mut engine = docker.reached_by(vec![
+        ("DOCKER_HOST", host),
+        ("DOCKER_TLS_VERIFY", "1".to_owned()),
+        ("DOCKER_CERT_PATH", text(&certificates).to_owned()),
+    ]);
+    let passed = engine.rehearse("small/rehearsal.yaml", "small");
+    assert_eq!(passed.ended.code, Some(0), "{}", passed.ended.stderr);
+    engine.has_nothing_of_a_killed_gate();
+    // Somebody else's authority: neither side may trust the other.
+    let others = folder.join("others");
+    script("engines/certificates.sh", &[text(&others)]);
+    engine.variables[2].1 = text(&others.join("client")).to_owned();
+    let refused = engine.rehearse("small/rehearsal.yaml", "refused");
+    assert_eq!(refused.ended.code, Some(3), "{}", refused.ended.stderr);
+    let words = refused.ended.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("no container engine answers at `tcp://127.0.0.1:"),
+        "{words}"
+    );
+    assert!(words.contains("certificate"), "{words}");
+}
+
+/// A folder with an `ssh` that reads its own configuration: who runs the test has one that is none of ours.
+fn ssh_of_its_own(folder: &Path) {
+    script("tools.sh", &["ssh"]);
+    for name in ["ssh", "bin"] {
+        std::fs::create_dir_all(folder.join(name)).expect("the folder is ours");
+    }
+    let key = folder.join("key");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f", text(&key)])
+        .status()
+        .expect("ssh-keygen is there");
+    assert!(made.success());
+    std::fs::copy(folder.join("key.pub"), folder.join("ssh/authorized_keys")).expect("the key is there");
+    let config = format!(
+        "IdentityFile {0}/key\nIdentitiesOnly yes\nUserKnownHostsFile {0}/known_hosts\nStrictHostKeyChecking yes\n",
+        folder.display()
+    );
+    std::fs::write(folder.join("config"), config).expect("the folder is ours");
+    let real = std::env::split_paths(&std::env::var_os("PATH").expect("a PATH"))
+        .map(|folder| folder.join("ssh"))
+        .find(|file| file.exists())
+        .expect("ssh is there");
+    let real = real.display();
+    let wrapper = format!("#!/bin/sh\nexec {real} -F '{}/config' \"$@\"\n", folder.display());
+    let file = folder.join("bin/ssh");
+    std::fs::write(&file, wrapper).expect("the folder is ours");
+    let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&file, runs).expect("the file is ours");
+}
+
+#[test]
+fn docker_28_is_reached_over_ssh_where_its_host_is_known() {
+    let _turn = turn();
+    let folder = driver::folder("engines/ssh");
+    ssh_of_its_own(&folder);
+    let docker = Docker28::start("ssh", folder.clone(), &[]);
+    let path = std::env::var("PATH").expect("a PATH");
+    let port = docker.ssh.clone();
+    let engine = docker.reached_by(vec![
+        ("DOCKER_HOST", format!("ssh://root@127.0.0.1:{port}")),
+        ("PATH", format!("{}:{path}", folder.join("bin").display())),
+    ]);
+    let refused = engine.rehearse("small/rehearsal.yaml", "unknown");
+    assert_eq!(refused.ended.code, Some(3), "{}", refused.ended.stderr);
+    let words = refused.ended.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("Host key verification failed"), "{words}");
+    let keys = Command::new("ssh-keyscan")
+        .args(["-p", &port, "127.0.0.1"])
+        .output()
+        .expect("ssh-keyscan is there");
+    std::fs::write(folder.join("known_hosts"), keys.stdout).expect("the folder is ours");
+    engine.tells_the_incident_from_its_twin("28.");
+    engine.has_nothing_of_a_killed_gate();
+}
+
+#[test]
+fn podman_tells_the_incident_from_its_twin() {
+    let _turn = turn();
+    script("busybox.sh", &[]);
+    let folder = driver::folder("engines/podman");
+    let service = script("engines/podman.sh", &["start", text(&folder)]).concat();
+    let host = format!("unix://{}/podman.sock", folder.display());
+    let engine = Engine {
+        variables: vec![("DOCKER_HOST", host.clone())],
+        look: vec!["--host".to_owned(), host],
+        folder: folder.clone(),
+        end: Box::new(move || {
+            let ended = Command::new("kill").arg(&service).status();
+            assert!(
+                ended.is_ok_and(|status| status.success()),
+                "the service of Podman had ended"
+            );
+        }),
+    };
+    script("engines/podman.sh", &[&["load", text(&folder)], &IMAGES[..]].concat());
+    engine.tells_the_incident_from_its_twin("4.");
+    engine.has_nothing_of_a_killed_gate();
+}
