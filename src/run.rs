@@ -1,6 +1,6 @@
 //! The flow, one line an arrow: configuration → plan → mirror → rehearsal → finding → verdict → report → publish.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,16 +25,15 @@ use crate::lock;
 use crate::mirror::archive::THIS_PROGRAM;
 use crate::mirror::authority::Authority;
 use crate::mirror::engine::address::Address;
-use crate::mirror::engine::{Engine, ImageFacts, RunLabels};
+use crate::mirror::engine::{Engine, RunLabels};
 use crate::mirror::model::{Build, PullPolicy, Service, World};
 use crate::mirror::names::{Borne, Name};
-use crate::mirror::pull::credentials::Keyring;
 use crate::mirror::pull::failure::PullFailure;
 use crate::mirror::pull::reference::Reference;
 use crate::mirror::pull::wanted::{self, Wanted};
 use crate::mirror::reaper::Reaper;
-use crate::mirror::{News, Setup, entrance, from_compose, images, pull, sweep};
-use crate::plan::{self, Had, Only, Plan, StageId};
+use crate::mirror::{News, Setup, entrance, from_compose, sweep};
+use crate::plan::{self, Only, Plan, StageId};
 use crate::publish::github::Job;
 use crate::redact::Redactor;
 use crate::rehearsal::event::EventKind;
@@ -44,6 +43,10 @@ use crate::report::result::{Counts, EngineRecord, RunResult, SCHEMA};
 use crate::report::terminal::{Colour, Terminal, say, tell};
 use crate::report::{entry, json, junit, summary};
 use crate::verdict::{self, Ended, Judgement};
+
+pub mod images;
+
+use images::Images;
 
 /// After the run's own limit: for taking down and for reports.
 const AFTER_LIMIT: Duration = Duration::from_secs(600);
@@ -408,8 +411,9 @@ impl<'a> Run<'a> {
         let mut reaper = self.reaper(address.as_ref().ok(), &recorder);
         let mut ended = Ended::AsPlanned;
         let connected = self.connect(address, &recorder).await;
-        let looked = match &connected {
-            Some(engine) => self.look(engine).await,
+        let images = connected.map(|engine| Images::of(engine, self.context, &self.redactor));
+        let looked = match &images {
+            Some(images) => self.look(images).await,
             None => Ok(Vec::new()),
         };
         self.show_plan()?;
@@ -418,18 +422,19 @@ impl<'a> Run<'a> {
             seed: self.plan.seed,
         });
         let mut engine_facts = None;
-        if let Some(engine) = connected {
+        if let Some(images) = images {
+            let engine = images.engine();
             engine_facts = engine.describe().await.ok();
             let limit = tokio::time::sleep(self.limit().saturating_sub(self.begun.elapsed()));
             let facts = tokio::select! {
-                () = self.rehearse(&engine, &recorder, looked) => None,
+                () = self.rehearse(&images, &recorder, looked) => None,
                 signal = interrupt.wait() => Some(Ended::Signal(code_of(signal))),
                 () = limit => Some(Ended::TimeOut),
             };
             ended = facts.unwrap_or(Ended::AsPlanned);
             recorder.over();
-            self.digests(&engine).await;
-            if let Down::Left = self.take_down(&engine, &recorder, &ended).await {
+            self.digests(engine).await;
+            if let Down::Left = self.take_down(engine, &recorder, &ended).await {
                 // It goes on where we gave up.
                 drop(reaper.take());
             }
@@ -511,23 +516,15 @@ impl<'a> Run<'a> {
     }
 
     /// Production's services are those of the lock's digests, and of every image it is known how it will be had.
-    async fn look(&mut self, engine: &Engine) -> Result<Vec<PullFailure>> {
-        if let Some(lock) = self.lock.lock() {
-            let pinned = wanted::pin(engine, lock, &mut self.world, &mut self.candidate).await?;
-            // Logins that cannot be read are told by the pull that needs them.
-            let keyring = self.keyring(engine).await.unwrap_or_default();
-            self.plan.notes.extend(wanted::moved(engine, &keyring, &pinned).await?);
-        }
-        images::name_builds(engine, &mut self.world.services, &mut self.candidate).await?;
+    async fn look(&mut self, images: &Images<'_>) -> Result<Vec<PullFailure>> {
         let tests = wanted::of_tests(&self.settings, &self.plan, self.hurl_image());
-        let wanted = Wanted {
-            world: &self.world,
-            candidate: &self.candidate,
-            tests: &tests,
-        };
-        let looked = wanted.look(engine, self.started).await?;
+        let (world, candidate) = (&mut self.world, &mut self.candidate);
+        let (looked, notes) = images
+            .look(self.lock.lock(), world, candidate, &tests, self.started)
+            .await?;
+        self.plan.notes.extend(notes);
         self.plan.images = looked.images;
-        self.digests(engine).await;
+        self.digests(images.engine()).await;
         Ok(looked.failures)
     }
 
@@ -565,24 +562,13 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn keyring(&self, engine: &Engine) -> Result<Keyring> {
-        Ok(Keyring::read(self.context, &self.redactor)?.with_index(engine.index().await))
-    }
-
-    /// Pulls what is missing. What cannot be had is told, each image by its name.
-    async fn pull(&self, engine: &Engine, recorder: &Recorder) -> Result<Vec<PullFailure>> {
-        if !self.plan.images.iter().any(|image| image.had == Had::Pull) {
-            return Ok(Vec::new());
-        }
-        let keyring = self.keyring(engine).await?;
-        let telling = |progress| recorder.pull(progress);
-        Ok(pull::pull(engine, &keyring, &self.plan.images, &telling).await)
-    }
-
     /// Whether every image is on the engine now.
-    async fn has_images(&self, engine: &Engine, recorder: &Recorder, looked: Result<Vec<PullFailure>>) -> bool {
+    async fn has_images(&self, images: &Images<'_>, recorder: &Recorder, looked: Result<Vec<PullFailure>>) -> bool {
         let failures = match looked {
-            Ok(missing) if missing.is_empty() => self.pull(engine, recorder).await,
+            Ok(missing) if missing.is_empty() => {
+                let telling = |progress| recorder.pull(progress);
+                images.pull(&self.plan.images, &telling).await
+            }
             other => other,
         };
         match failures {
@@ -599,15 +585,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn rehearse(&self, engine: &Engine, recorder: &Recorder, looked: Result<Vec<PullFailure>>) {
+    async fn rehearse(&self, images: &Images<'_>, recorder: &Recorder, looked: Result<Vec<PullFailure>>) {
         if let lock::State::Unusable { why, evidence, .. } = &self.lock {
             // Whatever the rehearsal showed, it could not be said of production.
             return recorder.finding(check::mirror_fidelity::unusable(why, evidence));
         }
-        if !self.has_images(engine, recorder, looked).await {
+        if !self.has_images(images, recorder, looked).await {
             return;
         }
-        let facts = match self.images(engine).await {
+        let facts = match images.facts(&self.plan.images, &self.world, &self.candidate).await {
             Ok(facts) => facts,
             Err(error) => return recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}"))),
         };
@@ -642,7 +628,7 @@ impl<'a> Run<'a> {
             plan: &self.plan,
             lock: &self.lock,
             setup: Setup {
-                engine: engine.clone(),
+                engine: images.engine().clone(),
                 prefix: String::new(),
                 world: self.world.clone(),
                 images: facts,
@@ -661,17 +647,6 @@ impl<'a> Run<'a> {
             deadline: self.begun + self.limit(),
         };
         rehearsal.run().await;
-    }
-
-    async fn images(&self, engine: &Engine) -> Result<HashMap<String, ImageFacts>> {
-        let services: Vec<&Service> = self.world.services.values().chain(self.candidate.values()).collect();
-        let builds = self.plan.images.iter().any(|image| image.had == Had::Build);
-        let logins = if builds {
-            self.keyring(engine).await?.all().await
-        } else {
-            HashMap::new()
-        };
-        images::resolve(&engine.with_logins(logins), &services).await
     }
 
     /// Who takes the run down when this process is killed.

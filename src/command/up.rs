@@ -21,16 +21,14 @@ use crate::mirror::failure::{ServiceFailure, seconds};
 use crate::mirror::model::Service;
 use crate::mirror::names::{Borne, Name};
 use crate::mirror::pull;
-use crate::mirror::pull::credentials::Keyring;
-use crate::mirror::pull::wanted::{self, Wanted};
 use crate::mirror::reaper::Reaper;
 use crate::mirror::sweep::{self, Leftover, State};
-use crate::mirror::{Mirror, News, Setup, images};
-use crate::plan::Had;
+use crate::mirror::{Mirror, News, Setup};
 use crate::redact::Redactor;
 use crate::report::entry;
 use crate::report::terminal::say;
 use crate::report::text;
+use crate::run::images::Images;
 use crate::run::{self, Prepared};
 
 /// The mirror's CA, in the output folder.
@@ -83,10 +81,6 @@ struct Up<'a> {
     out: PathBuf,
     until: u64,
     redactor: Redactor,
-}
-
-async fn keyring(context: &Context, redactor: &Redactor, engine: &Engine) -> Result<Keyring> {
-    Ok(Keyring::read(context, redactor)?.with_index(engine.index().await))
 }
 
 impl<'a> Up<'a> {
@@ -212,65 +206,47 @@ impl<'a> Up<'a> {
         missing
     }
 
-    /// Production's services are those of the lock's digests; what the engine lacks is pulled.
-    async fn have_images(&mut self, engine: &Engine) -> Result<()> {
+    /// Production's services are those of the lock's digests; what the engine lacks is pulled and built.
+    async fn have_images(&mut self, engine: &Engine) -> Result<HashMap<String, ImageFacts>> {
         let Prepared {
             settings,
             world,
             candidate,
             plan,
-            ..
         } = &mut self.prepared;
         let (production, now) = (&settings.production, OffsetDateTime::now_utc());
         let lock = lock::State::read(production.lock.as_deref(), production.max_lock_age, now);
-        if let Some(lock) = lock.lock() {
-            let pinned = wanted::pin(engine, lock, world, candidate).await?;
-            // Logins that cannot be read are told by the pull that needs them.
-            let keyring = keyring(self.context, &self.redactor, engine).await.unwrap_or_default();
-            plan.notes.extend(wanted::moved(engine, &keyring, &pinned).await?);
-        }
-        images::name_builds(engine, &mut world.services, candidate).await?;
-        let wanted = Wanted {
-            world,
-            candidate,
-            tests: &[],
-        };
-        let looked = wanted.look(engine, now).await?;
+        let images = Images::of(engine.clone(), self.context, &self.redactor);
+        let (looked, notes) = images.look(lock.lock(), world, candidate, &[], now).await?;
+        plan.notes.extend(notes);
+        let Prepared { world, candidate, .. } = &self.prepared;
         let mut failures = looked.failures;
-        if failures.is_empty() && looked.images.iter().any(|image| image.had == Had::Pull) {
-            let keyring = keyring(self.context, &self.redactor, engine).await?;
-            let tell = |progress: pull::Progress| {
-                let detail = progress.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-                say(format!(
-                    "  pull {} {}",
-                    progress.state,
-                    self.line(&format!("{}{detail}", progress.image))
-                ));
-            };
-            failures = pull::pull(engine, &keyring, &looked.images, &tell).await;
+        if failures.is_empty() {
+            failures = images.pull(&looked.images, &|progress| self.tell_of(progress)).await?;
         }
         match failures.first() {
             Some(failure) => Err(anyhow!("{}; {}", failure.title(), failure.help())),
-            None => Ok(()),
+            None => images.facts(&looked.images, world, candidate).await,
         }
     }
 
+    fn tell_of(&self, progress: pull::Progress) {
+        let detail = progress.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+        say(format!(
+            "  pull {} {}",
+            progress.state,
+            self.line(&format!("{}{detail}", progress.image))
+        ));
+    }
+
     async fn bring_up(&mut self, engine: &Engine) -> Result<Vec<Way>> {
-        self.have_images(engine).await?;
+        let images = self.have_images(engine).await?;
         let Prepared {
             settings,
             world,
             candidate,
             ..
         } = &self.prepared;
-        let services: Vec<&Service> = world.services.values().chain(candidate.values()).collect();
-        let logins = if services.iter().any(|service| service.build.is_some()) {
-            let keyring = keyring(self.context, &self.redactor, engine).await?;
-            keyring.all().await
-        } else {
-            HashMap::new()
-        };
-        let images = images::resolve(&engine.with_logins(logins), &services).await?;
         let borne = run::borne(settings, world, &self.id)?;
         if let Some(borne) = &borne {
             write_ca(&self.out, borne)?;
