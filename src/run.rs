@@ -254,8 +254,7 @@ fn issuer_can_be_borne(settings: &Settings, world: &World) -> Option<Diagnostic>
 
 /// The issuer's name, where no service bears it: answered to by the mirror, for the outermost front of the product.
 pub(crate) fn borne(settings: &Settings, world: &World, run: &str) -> Result<Option<Borne>> {
-    let service = settings.auth.as_ref().and_then(|auth| auth.services.last());
-    let (Some(name), Some(service)) = (borne_name(settings, world), service) else {
+    let (Some(name), Some(service)) = (borne_name(settings, world), settings.auth_services().last()) else {
         return Ok(None);
     };
     let authority = if name.tls {
@@ -689,13 +688,7 @@ impl<'a> Run<'a> {
     fn judge(&self, recorder: &Recorder, ended: &Ended, engine: Option<EngineRecord>) -> (RunResult, Judgement) {
         let mut recorded = recorder.recorded(&self.plan);
         verdict::waive(&mut recorded.findings, &self.settings.policy, self.started.date());
-        let auth = self
-            .settings
-            .auth
-            .as_ref()
-            .map(|auth| auth.services.as_slice())
-            .unwrap_or_default();
-        let pair = Pair::of(&self.plan, auth).words();
+        let pair = Pair::of(&self.plan, self.settings.auth_services()).words();
         let judgement = verdict::judge(&recorded, &self.settings.policy, ended, &pair);
         recorded.findings.sort_by_key(|finding| {
             (

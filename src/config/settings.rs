@@ -34,6 +34,13 @@ pub struct Settings {
     pub secrets: BTreeMap<String, String>,
 }
 
+impl Settings {
+    /// The authentication dependency's services, the product first; none where there is no such dependency.
+    pub fn auth_services(&self) -> &[String] {
+        self.auth.as_ref().map_or(&[], |auth| &auth.services)
+    }
+}
+
 /// `production:`.
 #[derive(Debug, Clone)]
 pub struct Production {

@@ -81,10 +81,9 @@ impl Rehearsal<'_> {
 
     /// The table goes into the record; what it means for the verdict comes back, as somebody may have signed for it.
     fn compare(&self, lock: &Lock, course: &Course) -> Vec<Finding> {
-        let auth = self.auth_services();
         let baseline = self.candidates();
         let roles = Roles {
-            auth: &auth,
+            auth: self.settings.auth_services(),
             baseline: &baseline,
         };
         let rows = compare::fidelity(lock, &course.mirrored, roles);
@@ -108,7 +107,7 @@ impl Rehearsal<'_> {
 
     /// What differs without deciding is said once, in one line.
     fn tell_differences(&self, rows: &[Fidelity]) {
-        let roles = (self.auth_services(), self.candidates());
+        let roles = (self.settings.auth_services(), self.candidates());
         let listed = rows
             .iter()
             .filter(|row| row.state == "differs" && !roles.0.contains(&row.service) && !roles.1.contains(&row.service));
@@ -117,14 +116,6 @@ impl Rehearsal<'_> {
             self.recorder
                 .note(format!("the mirror differs from production in {}", listed.join(", ")));
         }
-    }
-
-    fn auth_services(&self) -> Vec<String> {
-        self.settings
-            .auth
-            .as_ref()
-            .map(|auth| auth.services.clone())
-            .unwrap_or_default()
     }
 
     /// The declared needs that production answers, before the candidate is started: it may not come up for want of them.
@@ -207,13 +198,13 @@ impl Rehearsal<'_> {
     }
 
     fn production_facts(&self, course: &Course) -> (&'static str, BTreeMap<String, Facts>) {
-        let auth = self.auth_services();
+        let auth = self.settings.auth_services();
         match self.lock.lock() {
             Some(lock) => {
                 let names = lock.services.keys().chain(auth.first());
                 (
                     "production",
-                    names.map(|name| (name.clone(), lock.facts_of(name, &auth))).collect(),
+                    names.map(|name| (name.clone(), lock.facts_of(name, auth))).collect(),
                 )
             }
             None => {

@@ -132,13 +132,7 @@ impl<'a> Rehearsal<'a> {
 
     /// The pair that is tried.
     pub fn pair(&self) -> Pair {
-        let auth = self
-            .settings
-            .auth
-            .as_ref()
-            .map(|auth| auth.services.as_slice())
-            .unwrap_or_default();
-        Pair::of(self.plan, auth)
+        Pair::of(self.plan, self.settings.auth_services())
     }
 
     fn candidates(&self) -> Vec<String> {

@@ -261,12 +261,7 @@ impl Rehearsal<'_> {
         let fatal = self.cause_of_failure(mirror, marks).await;
         let mut asked = Vec::new();
         let url = fatal.as_deref().and_then(url_in);
-        let services = self
-            .settings
-            .auth
-            .as_ref()
-            .map(|auth| auth.services.clone())
-            .unwrap_or_default();
+        let services = self.settings.auth_services();
         let borne = self.setup.borne.as_ref().map(|borne| &borne.host);
         if let Some(url) = url.filter(|url| services.iter().chain(borne).any(|name| url.host_str() == Some(name))) {
             let call = Call::Http(crate::agent::HttpCall {
