@@ -72,6 +72,13 @@ impl fmt::Debug for Redactor {
 }
 
 impl Redactor {
+    /// Knows these from the beginning.
+    pub fn of(secrets: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let redactor = Self::default();
+        secrets.into_iter().for_each(|secret| redactor.learn(secret.as_ref()));
+        redactor
+    }
+
     /// Learns a secret: from now on each of its forms is replaced. Empty ones are ignored; a multi-line one is also
     /// learned line by line. A password too short to be found inside Base64 (under four characters) should be
     /// learned together with its user too, as `user:password`.
@@ -547,9 +554,7 @@ mod tests {
     const SECRET: &str = "p@ss w0rd/+\"<&>\\é€'x";
 
     fn knowing(secrets: &[&str]) -> Redactor {
-        let redactor = Redactor::default();
-        secrets.iter().for_each(|secret| redactor.learn(secret));
-        redactor
+        Redactor::of(secrets)
     }
 
     #[test]

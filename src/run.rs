@@ -356,10 +356,7 @@ impl<'a> Run<'a> {
             plan,
         } = prepared;
         let id = new_id()?;
-        let redactor = Redactor::default();
-        for secret in settings.secrets.values() {
-            redactor.learn(secret);
-        }
+        let redactor = Redactor::of(settings.secrets.values());
         let format = args
             .format
             .unwrap_or(if context.github { Format::Github } else { Format::Human });

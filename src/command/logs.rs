@@ -114,7 +114,6 @@ fn nothing(args: &LogsArgs, run: &str, services: &[String]) -> String {
 
 /// Knows the secrets of the configuration, where there is one.
 fn redactor(args: &LogsArgs, context: &Context) -> Redactor {
-    let redactor = Redactor::default();
     let what = What {
         config: args.config.clone(),
         candidate: Vec::new(),
@@ -122,14 +121,12 @@ fn redactor(args: &LogsArgs, context: &Context) -> Redactor {
         seed: None,
     };
     match run::prepare_production(&what, context) {
-        Ok(prepared) => prepared
-            .settings
-            .secrets
-            .values()
-            .for_each(|secret| redactor.learn(secret)),
-        Err(_) => say("note: no configuration can be read here, so no secret is known and none is redacted"),
+        Ok(prepared) => Redactor::of(prepared.settings.secrets.values()),
+        Err(_) => {
+            say("note: no configuration can be read here, so no secret is known and none is redacted");
+            Redactor::default()
+        }
     }
-    redactor
 }
 
 /// What the last run wrote down, stage by stage: redacted when it was written.

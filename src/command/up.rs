@@ -86,10 +86,7 @@ struct Up<'a> {
 impl<'a> Up<'a> {
     fn new(args: &'a UpArgs, context: &'a Context, prepared: Prepared) -> Result<Self> {
         let id = run::new_id()?;
-        let redactor = Redactor::default();
-        for secret in prepared.settings.secrets.values() {
-            redactor.learn(secret);
-        }
+        let redactor = Redactor::of(prepared.settings.secrets.values());
         let until = OffsetDateTime::now_utc() + args.stay;
         Ok(Self {
             args,
