@@ -677,7 +677,7 @@ impl<'a> Run<'a> {
         if let Err(error) = &ways {
             self.warn(vec![format!("there is no way into the mirror: {error:#}")]);
         }
-        let ca = name.filter(|name| name.tls).map(|_| self.args.out.join(up::CA_FILE));
+        let ca = up::ca_path(name.as_ref(), &self.args.out);
         let until = engine.deadline();
         say(entry::words(&self.id, until, &ways.unwrap_or_default(), ca.as_deref()));
     }

@@ -153,9 +153,8 @@ impl<'a> Up<'a> {
         entrance::ways(&self.prepared.world, self.name().as_ref())
     }
 
-    /// Where the CA lies, if the mirror answers to a name with TLS.
     fn ca_path(&self) -> Option<PathBuf> {
-        self.name().filter(|name| name.tls).map(|_| self.args.out.join(CA_FILE))
+        ca_path(self.name().as_ref(), &self.args.out)
     }
 
     async fn go(&mut self, engine: &Engine, address: Option<&Address>, interrupt: &Interrupt) -> Result<u8> {
@@ -294,6 +293,11 @@ impl<'a> Up<'a> {
             program: THIS_PROGRAM.into(),
         }
     }
+}
+
+/// Where below `out` the CA lies, if the mirror answers to a name with TLS.
+pub fn ca_path(name: Option<&Name>, out: &Path) -> Option<PathBuf> {
+    name.filter(|name| name.tls).map(|_| out.join(CA_FILE))
 }
 
 /// The CA for whoever enters by production's names.
