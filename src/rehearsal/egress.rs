@@ -25,13 +25,7 @@ impl Rehearsal<'_> {
         oracle::notes(&attempts)
             .into_iter()
             .for_each(|note| self.recorder.note(note));
-        let planned = self.plan.stage(STAGE).is_some_and(|stage| {
-            stage
-                .checks
-                .iter()
-                .any(|check| check.id == id && check.skipped.is_none())
-        });
-        if !planned {
+        if !self.asks(id, STAGE) {
             return;
         }
         let found = oracle::findings(&attempts);

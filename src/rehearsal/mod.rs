@@ -145,12 +145,16 @@ impl<'a> Rehearsal<'a> {
             .max(Duration::from_secs(1))
     }
 
+    /// Whether the plan asks this check in this stage.
+    fn asks(&self, check: &str, stage: StageId) -> bool {
+        let planned = self.plan.stage(stage).into_iter().flat_map(|plan| &plan.checks);
+        planned
+            .filter(|planned| planned.skipped.is_none())
+            .any(|planned| planned.id == check)
+    }
+
     fn answered(&self, check: &str, stage: StageId, status: StageStatus, reason: Option<String>) {
-        let planned = self
-            .plan
-            .stage(stage)
-            .is_some_and(|plan| plan.checks.iter().any(|c| c.id == check && c.skipped.is_none()));
-        if planned {
+        if self.asks(check, stage) {
             self.recorder.check(CheckRecord {
                 check: check.to_owned(),
                 stage,
