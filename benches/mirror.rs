@@ -8,6 +8,8 @@
 
 #[path = "../tests/engine/mod.rs"]
 mod engine;
+#[path = "../tests/stage/mod.rs"]
+mod stage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::process::Command;
@@ -21,15 +23,11 @@ use bollard::query_parameters::{CreateContainerOptions, EventsOptions, RemoveCon
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use rehearsal::config::compose::{self, LoadOptions};
-use rehearsal::context::Context;
-use rehearsal::mirror::engine::address::Address;
-use rehearsal::mirror::engine::{Engine, RunLabels};
 use rehearsal::mirror::model::{Attachment, Network, Service, World};
-use rehearsal::mirror::{Mirror, Setup, from_compose, images, sweep};
-use rehearsal::redact::Redactor;
+use rehearsal::mirror::{Mirror, from_compose, sweep};
+use stage::{LIMIT, run_name};
 
 const ROUNDS: usize = 5;
-const LIMIT: Duration = Duration::from_secs(120);
 const FILE: &str = "fixtures/bench/compose.yaml";
 /// Of the bare API's time, at most.
 const GOAL_API: f64 = 1.1;
@@ -148,34 +146,10 @@ fn trivial(size: usize) -> World {
     }
 }
 
-fn run_name() -> String {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).unwrap();
-    format!("bench{:08x}", u32::from_ne_bytes(bytes))
-}
-
 async fn by_rehearsal(world: World) -> Took {
-    let labels = RunLabels {
-        run: run_name(),
-        deadline: u64::MAX,
-        host: "tests".to_owned(),
-        ..RunLabels::of_none()
-    };
     let begun = Instant::now();
-    let address = Address::find(&Context::read().unwrap()).unwrap();
-    let engine = Engine::connect(&address, &labels).await.unwrap();
-    let all: Vec<&Service> = world.services.values().collect();
-    let setup = Setup {
-        engine: engine.clone(),
-        prefix: String::new(),
-        images: images::resolve(&engine, &all).await.unwrap(),
-        world: world.clone(),
-        redactor: Redactor::default(),
-        logs: None,
-        news: tokio::sync::mpsc::unbounded_channel().0,
-        borne: None,
-        program: env!("CARGO_BIN_EXE_rehearsal").into(),
-    };
+    let engine = stage::connect(&run_name()).await;
+    let setup = stage::setup(&engine, world).await;
     let mirror = Mirror::prepare(setup).await.unwrap();
     let started = mirror.start(LIMIT).await.unwrap();
     let up = begun.elapsed();

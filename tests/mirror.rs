@@ -3,123 +3,40 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod engine;
+mod stage;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use engine::{IMAGE, docker, image, left_of};
-use rehearsal::context::Context;
-use rehearsal::mirror::engine::address::Address;
-use rehearsal::mirror::engine::{Engine, ImageFacts, RunLabels};
+use engine::{IMAGE, docker, image};
+use rehearsal::mirror::Mirror;
 use rehearsal::mirror::failure::{ServiceFailure, What};
 use rehearsal::mirror::model::{
     Attachment, Condition, Dependency, Health, Mount, Network, Restart, Service, Source, World,
 };
-use rehearsal::mirror::start::Started;
-use rehearsal::mirror::{Mirror, Setup, images, sweep};
 use rehearsal::plan::StageId;
-use rehearsal::redact::Redactor;
+use stage::{LIMIT, Stage, all_lines, comes_up, says};
 
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// A mirror that is taken down at the end of its test, and by the reaper's rules where the test panics.
-struct Stage {
-    mirror: Mirror,
-    engine: Engine,
+/// A mirror of these services.
+async fn stage_of(services: impl IntoIterator<Item = Service>) -> Stage {
+    Stage::of(world(services)).await
 }
 
-impl Stage {
-    async fn of(services: impl IntoIterator<Item = Service>) -> Self {
-        image();
-        let run = format!("test{:08x}", rand());
-        // Of no machine: no other run's sweep takes it for dead.
-        let labels = RunLabels {
-            run,
-            deadline: u64::MAX,
-            host: "tests".to_owned(),
-            ..RunLabels::of_none()
-        };
-        let address = Address::find(&Context::read().unwrap()).unwrap();
-        let engine = Engine::connect(&address, &labels).await.unwrap();
-        let world = world(services);
-        let all: Vec<&Service> = world.services.values().collect();
-        let facts = images::resolve(&engine, &all).await.unwrap();
-        let mirror = Mirror::prepare(setup(&engine, world, facts)).await.unwrap();
-        Self { mirror, engine }
-    }
+async fn fails(stage: &Stage) -> ServiceFailure {
+    let started = stage.mirror.start(LIMIT).await.unwrap();
+    started
+        .into_iter()
+        .find_map(|started| started.failure)
+        .expect("it came up")
+}
 
-    async fn start(&self) -> Vec<Started> {
-        self.mirror.start(LIMIT).await.unwrap()
-    }
-
-    async fn comes_up(&self) {
-        let failures: Vec<String> = self
-            .start()
-            .await
-            .iter()
-            .filter_map(|one| Some(one.failure.as_ref()?.line()))
-            .collect();
-        assert_eq!(failures, Vec::<String>::new());
-    }
-
-    async fn fails(&self) -> ServiceFailure {
-        self.start()
-            .await
-            .into_iter()
-            .find_map(|started| started.failure)
-            .expect("it came up")
-    }
-
-    async fn says(&self, service: &str, command: &str) -> String {
-        let words = ["sh", "-c", command].map(str::to_owned);
-        String::from_utf8(self.mirror.exec(service, &words, None).await.unwrap().stdout)
-            .unwrap()
-            .trim()
-            .to_owned()
-    }
-
-    /// The lines of a service, once its container has ended and all of them have arrived.
-    async fn all_lines(&self, service: &str) -> Vec<String> {
-        let running = self.mirror.container_of(service).unwrap();
-        self.mirror.stop(service).await;
-        self.mirror.logs().settled(&running.id).await;
-        self.mirror.logs().of(StageId::Control, service)
-    }
-
-    /// Waits for a service's first line: one that has just started may not have said anything yet.
-    async fn says_something(&self, service: &str) {
-        for _ in 0..200 {
-            if !self.mirror.logs().of(StageId::Control, service).is_empty() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+/// Waits for a service's first line: one that has just started may not have said anything yet.
+async fn says_something(mirror: &Mirror, service: &str) {
+    for _ in 0..200 {
+        if !mirror.logs().of(StageId::Control, service).is_empty() {
+            return;
         }
-    }
-
-    async fn down(self) {
-        self.engine.close().await;
-        sweep::remove_run(&self.engine, self.engine.run()).await.unwrap();
-        assert_eq!(left_of(self.engine.run()), Vec::<String>::new());
-    }
-}
-
-fn rand() -> u32 {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).unwrap();
-    u32::from_ne_bytes(bytes)
-}
-
-fn setup(engine: &Engine, world: World, images: HashMap<String, ImageFacts>) -> Setup {
-    Setup {
-        engine: engine.clone(),
-        prefix: String::new(),
-        world,
-        images,
-        redactor: Redactor::default(),
-        logs: None,
-        news: tokio::sync::mpsc::unbounded_channel().0,
-        borne: None,
-        program: env!("CARGO_BIN_EXE_rehearsal").into(),
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -189,14 +106,14 @@ fn now() -> u64 {
 async fn readiness_is_seen_within_100_ms() {
     let line = "sleep 0.7; read up rest </proc/uptime; echo $up; touch /tmp/ready; sleep infinity";
     let health = check(&["CMD", "test", "-f", "/tmp/ready"]);
-    let stage = Stage::of([Service {
+    let stage = stage_of([Service {
         health,
         ..service("web", line)
     }])
     .await;
     // The product's part is a tenth of a second; this leaves a busy machine some more.
     let begun = now();
-    let all = stage.start().await;
+    let all = stage.mirror.start(LIMIT).await.unwrap();
     let seen = begun + u64::try_from((all[0].begun + all[0].took).as_millis()).unwrap() / 10;
     let said = stage.mirror.logs().of(StageId::Control, "web");
     let true_since: u64 = said[0].replace('.', "").parse().unwrap();
@@ -211,8 +128,8 @@ async fn a_command_that_is_not_in_the_image_is_named() {
         command: Some(vec!["/no/such/command".to_owned()]),
         ..service("web", "")
     };
-    let stage = Stage::of([web]).await;
-    let failure = stage.fails().await;
+    let stage = stage_of([web]).await;
+    let failure = fails(&stage).await;
     assert!(
         matches!(&failure.what, What::NotStarted(words) if words.contains("/no/such/command")),
         "{failure}"
@@ -232,7 +149,7 @@ async fn a_one_shot_ends_before_what_waits_for_it_starts() {
         ..service("migrate", "sleep 0.3; echo done >/data/state")
     };
     let depends_on = vec![needs("migrate", Condition::Completed)];
-    let stage = Stage::of([
+    let stage = stage_of([
         migrate,
         Service {
             mounts,
@@ -241,10 +158,10 @@ async fn a_one_shot_ends_before_what_waits_for_it_starts() {
         },
     ])
     .await;
-    stage.comes_up().await;
+    comes_up(&stage.mirror).await;
     // It counts as ready once it has started.
-    stage.says_something("web").await;
-    assert_eq!(stage.all_lines("web").await, ["done"]);
+    says_something(&stage.mirror, "web").await;
+    assert_eq!(all_lines(&stage.mirror, "web").await, ["done"]);
     stage.down().await;
 }
 
@@ -252,7 +169,7 @@ async fn a_one_shot_ends_before_what_waits_for_it_starts() {
 async fn a_one_shot_that_fails_is_the_cause_and_says_who_waited() {
     let depends_on = vec![needs("migrate", Condition::Completed)];
     let migrate = service("migrate", "echo FATAL: no such table; exit 3");
-    let stage = Stage::of([
+    let stage = stage_of([
         migrate,
         Service {
             depends_on,
@@ -260,7 +177,7 @@ async fn a_one_shot_that_fails_is_the_cause_and_says_who_waited() {
         },
     ])
     .await;
-    let failure = stage.fails().await;
+    let failure = fails(&stage).await;
     assert_eq!(
         failure.line(),
         "`migrate` exited with code 3 (`web` waits for service_completed_successfully): `FATAL: no such table`"
@@ -270,9 +187,9 @@ async fn a_one_shot_that_fails_is_the_cause_and_says_who_waited() {
 
 #[tokio::test]
 async fn what_exits_well_and_is_not_restarted_has_come_up() {
-    let stage = Stage::of([service("once", "echo hello")]).await;
-    stage.comes_up().await;
-    assert_eq!(stage.all_lines("once").await, ["hello"]);
+    let stage = stage_of([service("once", "echo hello")]).await;
+    comes_up(&stage.mirror).await;
+    assert_eq!(all_lines(&stage.mirror, "once").await, ["hello"]);
     stage.down().await;
 }
 
@@ -292,11 +209,11 @@ async fn every_line_is_kept_once_across_restarts() {
         restart: Restart::OnFailure(Some(5)),
         ..service("flaky", line)
     };
-    let stage = Stage::of([flaky]).await;
-    stage.comes_up().await;
+    let stage = stage_of([flaky]).await;
+    comes_up(&stage.mirror).await;
     assert_eq!(stage.mirror.seen("flaky").unwrap().ended().count(), 2);
     assert_eq!(
-        stage.all_lines("flaky").await,
+        all_lines(&stage.mirror, "flaky").await,
         ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3"]
     );
     stage.down().await;
@@ -313,8 +230,8 @@ async fn retries_that_are_used_up_are_a_failure() {
         test: vec!["CMD".to_owned(), "false".to_owned()],
         ..health
     });
-    let stage = Stage::of([Service { health, ..web }]).await;
-    let failure = stage.fails().await;
+    let stage = stage_of([Service { health, ..web }]).await;
+    let failure = fails(&stage).await;
     assert_eq!((failure.exit_code, failure.restarts), (Some(4), 1), "{failure}");
     stage.down().await;
 }
@@ -332,9 +249,12 @@ async fn a_service_in_anothers_network_is_reached_at_its_address() {
         ..service("side", "sleep infinity")
     };
     let depends_on = vec![needs("web", Condition::Healthy)];
-    let stage = Stage::of([web, Service { depends_on, ..side }]).await;
-    stage.comes_up().await;
-    assert_eq!(stage.says("side", "wget -qO- http://127.0.0.1:8080/").await, "fine");
+    let stage = stage_of([web, Service { depends_on, ..side }]).await;
+    comes_up(&stage.mirror).await;
+    assert_eq!(
+        says(&stage.mirror, "side", "wget -qO- http://127.0.0.1:8080/").await,
+        "fine"
+    );
     stage.down().await;
 }
 
@@ -347,8 +267,8 @@ async fn what_the_kernel_kills_for_memory_is_told_so() {
     };
     greedy.limits.memory = Some(16 * 1024 * 1024);
     greedy.limits.memory_swap = Some(16 * 1024 * 1024);
-    let stage = Stage::of([greedy]).await;
-    let failure = stage.fails().await;
+    let stage = stage_of([greedy]).await;
+    let failure = fails(&stage).await;
     assert!(failure.oom, "{failure}");
     assert_eq!(failure.exit_code, Some(137));
     stage.down().await;
@@ -358,9 +278,9 @@ async fn what_the_kernel_kills_for_memory_is_told_so() {
 async fn a_terminal_is_no_hindrance_to_reading_a_log() {
     let mut web = service("web", "echo one; printf '\\001two\\n'; printf three");
     web.limits.tty = true;
-    let stage = Stage::of([web]).await;
-    stage.comes_up().await;
-    assert_eq!(stage.all_lines("web").await, ["one", "\u{1}two", "three"]);
+    let stage = stage_of([web]).await;
+    comes_up(&stage.mirror).await;
+    assert_eq!(all_lines(&stage.mirror, "web").await, ["one", "\u{1}two", "three"]);
     stage.down().await;
 }
 
@@ -386,14 +306,14 @@ async fn a_check_that_needs_no_shell_works_in_an_image_without_one() {
     let words = |text: &str| Some(text.split(' ').map(str::to_owned).collect::<Vec<_>>());
     let health = check(&["CMD", "/bin/busybox", "true"]);
     let command = words("/bin/busybox sleep infinity");
-    let stage = Stage::of([Service {
+    let stage = stage_of([Service {
         image: shell_less().to_owned(),
         health,
         command,
         ..service("web", "")
     }])
     .await;
-    stage.comes_up().await;
+    comes_up(&stage.mirror).await;
     stage.down().await;
 }
 
@@ -405,14 +325,14 @@ async fn a_check_that_needs_a_shell_which_is_not_there_is_unhealthy() {
         ..health
     });
     let command = Some(["/bin/busybox", "sleep", "infinity"].map(str::to_owned).to_vec());
-    let stage = Stage::of([Service {
+    let stage = stage_of([Service {
         image: shell_less().to_owned(),
         health,
         command,
         ..service("web", "")
     }])
     .await;
-    let failure = stage.fails().await;
+    let failure = fails(&stage).await;
     assert_eq!(failure.what, What::Unhealthy, "{failure}");
     stage.down().await;
 }
@@ -425,12 +345,12 @@ async fn a_check_that_hangs_at_first_is_asked_again() {
         timeout: Some(Duration::from_secs(1)),
         ..health
     });
-    let stage = Stage::of([Service {
+    let stage = stage_of([Service {
         health,
         ..service("web", line)
     }])
     .await;
-    stage.comes_up().await;
+    comes_up(&stage.mirror).await;
     stage.down().await;
 }
 
@@ -440,12 +360,12 @@ async fn a_dependency_that_is_not_in_the_world_holds_nobody_up() {
         optional: true,
         ..needs("cache", Condition::Healthy)
     }];
-    let stage = Stage::of([Service {
+    let stage = stage_of([Service {
         depends_on,
         ..service("web", "sleep infinity")
     }])
     .await;
-    stage.comes_up().await;
+    comes_up(&stage.mirror).await;
     stage.down().await;
 }
 
@@ -459,25 +379,25 @@ async fn a_service_without_a_check_is_ready_when_its_port_accepts() {
         depends_on: vec![needs("web", Condition::Healthy)],
         ..service("asks", "wget -qO- http://web:8080/")
     };
-    let stage = Stage::of([web, asks]).await;
-    stage.comes_up().await;
-    stage.says_something("asks").await;
-    assert_eq!(stage.all_lines("asks").await, ["fine"]);
+    let stage = stage_of([web, asks]).await;
+    comes_up(&stage.mirror).await;
+    says_something(&stage.mirror, "asks").await;
+    assert_eq!(all_lines(&stage.mirror, "asks").await, ["fine"]);
     stage.down().await;
 }
 
 #[tokio::test]
 async fn a_service_that_was_stopped_comes_up_again() {
     let health = check(&["CMD", "test", "-f", "/tmp/ready"]);
-    let stage = Stage::of([Service {
+    let stage = stage_of([Service {
         health,
         ..service("web", "touch /tmp/ready; echo up; exec sleep infinity")
     }])
     .await;
-    stage.comes_up().await;
+    comes_up(&stage.mirror).await;
     stage.mirror.stop("web").await;
     stage.mirror.start_again("web", LIMIT).await.unwrap();
-    assert_eq!(stage.all_lines("web").await, ["up", "up"]);
+    assert_eq!(all_lines(&stage.mirror, "web").await, ["up", "up"]);
     stage.down().await;
 }
 
@@ -489,8 +409,8 @@ async fn a_candidate_crashes_at_its_second_exit() {
         restart: Restart::Always,
         ..service("web", "touch /tmp/ready; exec sleep infinity")
     };
-    let stage = Stage::of([web.clone()]).await;
-    stage.comes_up().await;
+    let stage = stage_of([web.clone()]).await;
+    comes_up(&stage.mirror).await;
     let broken = ["sh", "-c", "echo FATAL: no key; exit 1"].map(str::to_owned).to_vec();
     let releases = BTreeMap::from([(
         "web".to_owned(),
@@ -512,8 +432,8 @@ async fn a_service_that_fails_after_it_was_ready_has_not_come_up() {
         health,
         ..service("slow", "exec sleep infinity")
     };
-    let stage = Stage::of([slow, service("brief", "echo cannot go on; exit 9")]).await;
-    let failure = stage.fails().await;
+    let stage = stage_of([slow, service("brief", "echo cannot go on; exit 9")]).await;
+    let failure = fails(&stage).await;
     assert_eq!((failure.service.as_str(), failure.exit_code), ("brief", Some(9)));
     stage.down().await;
 }

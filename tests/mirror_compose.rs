@@ -3,30 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod engine;
+mod stage;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use engine::{docker, image, left_of};
+use engine::docker;
 use rehearsal::config::compose::{self, LoadOptions};
-use rehearsal::context::Context;
 use rehearsal::mirror::addresses::{Block, Layout};
-use rehearsal::mirror::engine::address::Address;
-use rehearsal::mirror::engine::{Engine, RunLabels};
 use rehearsal::mirror::failure::ServiceFailure;
-use rehearsal::mirror::model::{Network, Service, World};
-use rehearsal::mirror::{Mirror, Setup, from_compose, images, sweep};
-use rehearsal::redact::Redactor;
+use rehearsal::mirror::model::{Network, World};
+use rehearsal::mirror::{Mirror, Setup, from_compose};
 use serde_json::Value;
-
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// A mirror of a Compose file, taken down at the end of its test.
-struct Stage {
-    mirror: Mirror,
-    engine: Engine,
-    setup: Setup,
-}
+use stage::{LIMIT, Stage, all_lines, comes_up, says};
 
 /// The world of a Compose file in a folder of its own.
 fn world(name: &str, text: &str) -> World {
@@ -43,67 +31,24 @@ fn world(name: &str, text: &str) -> World {
     from_compose::world(&project).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
-impl Stage {
-    async fn of(name: &str, text: &str) -> Self {
-        image();
-        let mut random = [0; 4];
-        getrandom::fill(&mut random).unwrap();
-        let labels = RunLabels {
-            run: format!("test{:08x}", u32::from_ne_bytes(random)),
-            deadline: u64::MAX,
-            // Of no machine: no other run's sweep takes it for dead.
-            host: "tests".to_owned(),
-            ..RunLabels::of_none()
-        };
-        let address = Address::find(&Context::read().unwrap()).unwrap();
-        let engine = Engine::connect(&address, &labels).await.unwrap();
-        let world = world(name, text);
-        let all: Vec<&Service> = world.services.values().collect();
-        let images = images::resolve(&engine, &all).await.unwrap();
-        let setup = Setup {
-            engine: engine.clone(),
-            prefix: String::new(),
-            world,
-            images,
-            redactor: Redactor::default(),
-            logs: None,
-            news: tokio::sync::mpsc::unbounded_channel().0,
-            borne: None,
-            program: env!("CARGO_BIN_EXE_rehearsal").into(),
-        };
-        let mirror = Mirror::prepare(setup.clone()).await.unwrap();
-        Self { mirror, engine, setup }
-    }
-
-    /// A further mirror of the same run.
-    async fn again(&self) -> Mirror {
-        let setup = Setup {
-            prefix: "again-".to_owned(),
-            ..self.setup.clone()
-        };
-        Mirror::prepare(setup).await.unwrap()
-    }
-
-    async fn swap(&self, service: &str) -> Result<(), Box<ServiceFailure>> {
-        let release = self.setup.world.services[service].clone();
-        let releases = BTreeMap::from([(service.to_owned(), release)]);
-        self.mirror.swap(&releases, LIMIT, true).await.map(drop)
-    }
-
-    async fn down(self) {
-        self.engine.close().await;
-        sweep::remove_run(&self.engine, self.engine.run()).await.unwrap();
-        assert_eq!(left_of(self.engine.run()), Vec::<String>::new());
-    }
+/// A mirror of a Compose file.
+async fn stage_of(name: &str, text: &str) -> Stage {
+    Stage::of(world(name, text)).await
 }
 
-async fn comes_up(mirror: &Mirror) {
-    let started = mirror.start(LIMIT).await.unwrap();
-    let failures: Vec<String> = started
-        .iter()
-        .filter_map(|one| Some(one.failure.as_ref()?.line()))
-        .collect();
-    assert_eq!(failures, Vec::<String>::new());
+/// A further mirror of the same run.
+async fn again(stage: &Stage) -> Mirror {
+    let setup = Setup {
+        prefix: "again-".to_owned(),
+        ..stage.setup.clone()
+    };
+    Mirror::prepare(setup).await.unwrap()
+}
+
+async fn swap(stage: &Stage, service: &str) -> Result<(), Box<ServiceFailure>> {
+    let release = stage.setup.world.services[service].clone();
+    let releases = BTreeMap::from([(service.to_owned(), release)]);
+    stage.mirror.swap(&releases, LIMIT, true).await.map(drop)
 }
 
 /// What the engine says of a service's container.
@@ -111,12 +56,6 @@ fn inspect(mirror: &Mirror, service: &str) -> Value {
     let running = mirror.container_of(service).unwrap();
     let all: Value = serde_json::from_str(&docker(&["inspect", &running.id])).unwrap();
     all[0].clone()
-}
-
-async fn says(mirror: &Mirror, service: &str, command: &str) -> String {
-    let words = ["sh", "-c", command].map(str::to_owned);
-    let output = mirror.exec(service, &words, None).await.unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// Addresses of a service in a network of its, IPv4 and IPv6.
@@ -152,9 +91,9 @@ networks:
 
 #[tokio::test]
 async fn a_fixed_address_keeps_its_place_in_the_runs_own_subnet_through_a_swap_and_beside_a_second_mirror() {
-    let stage = Stage::of("fixed", FIXED).await;
+    let stage = stage_of("fixed", FIXED).await;
     comes_up(&stage.mirror).await;
-    let again = stage.again().await;
+    let again = again(&stage).await;
     comes_up(&again).await;
     let before = addresses(&stage.mirror, "db", "back");
     let (v4, v6) = (before.0.clone(), before.1.clone());
@@ -165,7 +104,7 @@ async fn a_fixed_address_keeps_its_place_in_the_runs_own_subnet_through_a_swap_a
     assert!(v6.starts_with("fd") && v6.ends_with("::10"), "{v6}");
     assert!(addresses(&stage.mirror, "db", "front").0.ends_with(".2"));
     assert_ne!(addresses(&again, "db", "back"), before);
-    stage.swap("db").await.unwrap();
+    swap(&stage, "db").await.unwrap();
     assert_eq!(addresses(&stage.mirror, "db", "back"), before);
     let answer = says(
         &stage.mirror,
@@ -179,7 +118,7 @@ async fn a_fixed_address_keeps_its_place_in_the_runs_own_subnet_through_a_swap_a
 
 #[tokio::test]
 async fn the_agents_address_in_each_network_is_known_before_it_is_there() {
-    let stage = Stage::of("agent", FIXED).await;
+    let stage = stage_of("agent", FIXED).await;
     let known: Vec<_> = ["back", "front"]
         .map(|network| stage.mirror.subnet(network).unwrap().agent())
         .into();
@@ -197,7 +136,7 @@ async fn the_agents_address_in_each_network_is_known_before_it_is_there() {
 
 #[tokio::test]
 async fn a_subnet_that_another_network_has_is_left_to_it() {
-    let stage = Stage::of("taken", "services: {one: {image: IMAGE, command: 'true'}}").await;
+    let stage = stage_of("taken", "services: {one: {image: IMAGE, command: 'true'}}").await;
     // Only one subnet of the first pool is left, and it is taken behind our back.
     let all_but = |free: &str| {
         let every = (18..20).flat_map(|a| (0..256).map(move |b| format!("198.{a}.{b}.0/24")));
@@ -396,7 +335,7 @@ async fn what_is_mirrored_is_seen_in_the_container() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("vars.env"), "FROM_FILE=yes\n").unwrap();
     std::fs::write(folder.join("labels.txt"), "from.file=yes\n").unwrap();
-    let stage = Stage::of("seen", &text).await;
+    let stage = stage_of("seen", &text).await;
     comes_up(&stage.mirror).await;
     for (key, _, becomes) in KEYS {
         let Seen(service, place, wanted) = becomes else {
@@ -443,21 +382,14 @@ services:
     depends_on: [web]
 volumes: {told: {}}
 ";
-    let stage = Stage::of("hooks", text).await;
+    let stage = stage_of("hooks", text).await;
     comes_up(&stage.mirror).await;
-    stage.swap("web").await.unwrap();
+    swap(&stage, "web").await.unwrap();
     assert_eq!(
         says(&stage.mirror, "web", "cat /told/list").await,
         "up hook /www 0\ndown\nup hook /www 0"
     );
-    stage.mirror.stop("after").await;
-    stage
-        .mirror
-        .logs()
-        .settled(&stage.mirror.container_of("after").unwrap().id)
-        .await;
-    let seen = stage.mirror.logs().of(rehearsal::plan::StageId::Control, "after");
-    assert_eq!(seen, ["up hook /www 0"]);
+    assert_eq!(all_lines(&stage.mirror, "after").await, ["up hook /www 0"]);
     stage.down().await;
 }
 
@@ -471,7 +403,7 @@ services:
     stop_signal: SIGKILL
     post_start: [{command: [sh, -c, 'echo no such table; exit 4']}]
 ";
-    let stage = Stage::of("hook-fails", text).await;
+    let stage = stage_of("hook-fails", text).await;
     let started = stage.mirror.start(LIMIT).await.unwrap();
     let failure = started[0].failure.clone().unwrap();
     assert_eq!(
@@ -498,10 +430,10 @@ services:
     volumes_from: ['db:ro']
 volumes: {named: {}}
 ";
-    let stage = Stage::of("links", text).await;
+    let stage = stage_of("links", text).await;
     comes_up(&stage.mirror).await;
     says(&stage.mirror, "db", "echo kept >/kept/file; echo named >/named/file").await;
-    stage.swap("db").await.unwrap();
+    swap(&stage, "db").await.unwrap();
     let answer = says(
         &stage.mirror,
         "web",
@@ -525,7 +457,7 @@ services:
   metrics: {image: IMAGE, command: httpd -f -p 81 -h /www, stop_signal: SIGKILL, network_mode: host}
 networks: {front: {}}
 ";
-    let stage = Stage::of("host", text).await;
+    let stage = stage_of("host", text).await;
     comes_up(&stage.mirror).await;
     assert_eq!(says(&stage.mirror, "metrics", "wget -qO- http://web/").await, "fine");
     assert_eq!(says(&stage.mirror, "web", "wget -qO- http://metrics:81/").await, "fine");
@@ -579,7 +511,7 @@ services:
 secrets: {token: {file: ./token.txt}, word: {environment: WORD}}
 configs: {written: {content: 'as written'}}
 ";
-    let stage = Stage::of("files", text).await;
+    let stage = stage_of("files", text).await;
     comes_up(&stage.mirror).await;
     let found = says(
         &stage.mirror,

@@ -47,6 +47,17 @@ impl World {
     fn down(&self) -> Ended {
         end(self.command(&["down"]))
     }
+
+    /// The label of everything of its mirror, as a filter.
+    fn label(&self) -> String {
+        format!("label=dev.rehearsal.run={}", self.run)
+    }
+
+    /// The container of a service.
+    fn container(&self, service: &str) -> String {
+        let service = format!("label=dev.rehearsal.service={service}");
+        docker(&["ps", "--quiet", "--filter", &self.label(), "--filter", &service])
+    }
 }
 
 impl Drop for World {
@@ -117,8 +128,7 @@ fn the_way_in_is_no_way_out() {
     let mut world = World::new("no-way-out", "rehearsal.yaml");
     let up = world.up(&[]);
     assert_eq!(up.code, Some(0), "{}", up.stderr);
-    let label = format!("label=dev.rehearsal.run={}", world.run);
-    let published = docker(&["ps", "--filter", &label, "--format", "{{.Ports}}"]);
+    let published = docker(&["ps", "--filter", &world.label(), "--format", "{{.Ports}}"]);
     let bound: Vec<&str> = published
         .split_whitespace()
         .filter(|word| word.contains("->"))
@@ -127,15 +137,7 @@ fn the_way_in_is_no_way_out() {
         !bound.is_empty() && bound.iter().all(|port| port.starts_with("127.0.0.1:")),
         "{published}"
     );
-    let service = docker(&[
-        "ps",
-        "--filter",
-        &label,
-        "--filter",
-        "label=dev.rehearsal.service=web",
-        "--format",
-        "{{.ID}}",
-    ]);
+    let service = world.container("web");
     let entrance = format!("rehearsal-{}-entrance", world.run);
     // The network of the entrance is not the mirror's.
     let address = |network: &str| {
@@ -200,17 +202,10 @@ fn the_candidate_takes_its_place_where_that_is_asked() {
     let mut world = World::new("candidate", "rehearsal.yaml");
     let up = world.up(&["--with-candidate"]);
     assert_eq!(up.code, Some(0), "{}", up.stderr);
-    let label = format!("label=dev.rehearsal.run={}", world.run);
-    let web = docker(&[
-        "ps",
-        "--filter",
-        &label,
-        "--filter",
-        "label=dev.rehearsal.service=web",
-        "--format",
-        "{{.ID}}",
-    ]);
-    assert_eq!(docker(&["exec", &web, "sh", "-c", "echo $RELEASE"]), "2");
+    assert_eq!(
+        docker(&["exec", &world.container("web"), "sh", "-c", "echo $RELEASE"]),
+        "2"
+    );
     assert_eq!(
         curl(&[&format!("{}/index.html", address(&up.stderr, "web:8080"))]).1,
         "fine\n"
