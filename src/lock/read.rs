@@ -6,7 +6,6 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -15,7 +14,7 @@ use super::{
     write,
 };
 use crate::config::diagnostic::Diagnostic;
-use crate::config::yaml::{self, Node, Source, Span, Value};
+use crate::config::yaml::{self, Node, Source, Span};
 
 /// The only format there is.
 pub const VERSION: i64 = 1;
@@ -195,7 +194,7 @@ fn auth(node: &Node) -> Read<AuthFacts> {
     Ok(AuthFacts {
         issuer: keys.maybe_text("issuer")?,
         product: keys.given("product").map(product).transpose()?,
-        discovery: node.get("discovery").map(json),
+        discovery: node.get("discovery").map(Node::to_json),
         keys: jwks,
         tls: keys.given("tls").map(tls).transpose()?,
         capabilities: keys.named("capabilities", |_, node| variants(node))?,
@@ -292,21 +291,6 @@ fn known(node: &Node) -> Read<Known> {
     }
 }
 
-fn json(node: &Node) -> Json {
-    match &node.value {
-        Value::Null => Json::Null,
-        Value::Bool(value) => Json::from(*value),
-        Value::Int(value) => Json::from(*value),
-        Value::Float(value) => Json::from(*value),
-        Value::Str(text) => Json::from(text.as_str()),
-        Value::Seq(items) => items.iter().map(json).collect(),
-        Value::Map(entries) => entries
-            .iter()
-            .map(|entry| (entry.key.clone(), json(&entry.node)))
-            .collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,7 +324,7 @@ auth:
         assert_eq!(lock.services["web"].facts["glibc"], "2.31");
         assert_eq!(lock.services["db"].digest.as_deref(), Some("sha256:cd"));
         let auth = lock.auth.expect("it is there");
-        assert_eq!(auth.discovery, Some(Json::Null));
+        assert_eq!(auth.discovery, Some(serde_json::Value::Null));
         assert_eq!(auth.capabilities["pkce"]["S256"].honoured, Known::Unknown);
     }
 

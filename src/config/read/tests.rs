@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value as Json};
+use serde_json::Map;
 
 use super::super::grammar::{FILE, MAPPINGS, Mapping, Shape, is_not_built};
 use super::super::schema::schema;
-use super::super::yaml::Value;
 use super::*;
 
 fn files(folder: &str, depth: usize) -> Vec<PathBuf> {
@@ -28,22 +27,6 @@ fn files(folder: &str, depth: usize) -> Vec<PathBuf> {
 
 fn valid() -> Vec<PathBuf> {
     files("tests/config_valid", 0)
-}
-
-/// The document as JSON, just as written.
-fn json(node: &Node) -> Json {
-    match &node.value {
-        Value::Null => Json::Null,
-        Value::Bool(value) => Json::from(*value),
-        Value::Int(value) => Json::from(*value),
-        Value::Float(value) => Json::from(*value),
-        Value::Str(text) => Json::from(text.as_str()),
-        Value::Seq(items) => items.iter().map(json).collect(),
-        Value::Map(entries) => entries
-            .iter()
-            .map(|entry| (entry.key.clone(), json(&entry.node)))
-            .collect(),
-    }
 }
 
 /// The keys of the grammar that stand somewhere in a document.
@@ -119,7 +102,7 @@ fn the_schema_has_the_keys_of_the_grammar_and_no_other() {
 fn the_schema_accepts_the_valid_files() {
     let validator = jsonschema::validator_for(&schema()).expect("a schema");
     for file in valid() {
-        let document = json(&parse(&file).expect("YAML"));
+        let document = parse(&file).expect("YAML").to_json();
         let errors: Vec<_> = validator
             .iter_errors(&document)
             .map(|error| error.to_string())
@@ -148,7 +131,7 @@ fn the_schema_rejects_what_the_reader_finds_malformed_and_nothing_else() {
         }
         let malformed_here = is_malformed(&document);
         malformed += usize::from(malformed_here);
-        assert_eq!(!validator.is_valid(&json(&document)), malformed_here, "{name}");
+        assert_eq!(!validator.is_valid(&document.to_json()), malformed_here, "{name}");
     }
     assert!(malformed > 30, "{malformed}");
 }
