@@ -6,9 +6,8 @@ use super::matcher::{self, Subject};
 use super::request::check_within;
 use super::template::{Missing, Scope};
 use super::words::{self, IN_MESSAGE, quoted};
-use super::{Attempt, Course, Ground, Step};
+use super::{About, Attempt, Course, Ground, Step};
 use crate::config::settings::{ExecExpect, ExecStep};
-use crate::config::yaml::Span;
 use crate::mirror::ExecOutput;
 
 /// A command's limit, unless the step itself waits longer.
@@ -23,20 +22,9 @@ pub(super) struct Command<'a> {
 }
 
 impl<G: Ground> Step<G> for Command<'_> {
-    fn name(&self) -> &str {
-        &self.step.name
-    }
-
-    fn span(&self) -> &Span {
-        &self.step.span
-    }
-
-    fn retry(&self) -> Option<Duration> {
-        self.step.retry
-    }
-
-    fn captures(&self) -> impl Iterator<Item = &String> {
-        self.step.capture.iter().map(|(name, _)| name)
+    fn about(&self) -> About<'_> {
+        let step = self.step;
+        About::of(&step.name, &step.span, step.retry, &step.capture)
     }
 
     async fn attempt(&self, course: &Course<'_, G>) -> Result<Attempt, Missing> {
@@ -56,9 +44,7 @@ impl<G: Ground> Step<G> for Command<'_> {
             .map(|(name, pattern)| Ok((name.clone(), scope.pattern(pattern)?)))
             .collect::<Result<_, _>>()?;
         let service = &self.step.service;
-        let limit = expect
-            .within
-            .map_or(LIMIT, |within| LIMIT.max(within.saturating_add(Duration::from_secs(5))));
+        let limit = super::limit(expect.within, LIMIT);
         let running = course
             .ground
             .exec(service, &command, stdin.as_deref().map(str::as_bytes));

@@ -159,17 +159,33 @@ struct Course<'a, G> {
 
 /// A step of whatever kind, so that retries, captures and records are one thing.
 trait Step<G> {
-    fn name(&self) -> &str;
-    fn span(&self) -> &Span;
-    /// Tried again for this long.
-    fn retry(&self) -> Option<Duration>;
-    /// The names that it captures.
-    fn captures(&self) -> impl Iterator<Item = &String>;
+    fn about(&self) -> About<'_>;
     /// One attempt. Cannot fail as such: whatever happens is in the [`Attempt`].
     ///
     /// # Errors
     /// It uses a value that nobody captured.
     fn attempt(&self, course: &Course<'_, G>) -> impl Future<Output = Result<Attempt, Missing>> + Send;
+}
+
+/// What every step has.
+struct About<'a> {
+    name: &'a str,
+    span: &'a Span,
+    /// Tried again for this long.
+    retry: Option<Duration>,
+    /// The names that it captures.
+    captures: Vec<&'a String>,
+}
+
+impl<'a> About<'a> {
+    fn of<C>(name: &'a str, span: &'a Span, retry: Option<Duration>, capture: &'a [(String, C)]) -> Self {
+        Self {
+            name,
+            span,
+            retry,
+            captures: capture.iter().map(|(name, _)| name).collect(),
+        }
+    }
 }
 
 /// What one attempt of a step came to.
@@ -200,10 +216,11 @@ impl<G: Ground> Course<'_, G> {
 
     /// Runs one step to its end and records it.
     async fn step(&mut self, step: &(impl Step<G> + Sync)) {
-        let record = self.record(step.name(), Some(step.span()));
-        let record = match self.attempts(step).await {
+        let about = step.about();
+        let record = self.record(about.name, Some(about.span));
+        let record = match self.attempts(step, about.retry).await {
             Ok((attempt, retries)) => {
-                self.take_captures(step.captures(), &attempt);
+                self.take_captures(&about.captures, &attempt);
                 self.secrets.extend(attempt.secrets.iter().cloned());
                 self.judged(TestRecord { retries, ..record }, attempt)
             }
@@ -212,14 +229,12 @@ impl<G: Ground> Course<'_, G> {
         self.tests.push(record);
     }
 
-    async fn attempts(&self, step: &(impl Step<G> + Sync)) -> Result<(Attempt, u32), Missing> {
+    async fn attempts(&self, step: &(impl Step<G> + Sync), retry: Option<Duration>) -> Result<(Attempt, u32), Missing> {
         let started = Instant::now();
         let mut retries = 0;
         loop {
             let attempt = step.attempt(self).await?;
-            let again = step
-                .retry()
-                .is_some_and(|limit| started.elapsed() + RETRY_EVERY <= limit);
+            let again = retry.is_some_and(|limit| started.elapsed() + RETRY_EVERY <= limit);
             if attempt.problems.is_empty() || !again {
                 return Ok((attempt, retries));
             }
@@ -230,9 +245,9 @@ impl<G: Ground> Course<'_, G> {
 
     /// A value that this step should have captured and did not is gone, also where an earlier step had one: what
     /// follows must not go on with the old one.
-    fn take_captures<'n>(&mut self, names: impl Iterator<Item = &'n String>, attempt: &Attempt) {
+    fn take_captures(&mut self, names: &[&String], attempt: &Attempt) {
         for name in names {
-            self.captured.remove(name);
+            self.captured.remove(*name);
         }
         for (name, value) in &attempt.captured {
             self.learn(name, value);
@@ -319,6 +334,11 @@ fn not_run(record: TestRecord, missing: &str) -> TestRecord {
 
 fn location(span: &Span) -> String {
     format!("{}:{}", span.source.path.display(), span.line_column().0)
+}
+
+/// How long a step is waited for: longer than its `within`, so that what is slow is told as slow.
+fn limit(within: Option<Duration>, usual: Duration) -> Duration {
+    within.map_or(usual, |within| usual.max(within.saturating_add(Duration::from_secs(5))))
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -10,10 +10,9 @@ use url::form_urlencoded;
 use super::matcher::{self, Subject};
 use super::template::{Missing, Scope};
 use super::words::{self, IN_MESSAGE, quoted};
-use super::{Attempt, Course, Ground, Step, SuiteRun, unexpected};
+use super::{About, Attempt, Course, Ground, Step, SuiteRun, limit, unexpected};
 use crate::agent::{Answer, BODY_LIMIT, Call, HttpAnswer, HttpCall};
 use crate::config::settings::{HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
-use crate::config::yaml::Span;
 
 /// An exchange's limit, unless the step itself waits longer.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -58,7 +57,7 @@ impl<'a> Request<'a> {
             headers,
             body: body.map(|body| BASE64_STANDARD.encode(body)),
             follow: if self.step.follow { MOST_REDIRECTS } else { 0 },
-            timeout_ms: super::millis(limit(self.step.expect.within)),
+            timeout_ms: super::millis(limit(self.step.expect.within, LIMIT)),
             insecure: self.insecure,
             ca: self.ca.clone(),
         }))
@@ -66,20 +65,9 @@ impl<'a> Request<'a> {
 }
 
 impl<G: Ground> Step<G> for Request<'_> {
-    fn name(&self) -> &str {
-        &self.step.name
-    }
-
-    fn span(&self) -> &Span {
-        &self.step.span
-    }
-
-    fn retry(&self) -> Option<Duration> {
-        self.step.retry
-    }
-
-    fn captures(&self) -> impl Iterator<Item = &String> {
-        self.step.capture.iter().map(|(name, _)| name)
+    fn about(&self) -> About<'_> {
+        let step = self.step;
+        About::of(&step.name, &step.span, step.retry, &step.capture)
     }
 
     async fn attempt(&self, course: &Course<'_, G>) -> Result<Attempt, Missing> {
@@ -186,11 +174,6 @@ fn basic_secret(call: &HttpCall) -> Vec<String> {
         .filter_map(|value| value.split_once(' '))
         .map(|(_, secret)| secret.trim().to_owned())
         .collect()
-}
-
-fn limit(within: Option<Duration>) -> Duration {
-    // Longer than `within`, so that a slow answer is told as a slow answer.
-    within.map_or(LIMIT, |within| LIMIT.max(within.saturating_add(Duration::from_secs(5))))
 }
 
 fn host_of(url: &str) -> Option<String> {
@@ -571,6 +554,6 @@ mod tests {
     fn a_slow_answer_is_told_as_a_slow_answer() {
         let late = check_within(Some(Duration::from_millis(800)), Duration::from_millis(801));
         assert_eq!(late.unwrap_err(), "expected within 800 ms, took 801 ms");
-        assert!(limit(Some(Duration::from_secs(60))) > Duration::from_secs(60));
+        assert!(limit(Some(Duration::from_secs(60)), LIMIT) > Duration::from_secs(60));
     }
 }
