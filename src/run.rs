@@ -21,7 +21,7 @@ use crate::config::read;
 use crate::config::settings::{CandidateImage, Settings};
 use crate::context::Context;
 use crate::interrupt::{Interrupt, Signal};
-use crate::lock;
+use crate::lock::{self, follow};
 use crate::mirror::archive::THIS_PROGRAM;
 use crate::mirror::authority::Authority;
 use crate::mirror::engine::address::Address;
@@ -253,12 +253,14 @@ fn issuer_can_be_borne(settings: &Settings, world: &World) -> Option<Diagnostic>
 }
 
 /// The issuer's name, where no service bears it: answered to by the mirror, for the outermost front of the product.
-pub(crate) fn borne(settings: &Settings, world: &World, run: &str) -> Result<Option<Borne>> {
+pub(crate) fn borne(settings: &Settings, world: &World, run: &str, lock: Option<&lock::Lock>) -> Result<Option<Borne>> {
     let (Some(name), Some(service)) = (borne_name(settings, world), settings.auth_services().last()) else {
         return Ok(None);
     };
     let authority = if name.tls {
-        Some(Arc::new(Authority::new(run)?))
+        let production = lock.and_then(|lock| lock.auth.as_ref()?.tls.as_ref());
+        let form = production.map(follow::form).unwrap_or_default();
+        Some(Arc::new(Authority::new(run, form)?))
     } else {
         None
     };
@@ -593,7 +595,7 @@ impl<'a> Run<'a> {
             Ok(facts) => facts,
             Err(error) => return recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}"))),
         };
-        let borne = match borne(&self.settings, &self.world, &self.id) {
+        let borne = match borne(&self.settings, &self.world, &self.id, self.lock.lock()) {
             Ok(borne) => borne,
             Err(error) => return recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}"))),
         };

@@ -23,9 +23,10 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use super::names::Names;
-use super::{Answer, BearCall};
+use super::{Answer, BearCall, BearTls, Protocol};
 
 /// One connection to the service takes at most this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -65,12 +66,7 @@ pub(super) async fn begin(call: BearCall, names: Names) -> Result<Bearer, Answer
         message: format!("the name `{}` cannot be answered to: {message}", call.host),
         duration_ms: 0,
     };
-    let tls = call
-        .identity
-        .as_ref()
-        .map(|(chain, key)| acceptor(chain, key))
-        .transpose()
-        .map_err(&failed)?;
+    let tls = call.tls.as_ref().map(acceptor).transpose().map_err(&failed)?;
     let listener = listen(call.port)
         .await
         .map_err(|error| failed(format!("port {}: {error}", call.port)))?;
@@ -90,13 +86,18 @@ pub(super) async fn listen(port: u16) -> std::io::Result<TcpListener> {
     }
 }
 
-fn acceptor(chain: &str, key: &str) -> Result<TlsAcceptor, String> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
+fn acceptor(tls: &BearTls) -> Result<TlsAcceptor, String> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(tls.chain.as_bytes()).collect();
     let chain = chain.map_err(|error| format!("its certificate is not readable: {error}"))?;
-    let key =
-        PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| format!("its key is not readable: {error}"))?;
+    let key = PrivateKeyDer::from_pem_slice(tls.key.as_bytes())
+        .map_err(|error| format!("its key is not readable: {error}"))?;
+    let version = |protocol: &Protocol| match protocol {
+        Protocol::Tls12 => &TLS12,
+        Protocol::Tls13 => &TLS13,
+    };
+    let versions: Vec<_> = tls.protocols.iter().map(version).collect();
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(&versions)
         .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key));
     let mut config = config.map_err(|error| error.to_string())?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -260,7 +261,7 @@ mod tests {
         BearCall {
             host: "login.example.com".to_owned(),
             port,
-            identity: None,
+            tls: None,
             service: "127.0.0.1".to_owned(),
             ports,
         }

@@ -3,6 +3,7 @@
 //! Gate and agent speak JSON lines over the standard streams of an `exec`, so that any engine that can run a
 //! container can host it, remote ones too. Requests carry an id; replies come in any order.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
@@ -123,12 +124,42 @@ pub struct BearCall {
     pub host: String,
     /// The port on which it is expected.
     pub port: u16,
-    /// Certificate chain and key, PEM; `None` = without TLS.
-    pub identity: Option<(String, String)>,
+    /// `None` = without TLS.
+    pub tls: Option<BearTls>,
     /// The service that requests are passed on to.
     pub service: String,
     /// Its ports for plain HTTP, tried in order.
     pub ports: Vec<u16>,
+}
+
+/// How a name is answered to over TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BearTls {
+    /// Certificate chain, PEM.
+    pub chain: String,
+    /// Its key, PEM.
+    pub key: String,
+    /// Versions that are spoken, oldest first; at least one.
+    pub protocols: Vec<Protocol>,
+}
+
+/// A version of TLS that the agent speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// 1.2, RFC 5246.
+    Tls12,
+    /// 1.3, RFC 8446.
+    Tls13,
+}
+
+impl fmt::Display for Protocol {
+    /// As a lock has it: `TLSv1.2`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls12 => "TLSv1.2",
+            Self::Tls13 => "TLSv1.3",
+        })
+    }
 }
 
 impl std::fmt::Debug for BearCall {

@@ -16,7 +16,8 @@ pub const ABOUT: About = About {
               version) or unknown. `differs` or `unknown` on the authentication dependency or on the baseline makes \
               the verdict inconclusive: the mirror is not production there. The rest is listed. A product that no \
               probe knows is the same where its image digest is; of the baseline, only its digest or a probe of your \
-              own counts. A lock that is missing, unreadable, or older than production.max_lock_age is inconclusive \
+              own counts. Where the mirror answers under production's own name, it speaks TLS as the lock says \
+              production does (versions, key, signature); what it cannot follow there is a stand-in. A lock that is missing, unreadable, or older than production.max_lock_age is inconclusive \
               too, and no waiver covers that. What to do: let the mirror run production's version (pin the image by \
               the lock's digest), or take the lock again where production has moved; see `rehearsal explain lock`. \
               policy.waive with this id signs for the difference.",

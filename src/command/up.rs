@@ -203,17 +203,17 @@ impl<'a> Up<'a> {
     }
 
     /// Production's services are those of the lock's digests; what the engine lacks is pulled and built.
-    async fn have_images(&mut self, engine: &Engine) -> Result<HashMap<String, ImageFacts>> {
+    async fn have_images(
+        &mut self,
+        engine: &Engine,
+        lock: Option<&lock::Lock>,
+        now: OffsetDateTime,
+    ) -> Result<HashMap<String, ImageFacts>> {
         let Prepared {
-            settings,
-            world,
-            candidate,
-            plan,
+            world, candidate, plan, ..
         } = &mut self.prepared;
-        let (production, now) = (&settings.production, OffsetDateTime::now_utc());
-        let lock = lock::State::read(production.lock.as_deref(), production.max_lock_age, now);
         let images = Images::of(engine.clone(), self.context, &self.redactor);
-        let (looked, notes) = images.look(lock.lock(), world, candidate, &[], now).await?;
+        let (looked, notes) = images.look(lock, world, candidate, &[], now).await?;
         plan.notes.extend(notes);
         let Prepared { world, candidate, .. } = &self.prepared;
         let mut failures = looked.failures;
@@ -236,14 +236,16 @@ impl<'a> Up<'a> {
     }
 
     async fn bring_up(&mut self, engine: &Engine) -> Result<Vec<Way>> {
-        let images = self.have_images(engine).await?;
+        let (production, now) = (&self.prepared.settings.production, OffsetDateTime::now_utc());
+        let lock = lock::State::read(production.lock.as_deref(), production.max_lock_age, now);
+        let images = self.have_images(engine, lock.lock(), now).await?;
         let Prepared {
             settings,
             world,
             candidate,
             ..
         } = &self.prepared;
-        let borne = run::borne(settings, world, &self.id)?;
+        let borne = run::borne(settings, world, &self.id, lock.lock())?;
         if let Some(borne) = &borne {
             write_ca(&self.out, borne)?;
         }

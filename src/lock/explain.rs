@@ -38,7 +38,9 @@ Recorded under `auth`: the discovery document (null where it answers 404), its k
 1.3 it accepts, and its chain: for each certificate who it is for, who signed it and how, the key's size, whether it
 names its key and its signer's (ski, aki). A chain that this machine does not trust is read all the same, and `trust`
 says why it is not; a company's own authority is given with --ca FILE. Where the server speaks nothing newer than
-TLS 1.1, which this program does not speak, the documents are left out and a note says so.
+TLS 1.1, which this program does not speak, the documents are left out and a note says so. Where the mirror answers under
+the issuer's name, it follows this: the same versions, the same type of key and signature, a certificate that names its
+signer's key or not. What it cannot follow (TLS 1.1 and older, SHA-1, intermediate certificates) is a stand-in in the table.
 
 What stays unknown: its version, and what it does beyond what it advertises (`capabilities`: advertised is read, honoured
 and required are unknown). Write down under `auth.product` what the vendor says of its version, if it says so. In the

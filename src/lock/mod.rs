@@ -14,6 +14,7 @@ use crate::report::result::LockRecord;
 pub mod command;
 pub mod compare;
 pub mod explain;
+pub mod follow;
 pub mod probe;
 pub mod read;
 pub mod take;

@@ -5,14 +5,71 @@ use anyhow::{Context as _, Result};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize,
 };
 use time::{Duration, OffsetDateTime};
+
+use crate::agent::Protocol;
 
 /// A run's CA.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     subject: String,
+    form: Form,
+}
+
+/// How the mirror speaks TLS under production's name: what makes a client get along with a server or not, as far as we
+/// can follow production in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// Versions, oldest first; at least one.
+    pub protocols: Vec<Protocol>,
+    /// Type of the server's key.
+    pub key: KeyType,
+    /// Type of the authority's key, and so of the signature.
+    pub signer: KeyType,
+    /// Whether the certificate names its authority's key (RFC 5280, 4.2.1.1). Python since 3.13 refuses one that does not.
+    pub aki: bool,
+}
+
+impl Default for Form {
+    /// What every client of today gets along with.
+    fn default() -> Self {
+        Self {
+            protocols: vec![Protocol::Tls12, Protocol::Tls13],
+            key: KeyType::Ec256,
+            signer: KeyType::Ec256,
+            aki: true,
+        }
+    }
+}
+
+/// Keys that we can make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyType {
+    /// NIST P-256.
+    Ec256,
+    /// NIST P-384.
+    Ec384,
+    /// RSA, 2048 bits.
+    Rsa2048,
+    /// RSA, 3072 bits.
+    Rsa3072,
+    /// RSA, 4096 bits.
+    Rsa4096,
+}
+
+impl KeyType {
+    fn generate(self) -> Result<KeyPair, rcgen::Error> {
+        let rsa = |size| KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size);
+        match self {
+            Self::Ec256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
+            Self::Ec384 => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384),
+            Self::Rsa2048 => rsa(RsaKeySize::_2048),
+            Self::Rsa3072 => rsa(RsaKeySize::_3072),
+            Self::Rsa4096 => rsa(RsaKeySize::_4096),
+        }
+    }
 }
 
 /// What a server needs to answer under a name, PEM.
@@ -33,20 +90,25 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Authority {
-    /// A new CA for a run.
+    /// A new CA for a run, whose certificates are of this form.
     ///
     /// # Errors
     /// The system gives no random bytes.
-    pub fn new(run: &str) -> Result<Self> {
+    pub fn new(run: &str, form: Form) -> Result<Self> {
         let subject = format!("rehearsal run {run}").to_lowercase();
         let mut params = dated(CertificateParams::default());
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, subject.as_str());
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let key = KeyPair::generate().context("the run's CA could not be made")?;
+        let key = form.signer.generate().context("the run's CA could not be made")?;
         let issuer = CertifiedIssuer::self_signed(params, key).context("the run's CA could not be made")?;
-        Ok(Self { issuer, subject })
+        Ok(Self { issuer, subject, form })
+    }
+
+    /// How a server that it certifies speaks TLS.
+    pub fn form(&self) -> &Form {
+        &self.form
     }
 
     /// Its certificate, PEM.
@@ -82,10 +144,10 @@ impl Authority {
         params
             .distinguished_name
             .push(DnType::CommonName, host.chars().take(64).collect::<String>());
-        params.use_authority_key_identifier_extension = true;
+        params.use_authority_key_identifier_extension = self.form.aki;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let key = KeyPair::generate().with_context(why)?;
+        let key = self.form.key.generate().with_context(why)?;
         let leaf = params.signed_by(&key, &self.issuer).with_context(why)?;
         Ok(Identity {
             chain: leaf.pem(),
@@ -133,36 +195,58 @@ mod tests {
 
     #[test]
     fn openssl_hashes_the_subject_to_the_same_name() {
-        let authority = Authority::new("0a1B2c").unwrap();
+        let authority = Authority::new("0a1B2c", Form::default()).unwrap();
         let hash = openssl(&["x509", "-noout", "-subject_hash"], &authority.pem());
         assert_eq!(format!("{}.0", hash.trim()), authority.hashed_name());
     }
 
-    #[test]
-    fn openssl_accepts_the_chain_under_its_strictest_rules() {
+    /// What OpenSSL says of a certificate for `login.example.com` under its strictest rules, and of its inside.
+    fn judged(form: Form) -> (String, String) {
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::new("run").unwrap();
+        let authority = Authority::new("run", form).unwrap();
         let (ca, leaf) = (folder.path().join("ca.pem"), folder.path().join("leaf.pem"));
         std::fs::write(&ca, authority.pem()).unwrap();
         std::fs::write(&leaf, authority.certify("login.example.com").unwrap().chain).unwrap();
         let (ca, leaf) = (ca.display().to_string(), leaf.display().to_string());
-        let words = [
-            "verify",
-            "-x509_strict",
-            "-purpose",
-            "sslserver",
-            "-verify_hostname",
-            "login.example.com",
-            "-CAfile",
-            &ca,
-            &leaf,
-        ];
-        let said = openssl(&words, "");
+        let rules = ["verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname"];
+        let files = ["login.example.com", "-CAfile", &ca, &leaf];
+        let verdict = openssl(&[&rules[..], &files[..]].concat(), "");
+        (verdict, openssl(&["x509", "-noout", "-text", "-in", &leaf], ""))
+    }
+
+    #[test]
+    fn openssl_accepts_the_chain_under_its_strictest_rules() {
+        let (said, _) = judged(Form::default());
         assert!(said.trim_end().ends_with(": OK"), "{said}");
     }
 
     #[test]
+    fn a_certificate_has_productions_key_and_signature() {
+        let form = Form {
+            key: KeyType::Ec384,
+            signer: KeyType::Rsa2048,
+            ..Form::default()
+        };
+        let (said, text) = judged(form);
+        assert!(said.trim_end().ends_with(": OK"), "{said}");
+        assert!(text.contains("Public-Key: (384 bit)"), "{text}");
+        assert!(text.contains("sha256WithRSAEncryption"), "{text}");
+    }
+
+    #[test]
+    fn a_certificate_without_its_authoritys_key_identifier_is_refused_by_who_refuses_productions() {
+        let form = Form {
+            aki: false,
+            ..Form::default()
+        };
+        let (said, text) = judged(form);
+        assert!(!said.trim_end().ends_with(": OK"), "{said}");
+        assert!(!text.contains("Authority Key Identifier"), "{text}");
+    }
+
+    #[test]
     fn two_runs_have_two_authorities() {
-        assert_ne!(Authority::new("a").unwrap().pem(), Authority::new("b").unwrap().pem());
+        let of = |run| Authority::new(run, Form::default()).unwrap().pem();
+        assert_ne!(of("a"), of("b"));
     }
 }

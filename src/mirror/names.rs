@@ -8,11 +8,11 @@ use bollard::models::ContainerCreateBody;
 use url::Url;
 
 use super::Setup;
-use super::authority::Authority;
+use super::authority::{Authority, Identity};
 use super::engine::ImageFacts;
 use super::model::{Service, World};
 use crate::agent::client::Client;
-use crate::agent::{Answer, BearCall, Call};
+use crate::agent::{Answer, BearCall, BearTls, Call};
 
 /// Ports on which servers speak plain HTTP, tried where nothing says which.
 const USUAL_PORTS: [u16; 6] = [80, 8080, 8000, 3000, 5000, 9000];
@@ -81,10 +81,10 @@ pub fn http_ports(service: &Service, image: &ImageFacts) -> Vec<u16> {
 /// The agent answers to the name of production's that no service bears.
 pub(super) async fn bear(setup: &Setup, agent: &Client) -> Result<()> {
     let Some(borne) = &setup.borne else { return Ok(()) };
-    let identity = borne
+    let tls = borne
         .authority
         .as_ref()
-        .map(|authority| authority.certify(&borne.host))
+        .map(|authority| tls(authority, &borne.host))
         .transpose()?;
     let service = setup
         .world
@@ -95,7 +95,7 @@ pub(super) async fn bear(setup: &Setup, agent: &Client) -> Result<()> {
     let call = Call::Bear(BearCall {
         host: borne.host.clone(),
         port: borne.port,
-        identity: identity.map(|identity| (identity.chain, identity.key)),
+        tls,
         service: borne.service.clone(),
         ports: http_ports(service, &image),
     });
@@ -103,6 +103,12 @@ pub(super) async fn bear(setup: &Setup, agent: &Client) -> Result<()> {
         Answer::Failed { message, .. } => anyhow::bail!(message),
         _ => Ok(()),
     }
+}
+
+fn tls(authority: &Authority, host: &str) -> Result<BearTls> {
+    let Identity { chain, key } = authority.certify(host)?;
+    let protocols = authority.form().protocols.clone();
+    Ok(BearTls { chain, key, protocols })
 }
 
 /// Production's own `extra_hosts` entry for a name that the mirror answers to would lead to production.

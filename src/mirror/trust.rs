@@ -413,6 +413,7 @@ fn joined(link: &str, target: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mirror::authority::Form;
 
     #[test]
     fn a_link_is_followed_from_where_it_stands() {
@@ -426,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_bundle_of_productions_own_gets_the_ca_and_another_file_does_not() {
-        let authority = Authority::new("run").unwrap();
+        let authority = Authority::new("run", Form::default()).unwrap();
         let mut service = Service::default();
         service
             .env

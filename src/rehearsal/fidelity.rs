@@ -11,7 +11,7 @@ use crate::check::runtime_constraint::{self, Need};
 use crate::finding::{Blame, Finding};
 use crate::lock::compare::{self, Mirrored, Roles};
 use crate::lock::probe::{self, Kind};
-use crate::lock::{Facts, Lock, OwnProbe};
+use crate::lock::{Facts, Lock, OwnProbe, follow};
 use crate::mirror::Mirror;
 use crate::mirror::engine::ImageFacts;
 use crate::plan::StageId;
@@ -86,7 +86,8 @@ impl Rehearsal<'_> {
             auth: self.settings.auth_services(),
             baseline: &baseline,
         };
-        let rows = compare::fidelity(lock, &course.mirrored, roles);
+        let mut rows = compare::fidelity(lock, &course.mirrored, roles);
+        rows.extend(self.compare_tls(lock));
         let decide = self.setup.world.services.keys().filter(|name| roles.decide(name));
         let of = |name: &String| {
             oracle::not_as_in_production(
@@ -103,6 +104,17 @@ impl Rehearsal<'_> {
         self.tell_differences(&rows);
         self.recorder.fidelity(rows);
         findings
+    }
+
+    /// TLS under production's name, where the mirror itself answers to it.
+    fn compare_tls(&self, lock: &Lock) -> Vec<Fidelity> {
+        let production = lock.auth.as_ref().and_then(|auth| auth.tls.as_ref());
+        let borne = self.setup.borne.as_ref();
+        let ours = borne.and_then(|borne| Some((&borne.service, borne.authority.as_ref()?.form())));
+        let (Some(production), Some((service, form))) = (production, ours) else {
+            return Vec::new();
+        };
+        follow::rows(service, production, form)
     }
 
     /// What differs without deciding is said once, in one line.
