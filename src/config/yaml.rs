@@ -230,8 +230,30 @@ impl Node {
 
 /// Reads a file that holds one YAML document; an empty one is null.
 pub fn parse(source: Arc<Source>) -> Result<Node, Diagnostic> {
+    let mut documents = parse_all(source)?.into_iter();
+    let first = documents.next();
+    if let Some(second) = documents.next() {
+        return Err(Diagnostic::at(&second.start, "a second YAML document in one file")
+            .help("keep one document per file, without further `---` lines"));
+    }
+    // There is always one.
+    first
+        .map(|document| document.root)
+        .ok_or_else(|| Diagnostic::new("no YAML"))
+}
+
+/// One of a file's documents.
+pub struct Document {
+    /// Its `---`.
+    start: Span,
+    /// What it holds.
+    pub root: Node,
+}
+
+/// Reads every document of a file; an empty file has one, which is null.
+pub fn parse_all(source: Arc<Source>) -> Result<Vec<Document>, Diagnostic> {
     let reader = source.clone();
-    Builder::new(&reader).document()
+    Builder::new(&reader).documents()
 }
 
 struct Builder<'a> {
@@ -259,22 +281,29 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn document(mut self) -> Result<Node, Diagnostic> {
-        let mut document = None;
+    fn documents(mut self) -> Result<Vec<Document>, Diagnostic> {
+        let mut documents = Vec::new();
+        let mut start = self.span(0..0);
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => break,
                 Event::StreamStart | Event::DocumentEnd => {}
-                Event::DocumentStart(..) if document.is_some() => {
-                    return Err(Diagnostic::at(&span, "a second YAML document in one file")
-                        .help("keep one document per file, without further `---` lines"));
+                Event::DocumentStart(..) => start = span,
+                event => {
+                    let root = self.node(event, span, 0)?;
+                    documents.push(Document {
+                        start: start.clone(),
+                        root,
+                    });
                 }
-                Event::DocumentStart(..) => {}
-                event => document = Some(self.node(event, span, 0)?),
             }
         }
-        Ok(document.unwrap_or_else(|| Node::new(Value::Null, self.span(0..0))))
+        if documents.is_empty() {
+            let root = Node::new(Value::Null, start.clone());
+            documents.push(Document { start, root });
+        }
+        Ok(documents)
     }
 
     fn next(&mut self) -> Result<(Event<'a>, Span), Diagnostic> {
@@ -577,7 +606,11 @@ fn float(text: &str, digits: &str) -> Option<Value> {
     if !numeric {
         return None;
     }
-    text.parse().ok().map(Value::Float)
+    // What is too large for a float is text, as for Compose.
+    text.parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite())
+        .map(Value::Float)
 }
 
 #[cfg(test)]
@@ -666,8 +699,12 @@ mod tests {
     }
 
     #[test]
-    fn a_second_document_is_refused() {
-        assert!(bad("a: 1\n---\nb: 2\n").contains("second YAML document"));
+    fn a_second_document_is_refused_where_there_is_one() {
+        let report = bad("a: 1\n---\nb: 2\n");
+        assert!(
+            report.contains("second YAML document") && report.contains("test.yaml:2:1"),
+            "{report}"
+        );
     }
 
     #[test]

@@ -197,8 +197,8 @@ fn project_name(
         };
     }
     for file in files.iter().rev() {
-        let root = yaml::parse(open(file, None)?)?;
-        if let Some(node) = root.get("name").filter(|node| !node.is_null()) {
+        let first = yaml::parse_all(open(file, None)?)?.swap_remove(0).root;
+        if let Some(node) = first.get("name").filter(|node| !node.is_null()) {
             let mut node = node.clone();
             interpolate_tree(&mut node, Dialect::Compose, &|name| environment.get(name).cloned())?;
             let written = string(&node)?;
@@ -264,13 +264,19 @@ impl Loader {
 
     /// One file with what it extends and includes, its tags not yet settled.
     fn file(&mut self, path: &Path, world: &World) -> Result<Node, Diagnostic> {
-        let mut root = self.parsed(path, None, world)?;
-        self.extend_all(&mut root, path, world)?;
-        self.include_all(root, path, world)
+        let mut merged = None;
+        // Each document of a file lies over the one before it, as if it were the next file.
+        for document in yaml::parse_all(open(path, None)?)? {
+            let mut root = self.prepared(document.root, path, world)?;
+            self.extend_all(&mut root, path, world)?;
+            let root = self.include_all(root, path, world)?;
+            merged = Some(overlay(merged, root)?);
+        }
+        merged.ok_or_else(|| Diagnostic::new(format!("`{}` is empty", path.display())))
     }
 
-    fn parsed(&mut self, path: &Path, named: Option<&Span>, world: &World) -> Result<Node, Diagnostic> {
-        let mut root = yaml::parse(open(path, named)?)?;
+    /// A compose file's content, its variables filled in and its short forms gone.
+    fn prepared(&mut self, mut root: Node, path: &Path, world: &World) -> Result<Node, Diagnostic> {
         if root.is_null() {
             return Err(Diagnostic::at(&root.span, format!("`{}` is empty", path.display())));
         }
@@ -353,7 +359,7 @@ impl Loader {
             directory: parent(&file),
             environment: world.environment.clone(),
         };
-        let other = self.parsed(&file, Some(span), &world)?;
+        let other = self.prepared(yaml::parse(open(&file, Some(span))?)?, &file, &world)?;
         known_service(&other, &service, span)?;
         let mut base = self.extended(&other, &service, &file, &world, chain)?;
         canonical::default_context(&mut base, &world.directory)?;

@@ -6,6 +6,7 @@
 //! | `command`, `entrypoint`, `healthcheck.test` | the later one stands alone |
 //! | ports, mounts, secrets, configs, devices, env files | the later entry with the same key takes the earlier one's place |
 //! | other lists | appended; most without what is there already |
+//! | address pools of a network | those of the later file, each over the earlier one of the same subnet |
 //! | `logging` | merged only where the driver is the same |
 //! | everything else | the later one; nothing over something leaves it |
 //!
@@ -68,6 +69,7 @@ fn nodes(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnos
     match rule(&path_words) {
         Rule::Replace => return Ok(over),
         _ if over.is_null() => return Ok(base),
+        Rule::Pools if base.as_seq().is_some() && over.as_seq().is_some() => return pools(base, over, path),
         Rule::Logging if driver(&base).is_some() && driver(&over).is_some() && driver(&base) != driver(&over) => {
             return Ok(over);
         }
@@ -97,6 +99,40 @@ fn nodes(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnos
             ..shell(over.span)
         }),
     }
+}
+
+/// Compose's own rule: of the earlier file's pools only those stay that the later one names, each beneath it. With
+/// several on both sides an earlier pool also takes what it does not belong to, in the place of what it was; whoever
+/// expects the same addresses as from Compose needs the same.
+fn pools(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnostic> {
+    let (Value::Seq(mut pools), Value::Seq(named)) = (base.value, over.value) else {
+        return Ok(shell(over.span));
+    };
+    let subnet = |pool: &Node| field(pool, "subnet");
+    let known = pools.len();
+    pools.extend(named.iter().cloned());
+    let mut kept: Vec<usize> = Vec::new();
+    for below in 0..known {
+        for (number, pool) in named.iter().enumerate() {
+            let place = |wanted: &Node| kept.iter().position(|one| subnet(&pools[*one]) == subnet(wanted));
+            if subnet(&pools[below]) != subnet(pool) && place(pool).is_none() {
+                kept.push(known + number);
+                continue;
+            }
+            pools[below] = nodes(pools[below].clone(), pool.clone(), path)?;
+            match kept
+                .iter()
+                .position(|one| subnet(&pools[*one]) == subnet(&pools[below]))
+            {
+                Some(place) => kept[place] = below,
+                None => kept.push(below),
+            }
+        }
+    }
+    Ok(Node {
+        value: Value::Seq(kept.into_iter().map(|one| pools[one].clone()).collect()),
+        ..shell(over.span)
+    })
 }
 
 fn shell(span: crate::config::yaml::Span) -> Node {
@@ -171,6 +207,7 @@ enum Rule {
     Replace,
     Logging,
     ReplaceUnlessMaps,
+    Pools,
 }
 
 fn rule(path: &[&str]) -> Rule {
@@ -178,6 +215,7 @@ fn rule(path: &[&str]) -> Rule {
         ["services", _, "command" | "entrypoint"] | ["services", _, "healthcheck", "test"] => Rule::Replace,
         ["services", _, "logging"] => Rule::Logging,
         ["services", _, "ulimits", _] => Rule::ReplaceUnlessMaps,
+        ["networks", _, "ipam", "config"] => Rule::Pools,
         _ => Rule::Usual,
     }
 }
@@ -193,7 +231,6 @@ fn key_of(path: &[&str]) -> Option<fn(&Node) -> Option<String>> {
         ["services", _, list] if is_set(list) => Node::as_text,
         ["services", _, "networks", _, "aliases" | "link_local_ips"] => Node::as_text,
         ["services", _, "extra_hosts", _] | ["services", _, "build", "tags"] => Node::as_text,
-        ["networks", _, "ipam", "config"] => |item| field(item, "subnet"),
         _ => return None,
     })
 }

@@ -67,6 +67,9 @@ fn is_long_integer(node: &Node) -> bool {
 
 /// A float as Go's `%v`: shortest digits, with an exponent below -4 and from 6 on.
 fn go_float(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
     let scientific = format!("{value:e}");
     let Some((digits, exponent)) = scientific.split_once('e') else {
         return scientific;
