@@ -241,6 +241,26 @@ fn the_clean_twin_asks_for_nothing_outside_and_that_is_known() {
 }
 
 #[test]
+fn under_productions_name_tls_is_as_the_lock_has_it() {
+    let result = rehearsed("twin").result();
+    let rows = result["fidelity"].as_array().expect("a list");
+    let of_tls = rows
+        .iter()
+        .filter(|row| row["fact"].as_str().is_some_and(|fact| fact.starts_with("tls ")));
+    let told: Vec<[&str; 3]> = of_tls
+        .map(|row| ["fact", "mirror", "state"].map(|key| row[key].as_str().expect("a word")))
+        .collect();
+    let certificate = "RSA 2048, sha256WithRSA, authority key identifier present";
+    assert_eq!(
+        told,
+        [
+            ["tls protocols", "TLSv1.2, TLSv1.3", "same"],
+            ["tls certificate", certificate, "same"]
+        ]
+    );
+}
+
+#[test]
 fn every_report_that_a_summary_names_is_on_disk() {
     let run = rehearsed("incident");
     // The line is wrapped where the folder's path is long.

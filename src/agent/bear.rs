@@ -356,6 +356,46 @@ mod tests {
         assert_eq!(answer.bytes().await.unwrap(), body);
     }
 
+    /// Whether OpenSSL and the front agree on TLS, with these options of its client.
+    async fn shakes_hands(port: u16, options: &[&str]) -> bool {
+        let mut client = tokio::process::Command::new("openssl");
+        client
+            .args(["s_client", "-connect", &format!("127.0.0.1:{port}")])
+            .args(options);
+        let output = client.stdin(std::process::Stdio::null()).output().await;
+        output
+            .expect("openssl is installed where these tests run")
+            .status
+            .success()
+    }
+
+    #[tokio::test]
+    async fn a_front_speaks_the_versions_that_production_speaks_and_no_other() {
+        let made = rcgen::generate_simple_self_signed(["login.example.com".to_owned()]).unwrap();
+        let tls = |protocols: &[Protocol]| BearTls {
+            chain: made.cert.pem(),
+            key: made.signing_key.serialize_pem(),
+            protocols: protocols.to_vec(),
+        };
+        for (protocols, old, new) in [
+            (&[Protocol::Tls12][..], true, false),
+            (&[Protocol::Tls13], false, true),
+            (&[Protocol::Tls12, Protocol::Tls13], true, true),
+        ] {
+            let port = free_port().await;
+            let call = BearCall {
+                tls: Some(tls(protocols)),
+                ..call(port, vec![])
+            };
+            let _bearer = begin(call, Names::system()).await.map_err(drop).unwrap();
+            let spoken = (
+                shakes_hands(port, &["-tls1_2"]).await,
+                shakes_hands(port, &["-tls1_3"]).await,
+            );
+            assert_eq!(spoken, (old, new), "{protocols:?}");
+        }
+    }
+
     #[tokio::test]
     async fn a_service_that_is_away_is_a_bad_gateway_that_names_it() {
         let (front, silent) = (free_port().await, free_port().await);
