@@ -1,11 +1,11 @@
 # Two commands matter: `make demo` shows what Rehearsal does, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-reaper test-parallel lint bench bench-mirror images clean
+.PHONY: help demo test test-reaper test-parallel test-engines lint bench bench-mirror images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
 	@echo 'make test     every test, on a real engine'
-	@echo 'make test-reaper, test-parallel   the long ones: fifty kills, ten runs at once'
+	@echo 'make test-reaper, test-parallel, test-engines   the long ones: fifty kills, ten runs at once, every engine'
 	@echo 'make lint     formatting, clippy, docs, the action, the scripts'
 	@echo 'make bench    the incident five times: where the time goes, step by step'
 	@echo 'make bench-mirror   a mirror against the bare API and docker compose, as ratios'
@@ -53,3 +53,8 @@ test-reaper:
 
 test-parallel:
 	cargo test --locked --test parallel -- --ignored --nocapture
+
+# The mirror's own tests on Docker 28 with containerd's images, and all of every other engine.
+test-engines: images
+	cargo test --locked --test engines -- --include-ignored
+	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test builds --test mirror --test mirror_compose

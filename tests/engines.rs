@@ -1,5 +1,6 @@
-//! Engines other than this machine's own: Docker 28 as on another machine, over TCP, TLS and SSH, and Podman. On each,
-//! the incident is blocked, its clean twin passes, and a killed gate leaves nothing.
+//! Engines other than this machine's own: Docker 28 as on another machine, over TCP, TLS and SSH, with either way of
+//! keeping images, and Podman, as root's and as a user's. On each, the incident is blocked, its clean twin passes, and a
+//! killed gate leaves nothing.
 //!
 //! Docker 28 runs in a container, of which there is one at a time. It has the machine's version 1 of cgroups, so version
 //! 2 is not tried here.
@@ -205,9 +206,11 @@ impl Docker28 {
 }
 
 #[test]
-fn docker_28_over_tcp_tells_the_incident_from_its_twin() {
+fn docker_28_with_containerds_images_over_tcp_tells_the_incident_from_its_twin() {
     let _turn = turn();
-    let docker = Docker28::start("tcp", driver::folder("engines/tcp"), &[]);
+    // New installations keep images this way; the other tests have Docker's own store.
+    let options = ["--feature", "containerd-snapshotter"];
+    let docker = Docker28::start("tcp", driver::folder("engines/tcp"), &options);
     let host = format!("tcp://127.0.0.1:{}", docker.port);
     let engine = docker.reached_by(vec![("DOCKER_HOST", host)]);
     engine.tells_the_incident_from_its_twin("28.");
@@ -302,12 +305,10 @@ fn docker_28_is_reached_over_ssh_where_its_host_is_known() {
     engine.has_nothing_of_a_killed_gate();
 }
 
-#[test]
-fn podman_tells_the_incident_from_its_twin() {
-    let _turn = turn();
+/// Podman's socket, as root's or as another user's own.
+fn podman(folder: PathBuf, user: &[&str], images: &[&str]) -> Engine {
     script("busybox.sh", &[]);
-    let folder = driver::folder("engines/podman");
-    let service = script("engines/podman.sh", &["start", text(&folder)]).concat();
+    let service = script("engines/podman.sh", &[&["start", text(&folder)], user].concat()).concat();
     let host = format!("unix://{}/podman.sock", folder.display());
     let engine = Engine {
         variables: vec![("DOCKER_HOST", host.clone())],
@@ -321,7 +322,39 @@ fn podman_tells_the_incident_from_its_twin() {
             );
         }),
     };
-    script("engines/podman.sh", &[&["load", text(&folder)], &IMAGES[..]].concat());
+    script("engines/podman.sh", &[&["load", text(&folder)], images].concat());
+    engine
+}
+
+#[test]
+fn podman_tells_the_incident_from_its_twin() {
+    let _turn = turn();
+    let engine = podman(driver::folder("engines/podman"), &[], &IMAGES);
+    engine.tells_the_incident_from_its_twin("4.");
+    engine.has_nothing_of_a_killed_gate();
+}
+
+/// Whose Podman has no more rights than a user. The folder is outside the project, which may be root's alone.
+const USER: &str = "rehearsal-test";
+
+fn podman_without_root(images: &[&str]) -> Engine {
+    let folder = std::env::temp_dir().join("rehearsal-test-podman-without-root");
+    podman(folder, &[USER], images)
+}
+
+#[test]
+fn podman_without_root_performs_an_upgrade() {
+    let _turn = turn();
+    let engine = podman_without_root(&["rehearsal-test/busybox:1"]);
+    let passed = engine.rehearse("small/rehearsal.yaml", "small");
+    assert_eq!(passed.ended.code, Some(0), "{}", passed.ended.stderr);
+}
+
+#[test]
+#[ignore = "copies all images to one more engine: make test-engines"]
+fn podman_without_root_tells_the_incident_from_its_twin() {
+    let _turn = turn();
+    let engine = podman_without_root(&IMAGES);
     engine.tells_the_incident_from_its_twin("4.");
     engine.has_nothing_of_a_killed_gate();
 }
