@@ -105,6 +105,18 @@ impl Engine {
         assert_eq!(twin.ended.code, Some(0), "{}", twin.ended.stderr);
     }
 
+    /// Every way out is refused; a raw address is heard, or it is said that it cannot be.
+    fn has_no_way_out(&self, raw_is_heard: bool) {
+        let tried = self.rehearse("incident/phones-home.yaml", "phones-home");
+        assert_eq!(tried.ended.code, Some(0), "{}", tried.ended.stderr);
+        let log = tried.read("logs/upgrade/web.log");
+        assert_eq!(log.matches(" s, refused: ").count(), 6, "{log}");
+        let result = tried.result();
+        let heard = result["findings"].to_string().contains("tried to reach 203.0.113.9:80");
+        let said = result["notes"].to_string().contains("are refused but not heard");
+        assert_eq!((heard, said), (raw_is_heard, !raw_is_heard), "{}", result["notes"]);
+    }
+
     fn has_nothing_of_a_killed_gate(&self) {
         let (command, out) = self.command("incident/incident.yaml", "killed");
         let mut running = Running::start(command, &out);
@@ -214,6 +226,7 @@ fn docker_28_with_containerds_images_over_tcp_tells_the_incident_from_its_twin()
     let host = format!("tcp://127.0.0.1:{}", docker.port);
     let engine = docker.reached_by(vec![("DOCKER_HOST", host)]);
     engine.tells_the_incident_from_its_twin("28.");
+    engine.has_no_way_out(true);
     engine.has_nothing_of_a_killed_gate();
 }
 
@@ -356,5 +369,6 @@ fn podman_without_root_tells_the_incident_from_its_twin() {
     let _turn = turn();
     let engine = podman_without_root(&IMAGES);
     engine.tells_the_incident_from_its_twin("4.");
+    engine.has_no_way_out(false);
     engine.has_nothing_of_a_killed_gate();
 }

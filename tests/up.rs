@@ -147,7 +147,7 @@ fn the_way_in_is_no_way_out() {
         );
         docker(&["inspect", "--format", &form, &entrance])
     };
-    let (inner, outer) = (address("front"), address("entrance"));
+    let (inner, outside) = (address("front"), address("--entrance"));
     // Its wget knows no limit.
     let fetch = |host: &str| {
         let url = format!("http://{host}:10000/index.html");
@@ -158,7 +158,7 @@ fn the_way_in_is_no_way_out() {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     };
     assert_eq!(
-        (fetch(&inner).as_str(), fetch(&outer).contains("fine")),
+        (fetch(&inner).as_str(), fetch(&outside).contains("fine")),
         ("fine", false)
     );
     // Who routes through the entrance gets nowhere: it forwards nothing.
@@ -169,7 +169,8 @@ fn the_way_in_is_no_way_out() {
         &entrance,
     ]);
     assert_eq!(forwards, "0 true");
-    let alone = docker(&["network", "inspect", "--format", "{{len .Containers}}", &entrance]);
+    let outer = format!("rehearsal-{}---entrance", world.run);
+    let alone = docker(&["network", "inspect", "--format", "{{len .Containers}}", &outer]);
     assert_eq!(alone, "1", "somebody else is in the entrance's network");
 }
 

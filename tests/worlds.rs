@@ -175,7 +175,7 @@ fn all_reports_of_the_incident_are_on_disk() {
 }
 
 #[test]
-fn every_name_that_only_the_candidate_asks_for_is_a_warning_in_every_report() {
+fn every_name_and_raw_address_that_only_the_candidate_seeks_is_a_warning_in_every_report() {
     let run = rehearsed("phones-home");
     let result = run.result();
     let all = result["findings"].as_array().expect("a list");
@@ -187,7 +187,12 @@ fn every_name_that_only_the_candidate_asks_for_is_a_warning_in_every_report() {
         })
         .collect();
     told.sort_unstable();
-    let hosts = ["api.example.net", "logs.example.org", "telemetry.example.com"];
+    let hosts = [
+        "203.0.113.9:80",
+        "api.example.net",
+        "logs.example.org",
+        "telemetry.example.com",
+    ];
     let wanted = hosts.map(|host| format!("candidate tried to reach {host}"));
     assert_eq!(told, wanted.each_ref().map(|title| (title.as_str(), "web", "warn")));
     for title in &wanted {

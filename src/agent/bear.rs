@@ -15,6 +15,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -51,11 +52,11 @@ const HOP_BY_HOP: [&str; 9] = [
 type Body = BoxBody<Bytes, hyper::Error>;
 
 /// A name that is answered to, while this is held.
-pub(super) struct Bearer(tokio::task::JoinHandle<()>);
+pub(super) struct Bearer(Vec<tokio::task::JoinHandle<()>>);
 
 impl Drop for Bearer {
     fn drop(&mut self) {
-        self.0.abort();
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 
@@ -67,7 +68,7 @@ pub(super) async fn begin(call: BearCall, names: Names) -> Result<Bearer, Answer
         duration_ms: 0,
     };
     let tls = call.tls.as_ref().map(acceptor).transpose().map_err(&failed)?;
-    let listener = listen(call.port)
+    let listeners = listen_at(&call.own, call.port)
         .await
         .map_err(|error| failed(format!("port {}: {error}", call.port)))?;
     let front = Arc::new(Front {
@@ -75,7 +76,31 @@ pub(super) async fn begin(call: BearCall, names: Names) -> Result<Bearer, Answer
         names,
         call: call.clone(),
     });
-    Ok(Bearer(tokio::spawn(accept(listener, front))))
+    let accepting = |listener| tokio::spawn(accept(listener, front.clone()));
+    Ok(Bearer(listeners.into_iter().map(accepting).collect()))
+}
+
+/// At each of our own addresses of IPv4, where the agent has taken gateways: every other address would be ours as well.
+/// Of IPv6 everywhere; no foreign address of it is ours.
+async fn listen_at(own: &[Ipv4Addr], port: u16) -> std::io::Result<Vec<TcpListener>> {
+    if own.is_empty() {
+        return Ok(vec![listen(port).await?]);
+    }
+    let each = own.iter().map(|address| TcpListener::bind((*address, port)));
+    let mut all = futures_util::future::try_join_all(each).await?;
+    // A container that has no IPv6 has nobody who asks by it.
+    all.extend(listen_v6(port).ok());
+    Ok(all)
+}
+
+fn listen_v6(port: u16) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
+    socket.set_only_v6(true)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into())?;
+    socket.listen(1024)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
 }
 
 /// On every address, of both families where the container has both.
@@ -264,6 +289,7 @@ mod tests {
             tls: None,
             service: "127.0.0.1".to_owned(),
             ports,
+            own: vec![],
         }
     }
 

@@ -13,6 +13,7 @@ pub mod client;
 pub mod entrance;
 mod exchange;
 mod failure;
+mod gateway;
 pub(crate) mod names;
 mod outside;
 mod probe;
@@ -130,6 +131,8 @@ pub struct BearCall {
     pub service: String,
     /// Its ports for plain HTTP, tried in order.
     pub ports: Vec<u16>,
+    /// Where it is answered, of IPv4; empty = everywhere.
+    pub own: Vec<Ipv4Addr>,
 }
 
 /// How a name is answered to over TLS.
@@ -179,6 +182,21 @@ pub struct OutsideCall {
     pub allowed: Vec<String>,
     /// Where they are reached: the door's address in each network.
     pub doors: Vec<Ipv4Addr>,
+    /// The mirror's networks; empty = names are answered everywhere, and raw addresses are not heard.
+    pub networks: Vec<Inside>,
+}
+
+/// A network of the mirror, as the agent in it sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    /// Its subnet's first address …
+    pub first: Ipv4Addr,
+    /// … and bits of the prefix.
+    pub prefix: u8,
+    /// The agent's own address.
+    pub own: Ipv4Addr,
+    /// The address to which containers send what is for outside, where the agent is to take it.
+    pub gateway: Option<Ipv4Addr>,
 }
 
 /// One HTTP exchange.
@@ -278,7 +296,7 @@ pub struct Cookie {
     pub value: String,
 }
 
-/// Names that nobody in the mirror bears and that were asked for all the same.
+/// Names that nobody in the mirror bears and that were asked for all the same, and addresses outside that were sought.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct AskedAnswer {
     /// By asker, in the order in which each asked first.
@@ -287,16 +305,19 @@ pub struct AskedAnswer {
     pub more: u64,
     /// Why questions do not reach the agent on this engine, if they do not: then the list means nothing.
     pub unheard: Option<String>,
+    /// Why raw addresses are not heard though the agent was told to take gateways.
+    pub raw_unheard: Option<String>,
 }
 
-/// A name outside, and who asked for it.
+/// A name or an address outside, and who asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// The asker as the engine's DNS names it, the container's name first; empty where it has no name for the address.
     pub by: String,
     /// Its address.
     pub from: IpAddr,
-    /// The name: lower case, printable, at most 253 characters.
+    /// The name: lower case, printable, at most 253 characters. A raw address with its port: `203.0.113.9:443`,
+    /// `203.0.113.9:514/udp`.
     pub name: String,
     /// How often it was asked for.
     pub times: u64,

@@ -1,6 +1,6 @@
 //! Names that nobody in the mirror bears. The engine's own DNS answers the names of the mirror; every other question it
 //! hands on to the agent, which says that there is no such name and remembers who asked. A name that the configuration
-//! opens is answered with the address of the door.
+//! opens is answered with the address of the door. Raw addresses that were sought are remembered here, too.
 //!
 //! What arrives here is hostile: whatever the bytes are, the server goes on, and it remembers a bounded number of names.
 
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use hickory_resolver::proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::names::Names;
-use super::{Answer, Asked, AskedAnswer, OutsideCall};
+use super::{Answer, Asked, AskedAnswer, OutsideCall, gateway};
 
 /// Different names that are remembered of one asker.
 const NAMES_OF_ONE: usize = 100;
@@ -40,9 +41,25 @@ const CANARY: &str = "canary.rehearsal.test";
 
 /// The server, while this is held.
 pub(super) struct Outside {
-    notes: mpsc::Sender<Note>,
-    unheard: Arc<AtomicU64>,
+    notes: Notes,
+    raw_unheard: Option<String>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// The way to the one who remembers; what finds no room on it is counted.
+#[derive(Clone)]
+pub(super) struct Notes {
+    queue: mpsc::Sender<Note>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Notes {
+    /// Somebody asked for a name, or sought an address.
+    pub(super) fn asked(&self, from: IpAddr, name: String) {
+        if self.queue.try_send(Note::Asked(from, name)).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Drop for Outside {
@@ -53,7 +70,7 @@ impl Drop for Outside {
 
 /// What goes to the one who remembers.
 enum Note {
-    /// Somebody asked for a name.
+    /// Somebody asked for a name, or sought an address.
     Asked(IpAddr, String),
     /// All that was asked before this.
     Tell(oneshot::Sender<AskedAnswer>),
@@ -69,34 +86,58 @@ impl Outside {
             message: format!("the agent cannot answer for names on port {port}: {error}"),
             duration_ms: 0,
         };
-        let any = (Ipv4Addr::UNSPECIFIED, port);
-        let datagrams = UdpSocket::bind(any).await.map_err(failed)?;
-        let streams = TcpListener::bind(any).await.map_err(failed)?;
-        let (notes, queue) = mpsc::channel(WAITING);
-        let unheard = Arc::new(AtomicU64::new(0));
+        let own: Vec<Ipv4Addr> = call.networks.iter().map(|network| network.own).collect();
+        let listening = listen(&own, port).await.map_err(failed)?;
+        let (sender, queue) = mpsc::channel(WAITING);
+        let notes = Notes {
+            queue: sender,
+            lost: Arc::default(),
+        };
+        let networks = call.networks.clone();
         let server = Arc::new(Server {
             call,
             notes: notes.clone(),
-            unheard: unheard.clone(),
         });
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(remember(queue, names.clone())),
-            tokio::spawn(server.clone().hear_datagrams(datagrams)),
-            tokio::spawn(server.hear_streams(streams)),
-            tokio::spawn(ask_canary(names, notes.clone())),
+            tokio::spawn(ask_canary(names, notes.queue.clone())),
         ];
-        Ok(Self { notes, unheard, tasks })
+        for (datagrams, streams) in listening {
+            tasks.push(tokio::spawn(server.clone().hear_datagrams(datagrams)));
+            tasks.push(tokio::spawn(server.clone().hear_streams(streams)));
+        }
+        let mut raw_unheard = None;
+        if networks.iter().any(|network| network.gateway.is_some()) {
+            let begun = gateway::begin(networks, notes.clone()).await;
+            raw_unheard = begun.err().map(|error| format!("{error:#}"));
+        }
+        Ok(Self {
+            notes,
+            raw_unheard,
+            tasks,
+        })
     }
 
     /// Everything that was asked until now.
     pub(super) async fn asked(&self) -> Answer {
         let (sender, receiver) = oneshot::channel();
         // A task that has ended answers nothing, and nothing is what is told then.
-        let _sent = self.notes.send(Note::Tell(sender)).await;
+        let _sent = self.notes.queue.send(Note::Tell(sender)).await;
         let mut told = receiver.await.unwrap_or_default();
-        told.more += self.unheard.load(Ordering::Relaxed);
+        told.more += self.notes.lost.load(Ordering::Relaxed);
+        told.raw_unheard.clone_from(&self.raw_unheard);
         Answer::Asked(told)
     }
+}
+
+/// At each of our own addresses: where the agent has taken gateways, every other address would be ours as well.
+async fn listen(own: &[Ipv4Addr], port: u16) -> std::io::Result<Vec<(UdpSocket, TcpListener)>> {
+    let anywhere = [Ipv4Addr::UNSPECIFIED];
+    let at = if own.is_empty() { &anywhere } else { own };
+    let each = at.iter().map(|address| async move {
+        tokio::try_join!(UdpSocket::bind((*address, port)), TcpListener::bind((*address, port)))
+    });
+    try_join_all(each).await
 }
 
 async fn ask_canary(names: Names, notes: mpsc::Sender<Note>) {
@@ -107,8 +148,7 @@ async fn ask_canary(names: Names, notes: mpsc::Sender<Note>) {
 
 struct Server {
     call: OutsideCall,
-    notes: mpsc::Sender<Note>,
-    unheard: Arc<AtomicU64>,
+    notes: Notes,
 }
 
 impl Server {
@@ -164,10 +204,8 @@ impl Server {
     fn reply(&self, bytes: &[u8], from: IpAddr) -> Option<Vec<u8>> {
         let message = Message::from_vec(bytes).ok()?;
         let (reply, asked) = answer(&message, &self.call, from)?;
-        if let Some(name) = asked
-            && self.notes.try_send(Note::Asked(from, name)).is_err()
-        {
-            self.unheard.fetch_add(1, Ordering::Relaxed);
+        if let Some(name) = asked {
+            self.notes.asked(from, name);
         }
         reply.to_vec().ok()
     }
@@ -288,6 +326,7 @@ impl Log {
             asked: self.askers.iter().flat_map(of).collect(),
             more: self.more,
             unheard,
+            raw_unheard: None,
         }
     }
 }
@@ -305,6 +344,7 @@ mod tests {
         OutsideCall {
             allowed: vec!["api.example.com".to_owned()],
             doors: vec![Ipv4Addr::new(198, 18, 2, 3), Ipv4Addr::new(198, 18, 3, 3)],
+            ..OutsideCall::default()
         }
     }
 
@@ -358,12 +398,12 @@ mod tests {
     }
 
     fn server() -> (Server, mpsc::Receiver<Note>) {
-        let (notes, queue) = mpsc::channel(2);
-        let server = Server {
-            call: call(),
-            notes,
-            unheard: Arc::default(),
+        let (sender, queue) = mpsc::channel(2);
+        let notes = Notes {
+            queue: sender,
+            lost: Arc::default(),
         };
+        let server = Server { call: call(), notes };
         (server, queue)
     }
 
@@ -412,7 +452,7 @@ mod tests {
         for _ in 0..5 {
             assert!(server.reply(&bytes, FROM).is_some());
         }
-        assert_eq!(server.unheard.load(Ordering::Relaxed), 3);
+        assert_eq!(server.notes.lost.load(Ordering::Relaxed), 3);
     }
 
     #[test]

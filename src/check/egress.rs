@@ -1,6 +1,7 @@
 //! `egress`: what the candidate tries to reach outside the mirror that production's release does not.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use super::About;
 use crate::finding::{Blame, Finding};
@@ -12,19 +13,23 @@ pub const ABOUT: About = About {
     id: "egress",
     question: "does the candidate try to reach hosts outside the mirror that production's release does not?",
     explain: "The mirror's networks have no way out, so that no release reaches production from here. Names that no \
-              service of the mirror bears are answered by the agent: there is no such host. It remembers which \
-              container asked. A name that only the candidate asked for is a warning, `candidate tried to reach HOST`, \
-              with the service: a new dependency, telemetry, or a service that production does not have. What \
-              production's release asks for too is a note. The check blocks nothing by itself; `policy.block_on: \
-              [error, warn]` makes it block.\n\n\
+              service of the mirror bears are answered by the agent: there is no such host. What is sent to an IPv4 \
+              address outside arrives at the agent, too, whose kernel refuses it at once. It remembers which container \
+              it was. A name or an address with its port that only the candidate sought is a warning, `candidate tried \
+              to reach HOST`, with the service: a new dependency, telemetry, or a service that production does not \
+              have. What production's release seeks too is a note. The check blocks nothing by itself; \
+              `policy.block_on: [error, warn]` makes it block.\n\n\
               Opening a host by name (`policy.allow_egress`) is not built yet.\n\n\
-              What this check cannot see: a connection to a bare address, IPv4 or IPv6, asks for no name. It fails \
-              (on Docker within some three seconds), and so does one to a port of this machine; only the candidate's \
-              own log and failures tell of it. Questions about the name of an address (PTR) reach nobody and are not \
-              counted. Containers that share a service's network are that service. An engine that does not hand \
-              questions from closed networks on to the agent (a test name is asked at the start) leaves the check \
-              skipped, with the reason. An IPv6 network of an old engine lets containers reach this machine by its \
-              IPv6 gateway; nothing else.",
+              What this check cannot see: an IPv6 address. In a network without IPv6 it fails at once in the \
+              candidate's own container, as in production; only the candidate's log and failures tell of it. In a \
+              network with IPv6, and on Podman, raw addresses of both kinds are refused and not heard; the report says \
+              so. Questions about the name of an address (PTR) reach nobody and are not counted. Containers that share \
+              a service's network are that service. What one network of the mirror sends to another that it is not in \
+              is lost, as in production, and no way out. A program that has the right to forge Ethernet frames (`NET_RAW`, \
+              which containers have as root) can send single datagrams past the agent by the engine's bridge; no answer \
+              comes back, and the check does not hear them. An engine that does not hand questions from closed networks \
+              on to the agent (a test name is asked at the start) leaves the check skipped, with the reason. An IPv6 \
+              network of an old engine lets containers reach this machine by its IPv6 gateway; nothing else.",
 };
 
 /// Findings of one service; more are told in one line.
@@ -45,11 +50,17 @@ pub fn findings(attempts: &Attempts) -> Vec<Finding> {
 }
 
 fn tried(service: &str, host: &str) -> Finding {
-    finding(service, format!("candidate tried to reach {host}"))
-        .because(format!(
+    let address = host.split([':', '/']).next().unwrap_or(host);
+    let how = if address.parse::<Ipv4Addr>().is_ok() {
+        format!("`{service}` sent packets to `{host}`, an address outside the mirror; production's release does not")
+    } else {
+        format!(
             "`{service}` asked for the name `{host}`, which no service of the mirror bears; production's release does not \
              ask for it"
-        ))
+        )
+    };
+    finding(service, format!("candidate tried to reach {host}"))
+        .because(how)
         .help(format!(
             "if it is wanted, see that production's network lets it pass to `{host}`; a name that should be a service of \
              production is missing in its compose file"
@@ -70,6 +81,7 @@ fn finding(service: &str, title: String) -> Finding {
 /// What is worth knowing and new to nobody, one sentence each.
 pub fn notes(attempts: &Attempts) -> Vec<String> {
     let mut notes: Vec<String> = attempts.production.iter().map(of_production).collect();
+    notes.extend(attempts.raw_unheard.iter().cloned());
     if !attempts.unknown.is_empty() {
         notes.push(format!(
             "asked for outside the mirror, by containers that the engine does not name: {}",

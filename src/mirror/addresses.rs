@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use bollard::models::{EndpointIpamConfig, Ipam, IpamConfig};
 
 use super::model::{Attachment, Network};
+use crate::agent::Inside;
 
 /// Places up to here can be kept: 65533, the last but one of 16 bits' hosts.
 pub const LAST_PLACE: u32 = 0xfffd;
@@ -154,6 +155,7 @@ pub struct Subnet {
     layout: Layout,
     first: Ipv4Addr,
     first6: Option<Ipv6Addr>,
+    led: bool,
 }
 
 impl Subnet {
@@ -167,7 +169,29 @@ impl Subnet {
             layout: layout.clone(),
             first: first.into(),
             first6: layout.v6.is_some().then(|| first6.into()),
+            led: false,
         })
+    }
+
+    /// The same where what is sent outside arrives at the gateway's address, for the agent to take.
+    #[must_use]
+    pub fn led(self) -> Self {
+        Self { led: true, ..self }
+    }
+
+    /// Whether it carries IPv6.
+    pub fn carries_v6(&self) -> bool {
+        self.first6.is_some()
+    }
+
+    /// The network as the agent in it sees it.
+    pub fn inside(&self) -> Inside {
+        Inside {
+            first: self.first,
+            prefix: 32 - self.layout.bits,
+            own: self.agent().v4,
+            gateway: self.led.then(|| self.gateway().v4),
+        }
     }
 
     /// The block of IPv4 addresses that it is.

@@ -1,5 +1,5 @@
-//! No way out: every container asks the agent for names that the mirror does not bear, and the agent remembers who
-//! asked. Here is who that was: the engine names the container behind an address, and the mirror knows what it made.
+//! No way out: every container asks the agent for names that the mirror does not bear and sends it what is for addresses
+//! outside, and the agent remembers who it was. Here is who that was: the engine names the container behind an address, and the mirror knows what it made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -7,10 +7,11 @@ use std::sync::PoisonError;
 use anyhow::Result;
 use bollard::models::HostConfig;
 
+use super::addresses::Subnet;
 use super::model::Service;
 use super::{Mirror, Setup};
 use crate::agent::client::Client;
-use crate::agent::{Answer, Asked, AskedAnswer, Call, OutsideCall};
+use crate::agent::{Answer, Asked, AskedAnswer, Call, Inside, OutsideCall};
 
 /// Whose container it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,8 @@ pub(super) struct Origin {
     candidate: bool,
 }
 
-/// Names that nobody in the mirror bears and that were asked for: service → names, in the order of asking.
+/// Names that nobody in the mirror bears and that were asked for, and addresses outside that were sought with their ports:
+/// service → names, in the order of asking.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attempts {
     /// By the candidate's containers.
@@ -32,6 +34,8 @@ pub struct Attempts {
     pub more: u64,
     /// Why nothing can be said on this engine.
     pub unheard: Option<String>,
+    /// Where raw addresses are not heard, and why, one sentence each.
+    pub raw_unheard: Vec<String>,
 }
 
 impl Mirror {
@@ -45,7 +49,47 @@ impl Mirror {
             other => anyhow::bail!("the agent answered something else: {other:?}"),
         };
         let made = self.inner.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(sorted(told, &made, &self.own_names()))
+        let raw_unheard = self.raw_unheard(told.raw_unheard.as_deref());
+        Ok(Attempts {
+            raw_unheard,
+            ..sorted(told, &made, &self.own_names())
+        })
+    }
+
+    /// Networks in which the agent is not the gateway.
+    fn raw_unheard(&self, failed: Option<&str>) -> Vec<String> {
+        let subnets = self.inner.subnets.iter();
+        let deaf: Vec<_> = subnets
+            .filter(|(_, subnet)| subnet.inside().gateway.is_none())
+            .collect();
+        let of = |wanted: bool| {
+            let names = deaf.iter().filter(|(_, subnet)| subnet.carries_v6() == wanted);
+            names
+                .map(|(name, _)| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let (carrying, other) = (of(true), of(false));
+        let sentence = |networks: &str, why: &str| {
+            format!("attempts to reach a raw address are refused but not heard in {networks}: {why}")
+        };
+        let mut all = Vec::new();
+        if let Some(why) = failed {
+            all.push(sentence(
+                "this mirror",
+                &format!("the agent cannot take a gateway's address: {why}"),
+            ));
+        }
+        if !carrying.is_empty() {
+            all.push(sentence(&carrying, "engines close networks with IPv6 themselves"));
+        }
+        if !other.is_empty() {
+            all.push(sentence(
+                &other,
+                "this engine does not leave the gateway's address to the agent",
+            ));
+        }
+        all
     }
 
     /// Remembers whose container one is, by its name on the engine.
@@ -100,8 +144,22 @@ impl Mirror {
 }
 
 /// The agent begins to answer for the world outside. Where it cannot, it says so when it is asked who asked.
-pub(super) async fn answer_for_outside(_setup: &Setup, agent: &Client) -> Result<()> {
-    agent.call(Call::Outside(OutsideCall::default())).await.map(drop)
+pub(super) async fn answer_for_outside(
+    setup: &Setup,
+    subnets: &BTreeMap<String, Subnet>,
+    agent: &Client,
+) -> Result<()> {
+    let call = OutsideCall {
+        networks: networks(setup, subnets),
+        ..OutsideCall::default()
+    };
+    agent.call(Call::Outside(call)).await.map(drop)
+}
+
+/// The mirror's networks as the agent sees them; none on an engine on which it hears nothing.
+pub(super) fn networks(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Vec<Inside> {
+    let hears = setup.engine.hands_on_unknown_names();
+    subnets.values().filter(|_| hears).map(Subnet::inside).collect()
 }
 
 fn sorted(told: AskedAnswer, made: &BTreeMap<String, Origin>, own: &BTreeSet<String>) -> Attempts {

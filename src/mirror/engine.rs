@@ -55,11 +55,58 @@ pub const LABEL_SERVICE: &str = "dev.rehearsal.service";
 /// Label of what is to stay: it names the configuration. Not swept before its deadline.
 pub const LABEL_KEPT: &str = "dev.rehearsal.kept";
 
+/// How closed a network of the mirror is, the most telling first: what an engine refuses, it is not asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// What is sent outside arrives at the gateway's address, and the agent takes it. Not `internal`: an engine drops such
+    /// frames there. It is as closed all the same: this machine has no address in it, so containers find neither the
+    /// machine's ports nor anybody who would carry packets on, and the engine translates nothing to the outside.
+    Led,
+    /// `internal`, and without an address of this machine. Only there do engines keep IPv6 away from the machine.
+    Closed,
+    /// `internal`, for engines that do not take Docker's options.
+    Plain,
+}
+
 /// No address of the machine's in a network's IPv4 subnet: else containers reach the machine's own ports there, and
 /// what they send outside is swallowed instead of failing. Known to all of Docker's engines since 2018.
 const NO_IPV4: (&str, &str) = ("com.docker.network.bridge.inhibit_ipv4", "true");
 /// The same for IPv6; engines older than 27.1 pass over it.
 const NO_IPV6: (&str, &str) = ("com.docker.network.bridge.gateway_mode_ipv6", "isolated");
+/// Nothing is sent outside under the machine's own address.
+const UNTRANSLATED: (&str, &str) = ("com.docker.network.bridge.enable_ip_masquerade", "false");
+
+impl Form {
+    /// The first to ask for.
+    fn first(engine: &Engine, subnet_has_v6: bool) -> Self {
+        match engine.hands_on_unknown_names {
+            true if !subnet_has_v6 => Self::Led,
+            _ => Self::Closed,
+        }
+    }
+
+    fn next(self) -> Option<Self> {
+        match self {
+            Self::Led => Some(Self::Closed),
+            Self::Closed => Some(Self::Plain),
+            Self::Plain => None,
+        }
+    }
+
+    fn options(self, has_v6: bool) -> Option<HashMap<String, String>> {
+        let all: &[(&str, &str)] = match self {
+            Self::Led => &[NO_IPV4, UNTRANSLATED],
+            Self::Closed if has_v6 => &[NO_IPV4, NO_IPV6],
+            Self::Closed => &[NO_IPV4],
+            Self::Plain => return None,
+        };
+        Some(
+            all.iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        )
+    }
+}
 
 /// Containers that join or leave networks at the same time: engines before 28 lose count where very many do, and then
 /// refuse to remove the network ("has active endpoints") until they are restarted.
@@ -384,36 +431,38 @@ impl Engine {
     /// The engine refused.
     pub async fn create_network(&self, name: &str, layout: &Layout, mut taken: Vec<Block>) -> Result<Subnet> {
         let mut tries = 0;
-        let mut isolated = true;
+        let mut form = None;
         loop {
             let subnet = Subnet::choose(layout, &taken, random()?).with_context(|| {
                 format!("network `{name}` could not be made: every private subnet is in use on this machine")
             })?;
+            let has_v6 = subnet.carries_v6();
+            let asked = *form.get_or_insert_with(|| Form::first(self, has_v6));
             let request = NetworkCreateRequest {
                 name: name.to_owned(),
                 driver: Some("bridge".to_owned()),
-                internal: Some(true),
-                enable_ipv6: subnet.gateway().v6.map(|_| true),
+                internal: Some(asked != Form::Led),
+                enable_ipv6: has_v6.then_some(true),
                 ipam: Some(subnet.ipam()),
-                options: isolated.then(|| no_gateway(&subnet)),
+                options: asked.options(has_v6),
                 labels: Some(self.labels(&[])),
                 ..Default::default()
             };
             let docker = self.docker.clone();
             let Err(error) = self.finish(async move { docker.create_network(request).await }).await? else {
-                return Ok(subnet);
+                return Ok(if asked == Form::Led { subnet.led() } else { subnet });
             };
             tries += 1;
-            if isolated && !is_taken(&error) && tries < ADDRESS_TRIES {
-                // Not every engine takes Docker's options.
-                isolated = false;
-                continue;
-            }
-            if !is_taken(&error) || tries >= ADDRESS_TRIES {
+            if tries >= ADDRESS_TRIES {
+                return Err(error).with_context(|| format!("network `{name}` could not be made"));
+            } else if is_taken(&error) {
+                taken.push(subnet.block());
+                taken.extend(self.subnets().await?);
+            } else if let Some(next) = asked.next() {
+                form = Some(next);
+            } else {
                 return Err(error).with_context(|| format!("network `{name}` could not be made"));
             }
-            taken.push(subnet.block());
-            taken.extend(self.subnets().await?);
         }
     }
 
@@ -423,10 +472,8 @@ impl Engine {
     /// # Errors
     /// The engine refused.
     pub async fn create_entrance_network(&self, name: &str) -> Result<()> {
-        let untranslated = [("com.docker.network.bridge.enable_ip_masquerade", "false")];
-        let mut options = Some(HashMap::from(
-            untranslated.map(|(key, value)| (key.to_owned(), value.to_owned())),
-        ));
+        let (key, value) = UNTRANSLATED;
+        let mut options = Some(HashMap::from([(key.to_owned(), value.to_owned())]));
         let (layout, mut taken) = (Layout::of(&Network::default(), 1), addresses::routes());
         let mut tries = 0;
         loop {
@@ -766,14 +813,6 @@ fn random() -> Result<[u8; 12]> {
     let mut random = [0; 12];
     getrandom::fill(&mut random).map_err(|error| anyhow!("the system gives no random bytes: {error}"))?;
     Ok(random)
-}
-
-fn no_gateway(subnet: &Subnet) -> HashMap<String, String> {
-    let v6 = subnet.gateway().v6.map(|_| NO_IPV6);
-    let options = std::iter::once(NO_IPV4).chain(v6);
-    options
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }
 
 /// The subnet is another network's: Docker says "overlaps", or that the gateway is there already where only the range

@@ -85,7 +85,8 @@ pub async fn open(engine: &Engine, world: &World, ways: Vec<Way>) -> Result<Vec<
     if ways.is_empty() {
         return Ok(ways);
     }
-    let (network, name) = (engine.name("entrance"), engine.name("entrance"));
+    // Engines lead a container's packets by, and publish its ports from, the network whose name is the first in order.
+    let (network, name) = (engine.name("--entrance"), engine.name("entrance"));
     engine.create_entrance_network(&network).await?;
     let id = engine
         .create_container(&name, "", body(engine, &network, &ways))

@@ -1,16 +1,18 @@
 //! Production's own names inside the mirror. A name that a service bears is left to that service; one that none bears
 //! is borne by the agent, which passes on what it is asked to the authentication dependency.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use bollard::models::ContainerCreateBody;
 use url::Url;
 
-use super::Setup;
+use super::addresses::Subnet;
 use super::authority::{Authority, Identity};
 use super::engine::ImageFacts;
 use super::model::{Service, World};
+use super::{Setup, egress};
 use crate::agent::client::Client;
 use crate::agent::{Answer, BearCall, BearTls, Call};
 
@@ -79,7 +81,7 @@ pub fn http_ports(service: &Service, image: &ImageFacts) -> Vec<u16> {
 }
 
 /// The agent answers to the name of production's that no service bears.
-pub(super) async fn bear(setup: &Setup, agent: &Client) -> Result<()> {
+pub(super) async fn bear(setup: &Setup, subnets: &BTreeMap<String, Subnet>, agent: &Client) -> Result<()> {
     let Some(borne) = &setup.borne else { return Ok(()) };
     let tls = borne
         .authority
@@ -98,6 +100,10 @@ pub(super) async fn bear(setup: &Setup, agent: &Client) -> Result<()> {
         tls,
         service: borne.service.clone(),
         ports: http_ports(service, &image),
+        own: egress::networks(setup, subnets)
+            .iter()
+            .map(|network| network.own)
+            .collect(),
     });
     match agent.call(call).await? {
         Answer::Failed { message, .. } => anyhow::bail!(message),

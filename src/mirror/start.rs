@@ -86,7 +86,10 @@ pub(super) fn agent(
         let (output, input) = make_agent(&setup, &subnets).await?;
         tokio::spawn(pump(output, replies));
         tokio::spawn(pump(calls, input));
-        tokio::try_join!(names::bear(&setup, &agent), egress::answer_for_outside(&setup, &agent))?;
+        tokio::try_join!(
+            names::bear(&setup, &subnets, &agent),
+            egress::answer_for_outside(&setup, &subnets, &agent)
+        )?;
         if setup.engine.keeps() {
             agent.call(Call::Stay).await?;
         }
@@ -155,6 +158,11 @@ fn agent_body(setup: &Setup, first: Option<(String, EndpointSettings)>) -> Conta
         .as_ref()
         .filter(|_| setup.engine.hands_on_unknown_names())
         .and_then(|(_, endpoint)| endpoint.ipam_config.as_ref()?.ipv4_address.clone());
+    // It takes its networks' gateway addresses. Every address is its own then: it must neither carry packets from one network
+    // to another nor answer a ping to whomever.
+    let takes_gateways = own.is_some();
+    let quiet = [("net.ipv4.ip_forward", "0"), ("net.ipv4.icmp_echo_ignore_all", "1")];
+    let quiet = quiet.map(|(name, value)| (name.to_owned(), value.to_owned()));
     ContainerCreateBody {
         image: Some(format!("rehearsal-agent:{}", setup.engine.run())),
         entrypoint: Some(vec!["/rehearsal".to_owned()]),
@@ -169,6 +177,8 @@ fn agent_body(setup: &Setup, first: Option<(String, EndpointSettings)>) -> Conta
             publish_all_ports: Some(false),
             dns_search: own.as_ref().map(|_| vec![".".to_owned()]),
             dns: own.map(|own| vec![own]),
+            cap_add: takes_gateways.then(|| vec!["NET_ADMIN".to_owned()]),
+            sysctls: takes_gateways.then(|| HashMap::from(quiet)),
             ..Default::default()
         }),
         networking_config: first.map(|endpoint| NetworkingConfig {

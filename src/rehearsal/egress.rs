@@ -20,6 +20,10 @@ impl Rehearsal<'_> {
         if let Some(why) = &attempts.unheard {
             let reason = format!("this engine does not hand questions for names outside on to the agent: {why}");
             self.recorder.note(format!("`{id}` was skipped: {reason}"));
+            attempts
+                .raw_unheard
+                .into_iter()
+                .for_each(|note| self.recorder.note(note));
             return self.answered(id, STAGE, StageStatus::Skipped, Some(reason));
         }
         oracle::notes(&attempts)
