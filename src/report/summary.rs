@@ -50,7 +50,7 @@ fn at(result: &RunResult, detail: Detail) -> String {
         words::verdict(result.verdict),
         escape(&words::cause(result))
     );
-    let counts = format!("{}, {}\n", words::counts(result), text::duration(result.duration_ms));
+    let counts = format!("{}; {}\n", words::counts(result), text::duration(result.duration_ms));
     if detail == Detail::Counts {
         return format!("{head}\n{counts}\n{}", notice(detail));
     }

@@ -140,26 +140,42 @@ fn short_digest(digest: &str) -> &str {
     &digest[..digest.floor_char_boundary(algorithm + 12)]
 }
 
-/// `34 tests: 30 passed, 2 failed, 2 not run`; what is zero is not mentioned.
+/// `34 tests: 30 passed, 2 failed, 2 not run; 9 checks: 8 passed, 1 failed`; what is zero is not mentioned.
 pub fn counts(result: &RunResult) -> String {
     let counts = &result.counts;
-    let parts = [
+    let tests = [
         (counts.passed, "passed"),
         (counts.failed, "failed"),
         (counts.errors, "error"),
         (counts.skipped, "skipped"),
         (counts.not_run, "not run"),
     ];
+    let of = |status: StageStatus| result.checks.iter().filter(|check| check.status == status).count() as u64;
+    let checks = [
+        (of(StageStatus::Passed), "passed"),
+        (of(StageStatus::Failed), "failed"),
+        (of(StageStatus::Error), "error"),
+        (of(StageStatus::Skipped), "skipped"),
+        (of(StageStatus::NotRun), "not run"),
+    ];
+    let tests = tally(counts.tests, "test", &tests);
+    if result.checks.is_empty() {
+        return tests;
+    }
+    format!("{tests}; {}", tally(result.checks.len() as u64, "check", &checks))
+}
+
+fn tally(all: u64, what: &str, parts: &[(u64, &str)]) -> String {
     let parts: Vec<_> = parts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    match (counts.tests, parts.is_empty()) {
-        (0, _) => "no tests".to_owned(),
-        (tests, true) => format!("{tests} tests"),
-        (1, false) => format!("1 test: {}", parts.join(", ")),
-        (tests, false) => format!("{tests} tests: {}", parts.join(", ")),
+    match (all, parts.is_empty()) {
+        (0, _) => format!("no {what}s"),
+        (_, true) => format!("{all} {what}s"),
+        (1, false) => format!("1 {what}: {}", parts.join(", ")),
+        (_, false) => format!("{all} {what}s: {}", parts.join(", ")),
     }
 }
 
@@ -200,9 +216,10 @@ mod tests {
     fn counts_mention_what_there_is() {
         assert_eq!(
             counts(&samples::block()),
-            "9 tests: 4 passed, 1 failed, 1 error, 2 skipped, 1 not run"
+            "9 tests: 4 passed, 1 failed, 1 error, 2 skipped, 1 not run; \
+             5 checks: 1 passed, 2 failed, 1 skipped, 1 not run"
         );
-        assert_eq!(counts(&samples::pass()), "4 tests: 4 passed");
+        assert_eq!(counts(&samples::pass()), "4 tests: 4 passed; 1 check: 1 passed");
     }
 
     #[test]
