@@ -494,6 +494,45 @@ models: {llm: {model: ai/small}}
 }
 
 #[tokio::test]
+async fn files_are_seen_under_a_read_only_root_and_in_memory() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("compose-read-only");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("token.txt"), "from a file\n").unwrap();
+    let text = "
+services:
+  closed: &service
+    image: IMAGE
+    command: sleep infinity
+    stop_signal: SIGKILL
+    secrets: [token, {source: word, target: /etc/word, mode: 0o440, uid: '5', gid: '6'}]
+    configs: [{source: written, target: /www/written}]
+    read_only: true
+    tmpfs: [/run]
+  open:
+    <<: *service
+    read_only: false
+secrets: {token: {file: ./token.txt}, word: {environment: WORD}}
+configs: {written: {content: 'as written'}}
+";
+    let stage = stage_of("read-only", text).await;
+    comes_up(&stage.mirror).await;
+    for service in ["closed", "open"] {
+        // What the image has beside a file is still there.
+        let command = "cat /run/secrets/token /www/written /www/index.html; stat -c '%a %u %g' /etc/word";
+        let found = says(&stage.mirror, service, command).await;
+        assert_eq!(found, "from a file\nas writtenfine\n440 5 6", "{service}");
+        let written = says(
+            &stage.mirror,
+            service,
+            "touch /tmp/x 2>/dev/null && echo written || echo refused",
+        )
+        .await;
+        assert_eq!(written, if service == "closed" { "refused" } else { "written" });
+    }
+    stage.down().await;
+}
+
+#[tokio::test]
 async fn a_container_finds_its_files() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("compose-files");
     std::fs::create_dir_all(&folder).unwrap();

@@ -26,6 +26,7 @@ pub mod egress;
 pub mod engine;
 pub mod entrance;
 pub mod failure;
+mod files;
 pub mod from_compose;
 mod hooks;
 pub mod images;

@@ -257,7 +257,7 @@ pub struct FileInside {
     pub uid: u64,
     /// Group.
     pub gid: u64,
-    /// Where it came from, for a bind mount where the root file system is read-only.
+    /// Where it came from on this machine.
     pub origin: Option<PathBuf>,
 }
 

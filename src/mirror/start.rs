@@ -16,8 +16,8 @@ use super::addresses::{self, Layout, Subnet};
 use super::container::{self, Names};
 use super::engine::{Conversation, LABEL_SERVICE};
 use super::failure::{ServiceFailure, What, first_fatal};
-use super::model::{Condition, FileInside, Service};
-use super::{Mirror, Running, Setup, archive, egress, names, network_name, trust, volume_name};
+use super::model::{Condition, Service};
+use super::{Mirror, Running, Setup, archive, egress, names, network_name, volume_name};
 use crate::agent::Call;
 use crate::agent::client::Client;
 
@@ -357,13 +357,14 @@ impl Mirror {
         };
         let labels = setup.engine.labels(&[(LABEL_SERVICE, service.name.as_str())]);
         let mut body = container::body(service, &self.image(&service.image), &names, labels);
-        bind_what_cannot_be_copied(service, &mut body);
         names::leave_to_the_mirror(setup, &mut body);
         self.remember(&name, &service.name);
         if let (Some(host), false) = (body.host_config.as_mut(), service.no_network) {
             self.ask_the_agent(service.networks.keys(), host);
         }
-        let folders = self.mount_trust(service, &trust, &mut body).await?;
+        trust.tell_node(&mut body);
+        let files = self.files_for(service, &trust);
+        let folders = self.make_room(service, &files, &mut body).await?;
         let platform = service.limits.platform.clone().unwrap_or_default();
         let id = setup.engine.create_container(&name, &platform, body).await?;
         self.inner.logs.open(&service.name);
@@ -374,30 +375,13 @@ impl Mirror {
                 .connect_network(&network_name(setup, network), &id, endpoint)
                 .await?;
         }
-        self.put_files(service, &id).await?;
-        self.put_trust(&trust, &folders, &id).await?;
+        self.put(service, files, &folders, &id).await?;
         Ok(Running {
             id,
             name,
             service: asked.clone(),
             since: 0,
         })
-    }
-
-    async fn put_files(&self, service: &Service, id: &str) -> Result<()> {
-        let authority = self
-            .inner
-            .setup
-            .borne
-            .as_ref()
-            .and_then(|borne| borne.authority.as_ref());
-        let with_ca =
-            |file: &FileInside| authority.map_or_else(|| file.clone(), |ca| trust::in_own_file(file, service, ca));
-        let files: Vec<FileInside> = copied(service).map(with_ca).collect();
-        if !files.is_empty() {
-            self.engine().upload(id, "/", archive::of_files(&files)?).await?;
-        }
-        Ok(())
     }
 
     /// Starts a container and waits until it is ready. `true`: it was a one-shot and has ended well.
@@ -453,31 +437,4 @@ impl Mirror {
 fn refers_to_service(service: &Service) -> bool {
     let mut modes = [&service.limits.ipc, &service.limits.pid].into_iter().flatten();
     modes.any(|mode| mode.starts_with("service:"))
-}
-
-/// Files that are put into the container as copies.
-fn copied(service: &Service) -> impl Iterator<Item = &FileInside> {
-    service
-        .files
-        .iter()
-        .filter(|file| !service.limits.read_only || file.origin.is_none())
-}
-
-/// A read-only root file system takes no copies: there the file of this machine itself is bound, read-only.
-fn bind_what_cannot_be_copied(service: &Service, body: &mut ContainerCreateBody) {
-    if !service.limits.read_only {
-        return;
-    }
-    let binds: Vec<String> = service
-        .files
-        .iter()
-        .filter_map(|file| {
-            file.origin
-                .as_ref()
-                .map(|path| format!("{}:{}:ro", path.display(), file.target))
-        })
-        .collect();
-    if let Some(host) = body.host_config.as_mut() {
-        host.binds = (!binds.is_empty()).then_some(binds);
-    }
 }

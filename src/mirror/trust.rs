@@ -17,7 +17,7 @@ use super::authority::Authority;
 use super::engine::Engine;
 use super::keystore;
 use super::model::{FileInside, Service};
-use super::{Mirror, archive, container, volume_name};
+use super::{Mirror, archive};
 
 /// Where systems keep all CAs in one file: Debian and Alpine, Red Hat (twice), SUSE, Alpine and BSD.
 const BUNDLES: [&str; 5] = [
@@ -60,22 +60,11 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Directories that take the files, none below another.
-    pub fn directories(&self) -> Vec<String> {
-        let all: BTreeSet<&str> = self
-            .files
-            .iter()
-            .filter_map(|file| file.target.rsplit_once('/'))
-            .map(|(folder, _)| folder)
-            .collect();
-        let below = |folder: &str| {
-            all.iter()
-                .any(|other| folder.strip_prefix(other).is_some_and(|rest| rest.starts_with('/')))
-        };
-        all.iter()
-            .filter(|folder| !below(folder))
-            .map(|folder| (*folder).to_owned())
-            .collect()
+    /// Sets the one variable that Node needs.
+    pub(super) fn tell_node(&self, body: &mut ContainerCreateBody) {
+        if let (Some(path), Some(env)) = (&self.node, body.env.as_mut()) {
+            env.push(format!("NODE_EXTRA_CA_CERTS={path}"));
+        }
     }
 }
 
@@ -187,52 +176,6 @@ impl Mirror {
             .get_or_try_init(|| look(&setup.engine, &name, &key, authority))
             .await?;
         Ok(trust.clone())
-    }
-
-    /// Sets the one variable that Node needs. A read-only root file system takes no copies: there, each directory that
-    /// holds CAs becomes a volume, which the engine fills with what the image has.
-    pub(super) async fn mount_trust(
-        &self,
-        service: &Service,
-        trust: &Trust,
-        body: &mut ContainerCreateBody,
-    ) -> Result<Vec<String>> {
-        if let (Some(path), Some(env)) = (&trust.node, body.env.as_mut()) {
-            env.push(format!("NODE_EXTRA_CA_CERTS={path}"));
-        }
-        if !service.limits.read_only {
-            return Ok(Vec::new());
-        }
-        let folders = trust.directories();
-        let setup = &self.inner.setup;
-        for folder in &folders {
-            let volume = volume_name(setup, &format!("trust-{}", self.next_generation()));
-            setup.engine.create_volume(&volume).await?;
-            let mounts = body.host_config.as_mut().and_then(|host| host.mounts.as_mut());
-            mounts
-                .into_iter()
-                .for_each(|mounts| mounts.push(container::volume_mount(&volume, folder)));
-        }
-        Ok(folders)
-    }
-
-    /// The run's CA into the files that the container trusts: into its root, or each into its volume.
-    pub(super) async fn put_trust(&self, trust: &Trust, folders: &[String], id: &str) -> Result<()> {
-        if folders.is_empty() && !trust.files.is_empty() {
-            return self.engine().upload(id, "/", archive::of_files(&trust.files)?).await;
-        }
-        for folder in folders {
-            let inside = |file: &FileInside| {
-                let below = file.target.strip_prefix(folder.as_str())?.strip_prefix('/')?;
-                Some(FileInside {
-                    target: below.to_owned(),
-                    ..file.clone()
-                })
-            };
-            let files: Vec<FileInside> = trust.files.iter().filter_map(inside).collect();
-            self.engine().upload(id, folder, archive::of_files(&files)?).await?;
-        }
-        Ok(())
     }
 }
 
@@ -437,15 +380,5 @@ mod tests {
         assert!(String::from_utf8(own.content).unwrap().ends_with(&authority.pem()));
         let other = in_own_file(&file("/run/server.pem", pem.clone()), &service, &authority);
         assert_eq!(other.content, pem);
-    }
-
-    #[test]
-    fn directories_of_a_trust_are_named_without_those_below_them() {
-        let files = ["/etc/ssl/certs/a", "/etc/ssl/certs/java/cacerts", "/opt/x"].map(|path| file(path, Vec::new()));
-        let trust = Trust {
-            files: files.to_vec(),
-            node: None,
-        };
-        assert_eq!(trust.directories(), ["/etc/ssl/certs", "/opt"]);
     }
 }
