@@ -27,7 +27,7 @@ use crate::mirror::authority::Authority;
 use crate::mirror::engine::address::Address;
 use crate::mirror::engine::{Engine, RunLabels};
 use crate::mirror::model::{Build, PullPolicy, Service, World};
-use crate::mirror::names::{Borne, Name};
+use crate::mirror::names::{Borne, Name, is_borne};
 use crate::mirror::pull::failure::PullFailure;
 use crate::mirror::pull::reference::Reference;
 use crate::mirror::pull::wanted::{self, Wanted};
@@ -232,6 +232,7 @@ fn names_exist(settings: &Settings, world: &World) -> Result<(), Vec<Diagnostic>
         .filter(|(name, _)| !world.services.contains_key(*name));
     let mut errors: Vec<Diagnostic> = unknown.map(|(name, span)| no_such_service(span, name, world)).collect();
     errors.extend(issuer_can_be_borne(settings, world));
+    errors.extend(open_hosts_are_outside(settings, world));
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
@@ -250,6 +251,24 @@ fn issuer_can_be_borne(settings: &Settings, world: &World) -> Option<Diagnostic>
         |span| Diagnostic::at(span, message.clone()),
     );
     Some(error.help("write the name by which production's services know it"))
+}
+
+/// A name that the mirror itself answers to cannot lead outside as well.
+fn open_hosts_are_outside(settings: &Settings, world: &World) -> Vec<Diagnostic> {
+    let borne = borne_name(settings, world);
+    let policy = &settings.policy;
+    let all = policy.allow_egress.iter().zip(&policy.allow_egress_spans);
+    let inside = all
+        .filter(|(open, _)| is_borne(&open.host, world) || borne.as_ref().is_some_and(|name| name.host == open.host));
+    inside
+        .map(|(open, span)| {
+            let message = format!(
+                "`{}` is a name inside the mirror: it cannot be opened to the outside",
+                open.host
+            );
+            Diagnostic::at(span, message).help("take it out; the mirror's own names are reached without this")
+        })
+        .collect()
 }
 
 /// The issuer's name, where no service bears it: answered to by the mirror, for the outermost front of the product.
@@ -634,6 +653,7 @@ impl<'a> Run<'a> {
                 logs: Some(self.out.join("logs")),
                 news,
                 borne,
+                open: self.settings.policy.allow_egress.clone(),
                 program: THIS_PROGRAM.into(),
             },
             candidate: self.candidate.clone(),

@@ -170,6 +170,49 @@ fn usage_errors_end_with_2_and_start_nothing() {
     }
 }
 
+/// A small production with an issuer, and hosts that are to be open.
+fn plan_with_open_hosts(name: &str, hosts: &str) -> driver::Ended {
+    let folder = driver::folder(&format!("commands/open-{name}"));
+    let compose = "
+services:
+  web: {image: 'shop:1', networks: {front: {aliases: [shop.example.com]}}}
+  idp: {image: 'idp:1', hostname: idp.internal, networks: [front]}
+networks: {front: {}}
+";
+    let config = format!(
+        "production: {{compose: compose.yaml}}\ncandidate: {{web: {{image: 'shop:2'}}}}\n\
+         auth: {{service: idp, issuer: https://login.example.com/}}\npolicy:\n  allow_egress: [{hosts}]\n"
+    );
+    std::fs::write(folder.join("compose.yaml"), compose).expect("ours");
+    std::fs::write(folder.join("rehearsal.yaml"), config).expect("ours");
+    let file = folder.join("rehearsal.yaml");
+    end(without_engine(&["plan", "--config", file.to_str().expect("a path")]))
+}
+
+#[test]
+fn a_plan_says_which_hosts_are_open() {
+    let planned = plan_with_open_hosts("plan", "api.example.com, 'db.example.com:5432'");
+    assert_eq!(planned.code, Some(0), "{}", planned.stderr);
+    let words = planned.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for open in [
+        "`api.example.com` is open to the mirror, ports 443 and 80",
+        "`db.example.com` is open to the mirror, port 5432",
+    ] {
+        assert!(words.contains(open), "{words}");
+    }
+}
+
+#[test]
+fn a_name_inside_the_mirror_cannot_be_opened() {
+    for name in ["web", "Shop.Example.com", "idp.internal", "login.example.com"] {
+        let refused = plan_with_open_hosts("inside", &format!("api.example.com, '{name}:443'"));
+        assert_eq!(refused.code, Some(2), "{name}: {}", refused.stderr);
+        let wanted = format!("`{}` is a name inside the mirror", name.to_ascii_lowercase());
+        let place = refused.stderr.contains("rehearsal.yaml:5:");
+        assert!(place && refused.stderr.contains(&wanted), "{}", refused.stderr);
+    }
+}
+
 #[test]
 fn a_missing_secret_is_refused_before_anything_starts() {
     let folder = driver::folder("commands/secret");

@@ -3,103 +3,68 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod engine;
+mod stage;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{IMAGE, docker, image, left_of};
-use rehearsal::context::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use engine::{IMAGE, docker, image};
+use rehearsal::config::settings::OpenHost;
 use rehearsal::mirror::egress::Attempts;
-use rehearsal::mirror::engine::address::Address;
-use rehearsal::mirror::engine::{Engine, RunLabels};
 use rehearsal::mirror::model::{Attachment, Network, Service, World};
 use rehearsal::mirror::names::Borne;
-use rehearsal::mirror::{Mirror, Setup, images, sweep};
-use rehearsal::redact::Redactor;
+use rehearsal::mirror::{Mirror, Setup};
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
 
-const LIMIT: Duration = Duration::from_secs(60);
+use stage::{LIMIT, Stage, comes_up, connect, run_name, setup};
 
-/// A mirror of `web` and `other` in the network `front`, taken down at the end of its test.
-struct Stage {
-    mirror: Mirror,
-    engine: Engine,
+/// A mirror of `web` and `other` in the network `front`, up.
+async fn stage_of(front: Network, change: impl FnOnce(&mut Setup)) -> Stage {
+    image();
+    let engine = connect(&run_name()).await;
+    let world = World {
+        services: ["web", "other"].map(|name| (name.to_owned(), service(name))).into(),
+        networks: BTreeMap::from([("front".to_owned(), front)]),
+        ..World::default()
+    };
+    let mut setup = setup(&engine, world).await;
+    change(&mut setup);
+    let mirror = Mirror::prepare(setup.clone()).await.unwrap();
+    comes_up(&mirror).await;
+    Stage { mirror, engine, setup }
 }
 
-impl Stage {
-    async fn of(front: Network, borne: Option<Borne>) -> Self {
-        image();
-        let mut random = [0; 4];
-        getrandom::fill(&mut random).unwrap();
-        let labels = RunLabels {
-            run: format!("test{:08x}", u32::from_ne_bytes(random)),
-            deadline: u64::MAX,
-            // Of no machine: no other run's sweep takes it for dead.
-            host: "tests".to_owned(),
-            ..RunLabels::of_none()
-        };
-        let address = Address::find(&Context::read().unwrap()).unwrap();
-        let engine = Engine::connect(&address, &labels).await.unwrap();
-        let services = ["web", "other"].map(|name| (name.to_owned(), service(name)));
-        let world = World {
-            services: services.into(),
-            networks: BTreeMap::from([("front".to_owned(), front)]),
-            ..World::default()
-        };
-        let all: Vec<&Service> = world.services.values().collect();
-        let images = images::resolve(&engine, &all).await.unwrap();
-        let mirror = Mirror::prepare(Setup {
-            engine: engine.clone(),
-            prefix: String::new(),
-            world,
-            images,
-            redactor: Redactor::default(),
-            logs: None,
-            news: tokio::sync::mpsc::unbounded_channel().0,
-            borne,
-            program: env!("CARGO_BIN_EXE_rehearsal").into(),
-        })
-        .await
-        .unwrap();
-        let started = mirror.start(LIMIT).await.unwrap();
-        let failed = started.iter().find_map(|one| one.failure.as_ref());
-        assert!(failed.is_none(), "{failed:?}");
-        Self { mirror, engine }
-    }
+/// Puts a candidate in the place of `web`.
+async fn upgrade(stage: &Stage) {
+    let releases = BTreeMap::from([("web".to_owned(), service("web"))]);
+    stage.mirror.swap(&releases, LIMIT, true).await.unwrap();
+}
 
-    /// Puts a candidate in the place of `web`.
-    async fn upgrade(&self) {
-        let releases = BTreeMap::from([("web".to_owned(), service("web"))]);
-        self.mirror.swap(&releases, LIMIT, true).await.unwrap();
-    }
+/// What a line of shell prints in a service's container, errors too.
+async fn says(stage: &Stage, service: &str, line: &str) -> String {
+    let line = format!("{{ {line}; }} 2>&1");
+    // A way that were open would be waited at for ever.
+    let words = ["timeout", "60", "sh", "-c", &line].map(str::to_owned);
+    let output = stage.mirror.exec(service, &words, None).await.unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
 
-    /// What a line of shell prints in a service's container, errors too.
-    async fn says(&self, service: &str, line: &str) -> String {
-        let line = format!("{{ {line}; }} 2>&1");
-        // A way that were open would be waited at for ever.
-        let words = ["timeout", "60", "sh", "-c", &line].map(str::to_owned);
-        let output = self.mirror.exec(service, &words, None).await.unwrap();
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
-    /// What was heard, once it holds as much as is waited for: what is refused is read a moment later.
-    async fn heard(&self, enough: impl Fn(&Attempts) -> bool) -> Attempts {
-        for _ in 0..200 {
-            let attempts = self.mirror.attempts().await.unwrap();
-            if enough(&attempts) {
-                return attempts;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+/// What was heard, once it holds as much as is waited for: what is refused is read a moment later.
+async fn heard(stage: &Stage, enough: impl Fn(&Attempts) -> bool) -> Attempts {
+    for _ in 0..200 {
+        let attempts = stage.mirror.attempts().await.unwrap();
+        if enough(&attempts) {
+            return attempts;
         }
-        panic!("heard only {:?}", self.mirror.attempts().await)
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-
-    async fn down(self) {
-        self.engine.close().await;
-        sweep::remove_run(&self.engine, self.engine.run()).await.unwrap();
-        assert_eq!(left_of(self.engine.run()), Vec::<String>::new());
-    }
+    panic!("heard only {:?}", stage.mirror.attempts().await)
 }
 
 fn service(name: &str) -> Service {
@@ -115,22 +80,22 @@ fn service(name: &str) -> Service {
 
 #[tokio::test]
 async fn a_name_a_raw_address_a_datagram_and_ipv6_are_refused_and_heard_with_their_service() {
-    let stage = Stage::of(Network::default(), None).await;
-    stage.says("other", "wget -qO- http://203.0.113.1/").await;
-    stage.upgrade().await;
+    let stage = stage_of(Network::default(), |_| {}).await;
+    says(&stage, "other", "wget -qO- http://203.0.113.1/").await;
+    upgrade(&stage).await;
     // An address that nobody has would be "no route to host", three seconds later.
-    let tcp = stage.says("web", "wget -qO- http://203.0.113.9:443/").await;
+    let tcp = says(&stage, "web", "wget -qO- http://203.0.113.9:443/").await;
     assert!(tcp.contains("Connection refused"), "{tcp}");
-    let udp = stage.says("web", "timeout 9 nslookup x.example.com 203.0.113.53").await;
+    let udp = says(&stage, "web", "timeout 9 nslookup x.example.com 203.0.113.53").await;
     assert!(udp.contains("Connection refused"), "{udp}");
-    let ping = stage.says("web", "ping -c 1 -W 1 203.0.113.7 || echo lost").await;
+    let ping = says(&stage, "web", "ping -c 1 -W 1 203.0.113.7 || echo lost").await;
     assert!(ping.contains("lost"), "{ping}");
-    let v6 = stage.says("web", "wget -qO- http://[2001:db8::1]/").await;
+    let v6 = says(&stage, "web", "wget -qO- http://[2001:db8::1]/").await;
     assert!(v6.contains("wget: "), "{v6}");
-    let name = stage.says("web", "wget -qO- http://telemetry.example.com/").await;
+    let name = says(&stage, "web", "wget -qO- http://telemetry.example.com/").await;
     assert!(name.contains("bad address"), "{name}");
     // What stays inside, and what nobody has inside, is no attempt.
-    assert_eq!(stage.says("web", "wget -qO- http://other:8080/").await, "fine");
+    assert_eq!(says(&stage, "web", "wget -qO- http://other:8080/").await, "fine");
 
     let wanted = [
         "203.0.113.53:53/udp",
@@ -138,14 +103,13 @@ async fn a_name_a_raw_address_a_datagram_and_ipv6_are_refused_and_heard_with_the
         "203.0.113.9:443",
         "telemetry.example.com",
     ];
-    let attempts = stage
-        .heard(|attempts| {
-            attempts
-                .candidate
-                .get("web")
-                .is_some_and(|heard| heard.len() >= wanted.len())
-        })
-        .await;
+    let attempts = heard(&stage, |attempts| {
+        attempts
+            .candidate
+            .get("web")
+            .is_some_and(|heard| heard.len() >= wanted.len())
+    })
+    .await;
     let mut of_web = attempts.candidate["web"].clone();
     of_web.sort();
     assert_eq!(of_web, wanted);
@@ -165,12 +129,12 @@ async fn the_agent_answers_under_its_own_addresses_and_under_no_foreign_one() {
         service: "other".to_owned(),
         authority: None,
     };
-    let stage = Stage::of(Network::default(), Some(borne)).await;
-    let answer = stage.says("web", "wget -qO- http://login.example.com/").await;
+    let stage = stage_of(Network::default(), |setup| setup.borne = Some(borne)).await;
+    let answer = says(&stage, "web", "wget -qO- http://login.example.com/").await;
     assert_eq!(answer, "fine");
-    let foreign = stage.says("web", "wget -qO- http://203.0.113.9/").await;
+    let foreign = says(&stage, "web", "wget -qO- http://203.0.113.9/").await;
     assert!(foreign.contains("Connection refused"), "{foreign}");
-    let attempts = stage.heard(|attempts| !attempts.production.is_empty()).await;
+    let attempts = heard(&stage, |attempts| !attempts.production.is_empty()).await;
     assert_eq!(attempts.production["web"], ["203.0.113.9:80"]);
     stage.down().await;
 }
@@ -181,10 +145,13 @@ async fn a_network_with_ipv6_says_that_raw_addresses_are_not_heard_in_it() {
         ipv6: true,
         ..Network::default()
     };
-    let stage = Stage::of(front, None).await;
-    stage
-        .says("web", "wget -qO- http://203.0.113.9/; wget -qO- http://[2001:db8::1]/")
-        .await;
+    let stage = stage_of(front, |_| {}).await;
+    says(
+        &stage,
+        "web",
+        "wget -qO- http://203.0.113.9/; wget -qO- http://[2001:db8::1]/",
+    )
+    .await;
     let attempts = stage.mirror.attempts().await.unwrap();
     assert_eq!(attempts.production, BTreeMap::new());
     let told = attempts.raw_unheard.concat();
@@ -193,6 +160,24 @@ async fn a_network_with_ipv6_says_that_raw_addresses_are_not_heard_in_it() {
         "{told}"
     );
     stage.down().await;
+}
+
+/// What a line of shell prints beside one of our containers, in its networks, with its addresses.
+fn beside(stage: &Stage, ours: &str, line: &str) -> String {
+    let label = format!("dev.rehearsal.run={}", stage.engine.run());
+    let network = format!("container:{}", stage.engine.name(ours));
+    docker(&[
+        "run",
+        "--rm",
+        "--label",
+        &label,
+        "--network",
+        &network,
+        IMAGE,
+        "sh",
+        "-c",
+        line,
+    ])
 }
 
 /// Every address of this machine but those of its loopback.
@@ -207,35 +192,133 @@ fn own_addresses() -> Vec<String> {
 
 #[tokio::test]
 async fn no_container_of_the_mirror_reaches_this_machines_ports() {
-    let stage = Stage::of(Network::default(), None).await;
+    let stage = stage_of(Network::default(), |_| {}).await;
     let listeners = ["0.0.0.0:0", "[::]:0"].map(|address| TcpListener::bind(address).unwrap());
     let gateway = stage.mirror.subnet("front").unwrap().gateway().v4.to_string();
     let addresses = own_addresses();
     assert!(!addresses.is_empty());
-    let agent = stage.engine.name("agent");
     for listener in &listeners {
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
         for address in addresses.iter().chain([&gateway]) {
             let line = format!("timeout 60 nc -w 9 {address} {port} -e true && echo reached");
-            let from_web = stage.says("web", &line).await;
-            // What stands beside the agent, in its networks, with its address.
-            let label = format!("dev.rehearsal.run={}", stage.engine.run());
-            let beside = [
-                "run",
-                "--rm",
-                "--label",
-                &label,
-                "--network",
-                &format!("container:{agent}"),
-                IMAGE,
-            ];
-            let from_agent = docker(&[&beside[..], &["sh", "-c", &format!("{line} || echo refused")]].concat());
+            let from_web = says(&stage, "web", &line).await;
+            let from_agent = beside(&stage, "agent", &format!("{line} || echo refused"));
             assert!(!from_web.contains("reached"), "{address}:{port}: {from_web}");
             assert_eq!(from_agent, "refused", "{address}:{port}");
         }
         let came = listener.accept();
         assert!(came.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
     }
+    stage.down().await;
+}
+
+/// A host outside that bears these names, where the door looks them up; and its address.
+fn outside(stage: &Stage, names: &[&str]) -> String {
+    let label = format!("dev.rehearsal.run={}", stage.engine.run());
+    let (network, name) = (stage.engine.name("--door"), stage.engine.name("test-outside"));
+    let serves = "httpd -p 80 -h /www; nc -ll -p 5432 -e echo the database & exec nc -ll -p 443 -e head -c 1";
+    let named = names.iter().flat_map(|name| ["--network-alias", name]);
+    let words = [
+        "run",
+        "--detach",
+        "--label",
+        &label,
+        "--name",
+        &name,
+        "--network",
+        &network,
+    ];
+    let all: Vec<&str> = words
+        .into_iter()
+        .chain(named)
+        .chain([IMAGE, "sh", "-c", serves])
+        .collect();
+    docker(&all);
+    docker(&[
+        "inspect",
+        "--format",
+        "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
+        &name,
+    ])
+}
+
+/// Shell that says hello to a host's name over TLS, and prints the first byte of the answer.
+fn tls(to: &str, name: &str) -> String {
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let mut client = ClientConnection::new(Arc::new(config), name.to_owned().try_into().unwrap()).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    format!(
+        "echo {} | base64 -d | nc {to} 443 | od -An -tx1",
+        STANDARD.encode(hello)
+    )
+}
+
+fn open(host: &str, ports: &[u16]) -> OpenHost {
+    OpenHost {
+        host: host.to_owned(),
+        ports: ports.to_vec(),
+    }
+}
+
+#[tokio::test]
+async fn an_open_host_is_reached_by_its_name_and_nothing_beside_it() {
+    let hosts = vec![
+        open("api.example.com", &[443, 80]),
+        open("files.example.com", &[443, 80]),
+        open("db.example.com", &[5432]),
+    ];
+    let stage = stage_of(Network::default(), |setup| {
+        setup.open = hosts;
+        let other = setup.world.services.get_mut("other").unwrap();
+        // Production's own entry would lead past the door.
+        other.limits.extra_hosts = vec!["api.example.com:192.0.2.7".to_owned()];
+    })
+    .await;
+    let raw = outside(&stage, &["api.example.com", "db.example.com", "other.example.com"]);
+    let form = "{{range .IPAM.Config}}{{.Gateway}}{{end}}";
+    let gateway = docker(&["network", "inspect", "--format", form, &stage.engine.name("--door")]);
+    assert!(beside(&stage, "door", "ip route").contains(&format!("default via {gateway} ")));
+    for service in ["web", "other"] {
+        assert_eq!(says(&stage, service, "wget -qO- http://api.example.com/").await, "fine");
+    }
+    assert_eq!(
+        says(&stage, "web", &tls("api.example.com", "api.example.com")).await,
+        "16"
+    );
+    // Alone on its port, it may speak first.
+    assert_eq!(
+        says(&stage, "web", "nc db.example.com 5432 </dev/null").await,
+        "the database"
+    );
+
+    // Nobody else is reached through the door, nor another port of it.
+    let front = "wget -qO- --header 'Host: other.example.com' http://api.example.com/ || echo refused";
+    assert!(says(&stage, "web", front).await.ends_with("refused"));
+    assert_eq!(
+        says(&stage, "web", &tls("api.example.com", "other.example.com")).await,
+        ""
+    );
+    let port = says(&stage, "web", "wget -qO- http://api.example.com:5433/").await;
+    assert!(port.contains("Connection refused"), "{port}");
+    let other = says(&stage, "web", "wget -qO- http://other.example.com/").await;
+    assert!(other.contains("bad address"), "{other}");
+    let past = says(&stage, "web", &format!("wget -qO- http://{raw}/")).await;
+    assert!(past.contains("Connection refused"), "{past}");
+
+    let attempts = heard(&stage, |attempts| {
+        attempts.production.get("web").is_some_and(|heard| heard.len() > 1)
+    })
+    .await;
+    assert_eq!(attempts.production.len(), 1, "{attempts:?}");
+    assert_eq!(
+        attempts.production["web"],
+        ["other.example.com".to_owned(), format!("{raw}:80")]
+    );
     stage.down().await;
 }

@@ -117,6 +117,35 @@ impl Engine {
         assert_eq!((heard, said), (raw_is_heard, !raw_is_heard), "{}", result["notes"]);
     }
 
+    /// A host that is open by name is reached by it, and is no finding. Nobody answers behind the door here.
+    fn opens_a_host_by_name(&self) {
+        let folder = driver::root().join("fixtures/incident");
+        let world = std::fs::read_to_string(folder.join("phones-home.yaml")).expect("the world is there");
+        let there = |word: &str| format!("{word}: {}/", folder.display());
+        let world = world
+            .replace("compose: compose.yaml", &format!("{}compose.yaml", there("compose")))
+            .replace("compose: worlds/", &format!("{}worlds/", there("compose")))
+            .replace("env_file: ", &there("env_file"))
+            .replace("lock: ", &there("lock"));
+        let file = self.folder.join("open.yaml");
+        let policy = "\npolicy: {allow_egress: [api.example.net]}\n";
+        std::fs::write(&file, world + policy).expect("the folder is ours");
+        let opened = self.rehearse(text(&file), "open");
+        assert_eq!(opened.ended.code, Some(0), "{}", opened.ended.stderr);
+        let log = opened.read("logs/upgrade/web.log");
+        let reached = |line: &&str| line.contains("way out, ") && line.ends_with(" s, reached");
+        let ways: Vec<&str> = log.lines().filter(reached).collect();
+        assert!(ways.len() == 1 && ways[0].contains("tcp by name"), "{log}");
+        let result = opened.result();
+        assert!(!result["findings"].to_string().contains("api.example.net"), "{result}");
+        assert!(
+            result["notes"]
+                .to_string()
+                .contains("`api.example.net` is open to the mirror"),
+            "{result}"
+        );
+    }
+
     fn has_nothing_of_a_killed_gate(&self) {
         let (command, out) = self.command("incident/incident.yaml", "killed");
         let mut running = Running::start(command, &out);
@@ -227,6 +256,7 @@ fn docker_28_with_containerds_images_over_tcp_tells_the_incident_from_its_twin()
     let engine = docker.reached_by(vec![("DOCKER_HOST", host)]);
     engine.tells_the_incident_from_its_twin("28.");
     engine.has_no_way_out(true);
+    engine.opens_a_host_by_name();
     engine.has_nothing_of_a_killed_gate();
 }
 
@@ -344,6 +374,8 @@ fn podman_tells_the_incident_from_its_twin() {
     let _turn = turn();
     let engine = podman(driver::folder("engines/podman"), &[], &IMAGES);
     engine.tells_the_incident_from_its_twin("4.");
+    engine.has_no_way_out(false);
+    engine.opens_a_host_by_name();
     engine.has_nothing_of_a_killed_gate();
 }
 
@@ -369,6 +401,5 @@ fn podman_without_root_tells_the_incident_from_its_twin() {
     let _turn = turn();
     let engine = podman_without_root(&IMAGES);
     engine.tells_the_incident_from_its_twin("4.");
-    engine.has_no_way_out(false);
     engine.has_nothing_of_a_killed_gate();
 }

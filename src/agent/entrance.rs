@@ -1,18 +1,24 @@
-//! The agent as entrance: passes TCP connections on, each listening port to one place inside the mirror.
+//! The agent as entrance or as door: passes TCP connections on, each listening port to one place. Where a port leads to
+//! several, a client's first words tell which it means; one that means none of them is hung up on.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use futures_util::future::try_join_all;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use super::bear::listen;
+use super::first_words;
 use super::names::Names;
 
 /// One connection to a service takes at most this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// A client is given this long for its first words. Long, as for a handshake: a machine at its limits takes its time.
+const WORDS_LIMIT: Duration = Duration::from_secs(60);
 
 /// A port to listen on, and where connections to it lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +48,13 @@ impl std::str::FromStr for Passage {
 /// # Errors
 /// A port cannot be listened on.
 pub async fn pass_on(passages: &[Passage]) -> Result<()> {
-    let listening = passages.iter().map(|passage| async move {
-        let listener = listen(passage.inside).await;
-        Ok::<_, anyhow::Error>((
-            listener.with_context(|| format!("port {}", passage.inside))?,
-            passage.clone(),
-        ))
+    let mut ports: BTreeMap<u16, Vec<Passage>> = BTreeMap::new();
+    for passage in passages {
+        ports.entry(passage.inside).or_default().push(passage.clone());
+    }
+    let listening = ports.into_iter().map(|(port, places)| async move {
+        let listener = listen(port).await.with_context(|| format!("port {port}"))?;
+        Ok::<_, anyhow::Error>((listener, places.into()))
     });
     let names = Names::system();
     let doors = try_join_all(listening).await?;
@@ -55,29 +62,46 @@ pub async fn pass_on(passages: &[Passage]) -> Result<()> {
     println!("open");
     let open = doors
         .into_iter()
-        .map(|(listener, to)| accept(listener, to, names.clone()));
+        .map(|(listener, places)| accept(listener, places, names.clone()));
     futures_util::future::join_all(open).await;
     Ok(())
 }
 
-async fn accept(listener: TcpListener, to: Passage, names: Names) {
+async fn accept(listener: TcpListener, places: Arc<[Passage]>, names: Names) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(carry(stream, to.clone(), names.clone()))),
+            Ok((stream, _)) => drop(tokio::spawn(carry(stream, places.clone(), names.clone()))),
             // Too many open files: those that are open end.
             Err(_) => sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
-/// Looked up anew each time: a service's address changes when it is started again.
-async fn carry(mut outside: TcpStream, to: Passage, names: Names) {
+async fn carry(mut client: TcpStream, places: Arc<[Passage]>, names: Names) {
     // A service that does not answer is seen as what it is: a connection that ends at once.
-    if let Ok(mut inside) = connect(&to, &names).await {
-        let _carried = copy_bidirectional(&mut outside, &mut inside).await;
+    let Some((said, to)) = meant(&mut client, &places).await else {
+        return;
+    };
+    let Ok(mut service) = connect(to, &names).await else {
+        return;
+    };
+    if service.write_all(&said).await.is_ok() {
+        let _carried = copy_bidirectional(&mut client, &mut service).await;
     }
 }
 
+/// The place that a client means, and what was read of it to know. One that is alone on its port need not be named, so
+/// whatever is spoken there may begin on either side.
+async fn meant<'p>(client: &mut TcpStream, places: &'p [Passage]) -> Option<(Vec<u8>, &'p Passage)> {
+    if let [only] = places {
+        return Some((Vec::new(), only));
+    }
+    let (said, host) = timeout(WORDS_LIMIT, first_words::read(client)).await.ok()??;
+    let to = places.iter().find(|place| place.host.eq_ignore_ascii_case(&host))?;
+    Some((said, to))
+}
+
+/// Looked up anew each time: a service's address changes when it is started again.
 async fn connect(to: &Passage, names: &Names) -> Result<TcpStream> {
     let addresses = names.addresses(&to.host).await.map_err(|error| anyhow!(error))?;
     let mut last = anyhow!("`{}` has no address", to.host);
@@ -94,7 +118,7 @@ async fn connect(to: &Passage, names: &Names) -> Result<TcpStream> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncReadExt as _;
 
     #[test]
     fn a_passage_is_a_port_and_a_place() {
@@ -119,7 +143,7 @@ mod tests {
         };
         let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = door.local_addr().unwrap();
-        tokio::spawn(accept(door, passage, Names::system()));
+        tokio::spawn(accept(door, [passage].into(), Names::system()));
         let mut client = TcpStream::connect(at).await.unwrap();
         client.write_all(b"ping").await.unwrap();
         let (mut served, _) = service.accept().await.unwrap();
@@ -133,5 +157,52 @@ mod tests {
         drop((service, served));
         let mut client = TcpStream::connect(at).await.unwrap();
         assert_eq!(client.read(&mut heard).await.unwrap_or(0), 0);
+    }
+
+    /// A service that says who it is as soon as somebody is there.
+    async fn speaks_first(words: &'static str) -> u16 {
+        let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = service.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = service.accept().await {
+                stream.write_all(words.as_bytes()).await.unwrap();
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn several_places_on_one_port_are_told_apart_by_name() {
+        let place = |host: &str, port| Passage {
+            inside: 0,
+            host: host.to_owned(),
+            port,
+        };
+        // Two names of one address.
+        let places = [
+            place("localhost", speaks_first("localhost here").await),
+            place("127.0.0.1", speaks_first("the number here").await),
+        ];
+        let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = door.local_addr().unwrap();
+        tokio::spawn(accept(door, places.into(), Names::system()));
+        let heard = async |words: &str| {
+            let mut client = TcpStream::connect(at).await.unwrap();
+            client.write_all(words.as_bytes()).await.unwrap();
+            let mut heard = String::new();
+            // Bytes that nobody took make the end of a connection a reset.
+            let _ended = client.read_to_string(&mut heard).await;
+            heard
+        };
+        assert_eq!(
+            heard("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await,
+            "localhost here"
+        );
+        assert_eq!(
+            heard("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await,
+            "the number here"
+        );
+        assert_eq!(heard("GET / HTTP/1.1\r\nHost: example.com\r\n\r\n").await, "");
+        assert_eq!(heard("EHLO localhost\r\n").await, "");
     }
 }

@@ -13,6 +13,7 @@ pub mod client;
 pub mod entrance;
 mod exchange;
 mod failure;
+mod first_words;
 mod gateway;
 pub(crate) mod names;
 mod outside;

@@ -19,7 +19,13 @@ pub const ABOUT: About = About {
               to reach HOST`, with the service: a new dependency, telemetry, or a service that production does not \
               have. What production's release seeks too is a note. The check blocks nothing by itself; \
               `policy.block_on: [error, warn]` makes it block.\n\n\
-              Opening a host by name (`policy.allow_egress`) is not built yet.\n\n\
+              A host that the candidate shall reach is opened by its name, for production's release too: \
+              `policy.allow_egress: [api.example.com]`, on ports 443 and 80, or on another as in \
+              `db.example.com:5432`. A small container of ours, the door, then bears the name inside the mirror and \
+              passes connections on to the host, and to no other. Where several hosts are open on one port, it tells \
+              them apart by the name in the TLS hello or by the `Host` of the first request; a client that says neither \
+              is hung up on. An open host is never a finding; every plan and report lists what is open. Its raw \
+              address stays closed, and wildcards do not exist.\n\n\
               What this check cannot see: an IPv6 address. In a network without IPv6 it fails at once in the \
               candidate's own container, as in production; only the candidate's log and failures tell of it. In a \
               network with IPv6, and on Podman, raw addresses of both kinds are refused and not heard; the report says \
@@ -62,8 +68,9 @@ fn tried(service: &str, host: &str) -> Finding {
     finding(service, format!("candidate tried to reach {host}"))
         .because(how)
         .help(format!(
-            "if it is wanted, see that production's network lets it pass to `{host}`; a name that should be a service of \
-             production is missing in its compose file"
+            "if it is wanted, see that production's network lets it pass to `{host}`, and open it by its name in \
+             `policy.allow_egress` if the rehearsal needs it; a name that should be a service of production is missing in \
+             its compose file"
         ))
 }
 

@@ -292,6 +292,7 @@ impl<'a> Up<'a> {
             logs: None,
             news: progress(),
             borne,
+            open: self.prepared.settings.policy.allow_egress.clone(),
             program: THIS_PROGRAM.into(),
         }
     }

@@ -127,8 +127,6 @@ pub enum When {
     Given,
     /// With this word.
     Says(&'static str),
-    /// With anything in its list.
-    Filled,
 }
 
 /// What is valid, but not built yet: mapping, key, and when. Such a key is refused, never ignored, because a gate that
@@ -140,7 +138,6 @@ pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("stages", "load", When::Given),
     ("stages", "alerts", When::Given),
     ("upgrade", "strategy", When::Says("rolling")),
-    ("policy", "allow_egress", When::Filled),
 ];
 
 /// Whether `key` of `mapping` is refused wherever it stands.
@@ -723,7 +720,11 @@ pub static POLICY: Mapping = Mapping {
             "Severities that block; default `[error]`.",
         ),
         key("waive", List(&Keys(&WAIVER)), "Findings somebody has signed for."),
-        key("allow_egress", List(&Text), "Host names that the mirror may reach."),
+        key(
+            "allow_egress",
+            List(&Text),
+            "Hosts outside that the mirror may reach, by name: `host` (ports 443 and 80) or `host:port`.",
+        ),
     ],
     rules: &[],
 };

@@ -399,8 +399,19 @@ pub struct Policy {
     pub block_on: Vec<crate::finding::Severity>,
     /// Findings somebody has signed for.
     pub waive: Vec<Waiver>,
-    /// Host names that the mirror may reach.
-    pub allow_egress: Vec<String>,
+    /// Hosts outside that the mirror may reach.
+    pub allow_egress: Vec<OpenHost>,
+    /// Where each of them is written.
+    pub allow_egress_spans: Vec<Span>,
+}
+
+/// A host outside that the mirror may reach by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenHost {
+    /// Its name, lower case.
+    pub host: String,
+    /// On these ports; written without one, HTTPS's and HTTP's.
+    pub ports: Vec<u16>,
 }
 
 /// One entry of `policy.waive`.

@@ -1,6 +1,6 @@
 //! Addresses: every network of the mirror has a subnet of this run alone, known before anything lives in it. Fixed
 //! addresses keep their place in it (the host part); all others are given out by the engine, from a range that no fixed
-//! address is in. The agent's address is fixed in each.
+//! address is in. The agent's address and the door's are fixed in each.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -84,6 +84,7 @@ pub struct Layout {
     dynamic: (u32, u8),
     gateway: u32,
     agent: u32,
+    door: u32,
     v6: Option<Layout6>,
 }
 
@@ -113,6 +114,7 @@ impl Layout {
             dynamic: (range, dynamic),
             gateway: free.next().unwrap_or(1),
             agent: free.next().unwrap_or(2),
+            door: free.next().unwrap_or(3),
             v6: network.ipv6.then(|| Layout6::of(&network.places6)),
         }
     }
@@ -216,6 +218,19 @@ impl Subnet {
         EndpointIpamConfig {
             ipv4_address: Some(addresses.v4.to_string()),
             ipv6_address: addresses.v6.map(|address| address.to_string()),
+            ..Default::default()
+        }
+    }
+
+    /// Where the door is, where there is one.
+    pub fn door(&self) -> Ipv4Addr {
+        self.v4(self.layout.door)
+    }
+
+    /// The same in the engine's words.
+    pub fn for_door(&self) -> EndpointIpamConfig {
+        EndpointIpamConfig {
+            ipv4_address: Some(self.door().to_string()),
             ..Default::default()
         }
     }
@@ -331,7 +346,7 @@ mod tests {
                 let layout = layout(places, containers);
                 let (first, bits) = layout.dynamic;
                 let given = first..=first + mask(bits);
-                let fixed = places.iter().chain([&layout.gateway, &layout.agent]);
+                let fixed = places.iter().chain([&layout.gateway, &layout.agent, &layout.door]);
                 assert!(
                     fixed.clone().all(|place| !given.contains(place)),
                     "{places:?}: {layout:?}"
@@ -340,7 +355,7 @@ mod tests {
                     fixed.clone().all(|place| *place < mask(layout.bits)),
                     "{places:?}: {layout:?}"
                 );
-                assert_eq!(fixed.collect::<BTreeSet<_>>().len(), places.len() + 2, "{layout:?}");
+                assert_eq!(fixed.collect::<BTreeSet<_>>().len(), places.len() + 3, "{layout:?}");
                 assert!(*given.end() <= mask(layout.bits) && bits_for(containers as u64) <= bits);
             }
         }

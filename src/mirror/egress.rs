@@ -9,7 +9,7 @@ use bollard::models::HostConfig;
 
 use super::addresses::Subnet;
 use super::model::Service;
-use super::{Mirror, Setup};
+use super::{Mirror, Setup, door};
 use crate::agent::client::Client;
 use crate::agent::{Answer, Asked, AskedAnswer, Call, Inside, OutsideCall};
 
@@ -150,8 +150,9 @@ pub(super) async fn answer_for_outside(
     agent: &Client,
 ) -> Result<()> {
     let call = OutsideCall {
+        allowed: setup.open.iter().map(|open| open.host.clone()).collect(),
+        doors: door::addresses(setup, subnets),
         networks: networks(setup, subnets),
-        ..OutsideCall::default()
     };
     agent.call(Call::Outside(call)).await.map(drop)
 }

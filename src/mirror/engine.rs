@@ -466,14 +466,14 @@ impl Engine {
         }
     }
 
-    /// Makes the network in which an entrance stands alone: ports can be published from it. Where the engine knows how,
-    /// nothing in it is translated to the outside.
+    /// Makes the network in which an entrance or a door stands alone: ports can be published from it, and it leads
+    /// outside if that is asked for. Else nothing in it is translated to the outside, where the engine knows how.
     ///
     /// # Errors
     /// The engine refused.
-    pub async fn create_entrance_network(&self, name: &str) -> Result<()> {
+    pub async fn create_outer_network(&self, name: &str, leads_outside: bool) -> Result<()> {
         let (key, value) = UNTRANSLATED;
-        let mut options = Some(HashMap::from([(key.to_owned(), value.to_owned())]));
+        let mut options = (!leads_outside).then(|| HashMap::from([(key.to_owned(), value.to_owned())]));
         let (layout, mut taken) = (Layout::of(&Network::default(), 1), addresses::routes());
         let mut tries = 0;
         loop {

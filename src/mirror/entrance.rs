@@ -87,7 +87,7 @@ pub async fn open(engine: &Engine, world: &World, ways: Vec<Way>) -> Result<Vec<
     }
     // Engines lead a container's packets by, and publish its ports from, the network whose name is the first in order.
     let (network, name) = (engine.name("--entrance"), engine.name("entrance"));
-    engine.create_entrance_network(&network).await?;
+    engine.create_outer_network(&network, false).await?;
     let id = engine
         .create_container(&name, "", body(engine, &network, &ways))
         .await?;
@@ -142,23 +142,26 @@ fn body(engine: &Engine, network: &str, ways: &[Way]) -> ContainerCreateBody {
         };
         (key(inside), Some(vec![binding]))
     };
+    let mut body = passing(engine, network, words.collect());
+    body.exposed_ports = Some(listed().map(|(_, inside)| key(inside)).collect());
+    if let Some(host) = body.host_config.as_mut() {
+        host.port_bindings = Some(listed().map(bound).collect());
+        // Names of the mirror are the engine's to know; any other is asked of nobody.
+        host.dns = Some(vec!["127.0.0.1".to_owned()]);
+    }
+    body
+}
+
+/// A container of ours that passes connections on, each `PORT=HOST:PORT`, and can do nothing else.
+pub(super) fn passing(engine: &Engine, network: &str, passages: Vec<String>) -> ContainerCreateBody {
+    let words = ["agent", "entrance"].map(str::to_owned).into_iter().chain(passages);
     ContainerCreateBody {
         image: Some(format!("rehearsal-agent:{}", engine.run())),
         entrypoint: Some(vec!["/rehearsal".to_owned()]),
-        cmd: Some(
-            ["agent", "entrance"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain(words)
-                .collect(),
-        ),
+        cmd: Some(words.collect()),
         labels: Some(engine.labels(&[])),
-        exposed_ports: Some(listed().map(|(_, inside)| key(inside)).collect()),
         host_config: Some(HostConfig {
             network_mode: Some(network.to_owned()),
-            port_bindings: Some(listed().map(bound).collect()),
-            // Names of the mirror are the engine's to know; any other is asked of nobody.
-            dns: Some(vec!["127.0.0.1".to_owned()]),
             sysctls: Some(HashMap::from([("net.ipv4.ip_forward".to_owned(), "0".to_owned())])),
             cap_drop: Some(vec!["ALL".to_owned()]),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),

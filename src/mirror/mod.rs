@@ -16,12 +16,14 @@ use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::agent::client::Client;
+use crate::config::settings::OpenHost;
 use crate::redact::Redactor;
 
 pub mod addresses;
 pub mod archive;
 pub mod authority;
 pub mod container;
+pub mod door;
 pub mod egress;
 pub mod engine;
 pub mod entrance;
@@ -134,6 +136,8 @@ pub struct Setup {
     pub news: UnboundedSender<News>,
     /// A name of production's that the agent answers to.
     pub borne: Option<Borne>,
+    /// Hosts outside that may be reached.
+    pub open: Vec<OpenHost>,
     /// The program that is the agent: [`archive::THIS_PROGRAM`], unless a test names another.
     pub program: PathBuf,
 }

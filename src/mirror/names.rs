@@ -59,13 +59,17 @@ impl Name {
 
     /// Whether a service of the mirror answers to it.
     pub fn is_borne_in(&self, world: &World) -> bool {
-        world.services.values().any(|service| {
-            let aliases = service.networks.values().flat_map(|attachment| &attachment.aliases);
-            service.name == self.host
-                || service.hostname.as_ref() == Some(&self.host)
-                || aliases.into_iter().any(|alias| *alias == self.host)
-        })
+        is_borne(&self.host, world)
     }
+}
+
+/// Whether a service of the mirror answers to a name.
+pub fn is_borne(host: &str, world: &World) -> bool {
+    world.services.values().any(|service| {
+        let aliases = service.networks.values().flat_map(|attachment| &attachment.aliases);
+        let mut names = aliases.chain(&service.hostname).chain([&service.name]);
+        names.any(|name| name.eq_ignore_ascii_case(host))
+    })
 }
 
 /// Ports to try for plain HTTP, in order: what production's files say, then what the image says, then the usual ones.
@@ -117,11 +121,17 @@ fn tls(authority: &Authority, host: &str) -> Result<BearTls> {
     Ok(BearTls { chain, key, protocols })
 }
 
-/// Production's own `extra_hosts` entry for a name that the mirror answers to would lead to production.
+/// Production's own `extra_hosts` entry for a name that the mirror answers to would lead to production, and one for a host
+/// that is open by name would lead past the door.
 pub(super) fn leave_to_the_mirror(setup: &Setup, body: &mut ContainerCreateBody) {
-    let hosts = body.host_config.as_mut().and_then(|host| host.extra_hosts.as_mut());
-    if let (Some(hosts), Some(borne)) = (hosts, &setup.borne) {
-        hosts.retain(|entry| entry.split(':').next() != Some(borne.host.as_str()));
+    let borne = setup.borne.iter().map(|borne| &borne.host);
+    let names: Vec<&String> = borne.chain(setup.open.iter().map(|open| &open.host)).collect();
+    let is_ours = |entry: &str| {
+        let name = entry.split([':', '=']).next().unwrap_or_default();
+        names.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+    };
+    if let Some(hosts) = body.host_config.as_mut().and_then(|host| host.extra_hosts.as_mut()) {
+        hosts.retain(|entry| !is_ours(entry));
     }
 }
 

@@ -10,7 +10,7 @@ use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt as _;
 
 use super::model::FileInside;
-use super::{ContainerOutcome, ContainerRun, Mirror, archive, network_name};
+use super::{ContainerOutcome, ContainerRun, Mirror, archive, door, network_name};
 
 /// What a test container may print and leave behind: 16 MiB each.
 const LIMIT: usize = 16 * 1024 * 1024;
@@ -50,6 +50,8 @@ impl Mirror {
             ..Default::default()
         };
         self.ask_the_agent(setup.world.networks.keys(), &mut host);
+        let subnet = setup.world.networks.keys().find_map(|network| self.subnet(network));
+        door::tell_hosts(setup, subnet, &mut host);
         ContainerCreateBody {
             image: Some(run.image.clone()),
             entrypoint: run.entrypoint.clone(),

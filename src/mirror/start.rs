@@ -17,7 +17,7 @@ use super::container::{self, Names};
 use super::engine::{Conversation, LABEL_SERVICE};
 use super::failure::{ServiceFailure, What, first_fatal};
 use super::model::{Condition, Service};
-use super::{Mirror, Running, Setup, archive, egress, names, network_name, volume_name};
+use super::{Mirror, Running, Setup, archive, door, egress, names, network_name, volume_name};
 use crate::agent::Call;
 use crate::agent::client::Client;
 
@@ -26,7 +26,7 @@ const PIPE: usize = 64 * 1024;
 
 /// The agent on its way.
 pub(super) type Arrival = JoinHandle<Result<()>>;
-/// Turns true when the agent answers for names, its own and those outside.
+/// Turns true when the agent answers for names, its own and those outside, and the door is open.
 pub(super) type Answering = watch::Receiver<bool>;
 
 /// How far a service has come, for those who wait for it.
@@ -83,7 +83,7 @@ pub(super) fn agent(
     let (answers, answering) = watch::channel(false);
     let arrival = tokio::spawn(async move {
         image.await??;
-        let (output, input) = make_agent(&setup, &subnets).await?;
+        let ((output, input), ()) = tokio::try_join!(make_agent(&setup, &subnets), door::open(&setup, &subnets))?;
         tokio::spawn(pump(output, replies));
         tokio::spawn(pump(calls, input));
         tokio::try_join!(
@@ -361,6 +361,8 @@ impl Mirror {
         self.remember(&name, &service.name);
         if let (Some(host), false) = (body.host_config.as_mut(), service.no_network) {
             self.ask_the_agent(service.networks.keys(), host);
+            let subnet = service.networks.keys().find_map(|network| self.subnet(network));
+            door::tell_hosts(setup, subnet, host);
         }
         trust.tell_node(&mut body);
         let files = self.files_for(service, &trust);

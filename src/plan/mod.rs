@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check;
 use crate::config::settings::{CandidateImage, Rollback, Settings};
+use crate::mirror::door;
 use crate::mirror::model::World;
 use crate::rehearsal::fidelity;
 use crate::report::result::Release;
@@ -176,7 +177,8 @@ pub fn make(settings: &Settings, world: &World, seed: u64, only: &Only) -> Plan 
         image: image_of(world, service),
         digest: None,
     };
-    let mut notes = world.unmirrored.clone();
+    let mut notes = door::notes(&settings.policy.allow_egress);
+    notes.extend(world.unmirrored.iter().cloned());
     if settings.production.lock.is_none() {
         notes.push(
             "no lock: production's facts are unrecorded, so nothing proves that this mirror equals production"

@@ -73,6 +73,7 @@ pub async fn setup(engine: &Engine, world: World) -> Setup {
         logs: None,
         news: tokio::sync::mpsc::unbounded_channel().0,
         borne: None,
+        open: vec![],
         program: env!("CARGO_BIN_EXE_rehearsal").into(),
     }
 }

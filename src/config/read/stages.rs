@@ -1,11 +1,13 @@
 //! `stages` and `policy`: budgets, and what blocks.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::super::diagnostic::Diagnostic;
 use super::super::grammar;
 use super::super::quantity;
-use super::super::settings::{Policy, Rollback, Stages, Strategy, Upgrade, Waiver};
+use super::super::settings::{OpenHost, Policy, Rollback, Stages, Strategy, Upgrade, Waiver};
+use super::super::yaml::Node;
 use super::fields::Fields;
 use crate::finding::Severity;
 
@@ -60,6 +62,7 @@ pub(super) fn policy(fields: Option<Fields>) -> Policy {
             block_on: vec![Severity::Error],
             waive: vec![],
             allow_egress: vec![],
+            allow_egress_spans: vec![],
         };
     };
     let waivers = fields.items("waive").iter();
@@ -68,7 +71,16 @@ pub(super) fn policy(fields: Option<Fields>) -> Policy {
         waive: waivers
             .map(|node| waiver(&fields.reader.fields(node, &grammar::WAIVER)))
             .collect(),
-        allow_egress: fields.names("allow_egress"),
+        allow_egress: fields
+            .items("allow_egress")
+            .iter()
+            .map(|node| open_host(&fields, node))
+            .collect(),
+        allow_egress_spans: fields
+            .items("allow_egress")
+            .iter()
+            .map(|node| node.span.clone())
+            .collect(),
     }
 }
 
@@ -85,6 +97,70 @@ fn block_on(fields: &Fields) -> Vec<Severity> {
             .refuse(error.help("add `error`; what may pass is signed for in `policy.waive`"));
     }
     severities
+}
+
+/// Ports of a host that is written without one.
+const USUAL_PORTS: [u16; 2] = [443, 80];
+
+fn open_host(fields: &Fields, node: &Node) -> OpenHost {
+    let text = fields.reader.filled(node);
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (text.as_str(), None),
+    };
+    let host = name.trim_end_matches('.').to_ascii_lowercase();
+    let number = port.map(|port| port.parse().ok().filter(|number| *number > 0));
+    let problem = if text.trim().is_empty() {
+        None
+    } else {
+        wrong_host(&text, &host).or(match number {
+            Some(None) => Some((
+                "has no port of 1 to 65535 behind its colon",
+                "write `host` or `host:port`",
+            )),
+            _ => None,
+        })
+    };
+    if let Some((message, help)) = problem {
+        fields.reader.refuse_value(node, message, help);
+    }
+    OpenHost {
+        host,
+        ports: number.flatten().map_or_else(|| USUAL_PORTS.to_vec(), |port| vec![port]),
+    }
+}
+
+/// What keeps a text from being a host's name, and the way out.
+fn wrong_host(text: &str, host: &str) -> Option<(&'static str, &'static str)> {
+    let bare = text.trim_matches(['[', ']']);
+    let is_address = [bare, host].iter().any(|text| text.parse::<IpAddr>().is_ok()) || text.starts_with('[');
+    let is_label = |label: &str| {
+        let plain = label
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        plain && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    if text.contains('/') {
+        Some((
+            "is a URL or a path",
+            "write the host alone, as in `api.example.com` or `api.example.com:8443`",
+        ))
+    } else if text.contains('*') {
+        Some(("is a pattern", "hosts are opened one by one: write each by its name"))
+    } else if is_address {
+        let help = "write the name by which the release asks for it: what is sent to a raw address stays closed";
+        Some(("is an address", help))
+    } else if host == "localhost" || host.ends_with(".localhost") {
+        let help = "take it out; a service of the mirror is reached by its own name without this";
+        Some(("leads each container to itself", help))
+    } else if host.len() > 253 || !host.split('.').all(is_label) {
+        Some((
+            "is no host's name",
+            "write it as in a URL: letters, digits, `-` and `.`",
+        ))
+    } else {
+        None
+    }
 }
 
 fn severity(word: &str) -> Severity {

@@ -329,7 +329,6 @@ fn not_built(entry: &Entry, mapping: &Mapping) -> Option<When> {
     let refuses = |when: &When| match when {
         When::Given => true,
         When::Says(word) => entry.node.as_str() == Some(word),
-        When::Filled => entry.node.as_seq().is_some_and(|items| !items.is_empty()),
     };
     lines.find(|(_, _, when)| refuses(when)).map(|(_, _, when)| *when)
 }
@@ -337,7 +336,7 @@ fn not_built(entry: &Entry, mapping: &Mapping) -> Option<When> {
 fn not_built_yet(entry: &Entry, when: When) -> Diagnostic {
     let what = match when {
         When::Says(word) => format!("`{}: {word}`", entry.key),
-        When::Given | When::Filled => format!("`{}`", entry.key),
+        When::Given => format!("`{}`", entry.key),
     };
     Diagnostic::at(&entry.key_span, format!("{what} is valid, but not built yet"))
         .help("take it out: the gate does not pass over what it cannot do")
