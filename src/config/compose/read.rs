@@ -44,6 +44,20 @@ pub(super) fn sections(root: &Node) -> Read<Sections> {
     Ok(sections)
 }
 
+/// A name for a container. Compose looks for two characters of a good one anywhere in it; what else an engine refuses is
+/// of no matter here, as the mirror has names of its own.
+fn container_name(node: &Node) -> Read<String> {
+    let name = string(node)?;
+    let good = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
+    let mut pairs = name.as_bytes().windows(2);
+    if !pairs.any(|pair| pair[0].is_ascii_alphanumeric() && good(pair[1])) {
+        let message = format!("`{name}` is not a name that a container can have");
+        return Err(Diagnostic::at(&node.span, message)
+            .help("at least two of letters, digits, `.`, `_` and `-`, beginning with a letter or a digit"));
+    }
+    Ok(name)
+}
+
 /// Members of a section, whose keys are names.
 fn named<T>(read: impl Fn(&Entry) -> Read<T>) -> impl Fn(&Node) -> Read<BTreeMap<String, T>> {
     entries(move |entry| {
@@ -125,7 +139,7 @@ fn service(entry: &Entry) -> Read<Service> {
         pre_stop: fields.or("pre_stop", list(hook))?,
         scale: fields.opt("scale", integer)?,
         deploy: fields.opt("deploy", deploy)?,
-        container_name: fields.string("container_name")?,
+        container_name: fields.opt("container_name", container_name)?,
         hostname: fields.string("hostname")?,
         domainname: fields.string("domainname")?,
         mac_address: fields.string("mac_address")?,

@@ -152,7 +152,8 @@ impl Project {
     }
 
     fn check_service(&self, service: &Service) -> Done {
-        if service.image.is_none() && service.build.is_none() && service.provider.is_none() {
+        let has_image = service.image.as_ref().is_some_and(|image| !image.is_empty());
+        if !has_image && service.build.is_none() && service.provider.is_none() {
             return Err(Diagnostic::at(
                 &service.span,
                 format!("`{}` has neither an image nor a build", service.name),
