@@ -1,11 +1,12 @@
 # Two commands matter: `make demo` shows what Rehearsal does, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-reaper test-parallel test-engines lint bench bench-mirror images clean
+.PHONY: help demo test test-reaper test-parallel test-engines test-probes lint bench bench-mirror images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
 	@echo 'make test     every test, on a real engine'
-	@echo 'make test-reaper, test-parallel, test-engines   the long ones: fifty kills, ten runs at once, every engine'
+	@echo 'make test-reaper, test-parallel, test-engines, test-probes   the long ones: fifty kills, ten runs at once,'
+	@echo '                                                              every engine, the products of a lock'
 	@echo 'make lint     formatting, clippy, docs, the action, the scripts'
 	@echo 'make bench    the incident five times: where the time goes, step by step'
 	@echo 'make bench-mirror   a mirror against the bare API and docker compose, as ratios'
@@ -58,3 +59,10 @@ test-parallel:
 test-engines: images
 	cargo test --locked --test engines -- --include-ignored
 	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test builds --test mirror --test mirror_compose
+
+# What the lock's probes read, against what Debian says of the same products.
+test-probes:
+	@fixtures/engine.sh
+	@fixtures/base-images.sh trixie
+	docker build --tag rehearsal-test/probes:1 fixtures/probes
+	cargo test --locked --test lock -- --ignored

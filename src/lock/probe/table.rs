@@ -29,8 +29,8 @@ const APK: &str = "apk info -v 2>/dev/null";
 const LIBC: &str = "ldd --version; getconf GNU_LIBC_VERSION; \
     for l in /lib/ld-musl-*.so.1; do [ -e \"$l\" ] && ls -d \"$l\" && \"$l\"; done";
 const MYSQL: &str = "if command -v mariadbd >/dev/null; then mariadbd --version; else mysqld --version; fi";
-const REDIS: &str =
-    "if command -v valkey-server >/dev/null; then valkey-server --version; else redis-server --version; fi";
+// Valkey may bear Redis' name; the words of the answer tell them apart.
+const VALKEY: &str = "valkey-server --version || redis-server --version";
 // The server's own program, never the client's: on Debian it is not in the path.
 const POSTGRES: &str = "if command -v postgres >/dev/null; then postgres --version; \
     else for p in /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres; do [ -x \"$p\" ] && \"$p\" --version; done; fi";
@@ -105,8 +105,13 @@ pub const ALL: &[Probe] = &[
     probe("postgres", Product, POSTGRES, With(parse::postgres)),
     probe("mariadb", Product, MYSQL, Pattern(r"Ver (\d[\d.]*)-MariaDB")),
     probe("mysql", Product, MYSQL, With(parse::mysql)),
-    probe("redis", Product, REDIS, Pattern(r"Redis server v=(\d\S*)")),
-    probe("valkey", Product, REDIS, Pattern(r"Valkey server v=(\d\S*)")),
+    probe(
+        "redis",
+        Product,
+        "redis-server --version",
+        Pattern(r"Redis server v=(\d\S*)"),
+    ),
+    probe("valkey", Product, VALKEY, Pattern(r"Valkey server v=(\d\S*)")),
     probe(
         "rabbitmq",
         Product,
