@@ -227,6 +227,30 @@ fn a_mirror_whose_time_is_over_is_swept_by_the_next() {
 }
 
 #[test]
+fn what_was_let_in_by_hand_does_not_keep_the_mirror_up() {
+    let mut world = World::new("by-hand", "rehearsal.yaml");
+    let up = world.up(&[]);
+    assert_eq!(up.code, Some(0), "{}", up.stderr);
+    let network = format!("rehearsal-{}-front", world.run);
+    let guest = docker(&[
+        "run",
+        "--detach",
+        "--network",
+        &network,
+        engine::IMAGE,
+        "sleep",
+        "infinity",
+    ]);
+    let down = world.down();
+    let state = docker(&["inspect", "--format", "{{.State.Running}}", &guest]);
+    docker(&["rm", "--force", &guest]);
+    assert_eq!(down.code, Some(0), "{}", down.stderr);
+    assert_eq!(on_the_engine(&world.run), Vec::<String>::new());
+    // It is not ours to remove.
+    assert_eq!(state, "true");
+}
+
+#[test]
 fn an_interrupted_up_leaves_nothing() {
     let world = World::new("interrupted", "rehearsal.yaml");
     let log = world.folder.join("stderr.txt");

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use bollard::models::NetworkDisconnectRequest;
 use bollard::query_parameters as query;
 use futures_util::future::join_all;
 use rustix::fs::{FlockOperation, flock};
@@ -17,6 +18,8 @@ use super::engine::{Engine, LABEL_DEADLINE, LABEL_HOST, LABEL_KEPT, LABEL_LOCK, 
 
 /// Sweeps that find nothing, in a row, until a run counts as gone: a call under way may still make something.
 const CLEAN_SWEEPS: u32 = 2;
+/// What engines before 28 can come to where many containers leave a network at once.
+const MISCOUNTED: &str = "nothing is in it: the engine has lost count, and lets it go after a restart of its own";
 /// Sweeps at most.
 const MOST_SWEEPS: u32 = 40;
 
@@ -284,10 +287,7 @@ async fn remove_labelled(engine: &Engine, label: &str) -> Result<(usize, Vec<Str
         .await?;
     let images: Vec<String> = images.into_iter().map(|image| image.id).collect();
     let (networks_left, volumes_left, images_left) = tokio::join!(
-        each(
-            networks.iter(),
-            |id| async move { gone(docker.remove_network(id).await) }
-        ),
+        each(networks.iter(), |id| remove_network(docker, id)),
         each(
             volumes.iter(),
             |name| async move { gone(remove_volume(docker, name).await) }
@@ -296,6 +296,37 @@ async fn remove_labelled(engine: &Engine, label: &str) -> Result<(usize, Vec<Str
     );
     errors.extend(networks_left.into_iter().chain(volumes_left).chain(images_left));
     Ok((containers.len() + networks.len() + volumes.len() + images.len(), errors))
+}
+
+/// Removes a network, also one that something else is in: what somebody let in by hand, or what the engine forgot to
+/// take out. That is taken out by force.
+async fn remove_network(docker: &bollard::Docker, id: &str) -> Result<()> {
+    let Err(refused) = gone(docker.remove_network(id).await) else {
+        return Ok(());
+    };
+    let inside = ends_in(docker, id).await?;
+    if inside.is_empty() && refused.to_string().contains("has active endpoints") {
+        bail!("{refused} ({MISCOUNTED})");
+    }
+    for container in inside {
+        let request = NetworkDisconnectRequest {
+            container,
+            force: Some(true),
+        };
+        gone(docker.disconnect_network(id, request).await)?;
+    }
+    gone(docker.remove_network(id).await)
+}
+
+/// What is in a network, as far as the engine knows.
+async fn ends_in(docker: &bollard::Docker, network: &str) -> Result<Vec<String>> {
+    match docker
+        .inspect_network(network, None::<query::InspectNetworkOptions>)
+        .await
+    {
+        Ok(network) => Ok(network.containers.unwrap_or_default().into_keys().collect()),
+        Err(error) => gone(Err(error)).map(|()| Vec::new()),
+    }
 }
 
 async fn remove_volume(docker: &bollard::Docker, name: &str) -> Result<(), bollard::errors::Error> {
