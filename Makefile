@@ -37,7 +37,7 @@ bench-mirror:
 	@fixtures/tools.sh cargo
 	@fixtures/engine.sh
 	@fixtures/compose-plugin.sh
-	cargo bench --locked --profile dev --bench mirror
+	cargo bench --locked --bench mirror
 
 images:
 	@fixtures/engine.sh

@@ -13,6 +13,7 @@ mod stage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
@@ -23,9 +24,10 @@ use bollard::query_parameters::{CreateContainerOptions, EventsOptions, RemoveCon
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use rehearsal::config::compose::{self, LoadOptions};
-use rehearsal::mirror::model::{Attachment, Network, Service, World};
-use rehearsal::mirror::{Mirror, from_compose, sweep};
-use stage::{LIMIT, run_name};
+use rehearsal::mirror::model::{Attachment, Health, Network, Service, World};
+use rehearsal::mirror::{Mirror, News, Setup, from_compose, sweep};
+use stage::{LIMIT, Stage, all_lines, run_name};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 const ROUNDS: usize = 5;
 const FILE: &str = "fixtures/bench/compose.yaml";
@@ -36,6 +38,8 @@ const GOAL_COMPOSE: f64 = 0.8;
 /// Trivial containers, and how much dearer one of the largest world may be than one of the smallest.
 const SIZES: [usize; 3] = [25, 50, 100];
 const GOAL_LINEAR: f64 = 1.25;
+/// From a service's being ready to that being seen, in milliseconds, at most.
+const GOAL_SEEN: u64 = 100;
 
 /// Up to ready, and down again.
 #[derive(Debug, Clone, Copy)]
@@ -53,26 +57,41 @@ impl Took {
 #[tokio::main]
 async fn main() {
     engine::image();
-    let mut met = twelve_services().await;
-    met &= growing_worlds().await;
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
+    println!("load: {}", std::fs::read_to_string("/proc/loadavg").unwrap().trim());
+    let mut met = true;
+    if is_wanted("twelve") {
+        met &= twelve_services().await;
+    }
+    if is_wanted("readiness") {
+        met &= readiness().await;
+    }
+    if is_wanted("growing") {
+        met &= growing_worlds().await;
+    }
     std::process::exit(i32::from(!met));
 }
 
 async fn twelve_services() -> bool {
     let world = twelve();
     let (mut ours, mut bare, mut composed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut timeline = None;
     println!(
         "{} services with health checks, up to ready + down, in seconds:\n",
         world.services.len()
     );
     println!("round   Rehearsal           bare API            docker compose");
     for round in 1..=ROUNDS {
-        ours.push(by_rehearsal(world.clone()).await);
+        let (took, times) = by_rehearsal(world.clone()).await;
+        ours.push(took);
         bare.push(by_api(&world).await);
         composed.push(by_compose());
         let last = [ours.last(), bare.last(), composed.last()].map(|took| shown(*took.unwrap()));
         println!("{round:>5}   {}   {}   {}", last[0], last[1], last[2]);
+        timeline = Some(times);
     }
+    timeline.into_iter().for_each(|times| times.show());
     let to_api = ratio(&ours, &bare);
     let to_compose = ratio(&ours, &composed);
     println!();
@@ -83,11 +102,55 @@ async fn twelve_services() -> bool {
     met.iter().all(|met| *met)
 }
 
+/// A service that becomes ready at a moment that it tells itself, by the clock that it has in common with us.
+async fn readiness() -> bool {
+    println!("\nfrom being ready to that being seen, in milliseconds:\n");
+    let mut all = Vec::new();
+    for _ in 0..ROUNDS {
+        all.push(seen_late().await);
+    }
+    println!("        {all:?}");
+    let worst = all.into_iter().max().unwrap();
+    let met = worst <= GOAL_SEEN;
+    let word = if met { "met" } else { "MISSED" };
+    println!("\nreadiness seen after {worst} ms (goal: at most {GOAL_SEEN} ms, {word})");
+    met
+}
+
+async fn seen_late() -> u64 {
+    let line = "sleep 0.7; read up rest </proc/uptime; echo $up; touch /tmp/ready; sleep infinity";
+    let web = Service {
+        command: Some(["sh", "-c", line].map(str::to_owned).to_vec()),
+        health: Some(Health {
+            test: ["CMD", "test", "-f", "/tmp/ready"].map(str::to_owned).to_vec(),
+            interval: Some(Duration::from_secs(3)),
+            ..Health::default()
+        }),
+        stop_signal: Some("SIGKILL".to_owned()),
+        ..trivial(1).services.into_values().next().unwrap()
+    };
+    let mut world = trivial(1);
+    world.services.insert(web.name.clone(), web.clone());
+    let stage = Stage::of(world).await;
+    let begun = uptime(&std::fs::read_to_string("/proc/uptime").unwrap());
+    let started = stage.mirror.start(LIMIT).await.unwrap();
+    let seen = begun + u64::try_from((started[0].begun + started[0].took).as_millis()).unwrap();
+    let ready = uptime(&all_lines(&stage.mirror, &web.name).await[0]);
+    stage.down().await;
+    seen.saturating_sub(ready)
+}
+
+/// Milliseconds since the machine started, which it tells in hundredths of a second.
+fn uptime(text: &str) -> u64 {
+    let seconds = text.split_whitespace().next().unwrap();
+    seconds.replace('.', "").parse::<u64>().unwrap() * 10
+}
+
 async fn growing_worlds() -> bool {
     println!("\ntrivial containers, up + down, in seconds:\n");
     let mut each = Vec::new();
     for size in SIZES {
-        let took = by_rehearsal(trivial(size)).await;
+        let (took, _) = by_rehearsal(trivial(size)).await;
         let one = took.whole() / size as f64;
         println!("{size:>5}   {}   {:.0} ms each", shown(took), one * 1e3);
         each.push(one);
@@ -146,21 +209,64 @@ fn trivial(size: usize) -> World {
     }
 }
 
-async fn by_rehearsal(world: World) -> Took {
-    let begun = Instant::now();
+/// What happened when.
+#[derive(Debug, Clone)]
+struct Timeline {
+    begun: Instant,
+    all: Arc<Mutex<Vec<(String, Duration)>>>,
+}
+
+impl Timeline {
+    fn begin() -> Self {
+        Self {
+            begun: Instant::now(),
+            all: Arc::default(),
+        }
+    }
+
+    fn note(&self, what: impl Into<String>) {
+        self.all.lock().unwrap().push((what.into(), self.begun.elapsed()));
+    }
+
+    /// Notes what services tell.
+    fn listen(&self) -> UnboundedSender<News> {
+        let (news, mut heard) = unbounded_channel::<News>();
+        let times = self.clone();
+        tokio::spawn(async move {
+            while let Some(news) = heard.recv().await {
+                times.note(format!("{} {}", news.service, news.state));
+            }
+        });
+        news
+    }
+
+    fn show(&self) {
+        println!("\nRehearsal's last round, in seconds:\n");
+        for (what, at) in self.all.lock().unwrap().iter() {
+            println!("{:>8.2}   {what}", at.as_secs_f64());
+        }
+    }
+}
+
+async fn by_rehearsal(world: World) -> (Took, Timeline) {
+    let times = Timeline::begin();
     let engine = stage::connect(&run_name()).await;
-    let setup = stage::setup(&engine, world).await;
+    times.note("connected");
+    let setup = Setup {
+        news: times.listen(),
+        ..stage::setup(&engine, world).await
+    };
+    times.note("images known");
     let mirror = Mirror::prepare(setup).await.unwrap();
+    times.note("networks made");
     let started = mirror.start(LIMIT).await.unwrap();
-    let up = begun.elapsed();
+    let up = times.begun.elapsed();
     assert!(started.iter().all(|one| one.failure.is_none()), "{started:?}");
-    let begun = Instant::now();
     engine.close().await;
     sweep::remove_run(&engine, engine.run()).await.unwrap();
-    Took {
-        up,
-        down: begun.elapsed(),
-    }
+    let down = times.begun.elapsed() - up;
+    times.note("down again");
+    (Took { up, down }, times)
 }
 
 /// The least that an engine can be asked: everything at once, readiness from its own events.
