@@ -140,12 +140,14 @@ async fn the_agent_answers_under_its_own_addresses_and_under_no_foreign_one() {
 }
 
 #[tokio::test]
-async fn a_network_with_ipv6_says_that_raw_addresses_are_not_heard_in_it() {
+async fn a_network_with_ipv6_has_a_door_and_says_that_raw_addresses_are_not_heard_in_it() {
     let front = Network {
         ipv6: true,
         ..Network::default()
     };
-    let stage = stage_of(front, |_| {}).await;
+    let stage = stage_of(front, |setup| setup.open = vec![open("api.example.com", &[80])]).await;
+    outside(&stage, &["api.example.com"]);
+    assert_eq!(says(&stage, "web", "wget -qO- http://api.example.com/").await, "fine");
     says(
         &stage,
         "web",

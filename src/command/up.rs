@@ -173,7 +173,7 @@ impl<'a> Up<'a> {
         let code = match came_up {
             Ok(ways) => {
                 for missing in self.missing() {
-                    say(format!("not mirrored: {}", self.line(&missing)));
+                    say(format!("note: {}", self.line(&missing)));
                 }
                 say(entry::words(&self.id, self.until, &ways, self.ca_path().as_deref()));
                 0
