@@ -1,6 +1,7 @@
 //! Archives: the form in which files travel to containers.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -10,22 +11,33 @@ use super::model::FileInside;
 /// This very program, even where its file has been replaced or removed since.
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
 
+/// What archives are made of: a file's head is one, its content as many as it takes.
+const BLOCK: usize = 512;
+
 /// The agent's file system: one program and nothing else.
 ///
 /// # Errors
 /// The program's file cannot be read, or it is not statically linked (our build's fault).
 pub fn of_program(program: &Path) -> Result<Vec<u8>> {
-    let program = std::fs::read(program).context("could not read Rehearsal's own program file")?;
+    let archive = archived(program).context("could not read Rehearsal's own program file")?;
     anyhow::ensure!(
-        is_static(&program),
+        is_static(archive.get(BLOCK..).unwrap_or_default()),
         "this build of Rehearsal is not statically linked, so it cannot run inside the mirror: build it as its \
          .cargo/config.toml says"
     );
-    let mut archive = tar::Builder::new(Vec::with_capacity(program.len() + 4096));
-    append(&mut archive, "rehearsal", &program, 0o755, (0, 0))?;
-    archive
-        .into_inner()
-        .context("the agent's archive could not be finished")
+    Ok(archive)
+}
+
+/// Read straight into its archive: it is large, and the mirror waits for it.
+fn archived(program: &Path) -> std::io::Result<Vec<u8>> {
+    let file = File::open(program)?;
+    let size = file.metadata()?.len();
+    let mut archive = tar::Builder::new(Vec::with_capacity(
+        usize::try_from(size).unwrap_or_default() + 4 * BLOCK,
+    ));
+    let mut header = header(size, 0o755, (0, 0));
+    archive.append_data(&mut header, "rehearsal", file.take(size))?;
+    archive.into_inner()
 }
 
 /// An ELF file without an interpreter segment runs anywhere.
@@ -163,14 +175,18 @@ pub fn first_in(archive: &[u8]) -> Result<Option<First>> {
     }))
 }
 
-fn append(archive: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8], mode: u32, owner: (u64, u64)) -> Result<()> {
+fn header(size: u64, mode: u32, owner: (u64, u64)) -> tar::Header {
     let mut header = tar::Header::new_gnu();
-    header.set_size(content.len() as u64);
+    header.set_size(size);
     header.set_mode(mode);
     header.set_uid(owner.0);
     header.set_gid(owner.1);
+    header
+}
+
+fn append(archive: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8], mode: u32, owner: (u64, u64)) -> Result<()> {
     archive
-        .append_data(&mut header, path, content)
+        .append_data(&mut header(content.len() as u64, mode, owner), path, content)
         .with_context(|| format!("`{path}` cannot be archived"))?;
     archive.get_mut().flush().context("an archive could not be written")
 }
