@@ -108,9 +108,11 @@ impl Form {
     }
 }
 
-/// Containers that join or leave networks at the same time: engines before 28 lose count where very many do, and then
-/// refuse to remove the network ("has active endpoints") until they are restarted.
-const AT_ONCE: usize = 8;
+/// Containers that are started at the same time: engines before 28 lose count where very many join a network at once,
+/// and then refuse to remove it ("has active endpoints") until they are restarted. On two cores, more come up no sooner.
+const STARTS: usize = 4;
+/// Containers that are removed at the same time.
+const REMOVALS: usize = 8;
 /// Subnets that are tried for a network, until one is free.
 const ADDRESS_TRIES: u32 = 30;
 /// Output of one command is cut here: 16 MiB.
@@ -128,7 +130,8 @@ pub struct Engine {
     // Calls that make something are finished even when whoever asked has gone: an answer that nobody waits for is
     // a container that nobody removes.
     pending: TaskTracker,
-    turns: Arc<Semaphore>,
+    starts: Arc<Semaphore>,
+    removals: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -221,7 +224,8 @@ impl Engine {
             hands_on_unknown_names: agreed.hands_on_unknown_names,
             logins: Arc::default(),
             pending: TaskTracker::new(),
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            starts: Arc::new(Semaphore::new(STARTS)),
+            removals: Arc::new(Semaphore::new(REMOVALS)),
         })
     }
 
@@ -567,7 +571,7 @@ impl Engine {
     /// # Errors
     /// The engine refused, e.g. the command does not exist in the image: its words are the message.
     pub async fn start(&self, name: &str) -> Result<()> {
-        let _turn = self.turns.acquire().await;
+        let _turn = self.starts.acquire().await;
         if !self.by_testcontainers {
             let (engine, name) = (self.clone(), name.to_owned());
             return self.finish(async move { engine.start_again(&name).await }).await?;
@@ -641,7 +645,7 @@ impl Engine {
             v: true,
             ..Default::default()
         };
-        let _turn = self.turns.acquire().await;
+        let _turn = self.removals.acquire().await;
         gone(self.docker.remove_container(container, Some(options)).await)
     }
 
