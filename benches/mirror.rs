@@ -263,7 +263,11 @@ async fn by_rehearsal(world: World) -> (Took, Timeline) {
     let up = times.begun.elapsed();
     assert!(started.iter().all(|one| one.failure.is_none()), "{started:?}");
     engine.close().await;
-    sweep::remove_run(&engine, engine.run()).await.unwrap();
+    if let Err(error) = sweep::remove_run(&engine, engine.run()).await {
+        let words = format!("{error:#}");
+        assert!(is_miscounted(&words), "{words}");
+        println!("{words}");
+    }
     let down = times.begun.elapsed() - up;
     times.note("down again");
     (Took { up, down }, times)

@@ -108,8 +108,9 @@ impl Form {
     }
 }
 
-/// Containers that are started at the same time: engines before 28 lose count where very many join a network at once,
-/// and then refuse to remove it ("has active endpoints") until they are restarted. On two cores, more come up no sooner.
+/// Containers that are started at the same time. On two cores, more come up no sooner; and engines before 28 may lose
+/// count where many join or leave a network at once, and then refuse to remove it ("has active endpoints") until they
+/// are restarted. Fewer at once make that rarer, not impossible.
 const STARTS: usize = 4;
 /// Containers that are removed at the same time.
 const REMOVALS: usize = 8;

@@ -18,7 +18,7 @@ use super::engine::{Engine, LABEL_DEADLINE, LABEL_HOST, LABEL_KEPT, LABEL_LOCK, 
 
 /// Sweeps that find nothing, in a row, until a run counts as gone: a call under way may still make something.
 const CLEAN_SWEEPS: u32 = 2;
-/// What engines before 28 can come to where many containers join a network at once.
+/// What engines before 28 can come to where many containers join or leave a network at once.
 const MISCOUNTED: &str = "nothing is in it: the engine has lost count, and lets it go after a restart of its own";
 /// Sweeps at most.
 const MOST_SWEEPS: u32 = 40;
