@@ -77,6 +77,8 @@ impl Engine {
 
     fn command(&self, config: &str, name: &str) -> (Command, PathBuf) {
         let out = self.folder.join(name);
+        // Events of an earlier run would be taken for this one's.
+        let _absent = std::fs::remove_dir_all(&out);
         std::fs::create_dir_all(&out).expect("the folder is ours");
         let config = driver::root().join("fixtures").join(config);
         (self.gate(driver::run(&config, &out)), out)
