@@ -18,7 +18,7 @@ use super::{Setup, entrance, network_name};
 use crate::config::settings::OpenHost;
 
 /// From its start until it listens.
-const OPENS_WITHIN: Duration = Duration::from_secs(20);
+const OPENS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Makes the door and waits until it is open. None where nothing is to be reached.
 pub(super) async fn open(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Result<()> {

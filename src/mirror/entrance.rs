@@ -18,7 +18,7 @@ use super::names::Name;
 /// The first port on which the entrance listens inside.
 const FIRST_PORT: u16 = 10_000;
 /// From its start until it listens.
-const OPENS_WITHIN: Duration = Duration::from_secs(20);
+const OPENS_WITHIN: Duration = Duration::from_secs(60);
 /// Ports that are known to speak something else than HTTP.
 const NO_HTTP: [u16; 14] = [21, 22, 25, 53, 389, 465, 587, 636, 1883, 3306, 5432, 5672, 6379, 27017];
 /// Ports on which servers speak TLS.
