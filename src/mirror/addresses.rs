@@ -97,6 +97,11 @@ struct Layout6 {
 }
 
 impl Layout {
+    /// Whether the network carries IPv6.
+    pub fn has_v6(&self) -> bool {
+        self.v6.is_some()
+    }
+
     /// For a network in which at most `containers` live at the same time.
     pub fn of(network: &Network, containers: usize) -> Self {
         let taken = &network.places;

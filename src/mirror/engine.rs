@@ -55,7 +55,7 @@ pub const LABEL_SERVICE: &str = "dev.rehearsal.service";
 /// Label of what is to stay: it names the configuration. Not swept before its deadline.
 pub const LABEL_KEPT: &str = "dev.rehearsal.kept";
 
-/// How closed a network of the mirror is, the most telling first: what an engine refuses, it is not asked again.
+/// How closed a network is, the most telling first: what an engine refuses, it is not asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// What is sent outside arrives at the gateway's address, and the agent takes it. Not `internal`: an engine drops such
@@ -66,6 +66,10 @@ enum Form {
     Closed,
     /// `internal`, for engines that do not take Docker's options.
     Plain,
+    /// Not the mirror's: ports can be published from it, and nothing in it is translated to the outside.
+    Untranslated,
+    /// As the engine makes one if it is told nothing: it leads outside.
+    Open,
 }
 
 /// No address of the machine's in a network's IPv4 subnet: else containers reach the machine's own ports there, and
@@ -89,8 +93,13 @@ impl Form {
         match self {
             Self::Led => Some(Self::Closed),
             Self::Closed => Some(Self::Plain),
-            Self::Plain => None,
+            Self::Untranslated => Some(Self::Open),
+            Self::Plain | Self::Open => None,
         }
+    }
+
+    fn is_internal(self) -> bool {
+        matches!(self, Self::Closed | Self::Plain)
     }
 
     fn options(self, has_v6: bool) -> Option<HashMap<String, String>> {
@@ -98,7 +107,8 @@ impl Form {
             Self::Led => &[NO_IPV4, UNTRANSLATED],
             Self::Closed if has_v6 => &[NO_IPV4, NO_IPV6],
             Self::Closed => &[NO_IPV4],
-            Self::Plain => return None,
+            Self::Untranslated => &[UNTRANSLATED],
+            Self::Plain | Self::Open => return None,
         };
         Some(
             all.iter()
@@ -434,41 +444,10 @@ impl Engine {
     ///
     /// # Errors
     /// The engine refused.
-    pub async fn create_network(&self, name: &str, layout: &Layout, mut taken: Vec<Block>) -> Result<Subnet> {
-        let mut tries = 0;
-        let mut form = None;
-        loop {
-            let subnet = Subnet::choose(layout, &taken, random()?).with_context(|| {
-                format!("network `{name}` could not be made: every private subnet is in use on this machine")
-            })?;
-            let has_v6 = subnet.carries_v6();
-            let asked = *form.get_or_insert_with(|| Form::first(self, has_v6));
-            let request = NetworkCreateRequest {
-                name: name.to_owned(),
-                driver: Some("bridge".to_owned()),
-                internal: Some(asked != Form::Led),
-                enable_ipv6: has_v6.then_some(true),
-                ipam: Some(subnet.ipam()),
-                options: asked.options(has_v6),
-                labels: Some(self.labels(&[])),
-                ..Default::default()
-            };
-            let docker = self.docker.clone();
-            let Err(error) = self.finish(async move { docker.create_network(request).await }).await? else {
-                return Ok(if asked == Form::Led { subnet.led() } else { subnet });
-            };
-            tries += 1;
-            if tries >= ADDRESS_TRIES {
-                return Err(error).with_context(|| format!("network `{name}` could not be made"));
-            } else if is_taken(&error) {
-                taken.push(subnet.block());
-                taken.extend(self.subnets().await?);
-            } else if let Some(next) = asked.next() {
-                form = Some(next);
-            } else {
-                return Err(error).with_context(|| format!("network `{name}` could not be made"));
-            }
-        }
+    pub async fn create_network(&self, name: &str, layout: &Layout, taken: Vec<Block>) -> Result<Subnet> {
+        let first = Form::first(self, layout.has_v6());
+        let (subnet, form) = self.make_network(name, layout, taken, first).await?;
+        Ok(if form == Form::Led { subnet.led() } else { subnet })
     }
 
     /// Makes the network in which an entrance or a door stands alone: ports can be published from it, and it leads
@@ -477,34 +456,54 @@ impl Engine {
     /// # Errors
     /// The engine refused.
     pub async fn create_outer_network(&self, name: &str, leads_outside: bool) -> Result<()> {
-        let (key, value) = UNTRANSLATED;
-        let mut options = (!leads_outside).then(|| HashMap::from([(key.to_owned(), value.to_owned())]));
-        let (layout, mut taken) = (Layout::of(&Network::default(), 1), addresses::routes());
+        let first = if leads_outside { Form::Open } else { Form::Untranslated };
+        let layout = Layout::of(&Network::default(), 1);
+        self.make_network(name, &layout, addresses::routes(), first).await?;
+        Ok(())
+    }
+
+    /// A network in the first form that the engine takes, in a subnet that is free; where it is, and the form.
+    async fn make_network(
+        &self,
+        name: &str,
+        layout: &Layout,
+        mut taken: Vec<Block>,
+        mut form: Form,
+    ) -> Result<(Subnet, Form)> {
         let mut tries = 0;
         loop {
-            let subnet = Subnet::choose(&layout, &taken, random()?)
-                .with_context(|| format!("network `{name}` could not be made: no private subnet is free"))?;
+            let subnet = Subnet::choose(layout, &taken, random()?).with_context(|| {
+                format!("network `{name}` could not be made: every private subnet is in use on this machine")
+            })?;
             let request = NetworkCreateRequest {
                 name: name.to_owned(),
                 driver: Some("bridge".to_owned()),
+                internal: Some(form.is_internal()),
+                enable_ipv6: layout.has_v6().then_some(true),
                 ipam: Some(subnet.ipam()),
+                options: form.options(layout.has_v6()),
                 labels: Some(self.labels(&[])),
-                options: options.clone(),
                 ..Default::default()
             };
             let docker = self.docker.clone();
             let Err(error) = self.finish(async move { docker.create_network(request).await }).await? else {
-                return Ok(());
+                return Ok((subnet, form));
             };
             tries += 1;
-            if tries >= ADDRESS_TRIES {
-                return Err(error).with_context(|| format!("network `{name}` could not be made"));
-            } else if is_taken(&error) {
-                taken.push(subnet.block());
-                taken.extend(self.subnets().await?);
-            } else if options.take().is_none() {
-                return Err(error).with_context(|| format!("network `{name}` could not be made"));
+            match form.next() {
+                _ if tries >= ADDRESS_TRIES => {}
+                _ if is_taken(&error) => {
+                    taken.push(subnet.block());
+                    taken.extend(self.subnets().await?);
+                    continue;
+                }
+                Some(next) => {
+                    form = next;
+                    continue;
+                }
+                None => {}
             }
+            return Err(error).with_context(|| format!("network `{name}` could not be made"));
         }
     }
 
