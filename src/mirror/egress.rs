@@ -105,24 +105,14 @@ impl Mirror {
     /// Every name that a service of the mirror may have, whether it runs now or not.
     fn own_names(&self) -> BTreeSet<String> {
         let setup = &self.inner.setup;
-        let names = |service: &Service| {
-            let aliases = service
-                .networks
-                .values()
-                .flat_map(|attachment| attachment.aliases.clone());
-            aliases
-                .chain(service.hostname.clone())
-                .chain([service.name.clone()])
-                .collect::<Vec<_>>()
-        };
         let running: Vec<Service> = self.running().values().map(|running| running.service.clone()).collect();
         setup
             .world
             .services
             .values()
             .chain(&running)
-            .flat_map(names)
-            .chain(setup.borne.iter().map(|borne| borne.host.clone()))
+            .flat_map(Service::names)
+            .chain(setup.borne.iter().map(|borne| &borne.host))
             .map(|name| name.to_ascii_lowercase())
             .collect()
     }

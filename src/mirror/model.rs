@@ -146,6 +146,14 @@ pub struct Service {
     pub limits: Limits,
 }
 
+impl Service {
+    /// Every name that others know it by, in whatever network.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        let aliases = self.networks.values().flat_map(|attachment| &attachment.aliases);
+        aliases.chain(&self.hostname).chain([&self.name])
+    }
+}
+
 /// When an image is pulled, or built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PullPolicy {

@@ -65,11 +65,8 @@ impl Name {
 
 /// Whether a service of the mirror answers to a name.
 pub fn is_borne(host: &str, world: &World) -> bool {
-    world.services.values().any(|service| {
-        let aliases = service.networks.values().flat_map(|attachment| &attachment.aliases);
-        let mut names = aliases.chain(&service.hostname).chain([&service.name]);
-        names.any(|name| name.eq_ignore_ascii_case(host))
-    })
+    let mut names = world.services.values().flat_map(Service::names);
+    names.any(|name| name.eq_ignore_ascii_case(host))
 }
 
 /// Ports to try for plain HTTP, in order: what production's files say, then what the image says, then the usual ones.
