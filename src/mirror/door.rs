@@ -8,17 +8,13 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use bollard::models::{EndpointSettings, HostConfig};
 
 use super::addresses::Subnet;
 use super::{Setup, entrance, network_name};
 use crate::config::settings::OpenHost;
-
-/// From its start until it listens.
-const OPENS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Makes the door and waits until it is open. None where nothing is to be reached.
 pub(super) async fn open(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Result<()> {
@@ -35,24 +31,14 @@ pub(super) async fn open(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> R
         // Ports of well-known services, without the right to them.
         sysctls.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
     }
-    let id = engine
-        .create_container(&name, "", body)
-        .await
-        .context("the door's container could not be made")?;
-    for (inner, subnet) in subnets {
+    let inner = subnets.iter().map(|(inner, subnet)| {
         let endpoint = EndpointSettings {
             ipam_config: Some(subnet.for_door()),
             ..Default::default()
         };
-        engine
-            .connect_network(&network_name(setup, inner), &id, endpoint)
-            .await?;
-    }
-    engine.start(&name).await.context("the door could not be started")?;
-    engine
-        .await_word(&id, OPENS_WITHIN)
-        .await
-        .context("the door does not open")
+        (network_name(setup, inner), endpoint)
+    });
+    entrance::stand(engine, "door", &name, body, inner).await
 }
 
 /// As the agent's program is told: each port leads to the same port of its host.

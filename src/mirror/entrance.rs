@@ -88,18 +88,11 @@ pub async fn open(engine: &Engine, world: &World, ways: Vec<Way>) -> Result<Vec<
     // Engines lead a container's packets by, and publish its ports from, the network whose name is the first in order.
     let (network, name) = (engine.name("--entrance"), engine.name("entrance"));
     engine.create_outer_network(&network, false).await?;
-    let id = engine
-        .create_container(&name, "", body(engine, &network, &ways))
-        .await?;
-    for inner in world.networks.keys() {
-        let inner = engine.name(inner);
-        engine.connect_network(&inner, &id, EndpointSettings::default()).await?;
-    }
-    engine.start(&name).await.context("the entrance could not be started")?;
-    engine
-        .await_word(&id, OPENS_WITHIN)
-        .await
-        .context("the entrance does not open")?;
+    let inner = world
+        .networks
+        .keys()
+        .map(|inner| (engine.name(inner), EndpointSettings::default()));
+    stand(engine, "entrance", &name, body(engine, &network, &ways), inner).await?;
     let opened = opened(engine, engine.run(), ways.clone()).await?;
     anyhow::ensure!(opened.len() == ways.len(), "the engine did not publish every port");
     Ok(opened)
@@ -150,6 +143,31 @@ fn body(engine: &Engine, network: &str, ways: &[Way]) -> ContainerCreateBody {
         host.dns = Some(vec!["127.0.0.1".to_owned()]);
     }
     body
+}
+
+/// Makes a container of ours that passes connections on, lets it into the mirror's networks, and waits until it is open.
+pub(super) async fn stand(
+    engine: &Engine,
+    what: &str,
+    name: &str,
+    body: ContainerCreateBody,
+    inner: impl Iterator<Item = (String, EndpointSettings)>,
+) -> Result<()> {
+    let id = engine
+        .create_container(name, "", body)
+        .await
+        .with_context(|| format!("the {what}'s container could not be made"))?;
+    for (network, endpoint) in inner {
+        engine.connect_network(&network, &id, endpoint).await?;
+    }
+    engine
+        .start(name)
+        .await
+        .with_context(|| format!("the {what} could not be started"))?;
+    engine
+        .await_word(&id, OPENS_WITHIN)
+        .await
+        .with_context(|| format!("the {what} does not open"))
 }
 
 /// A container of ours that passes connections on, each `PORT=HOST:PORT`, and can do nothing else.

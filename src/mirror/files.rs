@@ -59,13 +59,13 @@ impl Mirror {
     ) -> Result<()> {
         let mut rest: Vec<FileInside> = files.into_iter().filter(|file| !is_bound(service, file)).collect();
         for folder in folders {
-            let (inside, others) = rest.into_iter().partition(|file| is_below(&file.target, folder));
+            let (inside, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|file| is_below(&file.target, folder));
             rest = others;
             let below = |file: FileInside| FileInside {
                 target: file.target[folder.len() + 1..].to_owned(),
                 ..file
             };
-            let inside: Vec<FileInside> = Vec::into_iter(inside).map(below).collect();
+            let inside: Vec<FileInside> = inside.into_iter().map(below).collect();
             self.engine().upload(id, folder, archive::of_files(&inside)?).await?;
         }
         if rest.is_empty() {
