@@ -6,7 +6,7 @@
 //! 2. [`plan`]: what will happen, as plain data, printed before anything does.
 //! 3. [`mirror`]: the containers, networks and volumes that stand for production.
 //! 4. [`rehearsal`]: runs the plan on the mirror, stage by stage; events are its only output.
-//! 5. [`finding`]: what a check or a suite learned.
+//! 5. [`record::finding`]: what a check or a suite learned.
 //! 6. [`verdict`]: pass, block or inconclusive; a pure function.
 //! 7. [`report`]: the record and what is made of it.
 //! 8. [`publish`]: where reports go.
@@ -27,15 +27,16 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod context;
-pub mod finding;
 pub mod interrupt;
 pub mod lock;
 pub mod mirror;
 pub mod plan;
 pub mod publish;
+pub mod record;
 pub mod redact;
 pub mod rehearsal;
 pub mod report;
 pub mod run;
 pub mod suite;
+pub mod text;
 pub mod verdict;

@@ -16,8 +16,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use crate::finding::Finding;
-use crate::report::result::{
+use crate::record::finding::Finding;
+use crate::record::result::{
     CheckRecord, EngineRecord, Fidelity, LockRecord, Release, RunResult, StageRecord, StepRecord, TestRecord,
 };
 

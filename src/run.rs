@@ -33,13 +33,14 @@ use crate::mirror::pull::reference::Reference;
 use crate::mirror::pull::wanted::{self, Wanted};
 use crate::mirror::reaper::Reaper;
 use crate::mirror::{News, Setup, entrance, from_compose, sweep};
-use crate::plan::{self, Only, Plan, StageId};
+use crate::plan::{self, Only, Plan};
 use crate::publish::github::Job;
+use crate::record::event::EventKind;
+use crate::record::result::{Counts, EngineRecord, RunResult, SCHEMA};
+use crate::record::stage::StageId;
 use crate::redact::Redactor;
-use crate::rehearsal::event::EventKind;
 use crate::rehearsal::record::Recorder;
 use crate::rehearsal::{HURL_IMAGE, Rehearsal};
-use crate::report::result::{Counts, EngineRecord, RunResult, SCHEMA};
 use crate::report::terminal::{Colour, Terminal, say, tell};
 use crate::report::{entry, json, junit, summary};
 use crate::verdict::{self, Ended, Judgement};
@@ -493,7 +494,7 @@ impl<'a> Run<'a> {
 
     fn recorder(&self) -> Result<Recorder> {
         let (format, terminal) = (self.format, self.terminal);
-        let listener = move |event: &crate::rehearsal::event::Event| {
+        let listener = move |event: &crate::record::event::Event| {
             if format == Format::Json {
                 tell(&serde_json::to_string(event).unwrap_or_default());
             } else if let Some(line) = terminal.progress(event) {
@@ -724,7 +725,7 @@ impl<'a> Run<'a> {
             cause: judgement.cause.clone(),
             exit_code: judgement.exit_code,
             started: self.started.format(&Rfc3339).unwrap_or_default(),
-            duration_ms: crate::rehearsal::record::millis(self.begun.elapsed()),
+            duration_ms: crate::text::units::millis(self.begun.elapsed()),
             seed: self.plan.seed,
             rehearsal: env!("CARGO_PKG_VERSION").to_owned(),
             candidate: self.plan.candidate.clone(),

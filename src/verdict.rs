@@ -5,10 +5,10 @@ use time::Date;
 
 use crate::check;
 use crate::config::settings::Policy;
-use crate::finding::{Blame, Finding, Severity};
-use crate::plan::StageId;
-use crate::rehearsal::record::Recorded;
-use crate::report::result::{StageStatus, TestRecord, TestStatus, Verdict};
+use crate::record::finding::{Blame, Finding, Severity};
+use crate::record::recorded::Recorded;
+use crate::record::result::{StageStatus, TestRecord, TestStatus, Verdict};
+use crate::record::stage::StageId;
 
 /// Why a run ended before its plan did.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use rehearsal::config::read::{self, Options};
 use rehearsal::config::settings::{
     CandidateImage, HttpCapture, Matcher, RequestBody, Rollback, Settings, StatusPattern,
 };
-use rehearsal::finding::Severity;
+use rehearsal::record::finding::Severity;
 use serde_json::json;
 
 fn environment() -> BTreeMap<String, String> {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rehearsal as product;
+use rehearsal::record::result::RunResult;
 use rehearsal::report::junit::{self, Dialect, Outcome};
-use rehearsal::report::result::RunResult;
 use serde_json::{Value, json};
 
 /// A schema among the tests of `junit-report`, wherever cargo keeps that crate.

@@ -14,7 +14,7 @@ use rehearsal::mirror::failure::{ServiceFailure, What};
 use rehearsal::mirror::model::{
     Attachment, Condition, Dependency, Health, Mount, Network, Restart, Service, Source, World,
 };
-use rehearsal::plan::StageId;
+use rehearsal::record::stage::StageId;
 use stage::{LIMIT, Stage, all_lines, comes_up, says};
 
 /// A mirror of these services.

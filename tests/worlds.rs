@@ -14,8 +14,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use driver::Rehearsed;
 use rehearsal::config::yaml::{self, Node, Source};
+use rehearsal::record::result::RunResult;
 use rehearsal::report::junit::{self, Outcome};
-use rehearsal::report::result::RunResult;
 use serde_json::{Value, json};
 
 /// A row of `expected.yaml`.

@@ -2,8 +2,8 @@
 
 use super::About;
 use crate::config::settings::Settings;
-use crate::finding::{Blame, Finding};
-use crate::plan::StageId;
+use crate::record::finding::{Blame, Finding};
+use crate::record::stage::StageId;
 
 /// What this check is.
 pub const ABOUT: About = About {

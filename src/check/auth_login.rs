@@ -3,8 +3,8 @@
 use super::About;
 use super::pair::Pair;
 use crate::config::settings::Settings;
-use crate::finding::{Blame, Finding};
-use crate::plan::StageId;
+use crate::record::finding::{Blame, Finding};
+use crate::record::stage::StageId;
 
 /// What this check is.
 pub const ABOUT: About = About {

@@ -3,10 +3,10 @@
 use super::About;
 use super::control::{and_more, brief, evidence_of};
 use super::pair::Pair;
-use crate::finding::{Blame, Finding};
 use crate::mirror::failure::ServiceFailure;
-use crate::plan::StageId;
-use crate::report::result::TestRecord;
+use crate::record::finding::{Blame, Finding};
+use crate::record::result::TestRecord;
+use crate::record::stage::StageId;
 
 /// What this check is.
 pub const ABOUT: About = About {

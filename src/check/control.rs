@@ -1,11 +1,11 @@
 //! `control`: production itself passes on the mirror, or nothing can be said of the candidate.
 
 use super::About;
-use crate::finding::{Blame, Finding};
 use crate::mirror::failure::ServiceFailure;
 use crate::mirror::pull::failure::PullFailure;
-use crate::plan::StageId;
-use crate::report::result::{TestRecord, TestStatus};
+use crate::record::finding::{Blame, Finding};
+use crate::record::result::{TestRecord, TestStatus};
+use crate::record::stage::StageId;
 
 /// What this check is.
 pub const ABOUT: About = About {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use super::About;
-use crate::finding::{Blame, Finding};
 use crate::mirror::egress::Attempts;
-use crate::plan::StageId;
+use crate::record::finding::{Blame, Finding};
+use crate::record::stage::StageId;
 
 /// What this check is.
 pub const ABOUT: About = About {
@@ -125,7 +125,7 @@ fn listed(hosts: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Severity;
+    use crate::record::finding::Severity;
 
     fn hosts(count: usize) -> Vec<String> {
         (0..count).map(|number| format!("h{number}.example.com")).collect()

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::About;
-use crate::finding::{Blame, Finding};
-use crate::plan::StageId;
+use crate::record::finding::{Blame, Finding};
+use crate::record::stage::StageId;
 
 /// What this check is.
 pub const ABOUT: About = About {

@@ -3,9 +3,9 @@
 use super::About;
 use super::control::and_more;
 use crate::config::settings::Settings;
-use crate::finding::{Blame, Finding};
-use crate::plan::StageId;
-use crate::report::result::Fidelity;
+use crate::record::finding::{Blame, Finding};
+use crate::record::result::Fidelity;
+use crate::record::stage::StageId;
 
 /// What this check is.
 pub const ABOUT: About = About {

@@ -2,7 +2,7 @@
 //! gathered and return findings; none of them speaks to an engine.
 
 use crate::config::settings::{Rollback, Settings};
-use crate::plan::StageId;
+use crate::record::stage::StageId;
 
 pub mod auth_exercised;
 pub mod auth_login;

@@ -1,7 +1,7 @@
 //! The pair: what fails is never one image, it is (candidate, production as it is). Said the same way everywhere.
 
 use crate::plan::Plan;
-use crate::report::result::Release;
+use crate::record::result::Release;
 
 /// Both releases and what they were tried with.
 #[derive(Debug, Clone, Default)]

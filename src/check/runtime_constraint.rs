@@ -3,9 +3,9 @@
 use super::About;
 use super::pair::Pair;
 use crate::config::settings::Settings;
-use crate::finding::{Blame, Finding};
 use crate::lock::version::Requirement;
-use crate::plan::StageId;
+use crate::record::finding::{Blame, Finding};
+use crate::record::stage::StageId;
 
 /// What this check is.
 pub const ABOUT: About = About {
@@ -95,7 +95,7 @@ impl Need<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Severity;
+    use crate::record::finding::Severity;
 
     fn judged(requirement: &str, found: &[&str]) -> Option<Finding> {
         let found = found.iter().map(|version| (*version).to_owned()).collect();

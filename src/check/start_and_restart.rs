@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::About;
 use super::pair::Pair;
-use crate::finding::{Blame, Finding};
 use crate::mirror::failure::{ServiceFailure, seconds};
 use crate::mirror::swap::Swapped;
 use crate::mirror::watch::Seen;
-use crate::plan::StageId;
+use crate::record::finding::{Blame, Finding};
+use crate::record::stage::StageId;
 
 /// What this check is.
 pub const ABOUT: About = About {

@@ -4,9 +4,9 @@ use super::About;
 use super::control::{and_more, brief, evidence_of};
 use super::pair::Pair;
 use super::traffic::Traffic;
-use crate::finding::{Blame, Finding};
-use crate::plan::StageId;
-use crate::report::result::TestRecord;
+use crate::record::finding::{Blame, Finding};
+use crate::record::result::TestRecord;
+use crate::record::stage::StageId;
 use std::time::Duration;
 
 use crate::mirror::failure::seconds;

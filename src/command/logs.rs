@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::mirror::engine::Engine;
 use crate::mirror::sweep::{self, State};
 use crate::mirror::tail;
-use crate::plan::StageId;
+use crate::record::stage::StageId;
 use crate::redact::Redactor;
 use crate::report::terminal::{say, tell};
 use crate::report::text;

@@ -396,7 +396,7 @@ pub enum Rollback {
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// Severities that block; default `error`.
-    pub block_on: Vec<crate::finding::Severity>,
+    pub block_on: Vec<crate::record::finding::Severity>,
     /// Findings somebody has signed for.
     pub waive: Vec<Waiver>,
     /// Hosts outside that the mirror may reach.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::probe::{self, Kind};
 use super::{AuthFacts, Facts, Lock, ServiceFacts, write};
-use crate::report::result::Fidelity;
+use crate::record::result::Fidelity;
 
 /// How a fact of the mirror stands to production's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use super::compare::{State, row};
 use super::{Certificate, Tls};
 use crate::agent::Protocol;
 use crate::mirror::authority::{Form, KeyType};
-use crate::report::result::Fidelity;
+use crate::record::result::Fidelity;
 
 /// The nearest form to production's; the usual one where nothing is known.
 pub fn form(production: &Tls) -> Form {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use time::OffsetDateTime;
 
-use crate::report::result::LockRecord;
+use crate::record::result::LockRecord;
 
 pub mod command;
 pub mod compare;

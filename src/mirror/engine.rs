@@ -40,7 +40,7 @@ use line::Line;
 
 use super::addresses::{self, Block, Layout, Subnet};
 use super::model::{Hook, Network};
-use crate::report::result::EngineRecord;
+use crate::record::result::EngineRecord;
 
 /// Label that names the run.
 pub const LABEL_RUN: &str = "dev.rehearsal.run";

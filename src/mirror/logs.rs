@@ -17,7 +17,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
 
 use super::engine::Engine;
-use crate::plan::StageId;
+use crate::record::stage::StageId;
 use crate::redact::Redactor;
 
 /// Lines kept in memory for each service and stage; more are on disk only.

@@ -1,6 +1,7 @@
 //! The plan: what will happen, as plain data, printed before anything does. Making it needs no engine and no clock,
 //! so the same configuration and seed always give the same plan.
 
+use crate::record::stage::StageId;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -9,40 +10,8 @@ use crate::check;
 use crate::config::settings::{CandidateImage, Rollback, Settings};
 use crate::mirror::door;
 use crate::mirror::model::World;
+use crate::record::result::Release;
 use crate::rehearsal::fidelity;
-use crate::report::result::Release;
-
-/// A part of the rehearsal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StageId {
-    /// Production on the mirror, on its own.
-    Control,
-    /// The candidate takes its place.
-    Upgrade,
-    /// The baseline comes back.
-    Rollback,
-}
-
-impl StageId {
-    /// In order.
-    pub const ALL: [Self; 3] = [Self::Control, Self::Upgrade, Self::Rollback];
-
-    /// As in reports, folders and JUnit names.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Control => "control",
-            Self::Upgrade => "upgrade",
-            Self::Rollback => "rollback",
-        }
-    }
-}
-
-impl std::fmt::Display for StageId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// `plan.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,7 +164,7 @@ pub fn make(settings: &Settings, world: &World, seed: u64, only: &Only) -> Plan 
         ));
     }
     Plan {
-        schema: crate::report::result::SCHEMA.to_owned(),
+        schema: crate::record::result::SCHEMA.to_owned(),
         seed,
         config: settings.file.display().to_string(),
         candidate: candidate.collect(),

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::record::result::RunResult;
 use crate::report::github::{self, Token};
-use crate::report::result::RunResult;
 use crate::report::summary;
 
 /// A job, as its environment describes it.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use futures_util::future::{join_all, select_all};
 use url::Url;
 
-use super::record::millis;
 use super::{Rehearsal, probe};
 use crate::agent::{Answer, Call};
 use crate::config::settings::{RequestStep, SuiteBody};
 use crate::mirror::Mirror;
 use crate::mirror::failure::{ServiceFailure, What};
+use crate::text::units::millis;
 
 /// What production's release may take to answer at all; the suites tell the rest.
 pub(super) const FIRST_ANSWER: Duration = Duration::from_secs(30);

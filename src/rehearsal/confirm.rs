@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Course, LOGIN, On, REPEATS, Rehearsal, Suspect};
 use crate::check::{self, auth_login, boot_production_env, rollback, upgrade_in_place};
-use crate::finding::{Blame, Finding, Severity};
 use crate::mirror::{Mirror, Setup};
-use crate::plan::StageId;
-use crate::report::result::{StageStatus, TestRecord, TestStatus};
+use crate::record::finding::{Blame, Finding, Severity};
+use crate::record::result::{StageStatus, TestRecord, TestStatus};
+use crate::record::stage::StageId;
 
 /// What the untouched baseline showed: (suite, test) → failures of runs.
 type Shown = BTreeMap<(String, String), (usize, usize)>;
@@ -224,7 +224,7 @@ impl Rehearsal<'_> {
         &self,
         id: &str,
         stage: StageId,
-        recorded: &super::record::Recorded,
+        recorded: &crate::record::recorded::Recorded,
         suspects: &[Suspect],
         fates: &[Fate],
     ) -> (StageStatus, Option<String>) {

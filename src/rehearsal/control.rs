@@ -1,7 +1,6 @@
 //! `control`: production's release on the mirror, on its own. It passes, or the verdict is inconclusive.
 
 use super::answers::FIRST_ANSWER;
-use super::record::millis;
 use super::{Course, On, Rehearsal, probe};
 use crate::agent::{Answer, Call};
 use crate::check;
@@ -10,9 +9,10 @@ use crate::check::traffic::Traffic;
 use crate::mirror::Mirror;
 use crate::mirror::failure::first_fatal;
 use crate::mirror::start::Started;
-use crate::plan::StageId;
-use crate::report::result::{StageStatus, StepRecord};
+use crate::record::result::{StageStatus, StepRecord};
+use crate::record::stage::StageId;
 use crate::suite;
+use crate::text::units::millis;
 
 const STAGE: StageId = StageId::Control;
 

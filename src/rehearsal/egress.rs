@@ -3,8 +3,8 @@
 use super::Rehearsal;
 use crate::check::egress as oracle;
 use crate::mirror::Mirror;
-use crate::plan::StageId;
-use crate::report::result::StageStatus;
+use crate::record::result::StageStatus;
+use crate::record::stage::StageId;
 
 /// The stage in which the candidate runs.
 const STAGE: StageId = StageId::Upgrade;

@@ -8,14 +8,14 @@ use futures_util::future::join_all;
 use super::{Course, Rehearsal};
 use crate::check::mirror_fidelity as oracle;
 use crate::check::runtime_constraint::{self, Need};
-use crate::finding::{Blame, Finding};
 use crate::lock::compare::{self, Mirrored, Roles};
 use crate::lock::probe::{self, Kind};
 use crate::lock::{Facts, Lock, OwnProbe, follow};
 use crate::mirror::Mirror;
 use crate::mirror::engine::ImageFacts;
-use crate::plan::StageId;
-use crate::report::result::{Fidelity, StageStatus};
+use crate::record::finding::{Blame, Finding};
+use crate::record::result::{Fidelity, StageStatus};
+use crate::record::stage::StageId;
 use crate::verdict;
 
 /// Id of the step.

@@ -8,14 +8,15 @@ use crate::check;
 use crate::check::pair::Pair;
 use crate::check::traffic::Traffic;
 use crate::config::settings::{Login, Settings, SuiteBody};
-use crate::finding::Finding;
 use crate::lock;
 use crate::lock::compare::Mirrored;
 use crate::mirror::model::Service;
 use crate::mirror::{Mirror, Setup};
-use crate::plan::{Plan, StageId};
+use crate::plan::Plan;
+use crate::record::finding::Finding;
+use crate::record::result::{CheckRecord, StageStatus, TestRecord, TestStatus};
+use crate::record::stage::StageId;
 use crate::redact::Redactor;
-use crate::report::result::{CheckRecord, StageStatus, TestRecord, TestStatus};
 use crate::suite::login::LoginOutcome;
 use crate::suite::{self, Captures, SuiteOutcome, SuiteRun};
 
@@ -23,7 +24,6 @@ mod answers;
 mod confirm;
 mod control;
 mod egress;
-pub mod event;
 pub mod fidelity;
 pub mod not_run;
 pub mod probe;
@@ -31,7 +31,8 @@ pub mod record;
 mod rollback;
 mod upgrade;
 
-use record::{Recorder, millis};
+use crate::text::units::millis;
+use record::Recorder;
 
 /// The public Hurl image that runs `files`.
 pub const HURL_IMAGE: &str = "orangeopensource/hurl:7.1.0";

@@ -1,8 +1,8 @@
 //! Law 1: what was planned and did not happen is in the record, as `not-run`, never absent.
 
-use super::record::Recorded;
 use crate::plan::{Plan, StagePlan};
-use crate::report::result::{CheckRecord, StageRecord, StageStatus, StepRecord};
+use crate::record::recorded::Recorded;
+use crate::record::result::{CheckRecord, StageRecord, StageStatus, StepRecord};
 
 /// Adds what the plan has and the record has not.
 pub fn complete(recorded: &mut Recorded, plan: &Plan) {

@@ -1,18 +1,21 @@
 //! The recorder: takes what the stages say, writes it to disk as it happens, and keeps what the record is made from.
 
+use crate::record::recorded::Recorded;
+use crate::text::units::millis;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use super::event::{Event, EventKind};
-use crate::finding::Finding;
-use crate::plan::{Plan, StageId};
+use crate::plan::Plan;
+use crate::record::event::{Event, EventKind};
+use crate::record::finding::Finding;
+use crate::record::result::{CheckRecord, Fidelity, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus};
+use crate::record::stage::StageId;
 use crate::redact::Redactor;
-use crate::report::result::{CheckRecord, Fidelity, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus};
 
 /// A reader of the stream: the terminal, `--format json`.
 pub type Listener = Box<dyn Fn(&Event) + Send + Sync>;
@@ -37,23 +40,6 @@ struct Inner {
     notes: Vec<String>,
     stage: Option<StageId>,
     over: bool,
-}
-
-/// What the record of a run is made from.
-#[derive(Debug, Clone, Default)]
-pub struct Recorded {
-    /// Stages that were begun.
-    pub stages: Vec<StageRecord>,
-    /// Tests, in order.
-    pub tests: Vec<TestRecord>,
-    /// Checks that were answered.
-    pub checks: Vec<CheckRecord>,
-    /// What was learned.
-    pub findings: Vec<Finding>,
-    /// Mirror against production.
-    pub fidelity: Vec<Fidelity>,
-    /// Remarks.
-    pub notes: Vec<String>,
 }
 
 impl Recorder {
@@ -304,9 +290,4 @@ impl Step {
         };
         self.recorder.step_done(self.stage, step);
     }
-}
-
-/// Milliseconds of a duration.
-pub fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

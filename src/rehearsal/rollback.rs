@@ -8,8 +8,8 @@ use crate::check::rollback as oracle;
 use crate::config::settings::Rollback;
 use crate::mirror::Mirror;
 use crate::mirror::swap::Swapped;
-use crate::plan::StageId;
-use crate::report::result::{StageStatus, TestStatus};
+use crate::record::result::{StageStatus, TestStatus};
+use crate::record::stage::StageId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -12,8 +12,8 @@ use crate::config::settings::{Login, SuiteBody};
 use crate::mirror::Mirror;
 use crate::mirror::failure::{ServiceFailure, What};
 use crate::mirror::swap::Swapped;
-use crate::plan::StageId;
-use crate::report::result::{StageStatus, TestRecord, TestStatus};
+use crate::record::result::{StageStatus, TestRecord, TestStatus};
+use crate::record::stage::StageId;
 use crate::suite::Captures;
 use crate::suite::login::LoginOutcome;
 
@@ -58,7 +58,7 @@ impl Rehearsal<'_> {
                 .recorder
                 .findings()
                 .iter()
-                .any(|finding| finding.blame == crate::finding::Blame::Candidate)
+                .any(|finding| finding.blame == crate::record::finding::Blame::Candidate)
     }
 
     async fn swap_in(&self, mirror: &Mirror, course: &mut Course) -> Result<Vec<Swapped>, Box<ServiceFailure>> {
@@ -319,7 +319,7 @@ impl Rehearsal<'_> {
                 .recorder
                 .findings()
                 .iter()
-                .any(|finding| finding.stage == STAGE && finding.blame == crate::finding::Blame::Candidate);
+                .any(|finding| finding.stage == STAGE && finding.blame == crate::record::finding::Blame::Candidate);
         let found = check::log_difference::findings(&of(StageId::Control), &of(STAGE), failed);
         let status = if failed && !found.is_empty() {
             StageStatus::Failed
@@ -346,11 +346,13 @@ impl Rehearsal<'_> {
         let findings = self.recorder.findings();
         let of = |blame| {
             findings.iter().find(|finding| {
-                finding.stage == stage && finding.blame == blame && finding.severity == crate::finding::Severity::Error
+                finding.stage == stage
+                    && finding.blame == blame
+                    && finding.severity == crate::record::finding::Severity::Error
             })
         };
         let suspect = course.suspects.iter().find(|suspect| suspect.stage == stage);
-        if let Some(finding) = of(crate::finding::Blame::Candidate) {
+        if let Some(finding) = of(crate::record::finding::Blame::Candidate) {
             return (StageStatus::Failed, Some(finding.title.clone()));
         }
         if let Some(suspect) = suspect {
@@ -362,7 +364,7 @@ impl Rehearsal<'_> {
                 )),
             );
         }
-        match of(crate::finding::Blame::Mirror) {
+        match of(crate::record::finding::Blame::Mirror) {
             Some(finding) => (StageStatus::Error, Some(finding.title.clone())),
             None => (StageStatus::Passed, None),
         }

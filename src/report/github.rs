@@ -5,8 +5,8 @@
 
 use anyhow::{Result, ensure};
 
-use crate::finding::{Blame, Finding, Severity};
-use crate::report::result::{RunResult, TestRecord, TestStatus};
+use crate::record::finding::{Blame, Finding, Severity};
+use crate::record::result::{RunResult, TestRecord, TestStatus};
 use crate::report::{json, junit, text, words};
 
 /// A runner shows no more of one kind for a step.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use crate::record::result::{RunResult, SCHEMA};
 use crate::report::junit::{self, Dialect};
-use crate::report::result::{RunResult, SCHEMA};
 use crate::report::summary;
 
 /// Name of the record in the output directory.

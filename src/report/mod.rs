@@ -4,7 +4,6 @@ pub mod entry;
 pub mod github;
 pub mod json;
 pub mod junit;
-pub mod result;
 pub mod summary;
 pub mod terminal;
 pub mod text;

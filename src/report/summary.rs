@@ -1,8 +1,8 @@
 //! `summary.md`: the job summary. First line the cause. Never larger than its budget: a runner drops a summary that is
 //! too large whole, so first the tests that passed go, then evidence and captured output, then everything but the counts.
 
-use crate::finding::{Blame, Finding, Severity};
-use crate::report::result::{RunResult, StageRecord, TestRecord, TestStatus};
+use crate::record::finding::{Blame, Finding, Severity};
+use crate::record::result::{RunResult, StageRecord, TestRecord, TestStatus};
 use crate::report::{text, words};
 
 /// Bytes of `summary.md`; a runner takes 1 MiB for a step, with what other tools wrote.
@@ -379,7 +379,7 @@ fn html(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::result::StageStatus;
+    use crate::record::result::StageStatus;
     use crate::report::samples;
     use crate::report::samples::NASTY;
 

@@ -12,10 +12,10 @@
 
 use std::path::Path;
 
-use crate::finding::{Blame, Finding, Severity};
-use crate::plan::StageId;
-use crate::rehearsal::event::{Event, EventKind};
-use crate::report::result::{RunResult, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus, Verdict};
+use crate::record::event::{Event, EventKind};
+use crate::record::finding::{Blame, Finding, Severity};
+use crate::record::result::{RunResult, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus, Verdict};
+use crate::record::stage::StageId;
 use crate::report::{text, words};
 
 /// Findings, failed tests and steps that are shown; the rest is in the reports.
@@ -168,7 +168,7 @@ impl Terminal {
             .filter(|(_, releases)| !releases.is_empty())
             .map(|(role, releases)| {
                 let named =
-                    |one: &crate::report::result::Release| format!("{} {}", clean(&one.service), words::release(one));
+                    |one: &crate::record::result::Release| format!("{} {}", clean(&one.service), words::release(one));
                 self.field(role, &releases.iter().map(named).collect::<Vec<_>>().join(", "))
             });
         let lock = clean(&result.lock.statement);

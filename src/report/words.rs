@@ -1,7 +1,7 @@
 //! What the reports say alike: the words for a state, the pair of versions, the way out.
 
-use crate::finding::Finding;
-use crate::report::result::{Release, RunResult, StageStatus, TestRecord, TestStatus, Verdict};
+use crate::record::finding::Finding;
+use crate::record::result::{Release, RunResult, StageStatus, TestRecord, TestStatus, Verdict};
 use crate::report::text;
 
 /// Longest line that a report takes from the record.

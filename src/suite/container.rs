@@ -6,7 +6,7 @@ use super::words::{self, IN_MESSAGE, quoted};
 use super::{CONTAINER_LIMIT, Course, Ground, junit, millis, not_run};
 use crate::config::settings::TestContainer;
 use crate::mirror::{ContainerOutcome, ContainerRun};
-use crate::report::result::{TestRecord, TestStatus};
+use crate::record::result::{TestRecord, TestStatus};
 
 /// Runs the suite's container and records its tests.
 pub(super) async fn run<G: Ground>(course: &mut Course<'_, G>, container: &TestContainer) {

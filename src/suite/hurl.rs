@@ -16,7 +16,7 @@ use super::words::{self, IN_MESSAGE, quoted};
 use super::{CONTAINER_LIMIT, Course, Ground, not_run};
 use crate::agent::{Answer, Call, Cookie};
 use crate::mirror::{ContainerOutcome, ContainerRun};
-use crate::report::result::{TestRecord, TestStatus};
+use crate::record::result::{TestRecord, TestStatus};
 
 /// Where the suite's files are inside the container.
 const SUITE: &str = "/suite";

@@ -7,7 +7,7 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
 use super::words;
-use crate::report::result::TestStatus;
+use crate::record::result::TestStatus;
 
 /// A larger file is not read.
 const MOST_BYTES: usize = 32 << 20;

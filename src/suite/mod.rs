@@ -10,8 +10,8 @@ use crate::agent::{Answer, Call};
 use crate::config::settings::SuiteBody;
 use crate::config::yaml::Span;
 use crate::mirror::{ContainerOutcome, ContainerRun, ExecOutput, Mirror};
-use crate::plan::StageId;
-use crate::report::result::{TestRecord, TestStatus};
+use crate::record::result::{TestRecord, TestStatus};
+use crate::record::stage::StageId;
 
 mod container;
 mod exec;

@@ -4,8 +4,8 @@
 // Each of the two uses a part of it.
 #![allow(dead_code)]
 
-use crate::product::finding::Finding;
-use crate::product::report::result::{Counts, RunResult, StageStatus, TestRecord, TestStatus, Verdict};
+use crate::product::record::finding::Finding;
+use crate::product::record::result::{Counts, RunResult, StageStatus, TestRecord, TestStatus, Verdict};
 
 /// What a hostile candidate prints; every report is tried with each.
 pub const NASTY: &[&str] = &[

@@ -100,5 +100,5 @@ pub async fn all_lines(mirror: &Mirror, service: &str) -> Vec<String> {
     let running = mirror.container_of(service).unwrap();
     mirror.stop(service).await;
     mirror.logs().settled(&running.id).await;
-    mirror.logs().of(rehearsal::plan::StageId::Control, service)
+    mirror.logs().of(rehearsal::record::stage::StageId::Control, service)
 }

@@ -9,7 +9,7 @@ use super::super::quantity;
 use super::super::settings::{OpenHost, Policy, Rollback, Stages, Strategy, Upgrade, Waiver};
 use super::super::yaml::Node;
 use super::fields::Fields;
-use crate::finding::Severity;
+use crate::record::finding::Severity;
 
 const UPGRADE_WITHIN: Duration = Duration::from_secs(120);
 const MAX_DOWNTIME: Duration = Duration::from_secs(30);

@@ -15,7 +15,8 @@ use crate::config::settings::{Settings, SuiteBody};
 use crate::lock::Lock;
 use crate::mirror::engine::{Engine, ImageFacts};
 use crate::mirror::model::{PullPolicy, Service, World};
-use crate::plan::{Had, ImagePlan, Plan, StageId};
+use crate::plan::{Had, ImagePlan, Plan};
+use crate::record::stage::StageId;
 
 /// What is asked for a note's sake only is not waited for any longer.
 const ASK_LIMIT: Duration = Duration::from_secs(5);

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use crate::finding::Finding;
-use crate::plan::StageId;
-use crate::report::result::{
+use crate::record::finding::Finding;
+use crate::record::result::{
     CheckRecord, RunResult, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus, Verdict,
 };
+use crate::record::stage::StageId;
 use crate::report::{text, words};
 
 /// Longest text of one case.
@@ -156,7 +156,7 @@ fn is_red(status: StageStatus) -> bool {
 }
 
 fn keeps_shut(finding: &Finding) -> bool {
-    use crate::finding::{Blame, Severity};
+    use crate::record::finding::{Blame, Severity};
     finding.waived.is_none()
         && finding.severity == Severity::Error
         && matches!(finding.blame, Blame::Candidate | Blame::Mirror | Blame::Flaky)
@@ -213,7 +213,7 @@ fn of_check(result: &RunResult, check: &CheckRecord) -> Case {
 }
 
 fn of_finding(result: &RunResult, finding: &Finding) -> Case {
-    let blamed = finding.blame == crate::finding::Blame::Candidate;
+    let blamed = finding.blame == crate::record::finding::Blame::Candidate;
     let status = if blamed {
         StageStatus::Failed
     } else {

@@ -17,7 +17,7 @@ use quick_xml::{Reader, Writer, XmlVersion};
 use time::format_description::well_known::Rfc3339;
 
 pub use self::cases::{Case, Outcome, Suite, Trouble, location, suites};
-use crate::report::result::{Release, RunResult};
+use crate::record::result::{Release, RunResult};
 use crate::report::{text, words};
 
 /// For whom the file is written.
@@ -221,7 +221,7 @@ fn properties(result: &RunResult) -> Vec<(String, String)> {
     ] {
         properties.extend(releases.iter().flat_map(|release| release_properties(role, release)));
     }
-    let fact = |row: &crate::report::result::Fidelity| {
+    let fact = |row: &crate::record::result::Fidelity| {
         let name = format!("mirror.{}.{}", row.service, row.fact);
         row.mirror.as_ref().map(|value| (name, value.clone()))
     };
@@ -489,7 +489,7 @@ mod tests {
 
     #[test]
     fn no_verdict_but_pass_is_ever_green() {
-        use crate::report::result::Verdict;
+        use crate::record::result::Verdict;
         for verdict in [Verdict::Block, Verdict::Inconclusive] {
             let mut result = samples::pass();
             result.verdict = verdict;
@@ -517,7 +517,7 @@ mod tests {
     #[test]
     fn a_failure_on_the_baseline_is_an_error_never_the_candidates_failure() {
         let mut result = samples::block();
-        result.tests[0].status = crate::report::result::TestStatus::Failed;
+        result.tests[0].status = crate::record::result::TestStatus::Failed;
         let suites = suites(&result);
         let case = suites
             .iter()

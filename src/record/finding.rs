@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::StageId;
+use crate::record::stage::StageId;
 
 /// How bad a finding is in itself; whether it blocks is the verdict's business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

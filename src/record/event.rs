@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::Finding;
-use crate::plan::StageId;
-use crate::report::result::{CheckRecord, Fidelity, StageStatus, TestRecord, Verdict};
+use crate::record::finding::Finding;
+use crate::record::result::{CheckRecord, Fidelity, StageStatus, TestRecord, Verdict};
+use crate::record::stage::StageId;
 
 /// One line of `events.jsonl`.
 #[derive(Debug, Clone, Serialize, Deserialize)]

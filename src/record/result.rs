@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::Finding;
-use crate::plan::StageId;
+use crate::record::finding::Finding;
+use crate::record::stage::StageId;
 
 /// Value of `schema`.
 pub const SCHEMA: &str = "rehearsal/v1";
