@@ -23,7 +23,7 @@ use bollard::models::{
 use bollard::query_parameters::{CreateContainerOptions, EventsOptions, RemoveContainerOptions};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use rehearsal::config::compose::{self, LoadOptions};
+use rehearsal::compose::{self, LoadOptions};
 use rehearsal::mirror::model::{Attachment, Health, Network, Service, World};
 use rehearsal::mirror::{Mirror, News, Setup, from_compose, sweep};
 use stage::{LIMIT, Stage, all_lines, run_name};

@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use futures_util::FutureExt as _;
 
+use super::compose;
 use crate::agent;
 use crate::check;
 use crate::cli::{
     AgentArgs, AgentRole, Cli, Command, ConfigArgs, ConfigFormat, ExplainArgs, PlanArgs, ReapArgs, ReportArgs, What,
 };
-use crate::config::compose;
 use crate::config::schema;
 use crate::context::Context;
 use crate::interrupt::Interrupt;
@@ -175,7 +175,7 @@ fn config(args: &ConfigArgs) -> Result<u8> {
     match args.format {
         ConfigFormat::Json => print_json(&canonical),
         ConfigFormat::Yaml => {
-            print!("{}", crate::config::write::yaml(&canonical));
+            print!("{}", crate::yaml::write::yaml(&canonical));
             Ok(0)
         }
     }

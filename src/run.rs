@@ -15,8 +15,7 @@ use crate::check;
 use crate::check::pair::Pair;
 use crate::cli::{Color, Format, RunArgs, What};
 use crate::command::up;
-use crate::config::compose::{self, Project};
-use crate::config::diagnostic::Diagnostic;
+use crate::compose::{self, Project};
 use crate::config::read;
 use crate::config::settings::{CandidateImage, Settings};
 use crate::context::Context;
@@ -44,6 +43,7 @@ use crate::rehearsal::{HURL_IMAGE, Rehearsal};
 use crate::report::terminal::{Colour, Terminal, say, tell};
 use crate::report::{entry, json, junit, summary};
 use crate::verdict::{self, Ended, Judgement};
+use crate::yaml::diagnostic::Diagnostic;
 
 pub mod images;
 
@@ -200,9 +200,9 @@ fn candidates(
     Ok(all)
 }
 
-fn no_such_service(span: &crate::config::yaml::Span, name: &str, world: &World) -> Diagnostic {
+fn no_such_service(span: &crate::yaml::tree::Span, name: &str, world: &World) -> Diagnostic {
     let known = world.services.keys().map(String::as_str);
-    let near = crate::config::diagnostic::nearest(name, known.clone());
+    let near = crate::yaml::diagnostic::nearest(name, known.clone());
     let way_out = near.map_or_else(
         || format!("production has {}", known.collect::<Vec<_>>().join(", ")),
         |near| format!("did you mean `{near}`?"),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use rehearsal::config::compose::{LoadOptions, load};
+use rehearsal::compose::{LoadOptions, load};
 use serde_json::Value;
 
 const FIRST_OF_ALL: &str =

@@ -8,7 +8,7 @@ mod stage;
 use std::collections::BTreeMap;
 
 use engine::docker;
-use rehearsal::config::compose::{self, LoadOptions};
+use rehearsal::compose::{self, LoadOptions};
 use rehearsal::mirror::addresses::{Block, Layout};
 use rehearsal::mirror::failure::ServiceFailure;
 use rehearsal::mirror::model::{Network, World};

@@ -13,9 +13,9 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use driver::Rehearsed;
-use rehearsal::config::yaml::{self, Node, Source};
 use rehearsal::record::result::RunResult;
 use rehearsal::report::junit::{self, Outcome};
+use rehearsal::yaml::tree::{self, Node, Source};
 use serde_json::{Value, json};
 
 /// A row of `expected.yaml`.

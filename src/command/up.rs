@@ -59,7 +59,7 @@ pub async fn up(args: &UpArgs, context: &Context, interrupt: &Interrupt) -> Resu
     up.go(&engine, address.as_ref().ok(), interrupt).await
 }
 
-fn prepare(args: &UpArgs, context: &Context) -> Result<Prepared, Vec<crate::config::diagnostic::Diagnostic>> {
+fn prepare(args: &UpArgs, context: &Context) -> Result<Prepared, Vec<crate::yaml::diagnostic::Diagnostic>> {
     let what = What {
         config: args.config.clone(),
         candidate: args.candidate.clone(),

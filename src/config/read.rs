@@ -15,15 +15,16 @@ mod suite;
 mod tests;
 mod variables;
 
+use crate::yaml::tree;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::diagnostic::Diagnostic;
 use super::grammar;
 use super::settings::Settings;
-use super::yaml::{self, Node};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::Node;
 use fields::Reader;
 
 /// The name under which the configuration is searched.
@@ -102,7 +103,7 @@ fn parse(path: &Path) -> Result<Node, Diagnostic> {
         Diagnostic::new(format!("`{}` cannot be read: {error}", path.display()))
             .help("name the configuration with `--config`, or write one with `rehearsal init`")
     })?;
-    let document = yaml::parse(Arc::new(files::text(path, bytes)?)).map_err(with_way_out)?;
+    let document = tree::parse(Arc::new(files::text(path, bytes)?)).map_err(with_way_out)?;
     if document.is_null() {
         return Err(Diagnostic::at(&document.span, "the configuration is empty")
             .help("it needs at least `production: {compose: …}` and a `candidate`"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::yaml::Span;
+use crate::yaml::tree::Span;
 
 /// What a run is asked to do.
 #[derive(Debug, Clone)]

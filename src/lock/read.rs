@@ -1,5 +1,6 @@
 //! Reads a lock: YAML in, types or the first mistake out, with its place. Unknown keys are refused.
 
+use crate::yaml::tree;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
@@ -13,8 +14,8 @@ use super::{
     AuthFacts, Capability, Captured, Certificate, Facts, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, Trust, probe,
     write,
 };
-use crate::config::diagnostic::Diagnostic;
-use crate::config::yaml::{self, Node, Source, Span};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::{Node, Source, Span};
 
 /// The only format there is.
 pub const VERSION: i64 = 1;
@@ -60,7 +61,7 @@ fn text(path: &Path) -> std::io::Result<String> {
 /// # Errors
 /// As [`load`].
 pub fn parse(source: Arc<Source>) -> Read<Lock> {
-    let node = yaml::parse(source)?;
+    let node = tree::parse(source)?;
     let file = Keys::of(&node, &["version", "captured", "probes", "services", "auth"])?;
     let version = file.needed("version")?;
     if version.as_int() != Some(VERSION) {

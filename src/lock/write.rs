@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{AuthFacts, Capability, Certificate, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, Trust};
-use crate::config::write::yaml;
+use crate::yaml::write::yaml;
 
 const HEAD: &str = "# Production's facts, written by `rehearsal lock` and reviewed like any lock file: see `rehearsal explain lock`.\n";
 

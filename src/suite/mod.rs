@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crate::agent::client::Client;
 use crate::agent::{Answer, Call};
 use crate::config::settings::SuiteBody;
-use crate::config::yaml::Span;
 use crate::mirror::{ContainerOutcome, ContainerRun, ExecOutput, Mirror};
 use crate::record::result::{TestRecord, TestStatus};
 use crate::record::stage::StageId;
+use crate::yaml::tree::Span;
 
 mod container;
 mod exec;
@@ -375,7 +375,7 @@ mod tests {
 
     use super::*;
     use crate::config::settings::{ExecStep, HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
-    use crate::config::yaml::Source;
+    use crate::yaml::tree::Source;
 
     pub(super) fn a_span() -> Span {
         let source = Source {

@@ -2,10 +2,10 @@
 
 use super::super::grammar;
 use super::super::settings::{Auth, HttpExpect, Login, LoginExpect, LoginFields, StatusPattern};
-use super::super::yaml::Node;
 use super::fields::Fields;
 use super::step;
 use super::structure::is_secret;
+use crate::yaml::tree::Node;
 
 pub(super) fn auth(fields: &Fields) -> Auth {
     Auth {

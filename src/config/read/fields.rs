@@ -10,12 +10,12 @@ use serde_json::{Number, Value as Json};
 use serde_json_path::JsonPath;
 use url::Url;
 
-use super::super::diagnostic::Diagnostic;
 use super::super::grammar::{Mapping, is_not_built};
 use super::super::quantity;
-use super::super::yaml::{Entry, Node, Span, Value};
 use super::files;
 use super::structure::is_secret;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::{Entry, Node, Span, Value};
 
 /// What every part of the reader shares. Errors are gathered and reading goes on with something harmless, so that one
 /// attempt shows them all; nothing read beside an error ever leaves [`super::load`].

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::diagnostic::Diagnostic;
-use super::super::yaml::{Source, Span};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::{Source, Span};
 
 /// Reads a text file. `name` is how the user wrote it at `span`.
 pub(super) fn source(path: &Path, name: &str, span: &Span) -> Result<Arc<Source>, Diagnostic> {

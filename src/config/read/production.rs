@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::diagnostic::Diagnostic;
 use super::super::grammar;
 use super::super::settings::{Candidate, CandidateImage, Production};
-use super::super::yaml::{Entry, Node, Span};
 use super::fields::Fields;
 use super::files;
 use crate::lock::version::Requirement;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::{Entry, Node, Span};
 
 const MAX_LOCK_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 

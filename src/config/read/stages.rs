@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::super::diagnostic::Diagnostic;
 use super::super::grammar;
 use super::super::quantity;
 use super::super::settings::{OpenHost, Policy, Rollback, Stages, Strategy, Upgrade, Waiver};
-use super::super::yaml::Node;
 use super::fields::Fields;
 use crate::record::finding::Severity;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::Node;
 
 const UPGRADE_WITHIN: Duration = Duration::from_secs(120);
 const MAX_DOWNTIME: Duration = Duration::from_secs(30);

@@ -5,14 +5,14 @@ use std::time::Duration;
 use reqwest::header::HeaderName;
 use serde_json::Value as Json;
 
-use super::super::diagnostic::Diagnostic;
 use super::super::grammar;
 use super::super::settings::{
     ExecExpect, ExecStep, HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep, StatusPattern,
 };
-use super::super::yaml::{Entry, Node, Span};
 use super::fields::{Fields, Reader, check_url};
 use super::structure::{StatusText, is_matcher, is_secret, status};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::{Entry, Node, Span};
 
 /// A request of the suite.
 pub(super) fn request(suite: &Fields, node: &Node) -> RequestStep {

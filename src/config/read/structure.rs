@@ -1,13 +1,13 @@
 //! Structure: whether the file has the form that the grammar says. After this the reader need not ask again: required
 //! keys are there, numbers are numbers, durations are durations.
 
-use super::super::diagnostic::{Diagnostic, nearest};
 use super::super::grammar::{
     JSON_MATCHER, Key, MAPPINGS, MATCHER_KEYS, Mapping, NOT_BUILT, Rule, SECRET, Shape, is_not_built,
 };
 use super::super::grammar::{TEXT_MATCHER, When};
 use super::super::quantity;
-use super::super::yaml::{Entry, Node, Span, Value};
+use crate::yaml::diagnostic::{Diagnostic, nearest};
+use crate::yaml::tree::{Entry, Node, Span, Value};
 
 /// Every place at which `node` has not the form of `mapping`.
 pub(super) fn check(node: &Node, mapping: &'static Mapping) -> Vec<Diagnostic> {

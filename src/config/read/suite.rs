@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::super::diagnostic::Diagnostic;
 use super::super::grammar;
 use super::super::settings::{Data, Suite, SuiteBody, TestContainer, Tls};
-use super::super::yaml::{Entry, Node, Span};
 use super::fields::Fields;
 use super::files;
 use super::step;
 use super::structure::is_secret;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::{Entry, Node, Span};
 
 pub(super) fn suites(file: &Fields) -> Vec<Suite> {
     file.entries("suites").iter().map(|entry| suite(file, entry)).collect()

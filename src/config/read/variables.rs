@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::super::diagnostic::Diagnostic;
-use super::super::env_file::{self, Format};
-use super::super::interpolate::{Dialect, interpolate};
-use super::super::yaml::{Node, Span, Value, resolve};
 use super::files;
 use super::structure::is_secret;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::env_file::{self, Format};
+use crate::yaml::interpolate::{Dialect, interpolate};
+use crate::yaml::tree::{Node, Span, Value, resolve};
 
 /// The process's environment over production's env file. The file's own path sees the process's environment only.
 pub(super) fn environment(

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::compose;
-use crate::config::diagnostic::Diagnostic;
-use crate::config::yaml::Span;
+use crate::compose;
 use crate::mirror::model::Build;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::Span;
 
 /// A service's `build`; `span` is where the service is written.
 pub fn build(span: &Span, from: &compose::Build) -> Build {

@@ -1,8 +1,8 @@
 //! Limits and rights.
 
-use crate::config::compose::{self, Project};
-use crate::config::diagnostic::Diagnostic;
+use crate::compose::{self, Project};
 use crate::mirror::model::Limits;
+use crate::yaml::diagnostic::Diagnostic;
 
 /// A namespace of the host or of a container outside the project.
 pub fn is_outside(mode: &str) -> bool {

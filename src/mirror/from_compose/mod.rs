@@ -12,8 +12,8 @@ use std::time::Duration;
 use networks::Networks;
 
 use super::model::{Condition, Dependency, Health, Hook, PullPolicy, Restart, Service, VolumesFrom, World};
-use crate::config::compose::{self, NetworkMode, Project};
-use crate::config::diagnostic::Diagnostic;
+use crate::compose::{self, NetworkMode, Project};
+use crate::yaml::diagnostic::Diagnostic;
 
 /// The world that a project describes.
 ///

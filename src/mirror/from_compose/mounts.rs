@@ -4,9 +4,9 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::PathBuf;
 
 use super::Reader;
-use crate::config::compose::{self, FileSource, MountKind};
-use crate::config::diagnostic::Diagnostic;
+use crate::compose::{self, FileSource, MountKind};
 use crate::mirror::model::{FileInside, Mount, Source};
+use crate::yaml::diagnostic::Diagnostic;
 
 /// Folders of the machine that are no part of an application: mirrored by nothing.
 const HOST_FOLDERS: [&str; 8] = [

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::config::compose::{self, NetworkAttachment, Project};
+use crate::compose::{self, NetworkAttachment, Project};
 use crate::mirror::addresses::{Block, LAST_PLACE};
 use crate::mirror::model::{Attachment, Network};
 

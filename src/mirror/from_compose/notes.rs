@@ -1,7 +1,7 @@
 //! What production has and the mirror has not, with the reason: one sentence each, in every plan and report.
 
 use super::limits::{is_everywhere, is_of_the_host, is_outside};
-use crate::config::compose::{Deploy, Project, Service};
+use crate::compose::{Deploy, Project, Service};
 
 /// Why a service has no container in the mirror.
 pub fn left_out(from: &Service) -> Option<String> {
@@ -101,7 +101,7 @@ pub fn of_service(from: &Service, notes: &mut Vec<String>) {
 }
 
 fn of_networks(from: &Service, note: &mut impl FnMut(bool, &str)) {
-    use crate::config::compose::NetworkMode;
+    use crate::compose::NetworkMode;
     if let Some(mode @ (NetworkMode::Host | NetworkMode::Container(_) | NetworkMode::Other(_))) = &from.network_mode {
         let text = format!(
             "`network_mode: {mode}` is not mirrored: it is in all networks of the mirror instead, under its own name; \

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use super::merge::Tag;
-use super::scalar::{self, absolute};
-use crate::config::diagnostic::Diagnostic;
-use crate::config::yaml::{Entry, Node, Span, Value};
+use crate::compose::merge::Tag;
+use crate::compose::scalar::{self, absolute};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::{Entry, Node, Span, Value};
 
 /// A build without a context has the project directory. Said last, because a later file may name another.
 pub(super) fn default_contexts(root: &mut Node, directory: &Path) -> Result<(), Diagnostic> {

@@ -70,11 +70,11 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_the_same() {
         let value = serde_json::json!({"a": {"b": [1, "yes", {"c": null}, []], "d": "x: y"}, "1": "", "e": {}});
-        let source = std::sync::Arc::new(crate::config::yaml::Source {
+        let source = std::sync::Arc::new(crate::yaml::tree::Source {
             path: "x".into(),
             text: yaml(&value),
         });
-        let node = crate::config::yaml::parse(source).expect("it is YAML");
+        let node = crate::yaml::tree::parse(source).expect("it is YAML");
         let d = node.get("a").and_then(|a| a.get("d")).and_then(|d| d.as_str());
         assert_eq!(d, Some("x: y"));
         let list = node.get("a").and_then(|a| a.get("b")).expect("the list is there");

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, Tag};
 
-use super::diagnostic::Diagnostic;
+use crate::yaml::diagnostic::Diagnostic;
 
 /// Deeper than any configuration, shallower than any stack.
 const MAX_DEPTH: usize = 100;

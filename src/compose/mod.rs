@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 pub use model::*;
 pub use scalar::parse_duration;
 
-use super::diagnostic::Diagnostic;
+use crate::yaml::diagnostic::Diagnostic;
 
 /// What `docker compose` would be given on its command line.
 #[derive(Debug, Clone, Default)]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::scalar;
-use crate::config::diagnostic::Diagnostic;
-use crate::config::yaml::{Entry, Node, Value};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::{Entry, Node, Value};
 
 /// The entries of a mapping, and which keys were asked for: those are the known ones.
 pub(super) struct Fields<'a> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::model::*;
-use super::scalar::go_duration;
+use crate::compose::model::*;
+use crate::compose::scalar::go_duration;
 
 impl Project {
     /// The project as `docker compose config --format json` prints it. Values are as read: secrets of the environment

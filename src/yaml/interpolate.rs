@@ -11,8 +11,8 @@
 
 use std::collections::BTreeSet;
 
-use super::diagnostic::Diagnostic;
-use super::yaml::{Node, Value};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::{Node, Value};
 
 /// Defaults may nest; nobody nests them this deep.
 const MAX_NESTING: usize = 32;
@@ -57,7 +57,7 @@ pub fn interpolate(
 /// each value in which an unset variable became blank.
 ///
 /// A plain scalar is still a string afterwards. In Rehearsal's dialect it keeps its new text in `raw`: what it means is
-/// for the reader to say, who knows whether a number is wanted (see [`super::yaml::resolve`]).
+/// for the reader to say, who knows whether a number is wanted (see [`super::tree::resolve`]).
 pub fn interpolate_tree(
     node: &mut Node,
     dialect: Dialect,

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{
+use crate::compose::fields::{
     Fields, boolean, entries, float, integer, list, one_of, string, string_or_list, strings, text, variables,
 };
-use super::model::*;
-use super::scalar::{self, bytes, duration};
-use crate::config::diagnostic::Diagnostic;
-use crate::config::env_file::Format;
-use crate::config::yaml::{Entry, Node, Value};
+use crate::compose::model::*;
+use crate::compose::scalar::{self, bytes, duration};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::env_file::Format;
+use crate::yaml::tree::{Entry, Node, Value};
 
 type Read<T> = Result<T, Diagnostic>;
 

@@ -3,8 +3,8 @@
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::diagnostic::Diagnostic;
-use crate::config::yaml::{Node, Value};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::{Node, Value};
 
 /// The value of a scalar as Compose sees it. Its YAML reader knows more than the core schema: `0440` is octal, `0b1`
 /// is binary, `1_000` is a thousand.

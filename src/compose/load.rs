@@ -1,17 +1,18 @@
 //! Files into one tree, in the order Compose takes them: each file's variables, `extends`, `include`, then the file
 //! over those before it.
 
+use crate::yaml::tree;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::canonical::{self, Frame};
-use super::fields::{Fields, string, string_or_list};
 use super::{LoadOptions, merge, scalar};
-use crate::config::diagnostic::Diagnostic;
-use crate::config::env_file::{self, Format};
-use crate::config::interpolate::{Dialect, interpolate_tree};
-use crate::config::yaml::{self, Entry, Node, Source, Span, Value};
+use crate::compose::canonical::{self, Frame};
+use crate::compose::fields::{Fields, string, string_or_list};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::env_file::{self, Format};
+use crate::yaml::interpolate::{Dialect, interpolate_tree};
+use crate::yaml::tree::{Entry, Node, Source, Span, Value};
 
 /// Files that include or extend each other deeper than this do so in a circle.
 const MAX_INCLUDES: usize = 50;
@@ -197,7 +198,7 @@ fn project_name(
         };
     }
     for file in files.iter().rev() {
-        let first = yaml::parse_all(open(file, None)?)?.swap_remove(0).root;
+        let first = tree::parse_all(open(file, None)?)?.swap_remove(0).root;
         if let Some(node) = first.get("name").filter(|node| !node.is_null()) {
             let mut node = node.clone();
             interpolate_tree(&mut node, Dialect::Compose, &|name| environment.get(name).cloned())?;
@@ -266,7 +267,7 @@ impl Loader {
     fn file(&mut self, path: &Path, world: &World) -> Result<Node, Diagnostic> {
         let mut merged = None;
         // Each document of a file lies over the one before it, as if it were the next file.
-        for document in yaml::parse_all(open(path, None)?)? {
+        for document in tree::parse_all(open(path, None)?)? {
             let mut root = self.prepared(document.root, path, world)?;
             self.extend_all(&mut root, path, world)?;
             let root = self.include_all(root, path, world)?;
@@ -359,7 +360,7 @@ impl Loader {
             directory: parent(&file),
             environment: world.environment.clone(),
         };
-        let other = self.prepared(yaml::parse(open(&file, Some(span))?)?, &file, &world)?;
+        let other = self.prepared(tree::parse(open(&file, Some(span))?)?, &file, &world)?;
         known_service(&other, &service, span)?;
         let mut base = self.extended(&other, &service, &file, &world, chain)?;
         canonical::default_context(&mut base, &world.directory)?;
@@ -458,7 +459,7 @@ fn known_service(root: &Node, name: &str, span: &Span) -> Result<(), Diagnostic>
         return Ok(());
     }
     let error = Diagnostic::at(span, format!("there is no service `{name}` to extend"));
-    let near = crate::config::diagnostic::nearest(name, services.iter().map(|entry| entry.key.as_str()));
+    let near = crate::yaml::diagnostic::nearest(name, services.iter().map(|entry| entry.key.as_str()));
     Err(match near {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error,

@@ -12,8 +12,8 @@
 //!
 //! `!reset` takes away what came before, `!override` puts its own value in place of it.
 
-use crate::config::diagnostic::Diagnostic;
-use crate::config::yaml::{Entry, Node, Value};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::{Entry, Node, Value};
 
 /// The two tags that change how something is merged.
 pub(super) struct Tag;
@@ -135,7 +135,7 @@ fn pools(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnos
     })
 }
 
-fn shell(span: crate::config::yaml::Span) -> Node {
+fn shell(span: crate::yaml::tree::Span) -> Node {
     Node::new(Value::Null, span)
 }
 

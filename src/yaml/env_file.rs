@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::diagnostic::Diagnostic;
-use super::interpolate::{Dialect, interpolate};
-use super::yaml::{Source, Span};
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::interpolate::{Dialect, interpolate};
+use crate::yaml::tree::{Source, Span};
 
 /// Longer than any environment can be; lines that double each other would otherwise fill the memory.
 const MAX_VALUE: usize = 1 << 20;

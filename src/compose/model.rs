@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::LoadOptions;
-use crate::config::diagnostic::Diagnostic;
-use crate::config::yaml::Span;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::Span;
 
 /// A Compose project: what `docker compose up` would start.
 #[derive(Debug, Clone)]
@@ -324,7 +324,7 @@ pub struct EnvFile {
     /// Absolute.
     pub path: PathBuf,
     /// How it is written.
-    pub format: crate::config::env_file::Format,
+    pub format: crate::yaml::env_file::Format,
     /// Whether it must be there.
     pub required: bool,
     /// Where it is named.

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::load::{Loaded, open};
-use super::model::*;
-use super::read::Sections;
 use super::{LoadOptions, load};
-use crate::config::diagnostic::{Diagnostic, nearest};
-use crate::config::env_file::{self, Format};
-use crate::config::yaml::Span;
+use crate::compose::load::{Loaded, open};
+use crate::compose::model::*;
+use crate::compose::read::Sections;
+use crate::yaml::diagnostic::{Diagnostic, nearest};
+use crate::yaml::env_file::{self, Format};
+use crate::yaml::tree::Span;
 
 type Done = Result<(), Diagnostic>;
 
