@@ -15,7 +15,7 @@
 //! everything that is read from the process.
 //!
 //! Beside the flow stand [`agent`] (our binary inside the mirror), [`suite`] (the user's tests), [`check`] (the
-//! built-in ones), [`lock`] (production's facts) and [`redact`] (no secret leaves).
+//! built-in ones), [`lock`] (production's facts) and [`text`] (said harmlessly, and without secrets).
 
 // The samples in `tests/` are shared with tests for which the product is another crate.
 #[cfg(test)]
@@ -34,7 +34,6 @@ pub mod mirror;
 pub mod plan;
 pub mod publish;
 pub mod record;
-pub mod redact;
 pub mod rehearsal;
 pub mod report;
 pub mod run;

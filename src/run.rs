@@ -37,11 +37,11 @@ use crate::publish::github::Job;
 use crate::record::event::EventKind;
 use crate::record::result::{Counts, EngineRecord, RunResult, SCHEMA};
 use crate::record::stage::StageId;
-use crate::redact::Redactor;
 use crate::rehearsal::record::Recorder;
 use crate::rehearsal::{HURL_IMAGE, Rehearsal};
 use crate::report::terminal::{Colour, Terminal, say, tell};
 use crate::report::{entry, json, junit, summary};
+use crate::text::redact::Redactor;
 use crate::verdict::{self, Ended, Judgement};
 use crate::yaml::diagnostic::Diagnostic;
 

@@ -43,7 +43,7 @@ fn json_of(node: &Node) -> Value {
 fn read_yaml(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).expect("readable");
     json_of(
-        &yaml::parse(std::sync::Arc::new(Source {
+        &tree::parse(std::sync::Arc::new(Source {
             path: path.to_owned(),
             text,
         }))

@@ -29,7 +29,7 @@ struct Expected {
 static EXPECTED: LazyLock<BTreeMap<String, Expected>> = LazyLock::new(|| {
     let path = driver::world("expected");
     let text = std::fs::read_to_string(&path).expect("expected.yaml is there");
-    let file = yaml::parse(Arc::new(Source { path, text })).expect("expected.yaml is YAML");
+    let file = tree::parse(Arc::new(Source { path, text })).expect("expected.yaml is YAML");
     let rows = file.as_map().expect("a mapping");
     rows.iter().map(|row| (row.key.clone(), expected(&row.node))).collect()
 });

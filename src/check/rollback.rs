@@ -3,10 +3,11 @@
 use super::About;
 use super::control::{and_more, brief, evidence_of};
 use super::pair::Pair;
-use crate::mirror::failure::{ServiceFailure, seconds};
+use crate::mirror::failure::ServiceFailure;
 use crate::record::finding::{Blame, Finding};
 use crate::record::result::TestRecord;
 use crate::record::stage::StageId;
+use crate::text::units::seconds;
 use std::time::Duration;
 
 /// What this check is.

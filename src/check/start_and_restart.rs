@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::About;
 use super::pair::Pair;
-use crate::mirror::failure::{ServiceFailure, seconds};
+use crate::mirror::failure::ServiceFailure;
 use crate::mirror::swap::Swapped;
 use crate::mirror::watch::Seen;
 use crate::record::finding::{Blame, Finding};
 use crate::record::stage::StageId;
+use crate::text::units::seconds;
 
 /// What this check is.
 pub const ABOUT: About = About {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::agent::ProbeSample;
-use crate::mirror::failure::seconds;
+use crate::text::units::seconds;
 
 /// Questions at the end of which one must have a good answer: half a second's.
 const LAST: usize = 5;

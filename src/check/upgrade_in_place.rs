@@ -9,7 +9,7 @@ use crate::record::result::TestRecord;
 use crate::record::stage::StageId;
 use std::time::Duration;
 
-use crate::mirror::failure::seconds;
+use crate::text::units::seconds;
 
 /// What this check is.
 pub const ABOUT: About = About {

@@ -18,8 +18,8 @@ use crate::mirror::engine::Engine;
 use crate::mirror::sweep::{self, Leftover, State};
 use crate::report::entry::moment;
 use crate::report::terminal::tell;
-use crate::report::text;
 use crate::run;
+use crate::text::harmless;
 
 /// Less than this on a disk is worth a word: images and volumes need room.
 const LITTLE: u64 = 2 * 1024 * 1024 * 1024;
@@ -363,5 +363,5 @@ fn described(left: Leftover, removed: bool) -> Left {
 
 /// Names on an engine are other people's words, too.
 fn one_line(text: &str) -> String {
-    text::line(text, 400)
+    harmless::line(text, 400)
 }

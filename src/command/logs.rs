@@ -14,10 +14,10 @@ use crate::mirror::engine::Engine;
 use crate::mirror::sweep::{self, State};
 use crate::mirror::tail;
 use crate::record::stage::StageId;
-use crate::redact::Redactor;
 use crate::report::terminal::{say, tell};
-use crate::report::text;
 use crate::run;
+use crate::text::harmless;
+use crate::text::redact::Redactor;
 
 /// A line is shown up to here.
 const LINE: usize = 16 * 1024;
@@ -77,7 +77,7 @@ async fn of_mirror(args: &LogsArgs, context: &Context, engine: &Engine, run: &st
     let since = i32::try_from(since).unwrap_or(0);
     let width = services.iter().map(String::len).max().unwrap_or(0);
     let show = |line: &tail::Line| {
-        let text = text::line(&redactor.clean(&line.text), LINE);
+        let text = harmless::line(&redactor.clean(&line.text), LINE);
         tell(&format!("{:<width$} | {text}", line.service))
     };
     let (lines, mut heard) = unbounded_channel();
@@ -148,7 +148,11 @@ fn of_folder(args: &LogsArgs, out: &Path) -> u8 {
             found = true;
             let content = std::fs::read(&file).unwrap_or_default();
             for line in String::from_utf8_lossy(&content).lines() {
-                if !tell(&format!("{} {service} | {}", stage.as_str(), text::line(line, LINE))) {
+                if !tell(&format!(
+                    "{} {service} | {}",
+                    stage.as_str(),
+                    harmless::line(line, LINE)
+                )) {
                     return 0;
                 }
             }

@@ -17,19 +17,20 @@ use crate::mirror::archive::THIS_PROGRAM;
 use crate::mirror::engine::address::Address;
 use crate::mirror::engine::{Engine, ImageFacts, RunLabels};
 use crate::mirror::entrance::{self, Way};
-use crate::mirror::failure::{ServiceFailure, seconds};
+use crate::mirror::failure::ServiceFailure;
 use crate::mirror::model::Service;
 use crate::mirror::names::{Borne, Name};
 use crate::mirror::pull;
 use crate::mirror::reaper::Reaper;
 use crate::mirror::sweep::{self, Leftover, State};
 use crate::mirror::{Mirror, News, Setup};
-use crate::redact::Redactor;
 use crate::report::entry;
 use crate::report::terminal::say;
-use crate::report::text;
 use crate::run::images::Images;
 use crate::run::{self, Prepared};
+use crate::text::harmless;
+use crate::text::redact::Redactor;
+use crate::text::units::seconds;
 
 /// The mirror's CA, in the output folder.
 pub const CA_FILE: &str = "ca.pem";
@@ -105,7 +106,7 @@ impl<'a> Up<'a> {
     }
 
     fn line(&self, hostile: &str) -> String {
-        text::line(&self.redactor.clean(hostile), 2 * LINE)
+        harmless::line(&self.redactor.clean(hostile), 2 * LINE)
     }
 
     async fn connect(&self, address: &Result<Address>) -> Result<Engine> {
@@ -276,7 +277,7 @@ impl<'a> Up<'a> {
             say(format!(
                 "  {} | {}",
                 failure.service,
-                text::line(&self.redactor.clean(line), LINE)
+                harmless::line(&self.redactor.clean(line), LINE)
             ));
         }
         anyhow!("{}", failure.line())
@@ -328,7 +329,7 @@ fn progress() -> UnboundedSender<News> {
             if matches!(state, "ready" | "exited" | "out of memory" | "unhealthy" | "restarted") {
                 let took = took.map(|took| format!(" after {}", seconds(took))).unwrap_or_default();
                 let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-                say(format!("  {service} {state}{took}{}", text::line(&detail, LINE)));
+                say(format!("  {service} {state}{took}{}", harmless::line(&detail, LINE)));
             }
         }
     });

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::engine::Engine;
 use crate::record::stage::StageId;
-use crate::redact::Redactor;
+use crate::text::redact::Redactor;
 
 /// Lines kept in memory for each service and stage; more are on disk only.
 const KEPT_LINES: usize = 20_000;

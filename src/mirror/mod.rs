@@ -17,7 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::agent::client::Client;
 use crate::config::settings::OpenHost;
-use crate::redact::Redactor;
+use crate::text::redact::Redactor;
 
 pub mod addresses;
 pub mod archive;

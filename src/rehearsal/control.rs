@@ -7,11 +7,11 @@ use crate::check;
 use crate::check::control as oracle;
 use crate::check::traffic::Traffic;
 use crate::mirror::Mirror;
-use crate::mirror::failure::first_fatal;
 use crate::mirror::start::Started;
 use crate::record::result::{StageStatus, StepRecord};
 use crate::record::stage::StageId;
 use crate::suite;
+use crate::text::fatal::first_fatal;
 use crate::text::units::millis;
 
 const STAGE: StageId = StageId::Control;

@@ -16,9 +16,9 @@ use crate::plan::Plan;
 use crate::record::finding::Finding;
 use crate::record::result::{CheckRecord, StageStatus, TestRecord, TestStatus};
 use crate::record::stage::StageId;
-use crate::redact::Redactor;
 use crate::suite::login::LoginOutcome;
 use crate::suite::{self, Captures, SuiteOutcome, SuiteRun};
+use crate::text::redact::Redactor;
 
 mod answers;
 mod confirm;
@@ -309,7 +309,7 @@ impl<'a> Rehearsal<'a> {
                 .into_iter()
                 .filter(|line| !known.contains(&check::log_difference::template(line)))
                 .collect();
-            crate::mirror::failure::first_fatal(&new)
+            crate::text::fatal::first_fatal(&new)
         };
         self.candidate.keys().find_map(of)
     }

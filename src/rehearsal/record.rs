@@ -15,7 +15,7 @@ use crate::record::event::{Event, EventKind};
 use crate::record::finding::Finding;
 use crate::record::result::{CheckRecord, Fidelity, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus};
 use crate::record::stage::StageId;
-use crate::redact::Redactor;
+use crate::text::redact::Redactor;
 
 /// A reader of the stream: the terminal, `--format json`.
 pub type Listener = Box<dyn Fn(&Event) + Send + Sync>;
@@ -113,7 +113,7 @@ impl Recorder {
         }
         let took = news
             .took
-            .map(|took| format!("after {}", crate::mirror::failure::seconds(took)));
+            .map(|took| format!("after {}", crate::text::units::seconds(took)));
         self.say(EventKind::Container {
             stage,
             service: news.service.clone(),

@@ -95,7 +95,7 @@ impl Rehearsal<'_> {
     fn back_in_time(&self, step: super::record::Step, took: Duration, within: Duration) {
         self.recorder.note(format!(
             "rollback: the baseline was back after {}",
-            crate::mirror::failure::seconds(took)
+            crate::text::units::seconds(took)
         ));
         if took <= within {
             return step.passed();

@@ -119,7 +119,7 @@ impl Rehearsal<'_> {
         {
             let seen = mirror.seen(&service.service).unwrap_or_default();
             let before = course.start_times.get(&service.service).copied();
-            let cause = crate::mirror::failure::first_fatal(&mirror.logs().of(STAGE, &service.service));
+            let cause = crate::text::fatal::first_fatal(&mirror.logs().of(STAGE, &service.service));
             for finding in check::start_and_restart::after(service, &seen, before, cause, &self.pair()) {
                 self.found(finding);
             }

@@ -5,9 +5,10 @@
 
 use anyhow::{Result, ensure};
 
+use super::{json, junit, words};
 use crate::record::finding::{Blame, Finding, Severity};
 use crate::record::result::{RunResult, TestRecord, TestStatus};
-use crate::report::{json, junit, text, words};
+use crate::text::harmless;
 
 /// A runner shows no more of one kind for a step.
 pub const ANNOTATIONS: usize = 10;
@@ -87,12 +88,12 @@ fn of_test(result: &RunResult, test: &TestRecord) -> String {
 }
 
 fn command(name: &str, properties: &[(&str, &str)], message: &str) -> String {
-    let property = |(name, value): &(&str, &str)| format!("{name}={}", escape_property(&text::line(value, 200)));
+    let property = |(name, value): &(&str, &str)| format!("{name}={}", escape_property(&harmless::line(value, 200)));
     let properties = properties.iter().map(property).collect::<Vec<_>>().join(",");
     let blank = if properties.is_empty() { "" } else { " " };
     format!(
         "::{name}{blank}{properties}::{}",
-        escape_data(&text::line(message, MESSAGE))
+        escape_data(&harmless::line(message, MESSAGE))
     )
 }
 
@@ -105,11 +106,11 @@ pub fn masks(secret: &str) -> Vec<String> {
 
 /// A log as it may be shown: each line with `label` before it, and all between `stop-commands`.
 pub fn replay(label: &str, log: &str, token: &Token) -> String {
-    let label = text::line(label, 100);
-    let log = text::block(log, usize::MAX);
+    let label = harmless::line(label, 100);
+    let log = harmless::block(log, usize::MAX);
     let lines: String = log
         .lines()
-        .map(|line| text::no_commands(&format!("{label} | {line}\n")))
+        .map(|line| harmless::no_commands(&format!("{label} | {line}\n")))
         .collect();
     format!("::stop-commands::{0}\n{lines}::{0}::\n", token.0)
 }
@@ -142,7 +143,7 @@ pub fn outputs(result: &RunResult, report_dir: &std::path::Path) -> Vec<(&'stati
         ("not-run", counts.not_run.to_string()),
         ("duration-ms", result.duration_ms.to_string()),
         ("blocked-by", words::blocked_by(result).join(",")),
-        ("tool-version", text::line(&result.rehearsal, 100)),
+        ("tool-version", harmless::line(&result.rehearsal, 100)),
     ]
 }
 

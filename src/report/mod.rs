@@ -6,7 +6,6 @@ pub mod json;
 pub mod junit;
 pub mod summary;
 pub mod terminal;
-pub mod text;
 pub mod words;
 
 /// Records to try the reports with.

@@ -1,9 +1,10 @@
 //! `summary.md`: the job summary. First line the cause. Never larger than its budget: a runner drops a summary that is
 //! too large whole, so first the tests that passed go, then evidence and captured output, then everything but the counts.
 
+use super::words;
 use crate::record::finding::{Blame, Finding, Severity};
 use crate::record::result::{RunResult, StageRecord, TestRecord, TestStatus};
-use crate::report::{text, words};
+use crate::text::harmless;
 
 /// Bytes of `summary.md`; a runner takes 1 MiB for a step, with what other tools wrote.
 pub const BUDGET: usize = 1_000_000;
@@ -50,7 +51,11 @@ fn at(result: &RunResult, detail: Detail) -> String {
         words::verdict(result.verdict),
         escape(&words::cause(result))
     );
-    let counts = format!("{}; {}\n", words::counts(result), text::duration(result.duration_ms));
+    let counts = format!(
+        "{}; {}\n",
+        words::counts(result),
+        harmless::duration(result.duration_ms)
+    );
     if detail == Detail::Counts {
         return format!("{head}\n{counts}\n{}", notice(detail));
     }
@@ -205,7 +210,7 @@ fn test_row(test: &TestRecord) -> Vec<String> {
         test.stage.to_string(),
         code(&test.suite),
         code(&test.name),
-        text::duration(test.duration_ms),
+        harmless::duration(test.duration_ms),
         format!("{}{place}{retried}", escape(&test.message)),
     ]
 }
@@ -218,7 +223,7 @@ fn stages(result: &RunResult) -> String {
             mark(status),
             stage.id.to_string(),
             status.to_owned(),
-            text::duration(stage.duration_ms),
+            harmless::duration(stage.duration_ms),
             reason,
         ]
     };
@@ -244,7 +249,7 @@ fn steps(result: &RunResult, detail: Detail) -> String {
                     status,
                     stage.id.to_string(),
                     code(&step.id),
-                    text::duration(step.duration_ms),
+                    harmless::duration(step.duration_ms),
                     reason,
                 ]
             })
@@ -342,7 +347,7 @@ fn mark(status: &str) -> String {
 /// Text behind a fold. Nothing is Markdown inside `pre`, and nothing is HTML once `<` and `&` are escaped.
 fn folded(title: &str, body: &str) -> String {
     let title = escape(title);
-    let body = html(&text::block(body, DETAIL));
+    let body = html(&harmless::block(body, DETAIL));
     format!("\n<details><summary>{title}</summary>\n\n<pre>\n{body}\n</pre>\n\n</details>\n")
 }
 
@@ -359,7 +364,7 @@ fn code(value: &str) -> String {
 /// Markdown never reads as its own. An invisible word joiner keeps `@` and `#` from naming people and issues.
 pub fn escape(value: &str) -> String {
     let mut escaped = String::new();
-    for ch in text::line(value, words::LINE).chars() {
+    for ch in harmless::line(value, words::LINE).chars() {
         match ch {
             '@' | '#' => escaped.push_str(&format!("&#{};&#8288;", u32::from(ch))),
             '&' | '<' | '>' | '`' | '*' | '_' | '[' | ']' | '\\' | '|' | '~' | '$' => {

@@ -12,11 +12,12 @@
 
 use std::path::Path;
 
+use super::words;
 use crate::record::event::{Event, EventKind};
 use crate::record::finding::{Blame, Finding, Severity};
 use crate::record::result::{RunResult, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus, Verdict};
 use crate::record::stage::StageId;
-use crate::report::{text, words};
+use crate::text::harmless;
 
 /// Findings, failed tests and steps that are shown; the rest is in the reports.
 const SHOWN: usize = 10;
@@ -66,14 +67,14 @@ impl Terminal {
         let sections = sections.iter().filter(|lines| !lines.is_empty());
         let sections: Vec<String> = sections.map(|lines| lines.join("\n") + "\n").collect();
         // It is also printed into the logs of jobs.
-        text::no_commands(&sections.join("\n"))
+        harmless::no_commands(&sections.join("\n"))
     }
 
     /// The line for an event while it runs; `None` for what matters to nobody at this moment.
     pub fn progress(&self, event: &Event) -> Option<String> {
         let (stage, line) = self.happened(&event.kind)?;
-        let at = self.paint(&format!("{:>12}", text::duration(event.at_ms)), Style::Dim);
-        Some(text::no_commands(&format!(
+        let at = self.paint(&format!("{:>12}", harmless::duration(event.at_ms)), Style::Dim);
+        Some(harmless::no_commands(&format!(
             "{at}  {:<9} {line}",
             stage.map_or("", StageId::as_str)
         )))
@@ -98,7 +99,7 @@ impl Terminal {
                     "{} {}  {}",
                     self.mark(*status),
                     clean(step),
-                    text::duration(*duration_ms)
+                    harmless::duration(*duration_ms)
                 );
                 Some((Some(*stage), self.because(&line, reason.as_deref())))
             }
@@ -190,7 +191,7 @@ impl Terminal {
         let status = self.paint(words::stage_status(stage.status), style_of(stage.status));
         let head = match stage.status {
             StageStatus::Skipped | StageStatus::NotRun => format!("  {:<9}  {status}", stage.id),
-            _ => format!("  {:<9}  {status}  {}", stage.id, text::duration(stage.duration_ms)),
+            _ => format!("  {:<9}  {status}  {}", stage.id, harmless::duration(stage.duration_ms)),
         };
         let mut lines = vec![self.because(&head, stage.reason.as_deref())];
         lines.extend(stage.steps.iter().take(STEPS).map(|step| self.step(step)));
@@ -199,8 +200,8 @@ impl Terminal {
     }
 
     fn step(&self, step: &StepRecord) -> String {
-        let name = text::line(&step.id, 200);
-        let took = text::duration(step.duration_ms);
+        let name = harmless::line(&step.id, 200);
+        let took = harmless::duration(step.duration_ms);
         let line = format!("    {} {name:<28} {took:>11}", self.mark(step.status));
         match step.reason.as_deref().map(clean).filter(|reason| !reason.is_empty()) {
             Some(reason) => format!("{line}  {}", self.fit(&reason, 46)),
@@ -282,7 +283,7 @@ impl Terminal {
     }
 
     fn footer(&self, result: &RunResult, out: &Path) -> Vec<String> {
-        let took = text::duration(result.duration_ms);
+        let took = harmless::duration(result.duration_ms);
         let replay = format!("{took}, seed {}, rehearsal {}", result.seed, clean(&result.rehearsal));
         let reports = format!("{} (junit.xml, summary.md, result.json, logs/)", out.display());
         vec![
@@ -364,7 +365,7 @@ impl Terminal {
 }
 
 fn clean(line: impl AsRef<str>) -> String {
-    text::line(line.as_ref(), words::LINE)
+    harmless::line(line.as_ref(), words::LINE)
 }
 
 fn style_of(status: StageStatus) -> Style {
@@ -496,7 +497,7 @@ mod tests {
         let result = samples::block();
         let painted = coloured.summary(&result, Path::new("rehearsal-out"));
         assert!(painted.contains('\u{1b}'));
-        assert_eq!(text::strip_escapes(&painted), summary(&result));
+        assert_eq!(harmless::strip_escapes(&painted), summary(&result));
     }
 
     #[test]

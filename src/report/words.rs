@@ -2,7 +2,7 @@
 
 use crate::record::finding::Finding;
 use crate::record::result::{Release, RunResult, StageStatus, TestRecord, TestStatus, Verdict};
-use crate::report::text;
+use crate::text::harmless;
 
 /// Longest line that a report takes from the record.
 pub const LINE: usize = 1000;
@@ -54,7 +54,7 @@ pub fn as_stage(status: TestStatus) -> StageStatus {
 
 /// The cause as one harmless line; never empty.
 pub fn cause(result: &RunResult) -> String {
-    let cause = text::line(&result.cause, LINE);
+    let cause = harmless::line(&result.cause, LINE);
     if !cause.is_empty() {
         return cause;
     }
@@ -84,15 +84,15 @@ pub fn pair(result: &RunResult, service: Option<&str>) -> String {
         (None, Some(old)) => format!("{} {} in place of {}", candidate.service, candidate.image, old.image),
         (None, None) => format!("{} {}", candidate.service, candidate.image),
     };
-    text::line(&pair, LINE)
+    harmless::line(&pair, LINE)
 }
 
 /// The way out of a failed test: that of the finding which speaks of it, else how to see it for oneself.
 pub fn way_out(result: &RunResult, test: &TestRecord) -> String {
     let mut findings = result.findings.iter().filter(|finding| finding.stage == test.stage);
     match findings.find(|finding| speaks_of(finding, &test.name)) {
-        Some(finding) => text::line(&finding.help, LINE),
-        None => text::line(
+        Some(finding) => harmless::line(&finding.help, LINE),
+        None => harmless::line(
             &format!(
                 "`rehearsal run --only {} --keep` leaves the mirror up to look",
                 test.suite
@@ -132,7 +132,7 @@ pub fn blocked_by(result: &RunResult) -> Vec<&'static str> {
 pub fn release(release: &Release) -> String {
     let digest = release.digest.as_deref().map(short_digest);
     let digest = digest.map_or_else(String::new, |digest| format!(" ({digest})"));
-    text::line(&format!("{}{digest}", release.image), LINE)
+    harmless::line(&format!("{}{digest}", release.image), LINE)
 }
 
 fn short_digest(digest: &str) -> &str {

@@ -16,7 +16,7 @@ use crate::mirror::pull::failure::PullFailure;
 use crate::mirror::pull::wanted::{self, Looked, Wanted};
 use crate::mirror::pull::{self, Tell};
 use crate::plan::{Had, ImagePlan};
-use crate::redact::Redactor;
+use crate::text::redact::Redactor;
 
 /// One run's images on one engine. Logins are read once, and only where something is pinned, pulled or built.
 pub struct Images<'a> {

@@ -1,3 +1,6 @@
-//! Text: what is said to people, made short and harmless.
+//! Text: what is said to people, made short and harmless; no secret leaves.
 
+pub mod fatal;
+pub mod harmless;
+pub mod redact;
 pub mod units;

@@ -10,7 +10,7 @@ use rehearsal::mirror::engine::address::Address;
 use rehearsal::mirror::engine::{Engine, RunLabels};
 use rehearsal::mirror::model::{Service, World};
 use rehearsal::mirror::{Mirror, Setup, images, sweep};
-use rehearsal::redact::Redactor;
+use rehearsal::text::redact::Redactor;
 
 use crate::engine::{image, left_of};
 

@@ -11,7 +11,7 @@ use crate::lock::ServiceFacts;
 use crate::mirror::engine::address::Address;
 use crate::mirror::engine::{Engine, RunLabels};
 use crate::mirror::pull::credentials::Keyring;
-use crate::redact::Redactor;
+use crate::text::redact::Redactor;
 
 /// Asks for the digest of every image that production's files name. The engine asks, with the
 /// credentials of this machine's logins.

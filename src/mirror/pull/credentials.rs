@@ -20,7 +20,7 @@ use tokio::process::Command;
 use super::failure::said;
 use super::reference::Reference;
 use crate::context::Context;
-use crate::redact::Redactor;
+use crate::text::redact::Redactor;
 
 /// A helper may ask a human to unlock something; nobody may be there.
 const HELPER_LIMIT: Duration = Duration::from_secs(30);

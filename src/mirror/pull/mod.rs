@@ -10,8 +10,8 @@ use bollard::query_parameters::CreateImageOptions;
 use futures_util::StreamExt as _;
 
 use super::engine::{Engine, engine_words};
-use super::failure::seconds;
 use crate::plan::{Had, ImagePlan};
+use crate::text::units::seconds;
 
 pub mod credentials;
 pub mod failure;

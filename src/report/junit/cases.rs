@@ -7,7 +7,8 @@ use crate::record::result::{
     CheckRecord, RunResult, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus, Verdict,
 };
 use crate::record::stage::StageId;
-use crate::report::{text, words};
+use crate::report::words;
+use crate::text::harmless;
 
 /// Longest text of one case.
 const DETAIL: usize = 64 * 1024;
@@ -200,7 +201,7 @@ fn of_check(result: &RunResult, check: &CheckRecord) -> Case {
     };
     let outcome = match own.iter().find_map(|finding| finding.waived.as_deref()) {
         Some(waiver) if first.is_none() && check.status == StageStatus::Failed => {
-            Outcome::Skipped(text::line(&format!("waived: {waiver}"), words::LINE))
+            Outcome::Skipped(harmless::line(&format!("waived: {waiver}"), words::LINE))
         }
         _ => told.outcome(
             result,
@@ -257,7 +258,7 @@ fn of_whole_stage(result: &RunResult, stage: &StageRecord) -> Case {
 fn of_tests(result: &RunResult, tests: &[&TestRecord], start_ms: u64) -> Vec<Suite> {
     let mut suites: Vec<Suite> = Vec::new();
     for test in tests {
-        let name = format!("{} / {}", test.stage, text::line(&test.suite, NAME));
+        let name = format!("{} / {}", test.stage, harmless::line(&test.suite, NAME));
         let case = of_test(result, test);
         match suites.iter_mut().find(|suite| suite.name == name) {
             Some(suite) => suite.cases.push(case),
@@ -303,15 +304,15 @@ fn of_test(result: &RunResult, test: &TestRecord) -> Case {
 /// `smoke/shop.hurl:12` as a file and a line.
 pub fn location(text: &str) -> Option<(String, u32)> {
     let (file, line) = text.rsplit_once(':')?;
-    let file = text::line(file, NAME);
+    let file = harmless::line(file, NAME);
     let line: u32 = line.parse().ok().filter(|line| *line > 0)?;
     (!file.is_empty()).then_some((file, line))
 }
 
 fn case(stage: StageId, subject: &str, name: &str, duration_ms: u64, outcome: Outcome) -> Case {
     let or_unnamed = |text: String| if text.is_empty() { "unnamed".to_owned() } else { text };
-    let classname = format!("{stage}.{}", or_unnamed(text::line(subject, NAME)));
-    let name = or_unnamed(text::line(name, NAME));
+    let classname = format!("{stage}.{}", or_unnamed(harmless::line(subject, NAME)));
+    let name = or_unnamed(harmless::line(name, NAME));
     Case {
         classname,
         name,
@@ -342,7 +343,7 @@ impl Told<'_> {
     }
 
     fn broke(&self, otherwise: &str) -> String {
-        let reason = text::line(self.reason.unwrap_or_default(), words::LINE);
+        let reason = harmless::line(self.reason.unwrap_or_default(), words::LINE);
         if reason.is_empty() {
             otherwise.to_owned()
         } else {
@@ -364,15 +365,15 @@ impl Told<'_> {
             "no reason was recorded"
         });
         let pair = words::pair(result, service);
-        let way_out = text::line(way_out, words::LINE);
-        let message = text::line(
+        let way_out = harmless::line(way_out, words::LINE);
+        let message = harmless::line(
             &format!("{broke} ({stage}; {pair}); way out: {way_out}"),
             4 * words::LINE,
         );
         Trouble {
             kind,
             message,
-            detail: text::block(self.detail, DETAIL),
+            detail: harmless::block(self.detail, DETAIL),
         }
     }
 }

@@ -17,8 +17,9 @@ use quick_xml::{Reader, Writer, XmlVersion};
 use time::format_description::well_known::Rfc3339;
 
 pub use self::cases::{Case, Outcome, Suite, Trouble, location, suites};
+use super::words;
 use crate::record::result::{Release, RunResult};
-use crate::report::{text, words};
+use crate::text::harmless;
 
 /// For whom the file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -248,7 +249,7 @@ fn distinct(properties: Vec<(String, String)>) -> Vec<(String, String)> {
     let mut seen = BTreeSet::new();
     let lines = properties
         .into_iter()
-        .map(|(name, value)| (text::line(&name, 300), text::line(&value, words::LINE)));
+        .map(|(name, value)| (harmless::line(&name, 300), harmless::line(&value, words::LINE)));
     lines.filter(|(name, _)| seen.insert(name.clone())).collect()
 }
 
@@ -435,7 +436,7 @@ mod tests {
                     _ => {}
                 }
             }
-            let clean = defuse(&text::block(&format!("a{nasty}b"), 1000));
+            let clean = defuse(&harmless::block(&format!("a{nasty}b"), 1000));
             assert!(read.contains(&clean), "{nasty:?}: {clean:?} is not in {read}");
         }
     }
