@@ -40,4 +40,5 @@ pub mod run;
 pub mod suite;
 pub mod text;
 pub mod verdict;
+pub mod world;
 pub mod yaml;

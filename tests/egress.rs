@@ -16,9 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 use engine::{IMAGE, docker, image};
 use rehearsal::config::settings::OpenHost;
 use rehearsal::mirror::egress::Attempts;
-use rehearsal::mirror::model::{Attachment, Network, Service, World};
 use rehearsal::mirror::names::Borne;
 use rehearsal::mirror::{Mirror, Setup};
+use rehearsal::world::model::{Attachment, Network, Service, World};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
 

@@ -11,10 +11,10 @@ use std::time::Duration;
 use engine::{IMAGE, docker, image};
 use rehearsal::mirror::Mirror;
 use rehearsal::mirror::failure::{ServiceFailure, What};
-use rehearsal::mirror::model::{
+use rehearsal::record::stage::StageId;
+use rehearsal::world::model::{
     Attachment, Condition, Dependency, Health, Mount, Network, Restart, Service, Source, World,
 };
-use rehearsal::record::stage::StageId;
 use stage::{LIMIT, Stage, all_lines, comes_up, says};
 
 /// A mirror of these services.

@@ -11,8 +11,9 @@ use engine::docker;
 use rehearsal::compose::{self, LoadOptions};
 use rehearsal::mirror::addresses::{Block, Layout};
 use rehearsal::mirror::failure::ServiceFailure;
-use rehearsal::mirror::model::{Network, World};
-use rehearsal::mirror::{Mirror, Setup, from_compose};
+use rehearsal::mirror::{Mirror, Setup};
+use rehearsal::world::from_compose;
+use rehearsal::world::model::{Network, World};
 use serde_json::Value;
 use stage::{LIMIT, Stage, all_lines, comes_up, says};
 

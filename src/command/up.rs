@@ -18,7 +18,6 @@ use crate::mirror::engine::address::Address;
 use crate::mirror::engine::{Engine, ImageFacts, RunLabels};
 use crate::mirror::entrance::{self, Way};
 use crate::mirror::failure::ServiceFailure;
-use crate::mirror::model::Service;
 use crate::mirror::names::{Borne, Name};
 use crate::mirror::pull;
 use crate::mirror::reaper::Reaper;
@@ -31,6 +30,7 @@ use crate::run::{self, Prepared};
 use crate::text::harmless;
 use crate::text::redact::Redactor;
 use crate::text::units::seconds;
+use crate::world::model::Service;
 
 /// The mirror's CA, in the output folder.
 pub const CA_FILE: &str = "ca.pem";

@@ -7,8 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use bollard::models::{EndpointIpamConfig, Ipam, IpamConfig};
 
-use super::model::{Attachment, Network};
 use crate::agent::Inside;
+use crate::world::model::{Attachment, Network};
 
 /// Places up to here can be kept: 65533, the last but one of 16 bits' hosts.
 pub const LAST_PLACE: u32 = 0xfffd;

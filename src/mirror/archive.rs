@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::model::FileInside;
+use crate::world::model::FileInside;
 
 /// This very program, even where its file has been replaced or removed since.
 pub const THIS_PROGRAM: &str = "/proc/self/exe";

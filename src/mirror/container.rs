@@ -10,7 +10,7 @@ use bollard::models::{
 
 use super::addresses::Subnet;
 use super::engine::ImageFacts;
-use super::model::{Attachment, Health, Limits, Mount, Restart, Service, Source};
+use crate::world::model::{Attachment, Health, Limits, Mount, Restart, Service, Source};
 
 /// Names on the engine that a container refers to.
 pub struct Names<'a> {

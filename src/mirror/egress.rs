@@ -8,10 +8,10 @@ use anyhow::Result;
 use bollard::models::HostConfig;
 
 use super::addresses::Subnet;
-use super::model::Service;
 use super::{Mirror, Setup, door};
 use crate::agent::client::Client;
 use crate::agent::{Answer, Asked, AskedAnswer, Call, Inside, OutsideCall};
+use crate::world::model::Service;
 
 /// Whose container it was.
 #[derive(Debug, Clone, PartialEq, Eq)]

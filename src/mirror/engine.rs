@@ -39,8 +39,8 @@ use agree::agree;
 use line::Line;
 
 use super::addresses::{self, Block, Layout, Subnet};
-use super::model::{Hook, Network};
 use crate::record::result::EngineRecord;
+use crate::world::model::{Hook, Network};
 
 /// Label that names the run.
 pub const LABEL_RUN: &str = "dev.rehearsal.run";

@@ -12,8 +12,8 @@ use anyhow::{Context as _, Result};
 use bollard::models::{ContainerCreateBody, EndpointSettings, HostConfig, PortBinding};
 
 use super::engine::Engine;
-use super::model::World;
 use super::names::Name;
+use crate::world::model::World;
 
 /// The first port on which the entrance listens inside.
 const FIRST_PORT: u16 = 10_000;
@@ -192,8 +192,8 @@ pub(super) fn passing(engine: &Engine, network: &str, passages: Vec<String>) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::Service;
     use super::*;
+    use crate::world::model::Service;
 
     fn service(name: &str, published: &[u16]) -> (String, Service) {
         let service = Service {

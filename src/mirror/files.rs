@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use bollard::models::ContainerCreateBody;
 
-use super::model::{FileInside, Service, Source};
 use super::trust::{self, Trust};
 use super::{Mirror, archive, container, volume_name};
+use crate::world::model::{FileInside, Service, Source};
 
 impl Mirror {
     /// Every file that a container of the service gets.
@@ -124,8 +124,8 @@ fn bind_in_root(service: &Service, binds: &mut Option<Vec<String>>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::Mount;
     use super::*;
+    use crate::world::model::Mount;
 
     fn file(target: &str) -> FileInside {
         FileInside {

@@ -1,8 +1,8 @@
 //! Commands that production runs in a container after its start and before its stop.
 
 use super::failure::{ServiceFailure, What};
-use super::model::Hook;
 use super::{Mirror, Running};
+use crate::world::model::Hook;
 
 impl Mirror {
     /// One after the other; the first that fails is why the service did not come up.

@@ -11,7 +11,7 @@ use bollard::query_parameters::BuildImageOptions;
 use futures_util::future::try_join_all;
 
 use super::engine::{Engine, ImageFacts};
-use super::model::{Build, PullPolicy, Service};
+use crate::world::model::{Build, PullPolicy, Service};
 
 /// The name of an image that is built for this run alone.
 fn built_name(run: &str, service: &str) -> String {

@@ -11,10 +11,10 @@ use url::Url;
 use super::addresses::Subnet;
 use super::authority::{Authority, Identity};
 use super::engine::ImageFacts;
-use super::model::{Service, World};
 use super::{Setup, egress};
 use crate::agent::client::Client;
 use crate::agent::{Answer, BearCall, BearTls, Call};
+use crate::world::model::{Service, World};
 
 /// Ports on which servers speak plain HTTP, tried where nothing says which.
 const USUAL_PORTS: [u16; 6] = [80, 8080, 8000, 3000, 5000, 9000];
@@ -135,7 +135,7 @@ pub(super) fn leave_to_the_mirror(setup: &Setup, body: &mut ContainerCreateBody)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mirror::model::Attachment;
+    use crate::world::model::Attachment;
 
     fn world(alias: &str) -> World {
         let networks = [("front".to_owned(), Attachment::named([alias]))].into();

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::failure::{ServiceFailure, What};
-use super::model::{Condition, Restart};
 use super::watch::Seen;
 use super::{Mirror, Running};
 use crate::agent::{Answer, Call};
+use crate::world::model::{Condition, Restart};
 
 /// Asks a health check within its container.
 const ASK_AGAIN: &str = include_str!("health.sh");
@@ -234,7 +234,8 @@ impl Mirror {
 
     /// Whether somebody waits for this service to end.
     fn is_one_shot(&self, name: &str) -> bool {
-        let waits = |need: &super::model::Dependency| need.service == name && need.condition == Condition::Completed;
+        let waits =
+            |need: &crate::world::model::Dependency| need.service == name && need.condition == Condition::Completed;
         self.world()
             .services
             .values()

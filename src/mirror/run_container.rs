@@ -9,8 +9,8 @@ use bollard::models::{ContainerCreateBody, EndpointSettings, HostConfig, HostCon
 use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt as _;
 
-use super::model::FileInside;
 use super::{ContainerOutcome, ContainerRun, Mirror, archive, door, network_name};
+use crate::world::model::FileInside;
 
 /// What a test container may print and leave behind: 16 MiB each.
 const LIMIT: usize = 16 * 1024 * 1024;

@@ -15,12 +15,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::addresses::{self, Layout, Subnet};
 use super::container::{self, Names};
 use super::engine::{Conversation, LABEL_SERVICE};
-use super::model::{Condition, Service};
 use super::{Mirror, Running, Setup, archive, door, egress, names, network_name, volume_name};
 use crate::agent::Call;
 use crate::agent::client::Client;
 use crate::mirror::failure::{ServiceFailure, What};
 use crate::text::fatal::first_fatal;
+use crate::world::model::{Condition, Service};
 
 /// Bytes on their way to or from the agent.
 const PIPE: usize = 64 * 1024;

@@ -6,8 +6,8 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use super::failure::{ServiceFailure, What};
-use super::model::Service;
 use super::{Mirror, Running};
+use crate::world::model::Service;
 
 /// The engine's own default when production gives no grace period.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);

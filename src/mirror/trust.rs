@@ -16,8 +16,8 @@ use futures_util::future::join_all;
 use super::authority::Authority;
 use super::engine::Engine;
 use super::keystore;
-use super::model::{FileInside, Service};
 use super::{Mirror, archive};
+use crate::world::model::{FileInside, Service};
 
 /// Where systems keep all CAs in one file: Debian and Alpine, Red Hat (twice), SUSE, Alpine and BSD.
 const BUNDLES: [&str; 5] = [

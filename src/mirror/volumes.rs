@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use bollard::models::{ContainerCreateBody, HostConfig, Mount as EngineMount, MountType};
 
-use super::model::{Mount, Service, Source};
 use super::{Mirror, Setup, archive, container, volume_name};
+use crate::world::model::{Mount, Service, Source};
 
 /// Where a folder's volume is mounted while it is filled.
 const FILLED_AT: &str = "/fill";

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::check;
 use crate::config::settings::{CandidateImage, Rollback, Settings};
 use crate::mirror::door;
-use crate::mirror::model::World;
 use crate::record::result::Release;
 use crate::rehearsal::fidelity;
+use crate::world::model::World;
 
 /// `plan.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

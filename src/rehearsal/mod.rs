@@ -10,7 +10,6 @@ use crate::check::traffic::Traffic;
 use crate::config::settings::{Login, Settings, SuiteBody};
 use crate::lock;
 use crate::lock::compare::Mirrored;
-use crate::mirror::model::Service;
 use crate::mirror::{Mirror, Setup};
 use crate::plan::Plan;
 use crate::record::finding::Finding;
@@ -19,6 +18,7 @@ use crate::record::stage::StageId;
 use crate::suite::login::LoginOutcome;
 use crate::suite::{self, Captures, SuiteOutcome, SuiteRun};
 use crate::text::redact::Redactor;
+use crate::world::model::Service;
 
 mod answers;
 mod confirm;

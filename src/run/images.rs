@@ -10,13 +10,13 @@ use crate::context::Context;
 use crate::lock::Lock;
 use crate::mirror::engine::{Engine, ImageFacts};
 use crate::mirror::images;
-use crate::mirror::model::{Service, World};
 use crate::mirror::pull::credentials::Keyring;
 use crate::mirror::pull::failure::PullFailure;
 use crate::mirror::pull::wanted::{self, Looked, Wanted};
 use crate::mirror::pull::{self, Tell};
 use crate::plan::{Had, ImagePlan};
 use crate::text::redact::Redactor;
+use crate::world::model::{Service, World};
 
 /// One run's images on one engine. Logins are read once, and only where something is pinned, pulled or built.
 pub struct Images<'a> {

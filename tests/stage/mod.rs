@@ -8,9 +8,9 @@ use std::time::Duration;
 use rehearsal::context::Context;
 use rehearsal::mirror::engine::address::Address;
 use rehearsal::mirror::engine::{Engine, RunLabels};
-use rehearsal::mirror::model::{Service, World};
 use rehearsal::mirror::{Mirror, Setup, images, sweep};
 use rehearsal::text::redact::Redactor;
+use rehearsal::world::model::{Service, World};
 
 use crate::engine::{image, left_of};
 

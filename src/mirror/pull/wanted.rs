@@ -14,9 +14,9 @@ use super::reference::Reference;
 use crate::config::settings::{Settings, SuiteBody};
 use crate::lock::Lock;
 use crate::mirror::engine::{Engine, ImageFacts};
-use crate::mirror::model::{PullPolicy, Service, World};
 use crate::plan::{Had, ImagePlan, Plan};
 use crate::record::stage::StageId;
+use crate::world::model::{PullPolicy, Service, World};
 
 /// What is asked for a note's sake only is not waited for any longer.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
@@ -330,7 +330,7 @@ impl ImageFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mirror::model::Build;
+    use crate::world::model::Build;
 
     fn service(name: &str, image: &str, policy: PullPolicy) -> Service {
         Service {

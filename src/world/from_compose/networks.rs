@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::compose::{self, NetworkAttachment, Project};
 use crate::mirror::addresses::{Block, LAST_PLACE};
-use crate::mirror::model::{Attachment, Network};
+use crate::world::model::{Attachment, Network};
 
 /// Production's networks as far as fixed addresses are concerned.
 pub struct Networks {

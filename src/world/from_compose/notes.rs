@@ -1,7 +1,7 @@
 //! What production has and the mirror has not, with the reason: one sentence each, in every plan and report.
 
-use super::limits::{is_everywhere, is_of_the_host, is_outside};
 use crate::compose::{Deploy, Project, Service};
+use crate::world::from_compose::limits::{is_everywhere, is_of_the_host, is_outside};
 
 /// Why a service has no container in the mirror.
 pub fn left_out(from: &Service) -> Option<String> {

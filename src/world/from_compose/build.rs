@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::compose;
-use crate::mirror::model::Build;
+use crate::world::model::Build;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::tree::Span;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Reader;
 use crate::compose::{self, FileSource, MountKind};
-use crate::mirror::model::{FileInside, Mount, Source};
+use crate::world::model::{FileInside, Mount, Source};
 use crate::yaml::diagnostic::Diagnostic;
 
 /// Folders of the machine that are no part of an application: mirrored by nothing.

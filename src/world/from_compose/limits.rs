@@ -1,7 +1,7 @@
 //! Limits and rights.
 
 use crate::compose::{self, Project};
-use crate::mirror::model::Limits;
+use crate::world::model::Limits;
 use crate::yaml::diagnostic::Diagnostic;
 
 /// A namespace of the host or of a container outside the project.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use networks::Networks;
 
-use super::model::{Condition, Dependency, Health, Hook, PullPolicy, Restart, Service, VolumesFrom, World};
 use crate::compose::{self, NetworkMode, Project};
+use crate::world::model::{Condition, Dependency, Health, Hook, PullPolicy, Restart, Service, VolumesFrom, World};
 use crate::yaml::diagnostic::Diagnostic;
 
 /// The world that a project describes.

@@ -1,0 +1,4 @@
+//! The world: production in our own words, whatever described it. Compose is its first reader.
+
+pub mod from_compose;
+pub mod model;
