@@ -24,7 +24,8 @@ use bollard::query_parameters::{CreateContainerOptions, EventsOptions, RemoveCon
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use rehearsal::compose::{self, LoadOptions};
-use rehearsal::mirror::{Mirror, News, Setup, sweep};
+use rehearsal::engine::sweep;
+use rehearsal::mirror::{Mirror, News, Setup};
 use rehearsal::world::from_compose;
 use rehearsal::world::model::{Attachment, Health, Network, Service, World};
 use stage::{LIMIT, Stage, all_lines, run_name};

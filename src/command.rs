@@ -14,11 +14,11 @@ use crate::cli::{
 };
 use crate::config::schema;
 use crate::context::Context;
+use crate::engine::line::address::Address;
+use crate::engine::reaper;
+use crate::engine::{Engine, RunLabels};
 use crate::interrupt::Interrupt;
 use crate::lock;
-use crate::mirror::engine::address::Address;
-use crate::mirror::engine::{Engine, RunLabels};
-use crate::mirror::reaper;
 use crate::report::json;
 use crate::run;
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use engine::docker;
 use rehearsal::compose::{self, LoadOptions};
-use rehearsal::mirror::addresses::{Block, Layout};
+use rehearsal::engine::addresses::{Block, Layout};
 use rehearsal::mirror::failure::ServiceFailure;
 use rehearsal::mirror::{Mirror, Setup};
 use rehearsal::world::from_compose;

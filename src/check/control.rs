@@ -1,8 +1,8 @@
 //! `control`: production itself passes on the mirror, or nothing can be said of the candidate.
 
 use super::About;
+use crate::engine::pull::failure::PullFailure;
 use crate::mirror::failure::ServiceFailure;
-use crate::mirror::pull::failure::PullFailure;
 use crate::record::finding::{Blame, Finding};
 use crate::record::result::{TestRecord, TestStatus};
 use crate::record::stage::StageId;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::About;
 use super::pair::Pair;
+use crate::engine::watch::Seen;
 use crate::mirror::failure::ServiceFailure;
 use crate::mirror::swap::Swapped;
-use crate::mirror::watch::Seen;
 use crate::record::finding::{Blame, Finding};
 use crate::record::stage::StageId;
 use crate::text::units::seconds;

@@ -6,7 +6,7 @@ use super::{CANNOT, engine};
 use crate::cli::DownArgs;
 use crate::config::read;
 use crate::context::Context;
-use crate::mirror::sweep::{self, Leftover, State};
+use crate::engine::sweep::{self, Leftover, State};
 
 /// From the command line to the exit code.
 ///

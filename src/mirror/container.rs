@@ -8,8 +8,8 @@ use bollard::models::{
     MountTmpfsOptions, MountType, NetworkingConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use super::addresses::Subnet;
-use super::engine::ImageFacts;
+use crate::engine::ImageFacts;
+use crate::engine::addresses::Subnet;
 use crate::world::model::{Attachment, Health, Limits, Mount, Restart, Service, Source};
 
 /// Names on the engine that a container refers to.

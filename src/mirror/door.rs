@@ -12,9 +12,9 @@ use std::net::Ipv4Addr;
 use anyhow::Result;
 use bollard::models::{EndpointSettings, HostConfig};
 
-use super::addresses::Subnet;
 use super::{Setup, entrance, network_name};
 use crate::config::settings::OpenHost;
+use crate::engine::addresses::Subnet;
 
 /// Makes the door and waits until it is open. None where nothing is to be reached.
 pub(super) async fn open(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Result<()> {

@@ -7,10 +7,10 @@ use std::sync::PoisonError;
 use anyhow::Result;
 use bollard::models::HostConfig;
 
-use super::addresses::Subnet;
 use super::{Mirror, Setup, door};
 use crate::agent::client::Client;
 use crate::agent::{Answer, Asked, AskedAnswer, Call, Inside, OutsideCall};
+use crate::engine::addresses::Subnet;
 use crate::world::model::Service;
 
 /// Whose container it was.

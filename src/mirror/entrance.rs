@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use bollard::models::{ContainerCreateBody, EndpointSettings, HostConfig, PortBinding};
 
-use super::engine::Engine;
 use super::names::Name;
+use crate::engine::Engine;
 use crate::world::model::World;
 
 /// The first port on which the entrance listens inside.

@@ -9,7 +9,8 @@ use anyhow::Result;
 use bollard::models::ContainerCreateBody;
 
 use super::trust::{self, Trust};
-use super::{Mirror, archive, container, volume_name};
+use super::{Mirror, container, volume_name};
+use crate::engine::archive;
 use crate::world::model::{FileInside, Service, Source};
 
 impl Mirror {

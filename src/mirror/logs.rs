@@ -1,6 +1,7 @@
 //! Logs of the run's containers: on disk from creation on, `logs/STAGE/SERVICE.log`, redacted line by line, and in
 //! memory (bounded) for causes and differences.
 
+use crate::engine::tail::stamped;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -16,7 +17,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
 
-use super::engine::Engine;
+use crate::engine::Engine;
 use crate::record::stage::StageId;
 use crate::text::redact::Redactor;
 
@@ -26,8 +27,6 @@ const KEPT_LINES: usize = 20_000;
 const LINE_LIMIT: usize = 16 * 1024;
 /// Where the engine cuts lines itself.
 const ENGINES_CUT: usize = 16 * 1024;
-/// The engine's times are at most this long.
-const STAMP_LIMIT: usize = 40;
 /// How long `settled` waits for the engine to hand over the last lines of a container that has ended.
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -271,19 +270,6 @@ impl Told {
             .filter(|line| !line.is_empty())
             .collect()
     }
-}
-
-/// The engine's time before an entry, and the entry. An entry of an engine that gives no time has none.
-pub(super) fn stamped(message: &[u8]) -> (&str, &[u8]) {
-    let end = message.iter().take(STAMP_LIMIT).position(|byte| *byte == b' ');
-    let stamp = end
-        .and_then(|end| std::str::from_utf8(&message[..end]).ok())
-        .filter(|text| is_time(text));
-    stamp.map_or(("", message), |stamp| (stamp, &message[stamp.len() + 1..]))
-}
-
-fn is_time(text: &str) -> bool {
-    text.len() >= 20 && text.as_bytes().get(10) == Some(&b'T') && text.starts_with(|c: char| c.is_ascii_digit())
 }
 
 impl Inner {

@@ -5,6 +5,8 @@
 //! run's label, and the [`reaper`] does so where this process cannot any more.
 //! Only [`engine`] speaks to the engine.
 
+use crate::engine::ExecOutput;
+use crate::engine::watch;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,54 +21,31 @@ use crate::agent::client::Client;
 use crate::config::settings::OpenHost;
 use crate::text::redact::Redactor;
 
-pub mod addresses;
-pub mod archive;
 pub mod authority;
 pub mod container;
 pub mod door;
 pub mod egress;
-pub mod engine;
 pub mod entrance;
 pub mod failure;
 mod files;
 mod hooks;
-pub mod images;
 pub mod keystore;
 pub mod logs;
 pub mod names;
-pub mod observe;
-pub mod pull;
 pub mod readiness;
-pub mod reaper;
 pub mod run_container;
 pub mod start;
 pub mod swap;
-pub mod sweep;
-pub mod tail;
 pub mod trust;
 mod volumes;
-pub mod watch;
 
+use crate::engine::addresses::Subnet;
+use crate::engine::watch::{Seen, Watch};
+use crate::engine::{Engine, ImageFacts};
 use crate::world::model::{Service, World};
-use addresses::Subnet;
-use engine::{Engine, ImageFacts};
 use logs::Logs;
 use names::Borne;
 use trust::Trust;
-use watch::{Seen, Watch};
-
-/// What a command inside a service's container did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ExecOutput {
-    /// Exit code.
-    pub exit: i64,
-    /// Standard output, raw.
-    pub stdout: Vec<u8>,
-    /// Standard error, raw.
-    pub stderr: Vec<u8>,
-    /// Start to exit.
-    pub duration: Duration,
-}
 
 /// A container to run to its end inside the mirror's networks.
 #[derive(Debug, Clone, Default)]

@@ -8,12 +8,12 @@ use anyhow::{Context as _, Result};
 use bollard::models::ContainerCreateBody;
 use url::Url;
 
-use super::addresses::Subnet;
 use super::authority::{Authority, Identity};
-use super::engine::ImageFacts;
 use super::{Setup, egress};
 use crate::agent::client::Client;
 use crate::agent::{Answer, BearCall, BearTls, Call};
+use crate::engine::ImageFacts;
+use crate::engine::addresses::Subnet;
 use crate::world::model::{Service, World};
 
 /// Ports on which servers speak plain HTTP, tried where nothing says which.

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::failure::{ServiceFailure, What};
-use super::watch::Seen;
 use super::{Mirror, Running};
 use crate::agent::{Answer, Call};
+use crate::engine::watch::Seen;
 use crate::world::model::{Condition, Restart};
 
 /// Asks a health check within its container.

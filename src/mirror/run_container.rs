@@ -9,7 +9,8 @@ use bollard::models::{ContainerCreateBody, EndpointSettings, HostConfig, HostCon
 use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt as _;
 
-use super::{ContainerOutcome, ContainerRun, Mirror, archive, door, network_name};
+use super::{ContainerOutcome, ContainerRun, Mirror, door, network_name};
+use crate::engine::archive;
 use crate::world::model::FileInside;
 
 /// What a test container may print and leave behind: 16 MiB each.

@@ -12,12 +12,13 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::addresses::{self, Layout, Subnet};
 use super::container::{self, Names};
-use super::engine::{Conversation, LABEL_SERVICE};
-use super::{Mirror, Running, Setup, archive, door, egress, names, network_name, volume_name};
+use super::{Mirror, Running, Setup, door, egress, names, network_name, volume_name};
 use crate::agent::Call;
 use crate::agent::client::Client;
+use crate::engine::addresses::{self, Layout, Subnet};
+use crate::engine::archive;
+use crate::engine::{Conversation, LABEL_SERVICE};
 use crate::mirror::failure::{ServiceFailure, What};
 use crate::text::fatal::first_fatal;
 use crate::world::model::{Condition, Service};

@@ -13,10 +13,11 @@ use anyhow::Result;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use futures_util::future::join_all;
 
+use super::Mirror;
 use super::authority::Authority;
-use super::engine::Engine;
 use super::keystore;
-use super::{Mirror, archive};
+use crate::engine::Engine;
+use crate::engine::archive;
 use crate::world::model::{FileInside, Service};
 
 /// Where systems keep all CAs in one file: Debian and Alpine, Red Hat (twice), SUSE, Alpine and BSD.

@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use bollard::models::{ContainerCreateBody, HostConfig, Mount as EngineMount, MountType};
 
-use super::{Mirror, Setup, archive, container, volume_name};
+use super::{Mirror, Setup, container, volume_name};
+use crate::engine::archive;
 use crate::world::model::{Mount, Service, Source};
 
 /// Where a folder's volume is mounted while it is filled.

@@ -123,7 +123,7 @@ impl Recorder {
     }
 
     /// An image is on its way.
-    pub fn pull(&self, progress: crate::mirror::pull::Progress) {
+    pub fn pull(&self, progress: crate::engine::pull::Progress) {
         self.say(EventKind::Pull {
             image: progress.image,
             state: progress.state.to_owned(),

@@ -7,14 +7,14 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
 use crate::context::Context;
+use crate::engine::build;
+use crate::engine::pull::credentials::Keyring;
+use crate::engine::pull::failure::PullFailure;
+use crate::engine::pull::{self, Tell};
+use crate::engine::{Engine, ImageFacts};
 use crate::lock::Lock;
-use crate::mirror::engine::{Engine, ImageFacts};
-use crate::mirror::images;
-use crate::mirror::pull::credentials::Keyring;
-use crate::mirror::pull::failure::PullFailure;
-use crate::mirror::pull::wanted::{self, Looked, Wanted};
-use crate::mirror::pull::{self, Tell};
 use crate::plan::{Had, ImagePlan};
+use crate::prepare::wanted::{self, Looked, Wanted};
 use crate::text::redact::Redactor;
 use crate::world::model::{Service, World};
 
@@ -59,7 +59,7 @@ impl<'a> Images<'a> {
             Some(lock) => self.pin(lock, world, candidate).await?,
             None => Vec::new(),
         };
-        images::name_builds(&self.engine, &mut world.services, candidate).await?;
+        build::name_builds(&self.engine, &mut world.services, candidate).await?;
         let wanted = Wanted {
             world,
             candidate,
@@ -111,7 +111,7 @@ impl<'a> Images<'a> {
         } else {
             HashMap::new()
         };
-        images::resolve(&self.engine.with_logins(logins), &services).await
+        build::resolve(&self.engine.with_logins(logins), &services).await
     }
 
     async fn keyring(&self) -> Result<&Keyring> {

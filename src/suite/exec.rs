@@ -8,7 +8,7 @@ use super::template::{Missing, Scope};
 use super::words::{self, IN_MESSAGE, quoted};
 use super::{About, Attempt, Course, Ground, Step};
 use crate::config::settings::{ExecExpect, ExecStep};
-use crate::mirror::ExecOutput;
+use crate::engine::ExecOutput;
 
 /// A command's limit, unless the step itself waits longer.
 const LIMIT: Duration = Duration::from_secs(120);

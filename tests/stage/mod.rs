@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use rehearsal::context::Context;
-use rehearsal::mirror::engine::address::Address;
-use rehearsal::mirror::engine::{Engine, RunLabels};
-use rehearsal::mirror::{Mirror, Setup, images, sweep};
+use rehearsal::engine::line::address::Address;
+use rehearsal::engine::{Engine, RunLabels};
+use rehearsal::engine::{build, sweep};
+use rehearsal::mirror::{Mirror, Setup};
 use rehearsal::text::redact::Redactor;
 use rehearsal::world::model::{Service, World};
 

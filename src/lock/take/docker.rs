@@ -8,10 +8,10 @@ use futures_util::future::try_join_all;
 
 use super::{From, Wanted};
 use crate::context::Context;
+use crate::engine::line::address::Address;
+use crate::engine::observe::Observed;
+use crate::engine::{Engine, RunLabels};
 use crate::lock::{Facts, OwnProbe, ServiceFacts, probe};
-use crate::mirror::engine::address::Address;
-use crate::mirror::engine::{Engine, RunLabels};
-use crate::mirror::observe::Observed;
 
 /// For all probes of one container.
 const LIMIT: Duration = Duration::from_secs(90);

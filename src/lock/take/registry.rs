@@ -7,10 +7,10 @@ use futures_util::future::try_join_all;
 
 use super::{From, Wanted};
 use crate::context::Context;
+use crate::engine::line::address::Address;
+use crate::engine::pull::credentials::Keyring;
+use crate::engine::{Engine, RunLabels};
 use crate::lock::ServiceFacts;
-use crate::mirror::engine::address::Address;
-use crate::mirror::engine::{Engine, RunLabels};
-use crate::mirror::pull::credentials::Keyring;
 use crate::text::redact::Redactor;
 
 /// Asks for the digest of every image that production's files name. The engine asks, with the

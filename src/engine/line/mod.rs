@@ -23,8 +23,11 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::address::{Place, Tls};
-use super::tunnel;
+pub mod address;
+pub(super) mod agree;
+mod tunnel;
+
+use address::{Place, Tls};
 
 /// Seconds that the engine has for the beginning of an answer.
 const ANSWER: u64 = 120;

@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio::process::{ChildStderr, Command};
 
-use super::address::Ssh;
+use crate::engine::line::address::Ssh;
 
 /// `ssh` says why it gives up, and then ends.
 const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow};
 use bollard::query_parameters::BuildImageOptions;
 use futures_util::future::try_join_all;
 
-use super::engine::{Engine, ImageFacts};
+use super::{Engine, ImageFacts};
 use crate::world::model::{Build, PullPolicy, Service};
 
 /// The name of an image that is built for this run alone.

@@ -17,9 +17,9 @@ use serde_json::{Map, Value};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::failure::said;
-use super::reference::Reference;
 use crate::context::Context;
+use crate::engine::pull::failure::said;
+use crate::engine::pull::reference::Reference;
 use crate::text::redact::Redactor;
 
 /// A helper may ask a human to unlock something; nobody may be there.

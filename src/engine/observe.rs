@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::{Result, anyhow};
 use bollard::query_parameters as query;
 
-use super::engine::{Engine, engine_words};
+use super::{Engine, engine_words};
 
 /// Compose's name for the service a container is.
 const LABEL_SERVICE: &str = "com.docker.compose.service";
@@ -51,7 +51,7 @@ impl Engine {
 
 fn observed(listed: bollard::models::ContainerSummary) -> Option<Observed> {
     let labels: HashMap<String, String> = listed.labels.unwrap_or_default();
-    let mirror = labels.contains_key(super::engine::LABEL_RUN);
+    let mirror = labels.contains_key(super::LABEL_RUN);
     let one_off = labels
         .get(LABEL_ONE_OFF)
         .is_some_and(|value| value.eq_ignore_ascii_case("true"));

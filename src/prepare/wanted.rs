@@ -8,12 +8,12 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 use time::OffsetDateTime;
 
-use super::credentials::Keyring;
-use super::failure::{PullFailure, Why};
-use super::reference::Reference;
 use crate::config::settings::{Settings, SuiteBody};
+use crate::engine::pull::credentials::Keyring;
+use crate::engine::pull::failure::{PullFailure, Why};
+use crate::engine::pull::reference::Reference;
+use crate::engine::{Engine, ImageFacts};
 use crate::lock::Lock;
-use crate::mirror::engine::{Engine, ImageFacts};
 use crate::plan::{Had, ImagePlan, Plan};
 use crate::record::stage::StageId;
 use crate::world::model::{PullPolicy, Service, World};

@@ -9,14 +9,13 @@ use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptions;
 use futures_util::StreamExt as _;
 
-use super::engine::{Engine, engine_words};
+use super::{Engine, engine_words};
 use crate::plan::{Had, ImagePlan};
 use crate::text::units::seconds;
 
 pub mod credentials;
 pub mod failure;
 pub mod reference;
-pub mod wanted;
 
 use credentials::{Keyring, Login};
 use failure::{PullFailure, Why, said};

@@ -12,7 +12,7 @@ use bollard::query_parameters::EventsOptions;
 use futures_util::StreamExt as _;
 use tokio::sync::{broadcast, watch};
 
-use super::engine::{Engine, LABEL_RUN, LABEL_SERVICE};
+use super::{Engine, LABEL_RUN, LABEL_SERVICE};
 
 const NANOS: i64 = 1_000_000_000;
 /// Between two tries to hear the engine again.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::reference::Reference;
+use crate::engine::pull::reference::Reference;
 
 /// What kind of failure.
 #[derive(Debug, Clone, PartialEq, Eq)]

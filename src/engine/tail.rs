@@ -9,8 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::engine::{Engine, LABEL_RUN, LABEL_SERVICE};
-use super::logs::stamped;
+use super::{Engine, LABEL_RUN, LABEL_SERVICE};
 
 /// One line of a service, raw.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,4 +79,20 @@ fn line(service: &str, chunk: &LogOutput) -> Line {
         service: service.to_owned(),
         text: String::from_utf8_lossy(text).trim_end_matches(['\n', '\r']).to_owned(),
     }
+}
+
+/// The engine's times are at most this long.
+const STAMP_LIMIT: usize = 40;
+
+/// The engine's time before an entry, and the entry. An entry of an engine that gives no time has none.
+pub fn stamped(message: &[u8]) -> (&str, &[u8]) {
+    let end = message.iter().take(STAMP_LIMIT).position(|byte| *byte == b' ');
+    let stamp = end
+        .and_then(|end| std::str::from_utf8(&message[..end]).ok())
+        .filter(|text| is_time(text));
+    stamp.map_or(("", message), |stamp| (stamp, &message[stamp.len() + 1..]))
+}
+
+fn is_time(text: &str) -> bool {
+    text.len() >= 20 && text.as_bytes().get(10) == Some(&b'T') && text.starts_with(|c: char| c.is_ascii_digit())
 }

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::archive::THIS_PROGRAM;
-use super::engine::address::Address;
-use super::engine::{Engine, RunLabels};
 use super::sweep;
+use super::{Engine, RunLabels};
 use crate::context::Context;
+use crate::engine::archive::THIS_PROGRAM;
+use crate::engine::line::address::Address;
 
 /// GitHub's runner kills whatever bears this at the end of a job.
 const TRACKED: &str = "RUNNER_TRACKING_ID";

@@ -1,10 +1,16 @@
 //! The engine: the one place that speaks to Docker (or what answers in its stead). Every object it makes bears the
 //! run's labels, so that whatever happens to this process, a sweep finds them.
 
-pub mod address;
-mod agree;
-mod line;
-mod tunnel;
+pub mod addresses;
+pub mod archive;
+pub mod build;
+pub mod line;
+pub mod observe;
+pub mod pull;
+pub mod reaper;
+pub mod sweep;
+pub mod tail;
+pub mod watch;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -33,14 +39,13 @@ use tokio::sync::Semaphore;
 use tokio_util::io::StreamReader;
 use tokio_util::task::TaskTracker;
 
-use super::ExecOutput;
-use address::Address;
-use agree::agree;
 use line::Line;
+use line::address::Address;
+use line::agree::agree;
 
-use super::addresses::{self, Block, Layout, Subnet};
 use crate::record::result::EngineRecord;
 use crate::world::model::{Hook, Network};
+use addresses::{Block, Layout, Subnet};
 
 /// Label that names the run.
 pub const LABEL_RUN: &str = "dev.rehearsal.run";
@@ -151,6 +156,19 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+/// What a command inside a service's container did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecOutput {
+    /// Exit code.
+    pub exit: i64,
+    /// Standard output, raw.
+    pub stdout: Vec<u8>,
+    /// Standard error, raw.
+    pub stderr: Vec<u8>,
+    /// Start to exit.
+    pub duration: Duration,
+}
+
 /// Who the labels say a run is.
 #[derive(Debug, Clone)]
 pub struct RunLabels {
@@ -250,7 +268,7 @@ impl Engine {
     }
 
     /// The connection itself, for the few readers of streams.
-    pub(super) fn docker(&self) -> &Docker {
+    pub(crate) fn docker(&self) -> &Docker {
         &self.docker
     }
 
@@ -829,7 +847,7 @@ fn is_taken(error: &DockerError) -> bool {
 }
 
 /// Removing what is already gone is success.
-pub(super) fn gone(removed: Result<(), DockerError>) -> Result<()> {
+pub(crate) fn gone(removed: Result<(), DockerError>) -> Result<()> {
     match removed {
         Ok(()) | Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
         // "removal … is already in progress": the sweep looks again.
@@ -842,7 +860,7 @@ pub(super) fn gone(removed: Result<(), DockerError>) -> Result<()> {
 }
 
 /// The engine's own words, without the library's frame around them.
-pub(super) fn engine_words(error: &DockerError) -> String {
+pub(crate) fn engine_words(error: &DockerError) -> String {
     match error {
         DockerError::DockerResponseServerError { message, .. } | DockerError::DockerStreamError { error: message } => {
             one_line(message)
