@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::prepare::Asked;
+
 /// Performs a deploy on a mirror of production before production does
 #[derive(Debug, Parser)]
 #[command(name = "rehearsal", version, disable_help_subcommand = true)]
@@ -85,6 +87,19 @@ pub struct What {
     /// Replays a run
     #[arg(long, env = "REHEARSAL_SEED")]
     pub seed: Option<u64>,
+}
+
+impl What {
+    /// As the rest of the program is told.
+    pub fn asked(&self, timeout: Option<Duration>) -> Asked {
+        Asked {
+            config: self.config.clone(),
+            candidate: self.candidate.clone(),
+            only: self.only.clone(),
+            seed: self.seed,
+            timeout,
+        }
+    }
 }
 
 /// Options of `run`

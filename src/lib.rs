@@ -38,7 +38,6 @@ pub mod publish;
 pub mod record;
 pub mod rehearsal;
 pub mod report;
-pub mod run;
 pub mod suite;
 pub mod text;
 pub mod verdict;

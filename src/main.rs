@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(rehearsal::command::main())
+    ExitCode::from(rehearsal::command::main().number())
 }

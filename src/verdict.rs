@@ -5,6 +5,7 @@ use time::Date;
 
 use crate::check;
 use crate::config::settings::Policy;
+use crate::record::exit_code::ExitCode;
 use crate::record::finding::{Blame, Finding, Severity};
 use crate::record::recorded::Recorded;
 use crate::record::result::{StageStatus, TestRecord, TestStatus, Verdict};
@@ -16,7 +17,7 @@ pub enum Ended {
     /// It did not.
     AsPlanned,
     /// A signal: exit code 130 or 143.
-    Signal(u8),
+    Signal(ExitCode),
     /// The run's own limit.
     TimeOut,
 }
@@ -29,7 +30,7 @@ pub struct Judgement {
     /// The first-cause line.
     pub cause: String,
     /// The process's exit code.
-    pub exit_code: u8,
+    pub exit_code: ExitCode,
 }
 
 /// Judges a run.
@@ -57,9 +58,9 @@ pub fn judge(recorded: &Recorded, policy: &Policy, ended: &Ended, pair: &str) ->
     };
     let exit_code = match (ended, verdict) {
         (Ended::Signal(code), _) => *code,
-        (_, Verdict::Pass) => 0,
-        (_, Verdict::Block) => 1,
-        (_, Verdict::Inconclusive) => 3,
+        (_, Verdict::Pass) => ExitCode::Pass,
+        (_, Verdict::Block) => ExitCode::Block,
+        (_, Verdict::Inconclusive) => ExitCode::Inconclusive,
     };
     Judgement {
         verdict,

@@ -9,16 +9,17 @@ use anyhow::Result;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{CANNOT, USAGE, engine};
-use crate::cli::{DoctorArgs, DoctorFormat, What};
+use super::engine;
+use crate::cli::{DoctorArgs, DoctorFormat};
 use crate::config::read;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::engine::sweep::{self, Leftover, State};
 use crate::lock;
+use crate::prepare::{self, Asked};
+use crate::record::exit_code::ExitCode;
 use crate::report::entry::moment;
 use crate::report::terminal::tell;
-use crate::run;
 use crate::text::harmless;
 
 /// Less than this on a disk is worth a word: images and volumes need room.
@@ -71,7 +72,7 @@ struct Report {
 ///
 /// # Errors
 /// Only what is our bug.
-pub async fn doctor(args: &DoctorArgs, context: &Context) -> Result<u8> {
+pub async fn doctor(args: &DoctorArgs, context: &Context) -> Result<ExitCode> {
     let mut report = Report::default();
     let engine = report.engine(args.remove, context).await;
     report.disk("working directory", &context.directory);
@@ -207,13 +208,8 @@ impl Report {
             );
             return self.add("configuration", Health::Note, seen);
         };
-        let what = What {
-            config: Some(file.clone()),
-            candidate: Vec::new(),
-            only: Vec::new(),
-            seed: None,
-        };
-        let prepared = match run::prepare_production(&what, context) {
+        let asked = Asked::of(Some(&file));
+        let prepared = match prepare::prepare_production(&asked, context) {
             Ok(prepared) => prepared,
             Err(errors) => {
                 let first = errors.first().map(|error| error.message.clone()).unwrap_or_default();
@@ -288,7 +284,7 @@ impl Report {
         }
     }
 
-    fn code(&self) -> u8 {
+    fn code(&self) -> ExitCode {
         let wrong = |line: &&Line| line.state == Health::Wrong;
         match self
             .lines
@@ -298,9 +294,9 @@ impl Report {
             .collect::<Vec<_>>()
             .as_slice()
         {
-            [] => 0,
-            all if all.contains(&"configuration") => USAGE,
-            _ => CANNOT,
+            [] => ExitCode::Pass,
+            all if all.contains(&"configuration") => ExitCode::Usage,
+            _ => ExitCode::Inconclusive,
         }
     }
 

@@ -2,39 +2,40 @@
 
 use anyhow::Result;
 
-use super::{CANNOT, engine};
+use super::engine;
 use crate::cli::DownArgs;
 use crate::config::read;
 use crate::context::Context;
 use crate::engine::sweep::{self, Leftover, State};
+use crate::record::exit_code::ExitCode;
 
 /// From the command line to the exit code.
 ///
 /// # Errors
 /// Only what is our bug.
-pub async fn down(args: &DownArgs, context: &Context) -> Result<u8> {
+pub async fn down(args: &DownArgs, context: &Context) -> Result<ExitCode> {
     let engine = match engine(context).await {
         Ok(engine) => engine,
         Err(error) => {
             eprintln!("error: {error:#}");
-            return Ok(CANNOT);
+            return Ok(ExitCode::Inconclusive);
         }
     };
     let here = configuration(args, context);
-    let mut code = 0;
+    let mut code = ExitCode::Pass;
     for left in sweep::leftovers(&engine).await? {
         if let Some(why) = left_alone(args, here.as_deref(), &left) {
             eprintln!("run {} is left alone: {why}", left.run);
         } else if let Err(error) = sweep::remove_run(&engine, &left.run).await {
             eprintln!("error: {error:#}");
-            code = CANNOT;
+            code = ExitCode::Inconclusive;
         } else {
             eprintln!("removed what run {} had left", left.run);
         }
     }
     for file in sweep::remove_lock_files(&context.runs) {
         eprintln!("error: `{}` could not be removed", file.display());
-        code = CANNOT;
+        code = ExitCode::Inconclusive;
     }
     Ok(code)
 }

@@ -6,16 +6,16 @@ use anyhow::Result;
 use time::OffsetDateTime;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::{CANNOT, USAGE, engine};
-use crate::cli::{LogsArgs, What};
+use super::engine;
+use crate::cli::LogsArgs;
 use crate::config::read;
 use crate::context::Context;
-use crate::engine::Engine;
 use crate::engine::sweep::{self, State};
-use crate::engine::tail;
+use crate::engine::{Engine, tail};
+use crate::prepare::{self, Asked};
+use crate::record::exit_code::ExitCode;
 use crate::record::stage::StageId;
 use crate::report::terminal::{say, tell};
-use crate::run;
 use crate::text::harmless;
 use crate::text::redact::Redactor;
 
@@ -26,13 +26,13 @@ const LINE: usize = 16 * 1024;
 ///
 /// # Errors
 /// Only what is our bug.
-pub async fn logs(args: &LogsArgs, context: &Context) -> Result<u8> {
+pub async fn logs(args: &LogsArgs, context: &Context) -> Result<ExitCode> {
     let engine = engine(context).await;
     let living = match &engine {
         Ok(engine) => living(args, context, engine).await?,
         Err(error) if args.run.is_some() => {
             say(format!("error: {error:#}"));
-            return Ok(CANNOT);
+            return Ok(ExitCode::Inconclusive);
         }
         Err(_) => None,
     };
@@ -60,7 +60,7 @@ async fn living(args: &LogsArgs, context: &Context, engine: &Engine) -> Result<O
     Ok(own.or(only).map(|left| left.run.clone()))
 }
 
-async fn of_mirror(args: &LogsArgs, context: &Context, engine: &Engine, run: &str) -> Result<u8> {
+async fn of_mirror(args: &LogsArgs, context: &Context, engine: &Engine, run: &str) -> Result<ExitCode> {
     let mut containers = tail::containers(engine, run).await?;
     let services: Vec<String> = containers.iter().map(|(_, service)| service.clone()).collect();
     if let Some(wanted) = &args.service {
@@ -68,7 +68,7 @@ async fn of_mirror(args: &LogsArgs, context: &Context, engine: &Engine, run: &st
     }
     if containers.is_empty() {
         say(format!("error: {}", nothing(args, run, &services)));
-        return Ok(USAGE);
+        return Ok(ExitCode::Usage);
     }
     let redactor = redactor(args, context);
     let since = args
@@ -87,7 +87,7 @@ async fn of_mirror(args: &LogsArgs, context: &Context, engine: &Engine, run: &st
         loop {
             tokio::select! {
                 biased;
-                Some(line) = heard.recv() => if !show(&line) { return Ok(0) },
+                Some(line) = heard.recv() => if !show(&line) { return Ok(ExitCode::Pass) },
                 () = &mut reading => break,
             }
         }
@@ -100,7 +100,7 @@ async fn of_mirror(args: &LogsArgs, context: &Context, engine: &Engine, run: &st
     }
     rest.sort_by(|one, other| one.stamp.cmp(&other.stamp));
     rest.iter().all(show);
-    Ok(0)
+    Ok(ExitCode::Pass)
 }
 
 fn nothing(args: &LogsArgs, run: &str, services: &[String]) -> String {
@@ -114,13 +114,8 @@ fn nothing(args: &LogsArgs, run: &str, services: &[String]) -> String {
 
 /// Knows the secrets of the configuration, where there is one.
 fn redactor(args: &LogsArgs, context: &Context) -> Redactor {
-    let what = What {
-        config: args.config.clone(),
-        candidate: Vec::new(),
-        only: Vec::new(),
-        seed: None,
-    };
-    match run::prepare_production(&what, context) {
+    let asked = Asked::of(args.config.as_deref());
+    match prepare::prepare_production(&asked, context) {
         Ok(prepared) => Redactor::of(prepared.settings.secrets.values()),
         Err(_) => {
             say("note: no configuration can be read here, so no secret is known and none is redacted");
@@ -130,7 +125,7 @@ fn redactor(args: &LogsArgs, context: &Context) -> Redactor {
 }
 
 /// What the last run wrote down, stage by stage: redacted when it was written.
-fn of_folder(args: &LogsArgs, out: &Path) -> u8 {
+fn of_folder(args: &LogsArgs, out: &Path) -> ExitCode {
     let mut found = false;
     for stage in StageId::ALL {
         let folder = out.join("logs").join(stage.as_str());
@@ -153,7 +148,7 @@ fn of_folder(args: &LogsArgs, out: &Path) -> u8 {
                     stage.as_str(),
                     harmless::line(line, LINE)
                 )) {
-                    return 0;
+                    return ExitCode::Pass;
                 }
             }
         }
@@ -163,7 +158,7 @@ fn of_folder(args: &LogsArgs, out: &Path) -> u8 {
             "error: no mirror lives, and `{}` holds no such log",
             out.join("logs").display()
         ));
-        return USAGE;
+        return ExitCode::Usage;
     }
-    0
+    ExitCode::Pass
 }

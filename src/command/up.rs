@@ -8,25 +8,26 @@ use anyhow::{Context as _, Result, anyhow};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::{CANNOT, USAGE};
-use crate::cli::{UpArgs, What};
+use crate::cli::UpArgs;
+use crate::command::refuse;
 use crate::context::Context;
 use crate::engine::archive::THIS_PROGRAM;
 use crate::engine::line::address::Address;
-use crate::engine::pull;
 use crate::engine::reaper::Reaper;
 use crate::engine::sweep::{self, Leftover, State};
-use crate::engine::{Engine, ImageFacts, RunLabels};
+use crate::engine::{Engine, ImageFacts, RunLabels, pull};
 use crate::interrupt::Interrupt;
 use crate::lock;
 use crate::mirror::entrance::{self, Way};
 use crate::mirror::failure::ServiceFailure;
 use crate::mirror::names::{Borne, Name};
 use crate::mirror::{Mirror, News, Setup};
+use crate::prepare::borne::{borne, borne_name};
+use crate::prepare::images::Images;
+use crate::prepare::{self, Asked, Prepared};
+use crate::record::exit_code::ExitCode;
 use crate::report::entry;
 use crate::report::terminal::say;
-use crate::run::images::Images;
-use crate::run::{self, Prepared};
 use crate::text::harmless;
 use crate::text::redact::Redactor;
 use crate::text::units::seconds;
@@ -41,10 +42,10 @@ const LINE: usize = 400;
 ///
 /// # Errors
 /// Only what is our bug.
-pub async fn up(args: &UpArgs, context: &Context, interrupt: &Interrupt) -> Result<u8> {
+pub async fn up(args: &UpArgs, context: &Context, interrupt: &Interrupt) -> Result<ExitCode> {
     let prepared = match prepare(args, context) {
         Ok(prepared) => prepared,
-        Err(errors) => return Ok(run::refuse(&errors)),
+        Err(errors) => return Ok(refuse(&errors)),
     };
     let mut up = Up::new(args, context, prepared)?;
     let address = Address::find(context);
@@ -61,16 +62,14 @@ pub async fn up(args: &UpArgs, context: &Context, interrupt: &Interrupt) -> Resu
 }
 
 fn prepare(args: &UpArgs, context: &Context) -> Result<Prepared, Vec<crate::yaml::diagnostic::Diagnostic>> {
-    let what = What {
-        config: args.config.clone(),
+    let asked = Asked {
         candidate: args.candidate.clone(),
-        only: Vec::new(),
-        seed: None,
+        ..Asked::of(args.config.as_deref())
     };
     if args.with_candidate || !args.candidate.is_empty() {
-        run::prepare(&what, None, context)
+        prepare::prepare(&asked, context)
     } else {
-        run::prepare_production(&what, context)
+        prepare::prepare_production(&asked, context)
     }
 }
 
@@ -86,7 +85,7 @@ struct Up<'a> {
 
 impl<'a> Up<'a> {
     fn new(args: &'a UpArgs, context: &'a Context, prepared: Prepared) -> Result<Self> {
-        let id = run::new_id()?;
+        let id = super::run::new_id()?;
         let redactor = Redactor::of(prepared.settings.secrets.values());
         let until = OffsetDateTime::now_utc() + args.stay;
         Ok(Self {
@@ -100,9 +99,9 @@ impl<'a> Up<'a> {
         })
     }
 
-    fn failed(&self, error: &anyhow::Error) -> u8 {
+    fn failed(&self, error: &anyhow::Error) -> ExitCode {
         say(format!("error: {}", self.line(&format!("{error:#}"))));
-        CANNOT
+        ExitCode::Inconclusive
     }
 
     fn line(&self, hostile: &str) -> String {
@@ -132,7 +131,7 @@ impl<'a> Up<'a> {
         Ok(all.find(|left| left.state == State::Kept && left.kept_for.as_ref() == Some(&file)))
     }
 
-    async fn tell_of_existing(&self, engine: &Engine, left: &Leftover) -> Result<u8> {
+    async fn tell_of_existing(&self, engine: &Engine, left: &Leftover) -> Result<ExitCode> {
         // One that lost its entrance can still be removed.
         let ways = entrance::opened(engine, &left.run, self.ways())
             .await
@@ -140,14 +139,14 @@ impl<'a> Up<'a> {
         say("this configuration has a mirror already; nothing was started");
         say(entry::words(&left.run, left.deadline, &ways, self.ca_path().as_deref()));
         if self.prepared.candidate.is_empty() {
-            return Ok(0);
+            return Ok(ExitCode::Pass);
         }
         say("error: it may have another release than the one asked for: remove it first");
-        Ok(USAGE)
+        Ok(ExitCode::Usage)
     }
 
     fn name(&self) -> Option<Name> {
-        run::borne_name(&self.prepared.settings, &self.prepared.world)
+        borne_name(&self.prepared.settings, &self.prepared.world)
     }
 
     fn ways(&self) -> Vec<Way> {
@@ -158,7 +157,7 @@ impl<'a> Up<'a> {
         ca_path(self.name().as_ref(), &self.args.out)
     }
 
-    async fn go(&mut self, engine: &Engine, address: Option<&Address>, interrupt: &Interrupt) -> Result<u8> {
+    async fn go(&mut self, engine: &Engine, address: Option<&Address>, interrupt: &Interrupt) -> Result<ExitCode> {
         let alive = sweep::Alive::begin(&self.context.runs, &self.id)?;
         let lock = sweep::lock_file(&self.context.runs, &self.id);
         let reaper = Reaper::watch_over(&self.id, &lock, &self.out, address)?;
@@ -167,7 +166,7 @@ impl<'a> Up<'a> {
             came_up = self.bring_up(engine) => came_up.map_err(|error| self.failed(&error)),
             signal = interrupt.wait() => {
                 say("interrupted: the mirror is removed");
-                Err(run::code_of(signal))
+                Err(super::run::code_of(signal))
             }
             () = tokio::time::sleep(limit) => Err(self.failed(&anyhow!("not up within {}", seconds(limit)))),
         };
@@ -177,7 +176,7 @@ impl<'a> Up<'a> {
                     say(format!("note: {}", self.line(&missing)));
                 }
                 say(entry::words(&self.id, self.until, &ways, self.ca_path().as_deref()));
-                0
+                ExitCode::Pass
             }
             Err(code) => {
                 engine.close().await;
@@ -246,7 +245,7 @@ impl<'a> Up<'a> {
             candidate,
             ..
         } = &self.prepared;
-        let borne = run::borne(settings, world, &self.id, lock.lock())?;
+        let borne = borne(settings, world, &self.id, lock.lock())?;
         if let Some(borne) = &borne {
             write_ca(&self.out, borne)?;
         }

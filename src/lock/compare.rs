@@ -87,13 +87,8 @@ pub fn fidelity(lock: &Lock, mirror: &BTreeMap<String, Mirrored>, roles: Roles<'
     names.into_iter().flat_map(of).collect()
 }
 
-pub(super) fn row(
-    service: &str,
-    fact: &str,
-    production: Option<String>,
-    mirror: Option<String>,
-    state: State,
-) -> Fidelity {
+/// One row of the table.
+pub fn row(service: &str, fact: &str, production: Option<String>, mirror: Option<String>, state: State) -> Fidelity {
     Fidelity {
         service: service.to_owned(),
         fact: fact.to_owned(),

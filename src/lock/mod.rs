@@ -2,6 +2,14 @@
 //! [`probe`] the questions whose answers are facts, [`take`] where production is asked, [`compare`] what differs,
 //! [`version`] which version is less than which. A lock is reviewed in pull requests, and hostile until read.
 
+pub mod compare;
+pub mod explain;
+pub mod probe;
+pub mod read;
+pub mod take;
+pub mod version;
+pub mod write;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -10,16 +18,6 @@ use serde_json::Value as Json;
 use time::OffsetDateTime;
 
 use crate::record::result::LockRecord;
-
-pub mod command;
-pub mod compare;
-pub mod explain;
-pub mod follow;
-pub mod probe;
-pub mod read;
-pub mod take;
-pub mod version;
-pub mod write;
 
 /// A lock that claims to be from the future by more than this is no lock.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(600);

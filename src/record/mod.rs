@@ -2,6 +2,7 @@
 //! is built, and which import nothing of ours.
 
 pub mod event;
+pub mod exit_code;
 pub mod finding;
 pub mod recorded;
 pub mod result;

@@ -1,25 +1,5 @@
 //! The rehearsal: runs the plan on the mirror, one file a stage. Events are its only output.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-use crate::check;
-use crate::check::pair::Pair;
-use crate::check::traffic::Traffic;
-use crate::config::settings::{Login, Settings, SuiteBody};
-use crate::lock;
-use crate::lock::compare::Mirrored;
-use crate::mirror::{Mirror, Setup};
-use crate::plan::Plan;
-use crate::record::finding::Finding;
-use crate::record::result::{CheckRecord, StageStatus, TestRecord, TestStatus};
-use crate::record::stage::StageId;
-use crate::suite::login::LoginOutcome;
-use crate::suite::{self, Captures, SuiteOutcome, SuiteRun};
-use crate::text::redact::Redactor;
-use crate::world::model::Service;
-
 mod answers;
 mod confirm;
 mod control;
@@ -31,11 +11,26 @@ pub mod record;
 mod rollback;
 mod upgrade;
 
-use crate::text::units::millis;
-use record::Recorder;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-/// The public Hurl image that runs `files`.
-pub const HURL_IMAGE: &str = "orangeopensource/hurl:7.1.0";
+use crate::check::pair::Pair;
+use crate::check::traffic::Traffic;
+use crate::config::settings::{Login, Settings, SuiteBody};
+use crate::lock::compare::Mirrored;
+use crate::mirror::{Mirror, Setup};
+use crate::plan::Plan;
+use crate::record::finding::Finding;
+use crate::record::result::{CheckRecord, StageStatus, TestRecord, TestStatus};
+use crate::record::stage::StageId;
+use crate::suite::login::LoginOutcome;
+use crate::suite::{self, Captures, SuiteOutcome, SuiteRun};
+use crate::text::redact::Redactor;
+use crate::text::units::millis;
+use crate::world::model::Service;
+use crate::{check, lock};
+use record::Recorder;
 
 /// How long a log may take to say why something failed …
 const CAUSE_WITHIN: Duration = Duration::from_secs(2);

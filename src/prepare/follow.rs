@@ -1,9 +1,9 @@
 //! Production's TLS in the mirror: where the mirror answers under production's own name, it speaks TLS as the lock says
 //! production does. Old versions, weak hashes and longer chains we cannot make; the table says so.
 
-use super::compare::{State, row};
-use super::{Certificate, Tls};
 use crate::agent::Protocol;
+use crate::lock::compare::{State, row};
+use crate::lock::{Certificate, Tls};
 use crate::mirror::authority::{Form, KeyType};
 use crate::record::result::Fidelity;
 

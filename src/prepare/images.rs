@@ -7,11 +7,10 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
 use crate::context::Context;
-use crate::engine::build;
 use crate::engine::pull::credentials::Keyring;
 use crate::engine::pull::failure::PullFailure;
 use crate::engine::pull::{self, Tell};
-use crate::engine::{Engine, ImageFacts};
+use crate::engine::{Engine, ImageFacts, build};
 use crate::lock::Lock;
 use crate::plan::{Had, ImagePlan};
 use crate::prepare::wanted::{self, Looked, Wanted};

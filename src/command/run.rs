@@ -1,9 +1,8 @@
-//! The flow, one line an arrow: configuration → plan → mirror → rehearsal → finding → verdict → report → publish.
+//! `rehearsal run`: the flow, from a command line to a verdict.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -11,317 +10,49 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::check;
 use crate::check::pair::Pair;
-use crate::cli::{Color, Format, RunArgs, What};
-use crate::command::up;
-use crate::compose::{self, Project};
-use crate::config::read;
-use crate::config::settings::{CandidateImage, Settings};
+use crate::cli::{Color, Format, RunArgs};
+use crate::command::{refuse, up};
+use crate::config::settings::Settings;
 use crate::context::Context;
 use crate::engine::archive::THIS_PROGRAM;
 use crate::engine::line::address::Address;
 use crate::engine::pull::failure::PullFailure;
 use crate::engine::pull::reference::Reference;
 use crate::engine::reaper::Reaper;
-use crate::engine::sweep;
-use crate::engine::{Engine, RunLabels};
+use crate::engine::{Engine, RunLabels, sweep};
 use crate::interrupt::{Interrupt, Signal};
-use crate::lock::{self, follow};
-use crate::mirror::authority::Authority;
-use crate::mirror::names::{Borne, Name, is_borne};
 use crate::mirror::{News, Setup, entrance};
-use crate::plan::{self, Only, Plan};
-use crate::prepare::wanted::{self, Wanted};
+use crate::plan::Plan;
+use crate::prepare::borne::{borne, borne_name};
+use crate::prepare::images::Images;
+use crate::prepare::{self, HURL_IMAGE, Prepared, wanted};
 use crate::publish::github::Job;
 use crate::record::event::EventKind;
+use crate::record::exit_code::ExitCode;
 use crate::record::result::{Counts, EngineRecord, RunResult, SCHEMA};
 use crate::record::stage::StageId;
+use crate::rehearsal::Rehearsal;
 use crate::rehearsal::record::Recorder;
-use crate::rehearsal::{HURL_IMAGE, Rehearsal};
 use crate::report::terminal::{Colour, Terminal, say, tell};
 use crate::report::{entry, json, junit, summary};
 use crate::text::redact::Redactor;
 use crate::verdict::{self, Ended, Judgement};
-use crate::world::from_compose;
-use crate::world::model::{Build, PullPolicy, Service, World};
+use crate::world::model::{Service, World};
 use crate::yaml::diagnostic::Diagnostic;
-
-pub mod images;
-
-use images::Images;
+use crate::{check, lock};
 
 /// After the run's own limit: for taking down and for reports.
 const AFTER_LIMIT: Duration = Duration::from_secs(600);
 /// What is asked to stay stays so long.
 pub(crate) const KEPT_FOR: Duration = Duration::from_secs(8 * 3600);
 
-/// Everything a run is made from, before anything is started.
-pub struct Prepared {
-    /// What was asked.
-    pub settings: Settings,
-    /// Production, as the mirror will have it.
-    pub world: World,
-    /// The candidate's services.
-    pub candidate: BTreeMap<String, Service>,
-    /// What will happen.
-    pub plan: Plan,
-}
-
-/// Reads configuration and Compose files and makes the plan. Starts nothing.
-///
-/// # Errors
-/// The user's mistakes, each with its place and the way out: exit code 2.
-pub fn prepare(what: &What, timeout: Option<Duration>, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
-    prepared(settings(what, timeout, false, context)?, what, context)
-}
-
-/// The same for a mirror of production alone, whatever the candidate is.
-///
-/// # Errors
-/// As [`prepare`].
-pub fn prepare_production(what: &What, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
-    prepared(settings(what, None, true, context)?, what, context)
-}
-
-fn prepared(settings: Settings, what: &What, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
-    let project = compose::load(&load_options(&settings)).map_err(|error| vec![error])?;
-    let mut world = from_compose::world(&project).map_err(|error| vec![error])?;
-    let candidate = candidates(&settings, &project, &mut world)?;
-    names_exist(&settings, &world)?;
-    let seed = what.seed.unwrap_or_else(|| seed_of(&settings));
-    let mut plan = plan::make(&settings, &world, seed, &Only(what.only.clone()));
-    let lock = settings
-        .production
-        .lock
-        .as_deref()
-        .and_then(|path| lock::read::load(path).ok());
-    let hurl = context.environment.get("REHEARSAL_HURL_IMAGE");
-    let tests = wanted::of_tests(&settings, &plan, hurl.map_or(HURL_IMAGE, String::as_str));
-    plan.images = Wanted {
-        world: &world,
-        candidate: &candidate,
-        tests: &tests,
-    }
-    .images(lock.as_ref());
-    plan.notes
-        .extend(project.warnings.iter().map(|warning| warning.message.clone()));
-    Ok(Prepared {
-        settings,
-        world,
-        candidate,
-        plan,
-    })
-}
-
-fn settings(
-    what: &What,
-    timeout: Option<Duration>,
-    production_only: bool,
-    context: &Context,
-) -> Result<Settings, Vec<Diagnostic>> {
-    let file = match &what.config {
-        Some(file) => file.clone(),
-        None => read::find(&context.directory).ok_or_else(|| {
-            let message = format!(
-                "no `{}` in `{}` or above it",
-                read::FILE_NAME,
-                context.directory.display()
-            );
-            vec![Diagnostic::new(message).help("name one with `--config`")]
-        })?,
-    };
-    read::load(&read::Options {
-        config: file,
-        candidate_overrides: what.candidate.clone(),
-        production_only,
-        timeout,
-        environment: context.environment.clone(),
-    })
-}
-
-/// What `docker compose` would be given for production.
-pub fn load_options(settings: &Settings) -> compose::LoadOptions {
-    let production = &settings.production;
-    compose::LoadOptions {
-        files: production.compose.clone(),
-        project_directory: production.project_directory.clone(),
-        profiles: production.profiles.clone(),
-        env_file: production.env_file.iter().cloned().collect(),
-        environment: production.environment.clone(),
-        project_name: None,
-    }
-}
-
-/// Production's service with what the release changes: a fragment, an image, variables.
-fn candidates(
-    settings: &Settings,
-    project: &Project,
-    world: &mut World,
-) -> Result<BTreeMap<String, Service>, Vec<Diagnostic>> {
-    let mut all = BTreeMap::new();
-    for (name, candidate) in &settings.candidate {
-        let Some(mut service) = world.services.get(name).cloned() else {
-            return Err(vec![no_such_service(&candidate.span, name, world)]);
-        };
-        if let Some(fragment) = &candidate.compose {
-            let merged = compose::merge_service_fragment(project, name, fragment).map_err(|error| vec![error])?;
-            let other = from_compose::world(&merged).map_err(|error| vec![error])?;
-            service = other.services.get(name).cloned().unwrap_or(service);
-            world.add_networks(other.networks);
-            world.volumes.extend(other.volumes);
-            world.volumes.sort();
-            world.volumes.dedup();
-        }
-        match &candidate.image {
-            CandidateImage::Reference(image) => {
-                service.image.clone_from(image);
-                service.build = None;
-                // Production's policy is for production's registry; a build may be on this engine alone.
-                service.pull_policy = PullPolicy::Missing;
-            }
-            CandidateImage::Build {
-                context,
-                dockerfile,
-                target,
-                args,
-            } => {
-                service.build = Some(Build {
-                    context: context.clone(),
-                    dockerfile: dockerfile.clone(),
-                    target: target.clone(),
-                    args: args.clone(),
-                    ..Build::default()
-                });
-            }
-            CandidateImage::Unchanged => {}
-        }
-        service.env.extend(candidate.env.clone());
-        all.insert(name.clone(), service);
-    }
-    Ok(all)
-}
-
-fn no_such_service(span: &crate::yaml::tree::Span, name: &str, world: &World) -> Diagnostic {
-    let known = world.services.keys().map(String::as_str);
-    let near = crate::yaml::diagnostic::nearest(name, known.clone());
-    let way_out = near.map_or_else(
-        || format!("production has {}", known.collect::<Vec<_>>().join(", ")),
-        |near| format!("did you mean `{near}`?"),
-    );
-    Diagnostic::at(span, format!("production has no service `{name}`")).help(way_out)
-}
-
-/// Every service that the configuration names is one of production's.
-fn names_exist(settings: &Settings, world: &World) -> Result<(), Vec<Diagnostic>> {
-    let auth = settings
-        .auth
-        .iter()
-        .flat_map(|auth| auth.services.iter().zip(&auth.service_spans));
-    let data = [
-        &settings.data.seed,
-        &settings.data.verify,
-        &settings.data.write,
-        &settings.data.verify_write,
-    ];
-    let bodies = settings
-        .suites
-        .iter()
-        .map(|suite| &suite.body)
-        .chain(data.into_iter().flatten());
-    let steps = bodies.flat_map(|body| body.exec.iter().map(|step| (&step.service, &step.service_span)));
-    let unknown = auth
-        .chain(steps)
-        .filter(|(name, _)| !world.services.contains_key(*name));
-    let mut errors: Vec<Diagnostic> = unknown.map(|(name, span)| no_such_service(span, name, world)).collect();
-    errors.extend(issuer_can_be_borne(settings, world));
-    errors.extend(open_hosts_are_outside(settings, world));
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
-}
-
-/// An issuer that the mirror has to answer to must be a name: an address cannot be borne.
-fn issuer_can_be_borne(settings: &Settings, world: &World) -> Option<Diagnostic> {
-    let auth = settings.auth.as_ref()?;
-    let url = url::Url::parse(auth.issuer.as_ref()?).ok()?;
-    let host = url.host_str()?.to_owned();
-    if url.domain().is_some() || world.services.contains_key(&host) {
-        return None;
-    }
-    let message =
-        format!("`auth.issuer` has an address (`{host}`) where a name is needed: the mirror has addresses of its own");
-    let error = auth.issuer_span.as_ref().map_or_else(
-        || Diagnostic::new(message.clone()),
-        |span| Diagnostic::at(span, message.clone()),
-    );
-    Some(error.help("write the name by which production's services know it"))
-}
-
-/// A name that the mirror itself answers to cannot lead outside as well.
-fn open_hosts_are_outside(settings: &Settings, world: &World) -> Vec<Diagnostic> {
-    let borne = borne_name(settings, world);
-    let policy = &settings.policy;
-    let all = policy.allow_egress.iter().zip(&policy.allow_egress_spans);
-    let inside = all
-        .filter(|(open, _)| is_borne(&open.host, world) || borne.as_ref().is_some_and(|name| name.host == open.host));
-    inside
-        .map(|(open, span)| {
-            let message = format!(
-                "`{}` is a name inside the mirror: it cannot be opened to the outside",
-                open.host
-            );
-            Diagnostic::at(span, message).help("take it out; the mirror's own names are reached without this")
-        })
-        .collect()
-}
-
-/// The issuer's name, where no service bears it: answered to by the mirror, for the outermost front of the product.
-pub(crate) fn borne(settings: &Settings, world: &World, run: &str, lock: Option<&lock::Lock>) -> Result<Option<Borne>> {
-    let (Some(name), Some(service)) = (borne_name(settings, world), settings.auth_services().last()) else {
-        return Ok(None);
-    };
-    let authority = if name.tls {
-        let production = lock.and_then(|lock| lock.auth.as_ref()?.tls.as_ref());
-        let form = production.map(follow::form).unwrap_or_default();
-        Some(Arc::new(Authority::new(run, form)?))
-    } else {
-        None
-    };
-    Ok(Some(Borne {
-        host: name.host,
-        port: name.port,
-        service: service.clone(),
-        authority,
-    }))
-}
-
-/// The name alone.
-pub(crate) fn borne_name(settings: &Settings, world: &World) -> Option<Name> {
-    let auth = settings.auth.as_ref().filter(|auth| !auth.services.is_empty())?;
-    let name = auth.issuer.as_deref().and_then(Name::of)?;
-    (!name.is_borne_in(world)).then_some(name)
-}
-
-/// The same configuration and candidate always have the same seed.
-fn seed_of(settings: &Settings) -> u64 {
-    use sha2::Digest as _;
-    let mut hash = sha2::Sha256::new();
-    hash.update(std::fs::read(&settings.file).unwrap_or_default());
-    for (service, candidate) in &settings.candidate {
-        hash.update(format!("{service}={:?}", candidate.image));
-    }
-    // JSON readers keep 53 bits.
-    hash.finalize()
-        .iter()
-        .take(6)
-        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-}
-
 /// A run, from its command line to its exit code.
 ///
 /// # Errors
 /// Only what is our bug or what left no way to write a report; the caller makes it exit code 70.
-pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Result<u8> {
-    let prepared = match prepare(&args.what, args.timeout, context) {
+pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Result<ExitCode> {
+    let prepared = match prepare::prepare(&args.what.asked(args.timeout), context) {
         Ok(prepared) => prepared,
         Err(errors) => return Ok(refuse(&errors)),
     };
@@ -344,14 +75,6 @@ pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Re
 fn names_something(word: &str, prepared: &Prepared) -> bool {
     let stage = StageId::ALL.iter().any(|stage| stage.as_str() == word);
     stage || check::is_known(word) || prepared.settings.suites.iter().any(|suite| suite.name == word)
-}
-
-/// Shows the user's mistakes; the exit code says that nothing was started.
-pub fn refuse(errors: &[Diagnostic]) -> u8 {
-    for error in errors {
-        say(error);
-    }
-    2
 }
 
 struct Run<'a> {
@@ -465,7 +188,7 @@ impl<'a> Run<'a> {
         recorder.say(EventKind::RunFinished {
             verdict: judgement.verdict,
             cause: result.cause.clone(),
-            exit_code: judgement.exit_code,
+            exit_code: judgement.exit_code.number(),
         });
         self.report(&result);
         if let Some(reaper) = reaper {
@@ -725,7 +448,7 @@ impl<'a> Run<'a> {
             schema: SCHEMA.to_owned(),
             verdict: judgement.verdict,
             cause: judgement.cause.clone(),
-            exit_code: judgement.exit_code,
+            exit_code: judgement.exit_code.number(),
             started: self.started.format(&Rfc3339).unwrap_or_default(),
             duration_ms: crate::text::units::millis(self.begun.elapsed()),
             seed: self.plan.seed,
@@ -829,9 +552,9 @@ pub(crate) fn new_id() -> Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-pub(crate) fn code_of(signal: Signal) -> u8 {
+pub(super) fn code_of(signal: Signal) -> ExitCode {
     match signal {
-        Signal::Interrupt => 130,
-        Signal::Terminate => 143,
+        Signal::Interrupt => ExitCode::Interrupted,
+        Signal::Terminate => ExitCode::Terminated,
     }
 }

@@ -6,20 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use time::OffsetDateTime;
 
-use super::take::{self, Place, Wanted};
-use super::{AuthFacts, Lock, OwnProbe, Trust, compare, probe, read, write};
-use crate::cli::{LockArgs, What};
+use crate::cli::LockArgs;
+use crate::command::refuse;
 use crate::config::read::find;
 use crate::context::Context;
+use crate::lock::take::{self, Place, Wanted};
+use crate::lock::{AuthFacts, Lock, OwnProbe, Trust, compare, probe, read, write};
+use crate::prepare::{self, Asked, Prepared};
+use crate::record::exit_code::ExitCode;
 use crate::report::json;
-use crate::run::{self, Prepared};
 
-/// Production has moved.
-const MOVED: u8 = 1;
-/// Usage or configuration.
-const USAGE: u8 = 2;
-/// Production could not be asked.
-const CANNOT_TELL: u8 = 3;
 /// Where nobody says otherwise.
 const FILE_NAME: &str = "production.lock";
 
@@ -27,7 +23,7 @@ const FILE_NAME: &str = "production.lock";
 ///
 /// # Errors
 /// Only what is our bug.
-pub async fn lock(args: &LockArgs, context: &Context) -> Result<u8> {
+pub async fn lock(args: &LockArgs, context: &Context) -> Result<ExitCode> {
     let prepared = match configuration(args, context) {
         Ok(prepared) => prepared,
         Err(code) => return Ok(code),
@@ -41,7 +37,7 @@ pub async fn lock(args: &LockArgs, context: &Context) -> Result<u8> {
         Ok(wanted) => wanted,
         Err(error) => {
             eprintln!("error: {error:#}");
-            return Ok(USAGE);
+            return Ok(ExitCode::Usage);
         }
     };
     let new = match take::take(&wanted, context, OffsetDateTime::now_utc()).await {
@@ -51,7 +47,7 @@ pub async fn lock(args: &LockArgs, context: &Context) -> Result<u8> {
                 "error: production could not be read: {}",
                 one_line(&format!("{error:#}"))
             );
-            return Ok(CANNOT_TELL);
+            return Ok(ExitCode::Inconclusive);
         }
     };
     if let Some(note) = new.auth.as_ref().and_then(not_as_clients_see_it) {
@@ -64,19 +60,14 @@ pub async fn lock(args: &LockArgs, context: &Context) -> Result<u8> {
 }
 
 /// The configuration that is named, or one that is found and can be read: on a server there may be none.
-fn configuration(args: &LockArgs, context: &Context) -> Result<Option<Prepared>, u8> {
+fn configuration(args: &LockArgs, context: &Context) -> Result<Option<Prepared>, ExitCode> {
     if args.config.is_none() && find(&context.directory).is_none() {
         return Ok(None);
     }
-    let what = What {
-        config: args.config.clone(),
-        candidate: Vec::new(),
-        only: Vec::new(),
-        seed: None,
-    };
-    match (run::prepare(&what, None, context), &args.config) {
+    let asked = Asked::of(args.config.as_deref());
+    match (prepare::prepare(&asked, context), &args.config) {
         (Ok(prepared), _) => Ok(Some(prepared)),
-        (Err(errors), Some(_)) => Err(run::refuse(&errors)),
+        (Err(errors), Some(_)) => Err(refuse(&errors)),
         (Err(errors), None) => {
             let first = errors.first().map(|error| error.message.clone()).unwrap_or_default();
             eprintln!(
@@ -109,14 +100,18 @@ fn file(args: &LockArgs, prepared: Option<&Prepared>, context: &Context) -> Path
 
 /// The lock that is there. To be checked it must be; to be taken again it may be absent, but not unreadable: it may
 /// hold probes that nobody wants to lose.
-fn old(args: &LockArgs, file: &Path) -> Result<Option<Lock>, u8> {
+fn old(args: &LockArgs, file: &Path) -> Result<Option<Lock>, ExitCode> {
     if !args.check && !file.exists() {
         return Ok(None);
     }
     read::load(file).map(Some).map_err(|error| {
         eprintln!("{error}");
         eprintln!("  in the lock `{}`", file.display());
-        if args.check { CANNOT_TELL } else { USAGE }
+        if args.check {
+            ExitCode::Inconclusive
+        } else {
+            ExitCode::Usage
+        }
     })
 }
 
@@ -185,7 +180,7 @@ fn probes(args: &LockArgs, old: Option<&Lock>) -> Result<BTreeMap<String, OwnPro
     Ok(probes)
 }
 
-fn check(file: &Path, old: &Lock, new: &Lock) -> u8 {
+fn check(file: &Path, old: &Lock, new: &Lock) -> ExitCode {
     let moved = compare::moved(old, new);
     for moved in &moved {
         println!("{}", one_line(&moved.to_string()));
@@ -193,7 +188,7 @@ fn check(file: &Path, old: &Lock, new: &Lock) -> u8 {
     let taken = write::moment(old.captured.at);
     if moved.is_empty() {
         eprintln!("production is as `{}` has it, taken {taken}", file.display());
-        return 0;
+        return ExitCode::Pass;
     }
     if old.captured.from != new.captured.from {
         eprintln!(
@@ -206,10 +201,10 @@ fn check(file: &Path, old: &Lock, new: &Lock) -> u8 {
         "production has moved since {taken}: {} differences; take the lock again with `rehearsal lock`",
         moved.len()
     );
-    MOVED
+    ExitCode::Block
 }
 
-fn keep(file: &Path, new: &Lock, wanted: &Wanted) -> Result<u8> {
+fn keep(file: &Path, new: &Lock, wanted: &Wanted) -> Result<ExitCode> {
     let facts: usize = new.services.values().map(|service| service.facts.len()).sum();
     let absent: Vec<&str> = wanted
         .services
@@ -219,7 +214,7 @@ fn keep(file: &Path, new: &Lock, wanted: &Wanted) -> Result<u8> {
         .collect();
     if let Err(error) = json::replace(file, write::text(new).as_bytes()) {
         eprintln!("error: {error:#}");
-        return Ok(USAGE);
+        return Ok(ExitCode::Usage);
     }
     eprintln!(
         "wrote `{}`: {} services, {facts} facts, from {}",
@@ -233,7 +228,7 @@ fn keep(file: &Path, new: &Lock, wanted: &Wanted) -> Result<u8> {
             absent.join(", ")
         );
     }
-    Ok(0)
+    Ok(ExitCode::Pass)
 }
 
 /// What of the issuer's TLS this machine could not take.
