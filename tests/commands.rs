@@ -5,7 +5,8 @@ mod driver;
 use std::path::{Path, PathBuf};
 
 use driver::{Rehearsed, end, rehearsal, without_engine};
-use rehearsal::yaml::tree::{self, Node, Source, Value as Yaml};
+use rehearsal::yaml::span::Source;
+use rehearsal::yaml::tree::{self, Node, Value as Yaml};
 use serde_json::{Value, json};
 
 /// The configurations of the incident's worlds.

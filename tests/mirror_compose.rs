@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use engine::docker;
 use rehearsal::compose::{self, LoadOptions};
-use rehearsal::engine::addresses::{Block, Layout};
 use rehearsal::mirror::failure::ServiceFailure;
 use rehearsal::mirror::{Mirror, Setup};
+use rehearsal::world::addresses::{Block, Layout};
 use rehearsal::world::from_compose;
 use rehearsal::world::model::{Network, World};
 use serde_json::Value;
@@ -284,7 +284,7 @@ const KEYS: &[(&str, &str, Becomes)] = &[
 
 #[test]
 fn every_key_that_the_reader_knows_is_in_the_table() {
-    let source = include_str!("../src/config/compose/read.rs");
+    let source = include_str!("../src/compose/read.rs");
     let begin = source.find("fn service(").unwrap();
     let end = begin + source[begin..].find("fn microseconds(").unwrap();
     let pattern = regex::Regex::new(r#"(?s)fields\s*\.\w+(?:::<\w+>)?\(\s*"([a-z_]+)""#).unwrap();

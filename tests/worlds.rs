@@ -15,7 +15,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use driver::Rehearsed;
 use rehearsal::record::result::RunResult;
 use rehearsal::report::junit::{self, Outcome};
-use rehearsal::yaml::tree::{self, Node, Source};
+use rehearsal::yaml::span::Source;
+use rehearsal::yaml::tree::{self, Node};
 use serde_json::{Value, json};
 
 /// A row of `expected.yaml`.

@@ -17,7 +17,7 @@ use rtnetlink::{Handle, RouteMessageBuilder};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use super::Inside;
-use super::outside::Notes;
+use super::notes::Notes;
 
 /// IPv4 among Ethernet's protocols, in the order of bytes in which the kernel wants it.
 const ETHERNET_IPV4: i32 = 0x0800_u16.to_be() as i32;

@@ -3,11 +3,6 @@
 //! Gate and agent speak JSON lines over the standard streams of an `exec`, so that any engine that can run a
 //! container can host it, remote ones too. Requests carry an id; replies come in any order.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
-
-use serde::{Deserialize, Serialize};
-
 mod bear;
 pub mod client;
 pub mod entrance;
@@ -16,12 +11,18 @@ mod failure;
 mod first_words;
 mod gateway;
 pub(crate) mod names;
+mod notes;
 mod outside;
 mod probe;
 pub mod serve;
 mod session;
 mod wait;
 mod wire;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
 
 /// One line from the gate.
 #[derive(Debug, Clone, Serialize, Deserialize)]

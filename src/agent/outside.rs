@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::names::Names;
+use super::notes::{Note, Notes};
 use super::{Answer, Asked, AskedAnswer, OutsideCall, gateway};
 
 /// Different names that are remembered of one asker.
@@ -46,36 +47,10 @@ pub(super) struct Outside {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// The way to the one who remembers; what finds no room on it is counted.
-#[derive(Clone)]
-pub(super) struct Notes {
-    queue: mpsc::Sender<Note>,
-    lost: Arc<AtomicU64>,
-}
-
-impl Notes {
-    /// Somebody asked for a name, or sought an address.
-    pub(super) fn asked(&self, from: IpAddr, name: String) {
-        if self.queue.try_send(Note::Asked(from, name)).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
 impl Drop for Outside {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
-}
-
-/// What goes to the one who remembers.
-enum Note {
-    /// Somebody asked for a name, or sought an address.
-    Asked(IpAddr, String),
-    /// All that was asked before this.
-    Tell(oneshot::Sender<AskedAnswer>),
-    /// The canary's question has been answered, by whomever, in these words.
-    Canary(String),
 }
 
 impl Outside {

@@ -3,9 +3,9 @@
 use super::About;
 use super::pair::Pair;
 use crate::config::settings::Settings;
-use crate::lock::version::Requirement;
 use crate::record::finding::{Blame, Finding};
 use crate::record::stage::StageId;
+use crate::text::version::Requirement;
 
 /// What this check is.
 pub const ABOUT: About = About {

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use super::engine;
 use crate::cli::{DoctorArgs, DoctorFormat};
+use crate::command::entry::moment;
 use crate::config::read;
 use crate::context::Context;
 use crate::engine::Engine;
@@ -18,7 +19,6 @@ use crate::engine::sweep::{self, Leftover, State};
 use crate::lock;
 use crate::prepare::{self, Asked};
 use crate::record::exit_code::ExitCode;
-use crate::report::entry::moment;
 use crate::report::terminal::tell;
 use crate::text::harmless;
 

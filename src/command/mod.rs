@@ -4,6 +4,7 @@ mod agent;
 mod config;
 mod doctor;
 mod down;
+mod entry;
 mod explain;
 mod lock;
 mod logs;

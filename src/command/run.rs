@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc::unbounded_channel;
 
+use super::entry;
 use crate::check::pair::Pair;
 use crate::cli::{Color, Format, RunArgs};
 use crate::command::{refuse, up};
@@ -35,7 +36,7 @@ use crate::record::stage::StageId;
 use crate::rehearsal::Rehearsal;
 use crate::rehearsal::record::Recorder;
 use crate::report::terminal::{Colour, Terminal, say, tell};
-use crate::report::{entry, json, junit, summary};
+use crate::report::{json, junit, summary};
 use crate::text::redact::Redactor;
 use crate::verdict::{self, Ended, Judgement};
 use crate::world::model::{Service, World};

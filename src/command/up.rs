@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::entry;
 use crate::cli::UpArgs;
 use crate::command::refuse;
 use crate::context::Context;
@@ -26,7 +27,6 @@ use crate::prepare::borne::{borne, borne_name};
 use crate::prepare::images::Images;
 use crate::prepare::{self, Asked, Prepared};
 use crate::record::exit_code::ExitCode;
-use crate::report::entry;
 use crate::report::terminal::say;
 use crate::text::harmless;
 use crate::text::redact::Redactor;

@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::compose::merge::Tag;
 use crate::compose::scalar::{self, absolute};
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::tree::{Entry, Node, Span, Value};
+use crate::yaml::span::Span;
+use crate::yaml::tree::{Entry, Node, Value};
 
 /// A build without a context has the project directory. Said last, because a later file may name another.
 pub(super) fn default_contexts(root: &mut Node, directory: &Path) -> Result<(), Diagnostic> {

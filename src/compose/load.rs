@@ -1,7 +1,6 @@
 //! Files into one tree, in the order Compose takes them: each file's variables, `extends`, `include`, then the file
 //! over those before it.
 
-use crate::yaml::tree;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +11,8 @@ use crate::compose::fields::{Fields, string, string_or_list};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::env_file::{self, Format};
 use crate::yaml::interpolate::{Dialect, interpolate_tree};
-use crate::yaml::tree::{Entry, Node, Source, Span, Value};
+use crate::yaml::span::{Source, Span};
+use crate::yaml::tree::{self, Entry, Node, Value};
 
 /// Files that include or extend each other deeper than this do so in a circle.
 const MAX_INCLUDES: usize = 50;

@@ -135,7 +135,7 @@ fn pools(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnos
     })
 }
 
-fn shell(span: crate::yaml::tree::Span) -> Node {
+fn shell(span: crate::yaml::span::Span) -> Node {
     Node::new(Value::Null, span)
 }
 

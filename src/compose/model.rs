@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::LoadOptions;
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::tree::Span;
+use crate::yaml::span::Span;
 
 /// A Compose project: what `docker compose up` would start.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use crate::compose::model::*;
 use crate::compose::read::Sections;
 use crate::yaml::diagnostic::{Diagnostic, nearest};
 use crate::yaml::env_file::{self, Format};
-use crate::yaml::tree::Span;
+use crate::yaml::span::Span;
 
 type Done = Result<(), Diagnostic>;
 

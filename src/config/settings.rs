@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::yaml::tree::Span;
+use crate::yaml::span::Span;
 
 /// What a run is asked to do.
 #[derive(Debug, Clone)]

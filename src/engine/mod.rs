@@ -1,7 +1,6 @@
 //! The engine: the one place that speaks to Docker (or what answers in its stead). Every object it makes bears the
 //! run's labels, so that whatever happens to this process, a sweep finds them.
 
-pub mod addresses;
 pub mod archive;
 pub mod build;
 pub mod line;
@@ -11,6 +10,7 @@ pub mod reaper;
 pub mod sweep;
 pub mod tail;
 pub mod watch;
+pub(crate) mod words;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::container::LogOutput;
 use bollard::errors::Error as DockerError;
@@ -28,7 +27,7 @@ use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, EndpointSettings, ImageInspect, NetworkConnectRequest,
     NetworkCreateRequest, VolumeCreateRequest,
 };
-use bollard::query_parameters as query;
+use bollard::{Docker, query_parameters as query};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use testcontainers::core::ImageExt as _;
@@ -39,13 +38,13 @@ use tokio::sync::Semaphore;
 use tokio_util::io::StreamReader;
 use tokio_util::task::TaskTracker;
 
+use crate::engine::words::{engine_words, gone, one_line, start_words};
+use crate::record::result::EngineRecord;
+use crate::world::addresses::{self, Block, Layout, Subnet};
+use crate::world::model::{Hook, Network};
 use line::Line;
 use line::address::Address;
 use line::agree::agree;
-
-use crate::record::result::EngineRecord;
-use crate::world::model::{Hook, Network};
-use addresses::{Block, Layout, Subnet};
 
 /// Label that names the run.
 pub const LABEL_RUN: &str = "dev.rehearsal.run";
@@ -844,42 +843,6 @@ fn is_taken(error: &DockerError) -> bool {
     ["overlap", "failed to allocate gateway", "already used"]
         .iter()
         .any(|sign| words.contains(sign))
-}
-
-/// Removing what is already gone is success.
-pub(crate) fn gone(removed: Result<(), DockerError>) -> Result<()> {
-    match removed {
-        Ok(()) | Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
-        // "removal … is already in progress": the sweep looks again.
-        Err(DockerError::DockerResponseServerError {
-            status_code: 409,
-            message,
-        }) if message.contains("in progress") => Ok(()),
-        Err(error) => Err(anyhow!("{}", engine_words(&error))),
-    }
-}
-
-/// The engine's own words, without the library's frame around them.
-pub(crate) fn engine_words(error: &DockerError) -> String {
-    match error {
-        DockerError::DockerResponseServerError { message, .. } | DockerError::DockerStreamError { error: message } => {
-            one_line(message)
-        }
-        other => one_line(&other.to_string()),
-    }
-}
-
-fn start_words(message: &str) -> String {
-    let inner = message
-        .rsplit("Docker responded with status code")
-        .next()
-        .unwrap_or(message);
-    let inner = inner.split_once(": ").map_or(inner, |(_, rest)| rest);
-    one_line(inner)
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn build_failure(tag: &str, tail: &[String], last: &str) -> anyhow::Error {

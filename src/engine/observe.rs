@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use anyhow::{Result, anyhow};
 use bollard::query_parameters as query;
 
-use super::{Engine, engine_words};
+use super::Engine;
+use crate::engine::words::engine_words;
 
 /// Compose's name for the service a container is.
 const LABEL_SERVICE: &str = "com.docker.compose.service";

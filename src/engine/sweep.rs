@@ -14,7 +14,8 @@ use bollard::query_parameters as query;
 use futures_util::future::join_all;
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Engine, LABEL_DEADLINE, LABEL_HOST, LABEL_KEPT, LABEL_LOCK, LABEL_RUN, engine_words, gone};
+use super::{Engine, LABEL_DEADLINE, LABEL_HOST, LABEL_KEPT, LABEL_LOCK, LABEL_RUN};
+use crate::engine::words::{engine_words, gone};
 
 /// Sweeps that find nothing, in a row, until a run counts as gone: a call under way may still make something.
 const CLEAN_SWEEPS: u32 = 2;

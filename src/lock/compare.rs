@@ -278,7 +278,7 @@ fn flatten(place: &str, value: &serde_json::Value, all: &mut BTreeMap<String, St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::yaml::tree::Source;
+    use crate::yaml::span::Source;
 
     fn lock(services: &str) -> Lock {
         let text = format!("version: 1\ncaptured: {{at: 2026-11-20T09:00:00Z}}\n{services}\n");

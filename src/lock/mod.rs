@@ -7,7 +7,6 @@ pub mod explain;
 pub mod probe;
 pub mod read;
 pub mod take;
-pub mod version;
 pub mod write;
 
 use std::collections::BTreeMap;

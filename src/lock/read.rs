@@ -1,6 +1,5 @@
 //! Reads a lock: YAML in, types or the first mistake out, with its place. Unknown keys are refused.
 
-use crate::yaml::tree;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
@@ -15,7 +14,8 @@ use super::{
     write,
 };
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::tree::{Node, Source, Span};
+use crate::yaml::span::{Source, Span};
+use crate::yaml::tree::{self, Node};
 
 /// The only format there is.
 pub const VERSION: i64 = 1;

@@ -9,7 +9,7 @@ use bollard::models::{
 };
 
 use crate::engine::ImageFacts;
-use crate::engine::addresses::Subnet;
+use crate::world::addresses::Subnet;
 use crate::world::model::{Attachment, Health, Limits, Mount, Restart, Service, Source};
 
 /// Names on the engine that a container refers to.

@@ -14,7 +14,7 @@ use bollard::models::{EndpointSettings, HostConfig};
 
 use super::{Setup, entrance, network_name};
 use crate::config::settings::OpenHost;
-use crate::engine::addresses::Subnet;
+use crate::world::addresses::Subnet;
 
 /// Makes the door and waits until it is open. None where nothing is to be reached.
 pub(super) async fn open(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Result<()> {

@@ -10,7 +10,7 @@ use bollard::models::HostConfig;
 use super::{Mirror, Setup, door};
 use crate::agent::client::Client;
 use crate::agent::{Answer, Asked, AskedAnswer, Call, Inside, OutsideCall};
-use crate::engine::addresses::Subnet;
+use crate::world::addresses::Subnet;
 use crate::world::model::Service;
 
 /// Whose container it was.

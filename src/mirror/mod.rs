@@ -5,22 +5,6 @@
 //! run's label, and the [`reaper`] does so where this process cannot any more.
 //! Only [`engine`] speaks to the engine.
 
-use crate::engine::ExecOutput;
-use crate::engine::watch;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use anyhow::{Context as _, Result};
-use tokio::sync::OnceCell;
-use tokio::sync::mpsc::UnboundedSender;
-
-use crate::agent::client::Client;
-use crate::config::settings::OpenHost;
-use crate::text::redact::Redactor;
-
 pub mod authority;
 pub mod container;
 pub mod door;
@@ -39,9 +23,22 @@ pub mod swap;
 pub mod trust;
 mod volumes;
 
-use crate::engine::addresses::Subnet;
-use crate::engine::watch::{Seen, Watch};
-use crate::engine::{Engine, ImageFacts};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::sync::OnceCell;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::agent::client::Client;
+use crate::config::settings::OpenHost;
+use crate::engine::watch::{self, Seen, Watch};
+use crate::engine::{Engine, ExecOutput, ImageFacts};
+use crate::text::redact::Redactor;
+use crate::world::addresses::Subnet;
 use crate::world::model::{Service, World};
 use logs::Logs;
 use names::Borne;

@@ -13,7 +13,7 @@ use super::{Setup, egress};
 use crate::agent::client::Client;
 use crate::agent::{Answer, BearCall, BearTls, Call};
 use crate::engine::ImageFacts;
-use crate::engine::addresses::Subnet;
+use crate::world::addresses::Subnet;
 use crate::world::model::{Service, World};
 
 /// Ports on which servers speak plain HTTP, tried where nothing says which.

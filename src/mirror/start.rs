@@ -16,11 +16,10 @@ use super::container::{self, Names};
 use super::{Mirror, Running, Setup, door, egress, names, network_name, volume_name};
 use crate::agent::Call;
 use crate::agent::client::Client;
-use crate::engine::addresses::{self, Layout, Subnet};
-use crate::engine::archive;
-use crate::engine::{Conversation, LABEL_SERVICE};
+use crate::engine::{Conversation, LABEL_SERVICE, archive};
 use crate::mirror::failure::{ServiceFailure, What};
 use crate::text::fatal::first_fatal;
+use crate::world::addresses::{self, Layout, Subnet};
 use crate::world::model::{Condition, Service};
 
 /// Bytes on their way to or from the agent.

@@ -1,7 +1,6 @@
 //! The plan: what will happen, as plain data, printed before anything does. Making it needs no engine and no clock,
 //! so the same configuration and seed always give the same plan.
 
-use crate::record::stage::StageId;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::check;
 use crate::config::settings::{CandidateImage, Rollback, Settings};
 use crate::mirror::door;
+use crate::record::image::ImagePlan;
 use crate::record::result::Release;
+use crate::record::stage::StageId;
 use crate::rehearsal::fidelity;
 use crate::world::model::World;
 
@@ -35,47 +36,6 @@ pub struct Plan {
     pub stages: Vec<StagePlan>,
     /// What the mirror does not mirror, and what else a reader should know.
     pub notes: Vec<String>,
-}
-
-/// An image that the run needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImagePlan {
-    /// Reference; by digest where it was found out that the lock's digest is what has to be run.
-    pub image: String,
-    /// The lock's digest of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    /// `linux/arm64`, where the service asks for one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
-    /// Services and suites.
-    pub wanted_by: Vec<String>,
-    /// How it is had.
-    pub had: Had,
-}
-
-/// How an image is had. The first are all that can be said before an engine was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Had {
-    /// Pulled where the engine has it not.
-    IfMissing,
-    /// Pulled where the engine's is older than `pull_policy` allows.
-    IfOlder,
-    /// Pulled before every run.
-    Always,
-    /// Never pulled.
-    Never,
-    /// Built where the engine has it not.
-    BuildIfMissing,
-    /// Built before every run.
-    BuildAlways,
-    /// The engine has it.
-    Present,
-    /// It is pulled.
-    Pull,
-    /// It is built.
-    Build,
 }
 
 /// One stage of a plan.
@@ -335,44 +295,6 @@ impl Plan {
             let _written = writeln!(text, "  note: {note}");
         }
         text
-    }
-}
-
-impl Had {
-    /// For people; empty = nothing is done, which needs no word.
-    fn words(self) -> &'static str {
-        match self {
-            Self::IfMissing => "pulled if the engine has it not",
-            Self::IfOlder => "pulled if the engine's is too old",
-            Self::Always => "pulled",
-            Self::Never => "never pulled",
-            Self::BuildIfMissing => "built if the engine has it not",
-            Self::BuildAlways => "built",
-            Self::Present => "",
-            Self::Pull => "is pulled now",
-            Self::Build => "is built now",
-        }
-    }
-}
-
-impl ImagePlan {
-    fn write(&self, text: &mut String) {
-        if self.had == Had::Present {
-            return;
-        }
-        let digest = self.digest.as_ref();
-        let digest = digest.map_or_else(String::new, |digest| format!(" with the lock's digest {digest}"));
-        let platform = self
-            .platform
-            .as_ref()
-            .map_or_else(String::new, |platform| format!(" ({platform})"));
-        let _written = writeln!(
-            text,
-            "  image      {}{platform}{digest}  for {}  {}",
-            self.image,
-            self.wanted_by.join(", "),
-            self.had.words()
-        );
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) fn candidates(
     Ok(all)
 }
 
-pub(super) fn no_such_service(span: &crate::yaml::tree::Span, name: &str, world: &World) -> Diagnostic {
+pub(super) fn no_such_service(span: &crate::yaml::span::Span, name: &str, world: &World) -> Diagnostic {
     let known = world.services.keys().map(String::as_str);
     let near = crate::yaml::diagnostic::nearest(name, known.clone());
     let way_out = near.map_or_else(

@@ -12,8 +12,8 @@ use crate::engine::pull::failure::PullFailure;
 use crate::engine::pull::{self, Tell};
 use crate::engine::{Engine, ImageFacts, build};
 use crate::lock::Lock;
-use crate::plan::{Had, ImagePlan};
 use crate::prepare::wanted::{self, Looked, Wanted};
+use crate::record::image::{Had, ImagePlan};
 use crate::text::redact::Redactor;
 use crate::world::model::{Service, World};
 

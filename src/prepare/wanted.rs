@@ -14,7 +14,8 @@ use crate::engine::pull::failure::{PullFailure, Why};
 use crate::engine::pull::reference::Reference;
 use crate::engine::{Engine, ImageFacts};
 use crate::lock::Lock;
-use crate::plan::{Had, ImagePlan, Plan};
+use crate::plan::Plan;
+use crate::record::image::{Had, ImagePlan};
 use crate::record::stage::StageId;
 use crate::world::model::{PullPolicy, Service, World};
 

@@ -4,6 +4,7 @@
 pub mod event;
 pub mod exit_code;
 pub mod finding;
+pub mod image;
 pub mod recorded;
 pub mod result;
 pub mod stage;

@@ -1,6 +1,5 @@
 //! Reports: data in, bytes out. They know the record and nothing of the mirror, so each can be remade.
 
-pub mod entry;
 pub mod github;
 pub mod json;
 pub mod junit;

@@ -1,5 +1,16 @@
 //! Suites: the user's own tests, run inside the mirror's network, each step one test.
 
+mod container;
+mod exec;
+mod hurl;
+mod junit;
+pub mod login;
+mod matcher;
+mod page;
+mod request;
+mod template;
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,19 +23,7 @@ use crate::engine::ExecOutput;
 use crate::mirror::{ContainerOutcome, ContainerRun, Mirror};
 use crate::record::result::{TestRecord, TestStatus};
 use crate::record::stage::StageId;
-use crate::yaml::tree::Span;
-
-mod container;
-mod exec;
-mod hurl;
-mod junit;
-pub mod login;
-mod matcher;
-mod page;
-mod request;
-mod template;
-mod words;
-
+use crate::yaml::span::Span;
 use template::{Missing, Scope};
 
 /// A suite's containers are killed after this long.
@@ -376,7 +375,7 @@ mod tests {
 
     use super::*;
     use crate::config::settings::{ExecStep, HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
-    use crate::yaml::tree::Source;
+    use crate::yaml::span::Source;
 
     pub(super) fn a_span() -> Span {
         let source = Source {

@@ -4,3 +4,4 @@ pub mod fatal;
 pub mod harmless;
 pub mod redact;
 pub mod units;
+pub mod version;

@@ -1,4 +1,5 @@
 //! The world: production in our own words, whatever described it. Compose is its first reader.
 
+pub mod addresses;
 pub mod from_compose;
 pub mod model;

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::yaml::tree::Span;
+use crate::yaml::span::Span;
 
 /// One mistake in a configuration file, with its place and its remedy.
 #[derive(Debug, Clone)]
@@ -223,7 +223,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::yaml::tree::Source;
+    use crate::yaml::span::Source;
 
     fn span(text: &str, range: Range<usize>) -> Span {
         let source = Source {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::interpolate::{Dialect, interpolate};
-use crate::yaml::tree::{Source, Span};
+use crate::yaml::span::{Source, Span};
 
 /// Longer than any environment can be; lines that double each other would otherwise fill the memory.
 const MAX_VALUE: usize = 1 << 20;

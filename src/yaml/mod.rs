@@ -4,5 +4,6 @@
 pub mod diagnostic;
 pub mod env_file;
 pub mod interpolate;
+pub mod span;
 pub mod tree;
 pub mod write;

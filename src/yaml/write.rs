@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_the_same() {
         let value = serde_json::json!({"a": {"b": [1, "yes", {"c": null}, []], "d": "x: y"}, "1": "", "e": {}});
-        let source = std::sync::Arc::new(crate::yaml::tree::Source {
+        let source = std::sync::Arc::new(crate::yaml::span::Source {
             path: "x".into(),
             text: yaml(&value),
         });

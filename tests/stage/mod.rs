@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rehearsal::context::Context;
 use rehearsal::engine::line::address::Address;
-use rehearsal::engine::{Engine, RunLabels};
-use rehearsal::engine::{build, sweep};
+use rehearsal::engine::sweep;
+use rehearsal::engine::{Engine, RunLabels, build};
 use rehearsal::mirror::{Mirror, Setup};
 use rehearsal::text::redact::Redactor;
 use rehearsal::world::model::{Service, World};
@@ -68,7 +68,7 @@ pub async fn setup(engine: &Engine, world: World) -> Setup {
     Setup {
         engine: engine.clone(),
         prefix: String::new(),
-        images: images::resolve(engine, &all).await.unwrap(),
+        images: build::resolve(engine, &all).await.unwrap(),
         world,
         redactor: Redactor::default(),
         logs: None,

@@ -15,7 +15,8 @@ use super::super::quantity;
 use super::files;
 use super::structure::is_secret;
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::tree::{Entry, Node, Span, Value};
+use crate::yaml::span::Span;
+use crate::yaml::tree::{Entry, Node, Value};
 
 /// What every part of the reader shares. Errors are gathered and reading goes on with something harmless, so that one
 /// attempt shows them all; nothing read beside an error ever leaves [`super::load`].

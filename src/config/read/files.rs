@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::tree::{Source, Span};
+use crate::yaml::span::{Source, Span};
 
 /// Reads a text file. `name` is how the user wrote it at `span`.
 pub(super) fn source(path: &Path, name: &str, span: &Span) -> Result<Arc<Source>, Diagnostic> {

@@ -7,9 +7,10 @@ use super::super::grammar;
 use super::super::settings::{Candidate, CandidateImage, Production};
 use super::fields::Fields;
 use super::files;
-use crate::lock::version::Requirement;
+use crate::text::version::Requirement;
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::tree::{Entry, Node, Span};
+use crate::yaml::span::Span;
+use crate::yaml::tree::{Entry, Node};
 
 const MAX_LOCK_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 

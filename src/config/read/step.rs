@@ -12,7 +12,8 @@ use super::super::settings::{
 use super::fields::{Fields, Reader, check_url};
 use super::structure::{StatusText, is_matcher, is_secret, status};
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::tree::{Entry, Node, Span};
+use crate::yaml::span::Span;
+use crate::yaml::tree::{Entry, Node};
 
 /// A request of the suite.
 pub(super) fn request(suite: &Fields, node: &Node) -> RequestStep {

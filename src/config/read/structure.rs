@@ -2,12 +2,13 @@
 //! keys are there, numbers are numbers, durations are durations.
 
 use super::super::grammar::{
-    JSON_MATCHER, Key, MAPPINGS, MATCHER_KEYS, Mapping, NOT_BUILT, Rule, SECRET, Shape, is_not_built,
+    JSON_MATCHER, Key, MAPPINGS, MATCHER_KEYS, Mapping, NOT_BUILT, Rule, SECRET, Shape, TEXT_MATCHER, When,
+    is_not_built,
 };
-use super::super::grammar::{TEXT_MATCHER, When};
 use super::super::quantity;
 use crate::yaml::diagnostic::{Diagnostic, nearest};
-use crate::yaml::tree::{Entry, Node, Span, Value};
+use crate::yaml::span::Span;
+use crate::yaml::tree::{Entry, Node, Value};
 
 /// Every place at which `node` has not the form of `mapping`.
 pub(super) fn check(node: &Node, mapping: &'static Mapping) -> Vec<Diagnostic> {

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use super::super::grammar;
 use super::super::settings::{Data, Suite, SuiteBody, TestContainer, Tls};
 use super::fields::Fields;
-use super::files;
-use super::step;
 use super::structure::is_secret;
+use super::{files, step};
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::tree::{Entry, Node, Span};
+use crate::yaml::span::Span;
+use crate::yaml::tree::{Entry, Node};
 
 pub(super) fn suites(file: &Fields) -> Vec<Suite> {
     file.entries("suites").iter().map(|entry| suite(file, entry)).collect()

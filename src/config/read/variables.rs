@@ -8,7 +8,8 @@ use super::structure::is_secret;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::env_file::{self, Format};
 use crate::yaml::interpolate::{Dialect, interpolate};
-use crate::yaml::tree::{Node, Span, Value, resolve};
+use crate::yaml::span::Span;
+use crate::yaml::tree::{Node, Value, resolve};
 
 /// The process's environment over production's env file. The file's own path sees the process's environment only.
 pub(super) fn environment(

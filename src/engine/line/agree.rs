@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use bollard::{API_DEFAULT_VERSION, Docker};
 
-use crate::engine::engine_words;
 use crate::engine::line::address::Address;
+use crate::engine::words::engine_words;
 
 /// The oldest that knows all we ask for: Docker 20.10's, which Podman speaks, too.
 const OLDEST: Version = (1, 41);
@@ -16,16 +16,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 type Version = (usize, usize);
 
 /// What an engine and we have agreed on.
-pub(in crate::engine) struct Agreed {
+pub(crate) struct Agreed {
     /// Version of the API, such as `1.41`.
-    pub(in crate::engine) version: String,
+    pub(crate) version: String,
     /// A container that is given a name server still finds the mirror's own names: Docker hands on only what it does
     /// not know itself, Podman hands on everything.
-    pub(in crate::engine) hands_on_unknown_names: bool,
+    pub(crate) hands_on_unknown_names: bool,
 }
 
 /// Asks an engine what it speaks.
-pub(in crate::engine) async fn agree(docker: &Docker, address: &Address) -> Result<Agreed> {
+pub(crate) async fn agree(docker: &Docker, address: &Address) -> Result<Agreed> {
     let answer = tokio::time::timeout(PATIENCE, docker.version()).await;
     let answer = answer.map_err(|_| format!("nothing came back within {} s", PATIENCE.as_secs()));
     let told = answer

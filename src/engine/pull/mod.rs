@@ -1,6 +1,10 @@
 //! Pulls: every image that the engine lacks, once, some at the same time, with the credentials of this machine's
 //! logins. [`wanted`] knows which, [`credentials`] with what, [`failure`] why not.
 
+pub mod credentials;
+pub mod failure;
+pub mod reference;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -9,14 +13,10 @@ use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptions;
 use futures_util::StreamExt as _;
 
-use super::{Engine, engine_words};
-use crate::plan::{Had, ImagePlan};
+use super::Engine;
+use crate::engine::words::engine_words;
+use crate::record::image::{Had, ImagePlan};
 use crate::text::units::seconds;
-
-pub mod credentials;
-pub mod failure;
-pub mod reference;
-
 use credentials::{Keyring, Login};
 use failure::{PullFailure, Why, said};
 use reference::Reference;

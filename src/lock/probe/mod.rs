@@ -4,71 +4,23 @@
 //! The script writes no file, reads no input, gives each command nine seconds and its output a limit. What comes back
 //! is hostile: lines that are no answer are no answer, and a fact is one short line without control characters.
 
+mod parse;
+mod question;
+mod table;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use regex::Regex;
-use sha2::Digest as _;
-
 use super::{Facts, OwnProbe};
 
-mod parse;
-mod table;
-
+pub use question::{Kind, Parse, Probe};
 pub use table::{ALL, AUTH_PRODUCTS};
 
-/// A fact is cut here.
-const FACT_LENGTH: usize = 200;
+use question::captured;
+pub(super) use question::one_line;
+
 /// Facts of one container: more would be somebody's joke.
 const LINES: usize = 20_000;
-
-/// A named question.
-#[derive(Debug, Clone, Copy)]
-pub struct Probe {
-    /// Name of the fact.
-    pub name: &'static str,
-    /// What the fact is a fact of.
-    pub kind: Kind,
-    /// A shell command; the same text is run once for all probes that share it.
-    pub command: &'static str,
-    /// The answer within its output.
-    pub parse: Parse,
-}
-
-/// What a fact is a fact of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The machine below the container: a mirror stands in with its own.
-    Machine,
-    /// The system in the image: libraries, certificates.
-    System,
-    /// All packages at once.
-    Packages,
-    /// What programs run on: languages.
-    Runtime,
-    /// What the service is.
-    Product,
-}
-
-/// How an answer is read.
-#[derive(Debug, Clone, Copy)]
-pub enum Parse {
-    /// Group 1 of the first match.
-    Pattern(&'static str),
-    /// Something else.
-    With(fn(&str) -> Option<String>),
-}
-
-impl Probe {
-    /// The fact within the command's output.
-    pub fn read(&self, output: &str) -> Option<String> {
-        let fact = match self.parse {
-            Parse::Pattern(pattern) => captured(pattern, output),
-            Parse::With(read) => read(output),
-        };
-        fact.and_then(|fact| one_line(&fact))
-    }
-}
 
 /// The built-in probe of that name.
 pub fn find(name: &str) -> Option<&'static Probe> {
@@ -187,40 +139,10 @@ fn own_fact(probe: &OwnProbe, output: &str) -> Option<String> {
     }
 }
 
-/// Group 1 of the first match, or the whole match.
-fn captured(pattern: &str, output: &str) -> Option<String> {
-    let captures = Regex::new(pattern).ok()?.captures(output)?;
-    captures
-        .get(1)
-        .or_else(|| captures.get(0))
-        .map(|found| found.as_str().to_owned())
-}
-
-/// What was said, fit for a file that people review.
-pub(super) fn one_line(text: &str) -> Option<String> {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let text: String = text
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(FACT_LENGTH)
-        .collect();
-    (!text.is_empty()).then_some(text)
-}
-
-/// A list of packages as their number and a digest, in any order.
-fn digest_of(lines: impl Iterator<Item = String>) -> Option<String> {
-    let mut lines: Vec<String> = lines.collect();
-    lines.sort();
-    let hash = sha2::Sha256::digest(lines.join("\n"));
-    let short: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    (!lines.is_empty()).then(|| format!("{} packages, sha256 {short}", lines.len()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lock::probe::question::FACT_LENGTH;
 
     fn own(command: &str, matches: Option<&str>) -> BTreeMap<String, OwnProbe> {
         let probe = OwnProbe {
@@ -247,7 +169,7 @@ mod tests {
         assert_eq!(names.len(), ALL.len());
         for probe in ALL {
             if let Parse::Pattern(pattern) = probe.parse {
-                assert!(Regex::new(pattern).is_ok(), "{}", probe.name);
+                assert!(regex::Regex::new(pattern).is_ok(), "{}", probe.name);
             }
         }
         assert!(

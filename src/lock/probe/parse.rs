@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::{captured, digest_of};
+use super::question::{captured, digest_of};
 
 /// `debian 11`, `alpine 3.19.1`, `debian trixie` where there is no number.
 pub(super) fn os(output: &str) -> Option<String> {
@@ -48,7 +48,7 @@ pub(super) fn dotnet(output: &str) -> Option<String> {
         .captures_iter(output)
         .filter_map(|found| Some(found.get(1)?.as_str()));
     versions
-        .max_by(|one, other| crate::lock::version::compare(one, other))
+        .max_by(|one, other| crate::text::version::compare(one, other))
         .map(str::to_owned)
 }
 
@@ -59,7 +59,7 @@ pub(super) fn postgres(output: &str) -> Option<String> {
         .captures_iter(output)
         .filter_map(|found| Some(found.get(1).or_else(|| found.get(2))?.as_str()));
     let mut versions: Vec<&str> = found.collect();
-    versions.sort_by(|one, other| crate::lock::version::compare(one, other));
+    versions.sort_by(|one, other| crate::text::version::compare(one, other));
     versions.dedup();
     (!versions.is_empty()).then(|| versions.join(", "))
 }

@@ -1,9 +1,10 @@
 //! The table of probes. A new one is a row here and a test in `parse.rs`.
 
-use super::parse;
-use super::{Kind, Parse, Probe};
 use Kind::{Machine, Packages, Product, Runtime, System};
 use Parse::{Pattern, With};
+
+use super::parse;
+use super::question::{Kind, Parse, Probe};
 
 const fn probe(name: &'static str, kind: Kind, command: &'static str, parse: Parse) -> Probe {
     Probe {

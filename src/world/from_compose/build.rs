@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::compose;
 use crate::world::model::Build;
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::tree::Span;
+use crate::yaml::span::Span;
 
 /// A service's `build`; `span` is where the service is written.
 pub fn build(span: &Span, from: &compose::Build) -> Build {

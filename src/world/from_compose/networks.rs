@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::compose::{self, NetworkAttachment, Project};
-use crate::engine::addresses::{Block, LAST_PLACE};
+use crate::world::addresses::{Block, LAST_PLACE};
 use crate::world::model::{Attachment, Network};
 
 /// Production's networks as far as fixed addresses are concerned.
