@@ -1,18 +1,19 @@
 //! Verdict: pass, block or inconclusive, from the record alone. [`judge`] is pure; there is no path through it from
 //! "could not tell" to a pass.
 
-use time::Date;
-
-use crate::check;
 use crate::config::settings::Policy;
+use crate::record::check::CheckId;
 use crate::record::exit_code::ExitCode;
 use crate::record::finding::{Blame, Finding, Severity};
-use crate::record::recorded::Recorded;
-use crate::record::result::{StageStatus, TestRecord, TestStatus, Verdict};
+use crate::record::recorded::{CheckRecord, Recorded, StageRecord, StepRecord};
 use crate::record::stage::StageId;
+use crate::record::status::Status;
+use crate::record::step::Step;
+use crate::record::test::TestRecord;
+use crate::record::verdict::Verdict;
 
 /// Why a run ended before its plan did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// It did not.
     AsPlanned,
@@ -34,19 +35,13 @@ pub struct Judgement {
 }
 
 /// Judges a run.
-pub fn judge(recorded: &Recorded, policy: &Policy, ended: &Ended, pair: &str) -> Judgement {
+pub fn judge(recorded: &Recorded, policy: &Policy, ended: Ended, pair: &str) -> Judgement {
     let blocking = first(recorded, |finding| blocks(finding, policy));
     let unclear = first(recorded, |finding| finding.waived.is_none() && unclear(finding));
     let (verdict, cause) = match (ended, blocking, unclear) {
-        (Ended::Signal(_), ..) => (
-            Verdict::Inconclusive,
-            "interrupted before the rehearsal was over".to_owned(),
-        ),
+        (Ended::Signal(_), ..) => inconclusive("interrupted before the rehearsal was over"),
         (_, Some(finding), _) => (Verdict::Block, line(finding, pair)),
-        (Ended::TimeOut, ..) => (
-            Verdict::Inconclusive,
-            "the run's time limit was reached (timeout)".to_owned(),
-        ),
+        (Ended::TimeOut, ..) => inconclusive("the run's time limit was reached (timeout)"),
         (_, None, Some(finding)) => (Verdict::Inconclusive, line(finding, pair)),
         (Ended::AsPlanned, None, None) => match incomplete(recorded) {
             Some(what) => (Verdict::Inconclusive, what),
@@ -56,16 +51,23 @@ pub fn judge(recorded: &Recorded, policy: &Policy, ended: &Ended, pair: &str) ->
             ),
         },
     };
-    let exit_code = match (ended, verdict) {
-        (Ended::Signal(code), _) => *code,
-        (_, Verdict::Pass) => ExitCode::Pass,
-        (_, Verdict::Block) => ExitCode::Block,
-        (_, Verdict::Inconclusive) => ExitCode::Inconclusive,
-    };
     Judgement {
         verdict,
         cause: one_line(&cause),
-        exit_code,
+        exit_code: exit_code(ended, verdict),
+    }
+}
+
+fn inconclusive(why: &str) -> (Verdict, String) {
+    (Verdict::Inconclusive, why.to_owned())
+}
+
+fn exit_code(ended: Ended, verdict: Verdict) -> ExitCode {
+    match (ended, verdict) {
+        (Ended::Signal(code), _) => code,
+        (_, Verdict::Pass) => ExitCode::Pass,
+        (_, Verdict::Block) => ExitCode::Block,
+        (_, Verdict::Inconclusive) => ExitCode::Inconclusive,
     }
 }
 
@@ -80,14 +82,10 @@ fn unclear(finding: &Finding) -> bool {
     matches!(finding.blame, Blame::Mirror | Blame::Flaky) && finding.severity == Severity::Error
 }
 
-/// The first cause: the earliest stage speaks first, within it the checks in the order of their catalog.
+/// The first cause: the earliest stage speaks first, within it the checks in the order of their ids.
 fn first(recorded: &Recorded, wanted: impl Fn(&Finding) -> bool) -> Option<&Finding> {
-    let rank = |finding: &&Finding| (finding.stage, check::rank(&finding.check));
-    recorded
-        .findings
-        .iter()
-        .filter(|finding| wanted(finding))
-        .min_by_key(rank)
+    let findings = recorded.findings.iter().filter(|finding| wanted(finding));
+    findings.min_by_key(|finding| (finding.stage, finding.check))
 }
 
 /// What broke, why, the pair of versions, the way out.
@@ -106,76 +104,372 @@ fn one_line(text: &str) -> String {
 
 /// Law 1: something planned that has no good end.
 fn incomplete(recorded: &Recorded) -> Option<String> {
-    let signed = |stage: StageId| {
-        recorded
-            .findings
-            .iter()
-            .any(|found| found.stage == stage && found.waived.is_some())
-    };
-    let fine = |status: StageStatus, stage: StageId| match status {
-        StageStatus::Passed | StageStatus::Skipped => true,
-        // What failed here blocks unless somebody has signed for it, and nothing blocked.
-        StageStatus::Failed => signed(stage),
-        StageStatus::Error | StageStatus::NotRun => false,
-    };
-    let stage = recorded.stages.iter().find(|stage| !fine(stage.status, stage.id));
-    let stage = stage.map(|stage| {
-        format!(
-            "stage {} did not pass: {}",
-            stage.id,
-            stage.reason.clone().unwrap_or_default()
-        )
-    });
-    let step = || {
-        let stages = recorded
-            .stages
-            .iter()
-            .filter(|stage| stage.status != StageStatus::Skipped);
-        let mut steps = stages.flat_map(|stage| stage.steps.iter().map(|step| (stage.id, step)));
-        let (_, bad) = steps.find(|(stage, step)| !fine(step.status, *stage))?;
-        Some(format!(
-            "step {} did not pass: {}",
-            bad.id,
-            bad.reason.clone().unwrap_or_default()
-        ))
-    };
-    let check = || {
-        let bad = recorded.checks.iter().find(|check| !fine(check.status, check.stage))?;
-        Some(format!(
-            "check {} was not answered in {}: {}",
-            bad.check,
-            bad.stage,
-            bad.reason.clone().unwrap_or_default()
-        ))
-    };
-    let test = || {
-        let fine = |test: &TestRecord| match test.status {
-            TestStatus::Passed | TestStatus::Skipped => true,
-            TestStatus::Failed => signed(test.stage),
-            TestStatus::Error | TestStatus::NotRun => false,
-        };
-        let bad = recorded.tests.iter().find(|test| !fine(test))?;
-        Some(format!(
-            "test {} / {} did not pass in {}: {}",
-            bad.suite, bad.name, bad.stage, bad.message
-        ))
-    };
     let nothing = || recorded.stages.is_empty().then(|| "nothing was run".to_owned());
-    stage.or_else(step).or_else(check).or_else(test).or_else(nothing)
+    bad_stage(recorded)
+        .or_else(|| bad_step(recorded))
+        .or_else(|| bad_check(recorded))
+        .or_else(|| bad_test(recorded))
+        .or_else(nothing)
 }
 
-/// Marks the findings that somebody has signed for. A waiver that has expired covers nothing.
-pub fn waive(findings: &mut [Finding], policy: &Policy, today: Date) {
-    for finding in findings {
-        let covers = |waiver: &&crate::config::settings::Waiver| {
-            // Nobody can sign for a mirror that does not work.
-            let may_sign = finding.check != check::control::ABOUT.id && check::mirror_fidelity::can_be_waived(finding);
-            may_sign && waiver.check == finding.check && waiver.expires.is_none_or(|end| today <= end)
+/// What failed here blocks unless somebody has signed for it, and nothing blocked.
+fn fine(status: Status, signed: impl Fn() -> bool) -> bool {
+    match status {
+        Status::Passed | Status::Skipped => true,
+        Status::Failed => signed(),
+        Status::Error | Status::NotRun => false,
+    }
+}
+
+/// Somebody has signed for what a check found in a stage.
+fn signed_check(recorded: &Recorded, check: CheckId, stage: StageId) -> bool {
+    let mut signed = waived_in(recorded, stage);
+    signed.any(|finding| finding.check == check)
+}
+
+/// Somebody has signed for a finding that rests on this test.
+fn signed_test(recorded: &Recorded, test: &TestRecord) -> bool {
+    let mut signed = waived_in(recorded, test.stage);
+    signed.any(|finding| finding.tests.contains(&test.id()))
+}
+
+fn waived_in(recorded: &Recorded, stage: StageId) -> impl Iterator<Item = &Finding> {
+    let here = recorded.findings.iter().filter(move |finding| finding.stage == stage);
+    here.filter(|finding| finding.waived.is_some())
+}
+
+fn bad_stage(recorded: &Recorded) -> Option<String> {
+    let signed = |stage: &StageRecord| waived_in(recorded, stage.id).next().is_some();
+    let mut stages = recorded.stages.iter();
+    let bad = stages.find(|stage| !fine(stage.status, || signed(stage)))?;
+    let reason = bad.reason.as_deref().unwrap_or_default();
+    Some(format!("stage {} did not pass: {reason}", bad.id))
+}
+
+fn bad_step(recorded: &Recorded) -> Option<String> {
+    let signed = |stage: StageId, step: &StepRecord| match &step.id {
+        Step::Check(id) => signed_check(recorded, *id, stage),
+        Step::Run(subject) => {
+            let own = |test: &&TestRecord| test.stage == stage && test.suite == *subject;
+            let failed = recorded
+                .tests
+                .iter()
+                .filter(own)
+                .filter(|test| test.status == Status::Failed);
+            let mut failed = failed.peekable();
+            failed.peek().is_some() && failed.all(|test| signed_test(recorded, test))
+        }
+        _ => waived_in(recorded, stage).any(|finding| finding.tests.is_empty()),
+    };
+    let stages = recorded.stages.iter().filter(|stage| stage.status != Status::Skipped);
+    let mut steps = stages.flat_map(|stage| stage.steps.iter().map(|step| (stage.id, step)));
+    let (_, bad) = steps.find(|(stage, step)| !fine(step.status, || signed(*stage, step)))?;
+    let reason = bad.reason.as_deref().unwrap_or_default();
+    Some(format!("step {} did not pass: {reason}", bad.id))
+}
+
+fn bad_check(recorded: &Recorded) -> Option<String> {
+    let signed = |check: &CheckRecord| signed_check(recorded, check.check, check.stage);
+    let mut checks = recorded.checks.iter();
+    let bad = checks.find(|check| !fine(check.status, || signed(check)))?;
+    let reason = bad.reason.as_deref().unwrap_or_default();
+    Some(format!(
+        "check {} was not answered in {}: {reason}",
+        bad.check, bad.stage
+    ))
+}
+
+fn bad_test(recorded: &Recorded) -> Option<String> {
+    let mut tests = recorded.tests.iter();
+    let bad = tests.find(|test| !fine(test.status, || signed_test(recorded, test)))?;
+    Some(format!(
+        "test {} / {} did not pass in {}: {}",
+        bad.suite, bad.name, bad.stage, bad.message
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::check::waiver::sign;
+    use crate::config::settings::Waiver;
+    use crate::record::step::Subject;
+    use crate::record::test::TestId;
+
+    fn policy() -> Policy {
+        Policy {
+            block_on: vec![Severity::Error],
+            waive: Vec::new(),
+            allow_egress: Vec::new(),
+            allow_egress_spans: Vec::new(),
+        }
+    }
+
+    fn smoke() -> Subject {
+        Subject::Suite("smoke".to_owned())
+    }
+
+    fn stage(id: StageId, status: Status) -> StageRecord {
+        StageRecord {
+            id,
+            status,
+            reason: None,
+            start_ms: 0,
+            duration_ms: 1,
+            steps: vec![StepRecord {
+                id: Step::Run(smoke()),
+                status,
+                reason: None,
+                start_ms: 0,
+                duration_ms: 1,
+            }],
+        }
+    }
+
+    fn test(id: StageId, status: Status) -> TestRecord {
+        TestRecord {
+            suite: smoke(),
+            name: "account".to_owned(),
+            stage: id,
+            status,
+            duration_ms: 1,
+            message: String::new(),
+            detail: String::new(),
+            service: None,
+            retries: 0,
+            location: None,
+        }
+    }
+
+    fn check(check: CheckId, stage: StageId, status: Status) -> CheckRecord {
+        CheckRecord {
+            check,
+            stage,
+            status,
+            reason: None,
+            duration_ms: 1,
+        }
+    }
+
+    /// All stages, with a test and a check each.
+    fn clean() -> Recorded {
+        Recorded {
+            stages: StageId::ALL.iter().map(|id| stage(*id, Status::Passed)).collect(),
+            tests: StageId::ALL.iter().map(|id| test(*id, Status::Passed)).collect(),
+            checks: vec![check(CheckId::BootProductionEnv, StageId::Upgrade, Status::Passed)],
+            ..Recorded::default()
+        }
+    }
+
+    fn verdict(recorded: &Recorded) -> Verdict {
+        judge(recorded, &policy(), Ended::AsPlanned, "web shop:2").verdict
+    }
+
+    fn finding(blame: Blame) -> Finding {
+        Finding::new(CheckId::BootProductionEnv, StageId::Upgrade, blame, "something broke")
+    }
+
+    #[test]
+    fn a_clean_record_passes_and_an_empty_one_does_not() {
+        assert_eq!(verdict(&clean()), Verdict::Pass);
+        assert_eq!(verdict(&Recorded::default()), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn each_thing_that_is_red_alone_keeps_the_gate_shut() {
+        for status in [Status::Failed, Status::Error, Status::NotRun] {
+            let mut records = vec![clean(); 4];
+            records[0].stages[1].status = status;
+            records[1].stages[1].steps[0].status = status;
+            records[2].tests[1].status = status;
+            records[3].checks[0].status = status;
+            for recorded in records {
+                assert_eq!(verdict(&recorded), Verdict::Inconclusive, "{status}: {recorded:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_candidates_errors_block_and_what_is_nobodys_by_policy() {
+        let with = |finding: Finding, policy: &Policy| {
+            let mut recorded = clean();
+            recorded.findings.push(finding);
+            judge(&recorded, policy, Ended::AsPlanned, "web").verdict
         };
-        let waiver = policy.waive.iter().find(covers);
-        finding.waived = waiver.map(|waiver| match &waiver.owner {
-            Some(owner) => format!("{} ({owner})", waiver.reason),
-            None => waiver.reason.clone(),
-        });
+        let strict = Policy {
+            block_on: vec![Severity::Error, Severity::Warn],
+            ..policy()
+        };
+        assert_eq!(with(finding(Blame::Candidate), &policy()), Verdict::Block);
+        assert_eq!(with(finding(Blame::Mirror), &policy()), Verdict::Inconclusive);
+        assert_eq!(with(finding(Blame::Flaky), &policy()), Verdict::Inconclusive);
+        assert_eq!(with(finding(Blame::PreExisting), &policy()), Verdict::Pass);
+        assert_eq!(with(finding(Blame::Nobody), &policy()), Verdict::Pass);
+        assert_eq!(with(finding(Blame::Nobody), &strict), Verdict::Block);
+    }
+
+    #[test]
+    fn an_interrupt_and_a_limit_are_inconclusive_whatever_was_seen() {
+        let mut recorded = clean();
+        let ended = |recorded: &Recorded, ended| judge(recorded, &policy(), ended, "web");
+        assert_eq!(ended(&recorded, Ended::TimeOut).exit_code, ExitCode::Inconclusive);
+        assert_eq!(
+            ended(&recorded, Ended::Signal(ExitCode::Interrupted)).exit_code,
+            ExitCode::Interrupted
+        );
+        recorded.findings.push(finding(Blame::Candidate));
+        assert_eq!(ended(&recorded, Ended::TimeOut).verdict, Verdict::Block);
+        assert_eq!(
+            ended(&recorded, Ended::Signal(ExitCode::Terminated)).verdict,
+            Verdict::Inconclusive
+        );
+    }
+
+    #[test]
+    fn the_earliest_stage_speaks_first_and_within_it_the_order_of_the_ids() {
+        let mut recorded = clean();
+        for (check, stage) in [
+            (CheckId::Rollback, StageId::Rollback),
+            (CheckId::UpgradeInPlace, StageId::Upgrade),
+            (CheckId::AuthLogin, StageId::Upgrade),
+        ] {
+            recorded
+                .findings
+                .push(Finding::new(check, stage, Blame::Candidate, "broke"));
+        }
+        let cause = judge(&recorded, &policy(), Ended::AsPlanned, "web").cause;
+        assert!(cause.starts_with("auth-login: "), "{cause}");
+    }
+
+    #[test]
+    fn a_waiver_covers_its_check_and_its_test_and_not_its_stage() {
+        let mut recorded = clean();
+        recorded.stages[1] = stage(StageId::Upgrade, Status::Failed);
+        recorded.tests[1].status = Status::Failed;
+        recorded.checks[0].status = Status::Failed;
+        let mut signed = finding(Blame::Candidate).of_tests([recorded.tests[1].id()]);
+        signed.waived = Some("known".to_owned());
+        recorded.findings.push(signed);
+        assert_eq!(verdict(&recorded), Verdict::Pass);
+        let mut other = test(StageId::Upgrade, Status::Failed);
+        other.name = "catalogue".to_owned();
+        recorded.tests.push(other);
+        assert_eq!(
+            verdict(&recorded),
+            Verdict::Inconclusive,
+            "nobody has signed for the other test"
+        );
+    }
+
+    fn status() -> impl Strategy<Value = Status> {
+        proptest::sample::select(vec![
+            Status::Passed,
+            Status::Passed,
+            Status::Passed,
+            Status::Failed,
+            Status::Error,
+            Status::Skipped,
+            Status::NotRun,
+        ])
+    }
+
+    fn any_finding() -> impl Strategy<Value = Finding> {
+        let blames = vec![
+            Blame::Candidate,
+            Blame::Mirror,
+            Blame::Flaky,
+            Blame::PreExisting,
+            Blame::Nobody,
+        ];
+        let parts = (
+            proptest::sample::select(CheckId::ALL),
+            proptest::sample::select(StageId::ALL),
+            proptest::sample::select(blames),
+            any::<bool>(),
+        );
+        parts.prop_map(|(check, stage, blame, of_test)| {
+            let found = Finding::new(check, stage, blame, "broke").about("web".to_owned());
+            let test = TestId {
+                suite: smoke(),
+                name: "account".to_owned(),
+            };
+            if of_test { found.of_tests([test]) } else { found }
+        })
+    }
+
+    fn any_record() -> impl Strategy<Value = Recorded> {
+        let stages = [StageId::Control, StageId::Upgrade, StageId::Rollback];
+        let statuses = (status(), status(), status(), status(), status(), status(), status());
+        let findings = proptest::collection::vec(any_finding(), 0..3);
+        (statuses, findings).prop_map(move |((a, b, c, d, e, f, g), findings)| Recorded {
+            stages: stages
+                .iter()
+                .zip([a, b, c])
+                .map(|(id, status)| stage(*id, status))
+                .collect(),
+            tests: stages
+                .iter()
+                .zip([d, e, f])
+                .map(|(id, status)| test(*id, status))
+                .collect(),
+            checks: vec![check(CheckId::BootProductionEnv, StageId::Upgrade, g)],
+            findings,
+            ..Recorded::default()
+        })
+    }
+
+    fn rank(verdict: Verdict) -> u8 {
+        match verdict {
+            Verdict::Pass => 0,
+            Verdict::Inconclusive => 1,
+            Verdict::Block => 2,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_record_with_anything_absent_errored_or_not_run_is_a_pass(recorded in any_record()) {
+            let unclear = |status: Status| matches!(status, Status::Error | Status::NotRun);
+            let steps = recorded.stages.iter().filter(|stage| stage.status != Status::Skipped);
+            let red = recorded.stages.iter().any(|stage| unclear(stage.status))
+                || steps.flat_map(|stage| &stage.steps).any(|step| unclear(step.status))
+                || recorded.tests.iter().any(|test| unclear(test.status))
+                || recorded.checks.iter().any(|check| unclear(check.status));
+            if red {
+                prop_assert_ne!(verdict(&recorded), Verdict::Pass);
+            }
+        }
+
+        #[test]
+        fn one_more_finding_never_makes_a_pass(recorded in any_record(), more in any_finding()) {
+            let before = verdict(&recorded);
+            let mut recorded = recorded;
+            recorded.findings.push(more);
+            prop_assert!(rank(verdict(&recorded)) >= rank(before));
+        }
+
+        #[test]
+        fn a_waiver_never_makes_a_verdict_worse_and_passes_only_what_is_all_signed(
+            recorded in any_record(),
+            check in proptest::sample::select(CheckId::ALL),
+        ) {
+            let policy = Policy {
+                waive: vec![Waiver { check, reason: "known".to_owned(), owner: None, expires: None }],
+                ..policy()
+            };
+            let mut signed = recorded.clone();
+            let today = time::macros::date!(2026 - 11 - 28);
+            signed.findings.iter_mut().for_each(|finding| sign(finding, &policy, today));
+            let (before, after) = (verdict(&recorded), verdict(&signed));
+            prop_assert!(rank(after) <= rank(before));
+            if after == Verdict::Pass {
+                let stands = |finding: &&Finding| finding.waived.is_none() && (blocks(finding, &policy) || unclear(finding));
+                prop_assert_eq!(signed.findings.iter().find(stands), None);
+            }
+        }
     }
 }

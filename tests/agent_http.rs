@@ -12,6 +12,7 @@ use rehearsal::agent::client::Client;
 use rehearsal::agent::serve::serve;
 use rehearsal::agent::{Answer, Call, HttpAnswer, HttpCall};
 use rehearsal::config::settings::{HttpExpect, Login, LoginExpect, LoginFields};
+use rehearsal::record::outcome::Outcome;
 use rehearsal::suite::login::{protected_without_session, sign_in};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::net::{TcpListener, TcpStream};
@@ -449,9 +450,9 @@ async fn a_user_signs_in_through_a_csrf_form() {
     let client = agent();
     let login = login(at, "pass w&rd");
     let without = protected_without_session(&client, &login, "fresh", &[]).await;
-    assert!(without.passed, "{without:?}");
+    assert!(without.held(), "{without:?}");
     let outcome = sign_in(&client, &login, "user", &[]).await;
-    assert!(outcome.passed, "{outcome:?}");
+    assert!(outcome.held(), "{outcome:?}");
     assert_eq!(outcome.trail.last(), Some(&format!("200 GET http://{at}/account")));
     assert!(
         outcome.secrets.contains(&"0123456789abcdef".to_owned()),
@@ -487,11 +488,11 @@ async fn a_user_signs_in_through_a_csrf_form() {
 async fn a_page_open_to_everyone_proves_no_sign_in() {
     let at = server(|_| say(200, &[], "welcome")).await;
     let outcome = protected_without_session(&agent(), &login(at, "x"), "fresh", &[]).await;
-    assert!(!outcome.passed);
+    assert!(!outcome.held());
     assert!(
-        outcome.message.contains("answered 200 without a session"),
+        outcome.message().contains("answered 200 without a session"),
         "{}",
-        outcome.message
+        outcome.message()
     );
 }
 
@@ -499,22 +500,25 @@ async fn a_page_open_to_everyone_proves_no_sign_in() {
 async fn a_refused_password_and_a_page_without_a_form_are_told_by_their_hop() {
     let at = server(|asked| django(asked, false)).await;
     let refused = sign_in(&agent(), &login(at, "wrong"), "user", &[]).await;
-    assert!(!refused.passed);
+    assert!(!refused.held());
     assert!(
         refused
-            .message
+            .message()
             .contains("with the sign-in form again: the sign-in was refused"),
         "{}",
-        refused.message
+        refused.message()
     );
     let broken = server(|_| say(500, &["Content-Type: text/html"], "<title>Oops</title>")).await;
     let outcome = sign_in(&agent(), &login(broken, "x"), "user", &[]).await;
     assert_eq!(
-        outcome.message,
+        outcome.message(),
         format!("GET http://{broken}/login answered 500 (“Oops”)")
     );
-    assert_eq!(outcome.failing_url, Some(format!("http://{broken}/login")));
-    assert_eq!(outcome.status, Some(500));
+    let Outcome::Broke(trouble) = &outcome.came_to else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(trouble.url, Some(format!("http://{broken}/login")));
+    assert_eq!(trouble.status, Some(500));
 }
 
 #[tokio::test]
@@ -526,7 +530,7 @@ async fn an_error_on_the_way_back_explains_a_sign_in_that_failed() {
     .await;
     let outcome = sign_in(&agent(), &login(at, "pass w&rd"), "user", &[]).await;
     assert_eq!(
-        outcome.message,
+        outcome.message(),
         format!("GET http://{at}/callback?code=*** answered 500 (“Server Error”)")
     );
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rehearsal as product;
-use rehearsal::record::result::RunResult;
+use rehearsal::record::v1::Record;
 use rehearsal::report::junit::{self, Dialect, Outcome};
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ fn schema(name: &str) -> PathBuf {
 }
 
 /// Writes `result` in a dialect; the entry of the manifest that says what a consumer must see in it.
-fn written(dir: &Path, name: &str, result: &RunResult, dialect: Dialect, schema: Option<&Path>) -> Value {
+fn written(dir: &Path, name: &str, result: &Record, dialect: Dialect, schema: Option<&Path>) -> Value {
     let file = dir.join(format!("{name}-{dialect:?}.xml"));
     std::fs::write(&file, junit::write(result, dialect).expect("the report is written")).expect("the folder is ours");
     let cases: Vec<_> = junit::suites(result)
@@ -61,7 +61,7 @@ fn written(dir: &Path, name: &str, result: &RunResult, dialect: Dialect, schema:
     })
 }
 
-fn consumers_agree(name: &str, results: &[RunResult]) {
+fn consumers_agree(name: &str, results: &[Record]) {
     let venv = consumers::venv();
     let dir = tempfile::tempdir().expect("a folder");
     let (jenkins, ant) = (schema("JUnit.xsd"), schema("JUnit-alternative.xsd"));

@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use driver::Rehearsed;
-use rehearsal::record::result::RunResult;
+use rehearsal::record::v1::Record;
 use rehearsal::report::junit::{self, Outcome};
 use rehearsal::yaml::span::Source;
 use rehearsal::yaml::tree::{self, Node};
@@ -300,7 +300,7 @@ fn junit_readers_see_every_case_of_every_world_and_no_other() {
 
 /// What a reader of junit.xml must see, from result.json.
 fn entry(run: &Rehearsed) -> Value {
-    let result: RunResult = serde_json::from_str(&run.read("result.json")).expect("result.json is a record");
+    let result: Record = serde_json::from_str(&run.read("result.json")).expect("result.json is a record");
     let cases: Vec<_> = junit::suites(&result)
         .into_iter()
         .flat_map(|suite| suite.cases)

@@ -1,16 +1,20 @@
 //! `egress`: what the candidate tries to reach outside the mirror that production's release does not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use super::About;
+use serde::Serialize;
+
+use super::{About, At, Case, Check, Evidence, Moment, Unanswered};
 use crate::mirror::egress::Attempts;
-use crate::record::finding::{Blame, Finding};
+use crate::record::check::CheckId;
+use crate::record::finding::{Blame, Finding, Severity};
+use crate::record::outcome::Lost;
+use crate::record::release::Role;
 use crate::record::stage::StageId;
 
-/// What this check is.
-pub const ABOUT: About = About {
-    id: "egress",
+static ABOUT: About = About {
+    id: CheckId::Egress,
     question: "does the candidate try to reach hosts outside the mirror that production's release does not?",
     explain: "The mirror's networks have no way out, so that no release reaches production from here. Names that no \
               service of the mirror bears are answered by the agent: there is no such host. What is sent to an IPv4 \
@@ -36,14 +40,86 @@ pub const ABOUT: About = About {
               comes back, and the check does not hear them. An engine that does not hand questions from closed networks \
               on to the agent (a test name is asked at the start) leaves the check skipped, with the reason. An IPv6 \
               network of an old engine lets containers reach this machine by its IPv6 gateway; nothing else.",
+    evidence: Evidence::Behaviour,
+    looks: &[(StageId::Upgrade, Moment::Over)],
+    step: "",
 };
+
+/// New hosts outside.
+pub struct Egress;
+
+/// What a release sought outside the mirror.
+#[derive(Debug, Serialize)]
+pub struct Sought {
+    /// Service → names and addresses, in the order of asking.
+    hosts: BTreeMap<String, Vec<String>>,
+    /// Why nothing can be said on this engine.
+    unheard: Option<String>,
+    #[serde(skip)]
+    remarks: Vec<String>,
+}
+
+impl Check for Egress {
+    type Seen = Sought;
+
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Sought, Lost> {
+        let attempts = at.ground.attempts().await?;
+        let remarks = match (at.role, &attempts.unheard) {
+            (Role::Baseline, _) => Vec::new(),
+            (Role::Candidate, None) => remarks(&attempts),
+            (Role::Candidate, Some(why)) => unheard(why, &attempts),
+        };
+        Ok(Sought {
+            unheard: attempts.unheard,
+            remarks,
+            hosts: match at.role {
+                Role::Baseline => attempts.production,
+                Role::Candidate => attempts.candidate,
+            },
+        })
+    }
+
+    fn judge(&self, _case: &Case<'_>, before: &Sought, after: &Sought) -> Vec<Finding> {
+        findings(&before.hosts, &after.hosts)
+    }
+
+    /// Where a warning blocks, what cannot be heard cannot pass.
+    fn unanswered(&self, case: &Case<'_>, after: &Sought) -> Option<Unanswered> {
+        let reason = format!("could not look: {}", not_handed_on(after.unheard.as_ref()?));
+        let counts = case.settings.policy.block_on.contains(&Severity::Warn);
+        Some(if counts {
+            Unanswered::NotRun(reason)
+        } else {
+            Unanswered::Skipped(reason)
+        })
+    }
+
+    fn notes(&self, _case: &Case<'_>, seen: &Sought) -> Vec<String> {
+        seen.remarks.clone()
+    }
+}
+
+fn not_handed_on(why: &str) -> String {
+    format!("this engine does not hand questions for names outside on to the agent: {why}")
+}
+
+fn unheard(why: &str, attempts: &Attempts) -> Vec<String> {
+    let first = format!("`{}` could not look: {}", ABOUT.id, not_handed_on(why));
+    std::iter::once(first)
+        .chain(attempts.raw_unheard.iter().cloned())
+        .collect()
+}
 
 /// Findings of one service; more are told in one line.
 const MOST: usize = 10;
 
 /// One finding for each host that only the candidate asked for.
-pub fn findings(attempts: &Attempts) -> Vec<Finding> {
-    let known: BTreeSet<&String> = attempts.production.values().flatten().collect();
+fn findings(production: &BTreeMap<String, Vec<String>>, candidate: &BTreeMap<String, Vec<String>>) -> Vec<Finding> {
+    let known: BTreeSet<&String> = production.values().flatten().collect();
     let of = |(service, hosts): (&String, &Vec<String>)| {
         let new: Vec<&String> = hosts.iter().filter(|host| !known.contains(host)).collect();
         let mut found: Vec<Finding> = new.iter().take(MOST).map(|host| tried(service, host)).collect();
@@ -52,7 +128,7 @@ pub fn findings(attempts: &Attempts) -> Vec<Finding> {
         }
         found
     };
-    attempts.candidate.iter().flat_map(of).collect()
+    candidate.iter().flat_map(of).collect()
 }
 
 fn tried(service: &str, host: &str) -> Finding {
@@ -66,6 +142,7 @@ fn tried(service: &str, host: &str) -> Finding {
         )
     };
     finding(service, format!("candidate tried to reach {host}"))
+        .detail(host)
         .because(how)
         .help(format!(
             "if it is wanted, see that production's network lets it pass to `{host}`, and open it by its name in \
@@ -86,7 +163,7 @@ fn finding(service: &str, title: String) -> Finding {
 }
 
 /// What is worth knowing and new to nobody, one sentence each.
-pub fn notes(attempts: &Attempts) -> Vec<String> {
+fn remarks(attempts: &Attempts) -> Vec<String> {
     let mut notes: Vec<String> = attempts.production.iter().map(of_production).collect();
     notes.extend(attempts.raw_unheard.iter().cloned());
     if !attempts.unknown.is_empty() {
@@ -138,13 +215,13 @@ mod tests {
             production: [("web".to_owned(), hosts(1))].into(),
             ..Attempts::default()
         };
-        let found = findings(&attempts);
+        let found = findings(&attempts.production, &attempts.candidate);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].title, "candidate tried to reach h1.example.com");
         assert_eq!((found[0].severity, found[0].blame), (Severity::Warn, Blame::Nobody));
         assert_eq!(found[0].service.as_deref(), Some("web"));
         assert_eq!(
-            notes(&attempts),
+            remarks(&attempts),
             ["production's `web` tries to reach hosts outside the mirror: `h0.example.com`"]
         );
     }
@@ -157,10 +234,10 @@ mod tests {
             more: 900,
             ..Attempts::default()
         };
-        let found = findings(&attempts);
+        let found = findings(&attempts.production, &attempts.candidate);
         assert_eq!(found.len(), MOST + 1);
         assert_eq!(found[MOST].title, "candidate tried to reach 90 more hosts");
-        assert!(notes(&attempts)[0].ends_with(" and 2 more"));
-        assert!(notes(&attempts)[1].starts_with("900 further questions"));
+        assert!(remarks(&attempts)[0].ends_with(" and 2 more"));
+        assert!(remarks(&attempts)[1].starts_with("900 further questions"));
     }
 }

@@ -4,20 +4,76 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde::Serialize;
 
-use super::About;
+use super::{About, At, Case, Check, Evidence, Moment};
+use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
+use crate::record::outcome::Lost;
+use crate::record::release::Role;
 use crate::record::stage::StageId;
 
-/// What this check is.
-pub const ABOUT: About = About {
-    id: "log-difference",
+static ABOUT: About = About {
+    id: CheckId::LogDifference,
     question: "what do the logs say on the candidate that they did not say on the baseline?",
     explain: "Lines are reduced to templates (numbers, ids, times and quoted values taken out). Templates with words \
               like ERROR, FATAL, panic, traceback, deprecated, ignored or falling back that are new against the \
               baseline are shown. Text alone proves nothing: this blocks only together with a failure in behaviour \
               in the same stage, and otherwise warns.",
+    evidence: Evidence::Text,
+    looks: &[
+        (StageId::Control, Moment::ForComparison),
+        (StageId::Upgrade, Moment::Tried),
+        (StageId::Rollback, Moment::Tried),
+    ],
+    step: "",
 };
+
+/// New lines in logs.
+pub struct LogDifference;
+
+/// What each service said that tells of trouble: template and first line of that template, in order.
+#[derive(Debug, Default, Serialize)]
+pub struct Said {
+    services: BTreeMap<String, Vec<Line>>,
+}
+
+/// One kind of lines.
+#[derive(Debug, Serialize)]
+struct Line {
+    template: String,
+    line: String,
+}
+
+impl Check for LogDifference {
+    type Seen = Said;
+
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Said, Lost> {
+        // What the baseline says after a rollback is nothing that the candidate said.
+        if (at.case.stage, at.role) == (StageId::Rollback, Role::Baseline) {
+            return Ok(Said::default());
+        }
+        let of = |name: &String| (name.clone(), telling(&at.ground.said(at.case.stage, name)));
+        Ok(Said {
+            services: at.case.world.services.keys().map(of).collect(),
+        })
+    }
+
+    fn judge(&self, case: &Case<'_>, before: &Said, after: &Said) -> Vec<Finding> {
+        let none = Vec::new();
+        let of = |(service, lines): (&String, &Vec<Line>)| {
+            let known = before.services.get(service).unwrap_or(&none);
+            let known: BTreeSet<&String> = known.iter().map(|line| &line.template).collect();
+            let new = lines.iter().filter(|line| !known.contains(&line.template));
+            finding(case, service, &new.collect::<Vec<_>>())
+        };
+        after.services.iter().filter_map(of).collect()
+    }
+}
 
 /// Lines of one finding.
 const MOST_LINES: usize = 10;
@@ -52,47 +108,30 @@ fn is_telling(line: &str) -> bool {
     TELLING.as_ref().is_some_and(|pattern| pattern.is_match(line))
 }
 
-/// Lines with telling words whose template the baseline never said; each template once, in order.
-pub fn new_lines(baseline: &[String], candidate: &[String]) -> Vec<String> {
-    let known: BTreeSet<String> = baseline.iter().map(|line| template(line)).collect();
+/// Lines with telling words, the first of each template, in order.
+fn telling(lines: &[String]) -> Vec<Line> {
     let mut shown = BTreeSet::new();
-    let is_new = |line: &&String| {
-        let template = template(line);
-        is_telling(line) && !known.contains(&template) && shown.insert(template)
-    };
-    candidate.iter().filter(is_new).cloned().collect()
+    let telling = lines.iter().filter(|line| is_telling(line));
+    let kinds = telling.map(|line| Line {
+        template: template(line),
+        line: line.clone(),
+    });
+    kinds.filter(|line| shown.insert(line.template.clone())).collect()
 }
 
-/// One finding for each service with something new to say; `failed` = behaviour failed in the same stage.
-pub fn findings(
-    baseline: &BTreeMap<String, Vec<String>>,
-    candidate: &BTreeMap<String, Vec<String>>,
-    failed: bool,
-) -> Vec<Finding> {
-    let none = Vec::new();
-    let of = |(service, lines): (&String, &Vec<String>)| {
-        finding(
-            service,
-            &new_lines(baseline.get(service).unwrap_or(&none), lines),
-            failed,
-        )
-    };
-    candidate.iter().filter_map(of).collect()
-}
-
-fn finding(service: &str, lines: &[String], failed: bool) -> Option<Finding> {
+fn finding(case: &Case<'_>, service: &str, lines: &[&Line]) -> Option<Finding> {
     let first = lines.first()?;
-    let blame = if failed { Blame::Candidate } else { Blame::Nobody };
-    let title = format!(
-        "`{service}` logs {} kinds of lines that it did not log before",
-        lines.len()
-    );
+    let kinds = match lines.len() {
+        1 => "a kind of line".to_owned(),
+        more => format!("{more} kinds of lines"),
+    };
+    let title = format!("`{service}` logs {kinds} that it did not log before");
     let shown = lines.iter().take(MOST_LINES);
     Some(
-        Finding::new(ABOUT.id, StageId::Upgrade, blame, title)
+        Finding::new(ABOUT.id, case.stage, Blame::Nobody, title)
             .about(service.to_owned())
-            .because(first.trim().chars().take(300).collect::<String>())
-            .seen(shown.map(|line| line.chars().take(500).collect()).collect())
+            .because(first.line.trim().chars().take(300).collect::<String>())
+            .seen(shown.map(|line| line.line.chars().take(500).collect()).collect())
             .help("read them: they are not there with production's release"),
     )
 }

@@ -1,82 +1,373 @@
-//! The built-in checks: one file each, one stable id, one oracle, one help text. They look at facts that the stages
-//! gathered and return findings; none of them speaks to an engine.
-
-use crate::config::settings::{Rollback, Settings};
-use crate::record::stage::StageId;
+//! The built-in checks: one file each. A check is one thing: it *looks* at one release at one moment, and *judges* what
+//! the candidate shows against what the baseline showed. Everything else is done once for all of them by whoever
+//! executes the plan: when a check looks, what is kept of it as evidence, what becomes of a finding (repeats, an
+//! untouched baseline, two pieces of evidence, waivers), and the answer.
+//!
+//! A new check is a file here, a line in [`CATALOG`], a fixture that makes it fire and a clean twin.
 
 pub mod auth_exercised;
 pub mod auth_login;
 pub mod boot_production_env;
 pub mod control;
 pub mod egress;
+pub mod facts;
+pub mod ground;
 pub mod log_difference;
 pub mod mirror_fidelity;
 pub mod pair;
 pub mod rollback;
 pub mod runtime_constraint;
 pub mod start_and_restart;
+pub mod suites;
 pub mod traffic;
+pub mod trouble;
 pub mod upgrade_in_place;
+pub mod waiver;
 
-/// What a check is, for `rehearsal explain` and for reports.
-#[derive(Debug, Clone, Copy)]
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde_json::Value;
+
+use self::facts::Facts;
+use self::ground::Ground;
+use self::pair::Pair;
+use crate::config::settings::Settings;
+use crate::lock;
+use crate::record::check::CheckId;
+use crate::record::fidelity::Fidelity;
+use crate::record::finding::Finding;
+use crate::record::outcome::{Lost, Part};
+use crate::record::release::Role;
+use crate::record::stage::StageId;
+use crate::record::step::Subject;
+use crate::record::test::TestRecord;
+use crate::suite::login::LoginOutcome;
+use crate::world::model::{Service, World};
+
+/// Every check that is built, in the order of their ids, in which they speak for the first cause.
+pub static CATALOG: &[&dyn Entry] = &[
+    &mirror_fidelity::MirrorFidelity,
+    &control::Control,
+    &runtime_constraint::RuntimeConstraint,
+    &start_and_restart::StartAndRestart,
+    &auth_login::AuthLogin,
+    &boot_production_env::BootProductionEnv,
+    &upgrade_in_place::UpgradeInPlace,
+    &rollback::Rollback,
+    &auth_exercised::AuthExercised,
+    &log_difference::LogDifference,
+    &egress::Egress,
+];
+
+/// The check of that id, if it is built.
+pub fn find(id: CheckId) -> Option<&'static dyn Entry> {
+    CATALOG.iter().copied().find(|check| check.about().id == id)
+}
+
+/// What a check is, for `rehearsal explain`, for the plan and for reports.
+#[derive(Debug)]
 pub struct About {
     /// Stable id.
-    pub id: &'static str,
+    pub id: CheckId,
     /// The question it answers.
     pub question: &'static str,
     /// What it does, what makes it fire, what to do then.
     pub explain: &'static str,
+    /// What its findings rest on.
+    pub evidence: Evidence,
+    /// In which stages it looks, and when there.
+    pub looks: &'static [(StageId, Moment)],
+    /// What its look does, for people, where it is a step of its own.
+    pub step: &'static str,
 }
 
-/// Every check that is built, in the order in which they speak for the first cause.
-pub const ALL: [About; 11] = [
-    mirror_fidelity::ABOUT,
-    control::ABOUT,
-    runtime_constraint::ABOUT,
-    start_and_restart::ABOUT,
-    auth_login::ABOUT,
-    boot_production_env::ABOUT,
-    upgrade_in_place::ABOUT,
-    rollback::ABOUT,
-    auth_exercised::ABOUT,
-    log_difference::ABOUT,
-    egress::ABOUT,
-];
-
-/// Whether this is the id of a check.
-pub fn is_known(id: &str) -> bool {
-    ALL.iter().any(|about| about.id == id)
+/// What findings rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// Something behaved in another way.
+    Behaviour,
+    /// Text or metadata: never blocks alone, only beside a failure in behaviour of the same stage.
+    Text,
 }
 
-/// Place in the order of first causes; unknown ids come last.
-pub fn rank(id: &str) -> usize {
-    ALL.iter().position(|about| about.id == id).unwrap_or(ALL.len())
+/// When a check looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// When production has been tried in `control`: for comparison, no answer is given there.
+    ForComparison,
+    /// As a step of its own, once every service is up.
+    Up,
+    /// As a step of its own, after the suites.
+    AfterSuites,
+    /// As a step of its own, last of all. The mirror is not used after this.
+    Last,
+    /// As soon as the other release was put in place, whether or not it came up.
+    Swapped,
+    /// When a release has been tried: before it is replaced, and at the end of the stage.
+    Tried,
+    /// When all stages are over, once for each release.
+    Over,
 }
 
-/// The checks that are answered in a stage, and why one of them is left out.
-pub fn of_stage(stage: StageId, settings: &Settings) -> Vec<(&'static str, Option<String>)> {
-    let login = (auth_login::ABOUT.id, auth_login::left_out(settings));
-    match stage {
-        StageId::Control => vec![
-            (mirror_fidelity::ABOUT.id, mirror_fidelity::left_out(settings)),
-            (control::ABOUT.id, None),
-            login,
-        ],
-        StageId::Upgrade => vec![
-            (runtime_constraint::ABOUT.id, runtime_constraint::left_out(settings)),
-            (boot_production_env::ABOUT.id, None),
-            (start_and_restart::ABOUT.id, None),
-            login,
-            (upgrade_in_place::ABOUT.id, None),
-            (log_difference::ABOUT.id, None),
-            (egress::ABOUT.id, None),
-        ],
-        StageId::Rollback => {
-            let forward = matches!(settings.stages.rollback, Rollback::ForwardOnly(_));
-            let exercised = auth_exercised::left_out(settings)
-                .or_else(|| forward.then(|| "there is no rollback after which it could be asked".to_owned()));
-            vec![(rollback::ABOUT.id, None), login, (auth_exercised::ABOUT.id, exercised)]
+impl Moment {
+    /// It is a step of the plan.
+    pub fn is_step(self) -> bool {
+        matches!(self, Self::Up | Self::AfterSuites | Self::Last)
+    }
+}
+
+/// What a check may know without looking.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// What was asked.
+    pub settings: &'a Settings,
+    /// Production.
+    pub world: &'a World,
+    /// The candidate's services.
+    pub candidate: &'a BTreeMap<String, Service>,
+    /// Production's facts.
+    pub lock: &'a lock::State,
+    /// The pair in words.
+    pub pair: &'a Pair,
+    /// In which stage the question is asked.
+    pub stage: StageId,
+}
+
+impl About {
+    /// When it looks in a stage, if it is asked there.
+    pub fn moment_in(&self, stage: StageId) -> Option<Moment> {
+        self.looks
+            .iter()
+            .find(|(id, _)| *id == stage)
+            .map(|(_, moment)| *moment)
+    }
+
+    /// It gives an answer in that stage.
+    pub fn answers_in(&self, stage: StageId) -> bool {
+        self.moment_in(stage)
+            .is_some_and(|moment| moment != Moment::ForComparison)
+    }
+}
+
+impl Case<'_> {
+    /// Names of the candidate's services.
+    pub fn candidates(&self) -> Vec<String> {
+        self.candidate.keys().cloned().collect()
+    }
+}
+
+/// One release at one moment.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    /// What is known.
+    pub case: Case<'a>,
+    /// Where to look.
+    pub ground: &'a dyn Ground,
+    /// Who runs the user's tests and signs in.
+    pub driver: &'a dyn Driver,
+    /// The release that is looked at.
+    pub role: Role,
+    /// What happened so far.
+    pub facts: &'a Facts,
+    /// CAs that the gate's own requests trust, PEM.
+    pub ca: &'a [String],
+}
+
+/// Who runs the user's tests and signs the test user in, on the release that is looked at. Whatever is captured on the
+/// way is kept out of everything that is written.
+#[async_trait]
+pub trait Driver: Sync {
+    /// Runs a suite, or an entry of `data`.
+    async fn run(&self, subject: &Subject) -> Vec<TestRecord>;
+
+    /// Signs in; `None` where the configuration does not say how, or the sign-in is left out.
+    async fn sign_in(&self) -> Option<LoginOutcome>;
+
+    /// Asks for the protected page without a session.
+    async fn ask_without_session(&self) -> Option<LoginOutcome>;
+}
+
+/// Why a part of a check's question has no answer although it could look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Planned, with a meaning, and not looked at: no pass.
+    NotRun(String),
+    /// It does not count here; the report says so.
+    Skipped(String),
+}
+
+/// How a finding is seen again before it blocks: flaky is not guilty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Again {
+    /// It cannot be; what was seen stands.
+    AsSeen,
+    /// Another look, on the release that showed it and on a baseline that the candidate has not touched.
+    Look,
+    /// These tests, there and there.
+    Tests(Subject),
+    /// These tests, on the release that showed it alone: what they are compared with is the candidate itself.
+    TestsHere(Subject),
+}
+
+/// A built-in check.
+pub trait Check: Sync + 'static {
+    /// What it sees of one release; kept as evidence.
+    type Seen: Serialize + Send + Sync + 'static;
+
+    /// What it is.
+    fn about(&self) -> &'static About;
+
+    /// Why the configuration leaves it out, or why it has no meaning here, if so.
+    fn left_out(&self, _stage: StageId, _settings: &Settings) -> Option<String> {
+        None
+    }
+
+    /// Looks at one release at one moment.
+    fn look<'a>(&'a self, at: &'a At<'a>) -> impl Future<Output = Result<Self::Seen, Lost>> + Send + 'a;
+
+    /// What one look alone shows: asked in `control`, and of checks that do not look there. Nothing of it is the
+    /// candidate's doing.
+    fn doubts(&self, _case: &Case<'_>, _seen: &Self::Seen) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// What the candidate shows and the baseline does not.
+    fn judge(&self, _case: &Case<'_>, _before: &Self::Seen, _after: &Self::Seen) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// Why a part of the question has no answer although the check could look.
+    fn unanswered(&self, _case: &Case<'_>, _after: &Self::Seen) -> Option<Unanswered> {
+        None
+    }
+
+    /// Whether somebody can sign for a finding of this check.
+    fn may_be_waived(&self, _finding: &Finding) -> bool {
+        true
+    }
+
+    /// How a finding of this check is seen again.
+    fn again(&self, _finding: &Finding) -> Again {
+        Again::AsSeen
+    }
+
+    /// Several findings of one kind as one.
+    fn fold(&self, findings: Vec<Finding>) -> Vec<Finding> {
+        findings
+    }
+
+    /// Remarks for the reader.
+    fn notes(&self, _case: &Case<'_>, _seen: &Self::Seen) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Rows for the fidelity table.
+    fn rows(&self, _seen: &Self::Seen) -> Vec<Fidelity> {
+        Vec::new()
+    }
+}
+
+/// What a check saw, whatever its type.
+#[derive(Clone)]
+pub struct Seen {
+    value: Arc<dyn Any + Send + Sync>,
+    /// As it is written down.
+    pub evidence: Value,
+}
+
+/// A check in the catalog.
+pub trait Entry: Sync {
+    /// See [`Check::about`].
+    fn about(&self) -> &'static About;
+    /// See [`Check::left_out`].
+    fn left_out(&self, stage: StageId, settings: &Settings) -> Option<String>;
+    /// See [`Check::look`].
+    fn look<'a>(&'a self, at: &'a At<'a>) -> BoxFuture<'a, Result<Seen, Lost>>;
+    /// See [`Check::doubts`].
+    fn doubts(&self, case: &Case<'_>, seen: &Seen) -> Vec<Finding>;
+    /// See [`Check::judge`].
+    fn judge(&self, case: &Case<'_>, before: &Seen, after: &Seen) -> Vec<Finding>;
+    /// See [`Check::unanswered`].
+    fn unanswered(&self, case: &Case<'_>, after: &Seen) -> Option<Unanswered>;
+    /// See [`Check::may_be_waived`].
+    fn may_be_waived(&self, finding: &Finding) -> bool;
+    /// See [`Check::again`].
+    fn again(&self, finding: &Finding) -> Again;
+    /// See [`Check::fold`].
+    fn fold(&self, findings: Vec<Finding>) -> Vec<Finding>;
+    /// See [`Check::notes`].
+    fn notes(&self, case: &Case<'_>, seen: &Seen) -> Vec<String>;
+    /// See [`Check::rows`].
+    fn rows(&self, seen: &Seen) -> Vec<Fidelity>;
+}
+
+impl<C: Check> Entry for C {
+    fn about(&self) -> &'static About {
+        Check::about(self)
+    }
+
+    fn left_out(&self, stage: StageId, settings: &Settings) -> Option<String> {
+        Check::left_out(self, stage, settings)
+    }
+
+    fn look<'a>(&'a self, at: &'a At<'a>) -> BoxFuture<'a, Result<Seen, Lost>> {
+        Box::pin(async move {
+            let seen = Check::look(self, at).await?;
+            let evidence = serde_json::to_value(&seen);
+            let evidence = evidence.map_err(|error| Lost::new(Part::Step, format!("it cannot be written: {error}")))?;
+            Ok(Seen {
+                value: Arc::new(seen),
+                evidence,
+            })
+        })
+    }
+
+    fn doubts(&self, case: &Case<'_>, seen: &Seen) -> Vec<Finding> {
+        seen.of::<C>()
+            .map_or_else(Vec::new, |seen| Check::doubts(self, case, seen))
+    }
+
+    fn judge(&self, case: &Case<'_>, before: &Seen, after: &Seen) -> Vec<Finding> {
+        match (before.of::<C>(), after.of::<C>()) {
+            (Some(before), Some(after)) => Check::judge(self, case, before, after),
+            _ => Vec::new(),
         }
+    }
+
+    fn unanswered(&self, case: &Case<'_>, after: &Seen) -> Option<Unanswered> {
+        after.of::<C>().and_then(|seen| Check::unanswered(self, case, seen))
+    }
+
+    fn may_be_waived(&self, finding: &Finding) -> bool {
+        Check::may_be_waived(self, finding)
+    }
+
+    fn again(&self, finding: &Finding) -> Again {
+        Check::again(self, finding)
+    }
+
+    fn fold(&self, findings: Vec<Finding>) -> Vec<Finding> {
+        Check::fold(self, findings)
+    }
+
+    fn notes(&self, case: &Case<'_>, seen: &Seen) -> Vec<String> {
+        seen.of::<C>()
+            .map_or_else(Vec::new, |seen| Check::notes(self, case, seen))
+    }
+
+    fn rows(&self, seen: &Seen) -> Vec<Fidelity> {
+        seen.of::<C>().map_or_else(Vec::new, |seen| Check::rows(self, seen))
+    }
+}
+
+impl Seen {
+    fn of<C: Check>(&self) -> Option<&C::Seen> {
+        self.value.downcast_ref()
     }
 }

@@ -1,7 +1,6 @@
 //! The pair: what fails is never one image, it is (candidate, production as it is). Said the same way everywhere.
 
-use crate::plan::Plan;
-use crate::record::result::Release;
+use crate::record::release::Release;
 
 /// Both releases and what they were tried with.
 #[derive(Debug, Clone, Default)]
@@ -15,13 +14,12 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// The pair of a plan; `auth` are the services of the authentication dependency.
-    pub fn of(plan: &Plan, auth: &[String]) -> Self {
+    /// The pair; `auth` are the services of the authentication dependency.
+    pub fn of(candidate: &[Release], baseline: &[Release], mirror: &[Release], auth: &[String]) -> Self {
         let words = |release: &Release| (release.service.clone(), release.image.clone());
-        let (auth, others) = plan.mirror.iter().map(words).partition(|(name, _)| auth.contains(name));
+        let (auth, others) = mirror.iter().map(words).partition(|(name, _)| auth.contains(name));
         let changed = |new: &Release| {
-            let old = plan
-                .baseline
+            let old = baseline
                 .iter()
                 .find(|old| old.service == new.service)
                 .map(|old| old.image.clone());
@@ -34,7 +32,7 @@ impl Pair {
             (new.service.clone(), image, old)
         };
         Self {
-            changed: plan.candidate.iter().map(changed).collect(),
+            changed: candidate.iter().map(changed).collect(),
             auth,
             others,
         }

@@ -1,79 +1,177 @@
 //! `rollback`: after the candidate has written, the baseline comes back, reads everything, in time.
 
-use super::About;
-use super::control::{and_more, brief, evidence_of};
-use super::pair::Pair;
-use crate::mirror::failure::ServiceFailure;
-use crate::record::finding::{Blame, Finding};
-use crate::record::result::TestRecord;
-use crate::record::stage::StageId;
-use crate::text::units::seconds;
 use std::time::Duration;
 
-/// What this check is.
-pub const ABOUT: About = About {
-    id: "rollback",
+use serde::Serialize;
+
+use super::boot_production_env::failure_of;
+use super::suites::{self, Shown, brief};
+use super::{About, Again, At, Case, Check, Evidence, Moment};
+use crate::mirror::failure::ServiceFailure;
+use crate::record::check::CheckId;
+use crate::record::finding::{Blame, Finding};
+use crate::record::outcome::Lost;
+use crate::record::release::Role;
+use crate::record::stage::StageId;
+use crate::record::step::{DataEntry, Subject};
+use crate::text::units::{millis, seconds};
+
+static ABOUT: About = About {
+    id: CheckId::Rollback,
     question: "is there a way back?",
     explain: "The candidate runs data.write and data.verify_write, then the baseline takes its place again on the same \
               volumes, against the clock. It must be ready within stages.rollback.within and pass what it passed in \
               control; data.verify and data.verify_write must hold. A migration that the old release cannot read is \
               found here and nowhere else. What to do: make the migration readable by both releases, or say \
               forward_only with the reason, so that nobody counts on a rollback.",
+    evidence: Evidence::Behaviour,
+    looks: &[
+        (StageId::Control, Moment::ForComparison),
+        (StageId::Rollback, Moment::Tried),
+    ],
+    step: "",
 };
 
-fn finding(title: String) -> Finding {
-    Finding::new(ABOUT.id, StageId::Rollback, Blame::Candidate, title)
+/// There is a way back.
+pub struct Rollback;
+
+/// What the way back showed: what the candidate wrote before it, and what the baseline does after it.
+#[derive(Debug, Default, Serialize)]
+pub struct WayBack {
+    /// Why the baseline did not come up again.
+    did_not_come_up: Option<String>,
+    #[serde(skip)]
+    failure: Option<ServiceFailure>,
+    took_ms: Option<u64>,
+    within_ms: Option<u64>,
+    on: Option<Role>,
+    tests: Vec<Shown>,
+    #[serde(skip)]
+    too_few: Vec<Finding>,
 }
 
-fn way_out(pair: &Pair) -> String {
+impl Check for Rollback {
+    type Seen = WayBack;
+
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<WayBack, Lost> {
+        let tests = WayBack {
+            on: Some(at.role),
+            tests: suites::shown(at.facts.ran_on(at.case.stage, at.role)),
+            ..WayBack::default()
+        };
+        if (at.case.stage, at.role) != (StageId::Rollback, Role::Baseline) {
+            return Ok(tests);
+        }
+        let swap = at.facts.swap(StageId::Rollback)?;
+        let failure = failure_of(swap)?;
+        Ok(WayBack {
+            did_not_come_up: failure.as_ref().map(ServiceFailure::line),
+            failure,
+            took_ms: Some(millis(swap.took)),
+            within_ms: Some(millis(swap.within)),
+            too_few: suites::too_few(at.facts, StageId::Rollback),
+            ..tests
+        })
+    }
+
+    fn judge(&self, case: &Case<'_>, _before: &WayBack, after: &WayBack) -> Vec<Finding> {
+        if let Some(failure) = &after.failure {
+            return vec![not_ready(case, failure)];
+        }
+        let tell = |test: &Shown| match after.on {
+            Some(Role::Candidate) => write_fails(case, test),
+            _ => fails(case, test),
+        };
+        let mut found: Vec<Finding> = too_slow(case, after).into_iter().collect();
+        found.extend(suites::judge(case.stage, &after.tests, tell));
+        found.extend(after.too_few.iter().cloned());
+        found
+    }
+
+    fn again(&self, finding: &Finding) -> Again {
+        let suite = finding.tests.first().map(|test| test.suite.clone());
+        match suite {
+            // It is compared with its run on the candidate.
+            Some(suite @ Subject::Data(DataEntry::VerifyWriteAfter)) => Again::TestsHere(suite),
+            Some(suite) => Again::Tests(suite),
+            None => Again::AsSeen,
+        }
+    }
+
+    fn fold(&self, findings: Vec<Finding>) -> Vec<Finding> {
+        suites::fold(findings)
+    }
+
+    fn notes(&self, _case: &Case<'_>, seen: &WayBack) -> Vec<String> {
+        let took = seen.took_ms.filter(|_| seen.failure.is_none());
+        let back = |took| {
+            format!(
+                "rollback: the baseline was back after {}",
+                seconds(Duration::from_millis(took))
+            )
+        };
+        took.map(back).into_iter().collect()
+    }
+}
+
+fn finding(case: &Case<'_>, title: String) -> Finding {
+    Finding::new(ABOUT.id, case.stage, Blame::Candidate, title)
+}
+
+fn way_out(case: &Case<'_>) -> String {
     format!(
         "{} leaves nothing that {} can live with: make it readable by both, or declare rollback.forward_only",
-        pair.candidate(),
-        pair.baseline()
+        case.pair.candidate(),
+        case.pair.baseline()
     )
 }
 
 /// The baseline does not come up again.
-pub fn not_ready(failure: &ServiceFailure, pair: &Pair) -> Finding {
+fn not_ready(case: &Case<'_>, failure: &ServiceFailure) -> Finding {
     let title = format!("there is no way back: {}", failure.headline());
-    finding(title)
+    finding(case, title)
+        .detail("not-ready")
         .about(failure.service.clone())
         .because(failure.fatal.clone())
         .seen(failure.log.clone())
-        .help(way_out(pair))
+        .help(way_out(case))
 }
 
 /// The baseline came back too late.
-pub fn too_slow(took: Duration, budget: Duration) -> Finding {
-    let title = format!("the rollback took {}, {} are allowed", seconds(took), seconds(budget));
-    finding(title).help("raise stages.rollback.within only if production can bear it")
+fn too_slow(case: &Case<'_>, seen: &WayBack) -> Option<Finding> {
+    let (took, within) = (seen.took_ms?, seen.within_ms?);
+    let title = format!(
+        "the rollback took {}, {} are allowed",
+        seconds(Duration::from_millis(took)),
+        seconds(Duration::from_millis(within))
+    );
+    let found = finding(case, title).detail("too-slow");
+    (took > within).then(|| found.help("raise stages.rollback.within only if production can bear it"))
 }
 
-/// Tests that the baseline passed in control and fails now.
-pub fn tests_fail(suite: &str, failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
-    let first = failed.first()?;
-    let more = and_more(failed.len());
+/// A test that the baseline passed in control and fails now.
+fn fails(case: &Case<'_>, test: &Shown) -> Finding {
     let title = format!(
-        "after the rollback `{suite}` / `{}`{more} fails: {}",
-        first.name,
-        brief(&first.message)
+        "after the rollback `{}` / `{}` fails: {}",
+        test.suite,
+        test.name,
+        brief(&test.message)
     );
-    Some(tests(title, failed, cause).help(way_out(pair)))
+    finding(case, title).help(way_out(case))
 }
 
 /// The candidate cannot do `data.write`, or does not read back what it wrote.
-pub fn write_fails(suite: &str, failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
-    let first = failed.first()?;
+fn write_fails(case: &Case<'_>, test: &Shown) -> Finding {
     let title = format!(
-        "`{suite}` / `{}` fails on the candidate: {}",
-        first.name,
-        brief(&first.message)
+        "`{}` / `{}` fails on the candidate: {}",
+        test.suite,
+        test.name,
+        brief(&test.message)
     );
-    let help = format!("do not deploy: {} does this on the same mirror", pair.baseline());
-    Some(tests(title, failed, cause).help(help))
-}
-
-fn tests(title: String, failed: &[&TestRecord], cause: Option<String>) -> Finding {
-    let service = failed.first().and_then(|first| first.service.clone());
-    finding(title).about(service).because(cause).seen(evidence_of(failed))
+    let help = format!("do not deploy: {} does this on the same mirror", case.pair.baseline());
+    finding(case, title).help(help)
 }

@@ -1,15 +1,24 @@
 //! `runtime-constraint`: what the candidate says it needs is what production has.
 
-use super::About;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::mirror_fidelity::ask;
 use super::pair::Pair;
+use super::{About, At, Case, Check, Evidence, Moment, Unanswered};
 use crate::config::settings::Settings;
+use crate::lock::Facts;
+use crate::lock::probe::{self, Kind};
+use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
+use crate::record::outcome::Lost;
+use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::text::version::Requirement;
 
-/// What this check is.
-pub const ABOUT: About = About {
-    id: "runtime-constraint",
+static ABOUT: About = About {
+    id: CheckId::RuntimeConstraint,
     question: "does production have what the candidate declares to need?",
     explain: "candidate.SERVICE.requires names facts and versions, such as postgres: \">=14\". Each is compared with \
               the lock's fact of that name, without a lock with the mirror's. What a service is (postgres, redis, \
@@ -18,35 +27,162 @@ pub const ABOUT: About = About {
               >=, >, <=, <, =, !=; a comma means and; 16 means any 16.x; 16.4 is less than 16.10. A need that is not \
               met blocks; one that nobody can answer is inconclusive. What to do: bring production to the version \
               first, or release what does not need it.",
+    evidence: Evidence::Behaviour,
+    looks: &[
+        (StageId::Control, Moment::ForComparison),
+        (StageId::Upgrade, Moment::Swapped),
+    ],
+    step: "",
 };
 
-/// Why it is left out, if it is.
-pub fn left_out(settings: &Settings) -> Option<String> {
-    let none = settings
-        .candidate
-        .values()
-        .all(|candidate| candidate.requires.is_empty());
-    none.then(|| "the candidate declares no needs (`candidate.requires`)".to_owned())
+/// Production has what the candidate needs.
+pub struct RuntimeConstraint;
+
+/// The facts that needs are compared with.
+#[derive(Debug, Serialize)]
+pub struct Has {
+    /// Whose they are: `production`, `the mirror`, `the candidate's image`.
+    whose: &'static str,
+    /// By service; of the candidate's image nothing where it did not come up.
+    facts: BTreeMap<String, Facts>,
+    came_up: bool,
+}
+
+impl Check for RuntimeConstraint {
+    type Seen = Has;
+
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn left_out(&self, _stage: StageId, settings: &Settings) -> Option<String> {
+        let mut candidates = settings.candidate.values();
+        let none = candidates.all(|candidate| candidate.requires.is_empty());
+        none.then(|| "the candidate declares no needs (`candidate.requires`)".to_owned())
+    }
+
+    async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Has, Lost> {
+        match at.role {
+            Role::Baseline => Ok(of_production(at).await),
+            Role::Candidate => Ok(of_image(at).await),
+        }
+    }
+
+    fn judge(&self, case: &Case<'_>, before: &Has, after: &Has) -> Vec<Finding> {
+        let all = needs(case).filter_map(|(service, fact, requirement)| {
+            let need = |whose, found| Need {
+                service,
+                fact,
+                requirement,
+                whose,
+                found,
+            };
+            match found_in_production(case, service, fact, before) {
+                Some(found) => need(before.whose, found).judge(case.pair),
+                None if after.came_up => need(after.whose, own(after, service, fact)).judge(case.pair),
+                None => None,
+            }
+        });
+        all.collect()
+    }
+
+    fn unanswered(&self, _case: &Case<'_>, after: &Has) -> Option<Unanswered> {
+        let why = "the candidate did not come up, so its image could not be asked";
+        (!after.came_up).then(|| Unanswered::NotRun(why.to_owned()))
+    }
+}
+
+/// Without a lock the mirror is asked.
+async fn of_production(at: &At<'_>) -> Has {
+    let auth = at.case.settings.auth_services();
+    let (whose, facts) = match at.case.lock.lock() {
+        Some(lock) => {
+            let names = lock.services.keys().chain(auth.first());
+            let facts = names.map(|name| (name.clone(), lock.facts_of(name, auth)));
+            ("production", facts.collect())
+        }
+        None => ("the mirror", facts_of(at, at.case.world.services.keys()).await),
+    };
+    Has {
+        whose,
+        facts,
+        came_up: true,
+    }
+}
+
+async fn of_image(at: &At<'_>) -> Has {
+    let came_up = at.facts.candidate_came_up();
+    Has {
+        whose: "the candidate's image",
+        facts: if came_up {
+            facts_of(at, at.case.candidate.keys()).await
+        } else {
+            BTreeMap::new()
+        },
+        came_up,
+    }
+}
+
+async fn facts_of<'a>(at: &At<'_>, services: impl Iterator<Item = &'a String>) -> BTreeMap<String, Facts> {
+    let script = probe::script(&BTreeMap::new());
+    let asked = services.map(|service| async {
+        let facts = ask(at.ground, service, &script, &BTreeMap::new()).await;
+        (service.clone(), facts.unwrap_or_default())
+    });
+    futures_util::future::join_all(asked).await.into_iter().collect()
+}
+
+fn needs<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
+    case.settings.candidate.iter().flat_map(|(service, candidate)| {
+        candidate
+            .requires
+            .iter()
+            .map(move |(fact, requirement)| (service.as_str(), fact.as_str(), requirement.as_str()))
+    })
+}
+
+fn own(has: &Has, service: &str, fact: &str) -> Vec<String> {
+    let own = has.facts.get(service).and_then(|facts| facts.get(fact));
+    own.cloned().into_iter().collect()
+}
+
+/// What production's facts say; `None` where the candidate brings it in its own image.
+fn found_in_production(case: &Case<'_>, service: &str, fact: &str, has: &Has) -> Option<Vec<String>> {
+    let own = || own(has, service, fact);
+    match probe::kind(fact) {
+        Kind::Product => {
+            let others = has.facts.iter().filter(|(name, _)| *name != service);
+            let others: Vec<String> = others.filter_map(|(_, facts)| facts.get(fact).cloned()).collect();
+            Some(if others.is_empty() { own() } else { others })
+        }
+        Kind::Machine => Some(own()),
+        Kind::Runtime | Kind::System | Kind::Packages => is_plain_server(case, service).then(own),
+    }
+}
+
+fn is_plain_server(case: &Case<'_>, service: &str) -> bool {
+    let production = case.lock.lock().and_then(|lock| lock.services.get(service));
+    production.is_some_and(|production| production.image.is_none() && production.digest.is_none())
 }
 
 /// One declared need and what is known of it.
 #[derive(Debug, Clone)]
-pub struct Need<'a> {
+struct Need<'a> {
     /// The candidate's service.
-    pub service: &'a str,
+    service: &'a str,
     /// Name of the fact.
-    pub fact: &'a str,
+    fact: &'a str,
     /// As declared.
-    pub requirement: &'a str,
+    requirement: &'a str,
     /// Whose facts were looked at: `production`, `the mirror`, `the candidate's image`.
-    pub whose: &'static str,
+    whose: &'static str,
     /// Every version of it that was found; two servers may stand side by side.
-    pub found: Vec<String>,
+    found: Vec<String>,
 }
 
 impl Need<'_> {
     /// What is wrong with it, if anything is.
-    pub fn judge(&self, pair: &Pair) -> Option<Finding> {
+    fn judge(&self, pair: &Pair) -> Option<Finding> {
         let Ok(requirement) = Requirement::read(self.requirement) else {
             return Some(self.finding(
                 Blame::Mirror,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::agent::ProbeSample;
 use crate::text::units::seconds;
 
@@ -9,7 +11,7 @@ use crate::text::units::seconds;
 const LAST: usize = 5;
 
 /// What a probe saw.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Traffic {
     /// What was asked.
     pub url: String,

@@ -1,76 +1,159 @@
 //! `upgrade-in-place`: the candidate takes over the baseline's volumes under traffic, without loss and in time.
 
-use super::About;
-use super::control::{and_more, brief, evidence_of};
-use super::pair::Pair;
-use super::traffic::Traffic;
-use crate::record::finding::{Blame, Finding};
-use crate::record::result::TestRecord;
-use crate::record::stage::StageId;
-use std::time::Duration;
+use serde::Serialize;
 
+use super::suites::{self, Shown, brief};
+use super::traffic::Traffic;
+use super::{About, Again, At, Case, Check, Evidence, Moment, Unanswered};
+use crate::record::check::CheckId;
+use crate::record::finding::{Blame, Finding};
+use crate::record::outcome::{Lost, Outcome};
+use crate::record::stage::StageId;
+use crate::record::step::{DataEntry, Subject};
 use crate::text::units::seconds;
 
-/// What this check is.
-pub const ABOUT: About = About {
-    id: "upgrade-in-place",
+static ABOUT: About = About {
+    id: CheckId::UpgradeInPlace,
     question: "does the candidate take over production's data and traffic?",
     explain: "The baseline writes data.seed, then the candidate takes its place on the same volumes while a probe asks \
               every 100 ms. data.verify must hold on the candidate as it did on the baseline; the longest time without \
               a good answer (the status that the baseline gives) must stay within stages.upgrade.max_downtime, and \
               the probe must be answered well again. Single failures outside that gap are compared with the \
               baseline's own rate. 38 % of the upgrade failures that DUPTester (SOSP'21) studied are data formats.",
+    evidence: Evidence::Behaviour,
+    looks: &[
+        (StageId::Control, Moment::ForComparison),
+        (StageId::Upgrade, Moment::Tried),
+    ],
+    step: "",
 };
 
-fn finding(blame: Blame, title: String) -> Finding {
-    Finding::new(ABOUT.id, StageId::Upgrade, blame, title)
+/// The candidate takes over data and traffic.
+pub struct UpgradeInPlace;
+
+/// What became of production's data and traffic.
+#[derive(Debug, Serialize)]
+pub struct TakesOver {
+    came_up: bool,
+    verify: Vec<Shown>,
+    /// Nothing where nothing can be asked over HTTP.
+    traffic: Option<Traffic>,
+}
+
+impl Check for UpgradeInPlace {
+    type Seen = TakesOver;
+
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<TakesOver, Lost> {
+        let stage = at.case.stage;
+        let came_up = match stage {
+            StageId::Control => true,
+            _ => match &at.facts.swap(stage)?.outcome {
+                Outcome::Lost(lost) => return Err(lost.clone()),
+                outcome => outcome.held().is_some(),
+            },
+        };
+        let verify = at.facts.ran_on(stage, at.role);
+        let verify = verify.filter(|ran| ran.subject == Subject::Data(DataEntry::Verify));
+        Ok(TakesOver {
+            came_up,
+            verify: suites::shown(verify),
+            traffic: at.facts.traffic.get(&stage).cloned().transpose()?,
+        })
+    }
+
+    fn judge(&self, case: &Case<'_>, before: &TakesOver, after: &TakesOver) -> Vec<Finding> {
+        let mut found = suites::judge(case.stage, &after.verify, |test| data_lost(case, test));
+        if let (Some(before), Some(swap), true) = (&before.traffic, &after.traffic, after.came_up) {
+            found.extend(not_recovered(case, before, swap));
+            found.extend(too_long(case, before, swap));
+            found.extend(single_failures(case, before, swap));
+        }
+        found
+    }
+
+    fn unanswered(&self, _case: &Case<'_>, after: &TakesOver) -> Option<Unanswered> {
+        (!after.came_up).then(|| Unanswered::NotRun("the candidate did not come up".to_owned()))
+    }
+
+    fn again(&self, finding: &Finding) -> Again {
+        let suite = finding.tests.first().map(|test| test.suite.clone());
+        suite.map_or(Again::AsSeen, Again::Tests)
+    }
+
+    fn fold(&self, findings: Vec<Finding>) -> Vec<Finding> {
+        suites::fold(findings)
+    }
+
+    fn notes(&self, case: &Case<'_>, seen: &TakesOver) -> Vec<String> {
+        match (&seen.traffic, case.stage) {
+            (_, StageId::Control) => Vec::new(),
+            (Some(traffic), stage) if seen.came_up => vec![format!("{stage}: {}", traffic.words())],
+            (None, _) => {
+                vec!["nothing in the configuration can be asked over HTTP: downtime was not measured".to_owned()]
+            }
+            (Some(_), _) => Vec::new(),
+        }
+    }
+}
+
+fn finding(case: &Case<'_>, blame: Blame, title: String) -> Finding {
+    Finding::new(ABOUT.id, case.stage, blame, title)
 }
 
 /// What the baseline wrote does not read the same on the candidate.
-pub fn data_lost(failed: &[&TestRecord], cause: Option<String>, pair: &Pair) -> Option<Finding> {
-    let first = failed.first()?;
-    let more = and_more(failed.len());
+fn data_lost(case: &Case<'_>, test: &Shown) -> Finding {
     let title = format!(
-        "data of the baseline is not as it was: `{}`{more}: {}",
-        first.name,
-        brief(&first.message)
+        "data of the baseline is not as it was: `{}`: {}",
+        test.name,
+        brief(&test.message)
     );
     let help = format!(
         "do not deploy: the migration of {} loses or changes production's data",
-        pair.candidate()
+        case.pair.candidate()
     );
-    let found = finding(Blame::Candidate, title).because(cause);
-    Some(found.seen(evidence_of(failed)).help(help))
+    finding(case, Blame::Candidate, title).help(help)
 }
 
-/// Downtime, recovery and single failures of the probe.
-pub fn traffic(swap: &Traffic, baseline: &Traffic, budget: Duration, pair: &Pair) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let evidence = vec![swap.words(), format!("baseline alone: {}", baseline.words())];
-    if !swap.recovered {
-        let title = format!(
-            "`{}` is not answered as before after the upgrade: {}",
-            swap.url, swap.last
-        );
-        let help = format!("do not deploy: {} answers it with {}", pair.baseline(), swap.good);
-        found.push(finding(Blame::Candidate, title).seen(evidence.clone()).help(help));
-    }
-    if swap.downtime > budget {
-        let title = format!(
-            "{} of downtime during the upgrade, {} are allowed",
-            seconds(swap.downtime),
-            seconds(budget)
-        );
-        let help = "make the candidate ready sooner, or raise stages.upgrade.max_downtime if production can bear it";
-        found.push(finding(Blame::Candidate, title).seen(evidence.clone()).help(help));
-    }
-    if swap.recovered && swap.single_rate() > baseline.single_rate() && swap.singles > 0 {
-        let title = format!(
-            "{} of {} probe requests failed outside the swap itself",
-            swap.singles, swap.asked
-        );
-        let help = "look for errors right after start";
-        found.push(finding(Blame::Nobody, title).seen(evidence).help(help));
-    }
-    found
+fn evidence(before: &Traffic, swap: &Traffic) -> Vec<String> {
+    vec![swap.words(), format!("baseline alone: {}", before.words())]
+}
+
+fn not_recovered(case: &Case<'_>, before: &Traffic, swap: &Traffic) -> Option<Finding> {
+    let title = format!(
+        "`{}` is not answered as before after the upgrade: {}",
+        swap.url, swap.last
+    );
+    let help = format!("do not deploy: {} answers it with {}", case.pair.baseline(), swap.good);
+    let found = finding(case, Blame::Candidate, title).detail("not-recovered");
+    (!swap.recovered).then(|| found.seen(evidence(before, swap)).help(help))
+}
+
+fn too_long(case: &Case<'_>, before: &Traffic, swap: &Traffic) -> Option<Finding> {
+    let budget = case.settings.stages.upgrade.max_downtime;
+    let title = format!(
+        "{} of downtime during the upgrade, {} are allowed",
+        seconds(swap.downtime),
+        seconds(budget)
+    );
+    let help = "make the candidate ready sooner, or raise stages.upgrade.max_downtime if production can bear it";
+    let found = finding(case, Blame::Candidate, title).detail("downtime");
+    (swap.downtime > budget).then(|| found.seen(evidence(before, swap)).help(help))
+}
+
+fn single_failures(case: &Case<'_>, before: &Traffic, swap: &Traffic) -> Option<Finding> {
+    let more = swap.recovered && swap.single_rate() > before.single_rate() && swap.singles > 0;
+    let title = format!(
+        "{} of {} probe requests failed outside the swap itself",
+        swap.singles, swap.asked
+    );
+    let found = finding(case, Blame::Nobody, title).detail("single-failures");
+    more.then(|| {
+        found
+            .seen(evidence(before, swap))
+            .help("look for errors right after start")
+    })
 }

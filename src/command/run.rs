@@ -11,7 +11,6 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::entry;
-use crate::check::pair::Pair;
 use crate::cli::{Color, Format, RunArgs};
 use crate::command::{refuse, up};
 use crate::config::settings::Settings;
@@ -31,16 +30,16 @@ use crate::prepare::{self, HURL_IMAGE, Prepared, wanted};
 use crate::publish::github::Job;
 use crate::record::event::EventKind;
 use crate::record::exit_code::ExitCode;
-use crate::record::result::{Counts, EngineRecord, RunResult, SCHEMA};
+use crate::record::release::EngineRecord;
 use crate::record::stage::StageId;
-use crate::rehearsal::Rehearsal;
-use crate::rehearsal::record::Recorder;
+use crate::record::v1::{Counts, Parts, Record, SCHEMA};
+use crate::rehearsal::recorder::{EVIDENCE, Recorder};
+use crate::rehearsal::{AfterFailure, Rehearsal};
 use crate::report::terminal::{Colour, Terminal, say, tell};
 use crate::report::{json, junit, summary};
 use crate::text::redact::Redactor;
 use crate::verdict::{self, Ended, Judgement};
 use crate::world::model::{Service, World};
-use crate::yaml::diagnostic::Diagnostic;
 use crate::{check, lock};
 
 /// After the run's own limit: for taking down and for reports.
@@ -57,25 +56,9 @@ pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Re
         Ok(prepared) => prepared,
         Err(errors) => return Ok(refuse(&errors)),
     };
-    let unknown: Vec<&String> = args
-        .what
-        .only
-        .iter()
-        .filter(|word| !names_something(word, &prepared))
-        .collect();
-    if let Some(word) = unknown.first() {
-        return Ok(refuse(&[Diagnostic::new(format!(
-            "`--only {word}` names no stage, suite or check"
-        ))]));
-    }
     let run = Run::begin(args, context, prepared)?;
     let judgement = run.go(interrupt).await?;
     Ok(judgement.exit_code)
-}
-
-fn names_something(word: &str, prepared: &Prepared) -> bool {
-    let stage = StageId::ALL.iter().any(|stage| stage.as_str() == word);
-    stage || check::is_known(word) || prepared.settings.suites.iter().any(|suite| suite.name == word)
 }
 
 struct Run<'a> {
@@ -185,7 +168,7 @@ impl<'a> Run<'a> {
         }
         drop(alive);
         let (mut result, judgement) = self.judge(&recorder, &ended, engine_facts);
-        self.redactor.clean_result(&mut result);
+        self.redactor.clean_texts(&mut result);
         recorder.say(EventKind::RunFinished {
             verdict: judgement.verdict,
             cause: result.cause.clone(),
@@ -245,7 +228,7 @@ impl<'a> Run<'a> {
         let engine = match connected.await {
             Ok(engine) => engine,
             Err(error) => {
-                recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}")));
+                recorder.finding(check::trouble::machine(StageId::Control, &format!("{error:#}")));
                 return None;
             }
         };
@@ -318,12 +301,12 @@ impl<'a> Run<'a> {
         match failures {
             Ok(failures) => {
                 for failure in &failures {
-                    recorder.finding(check::control::no_image(failure));
+                    recorder.finding(check::trouble::no_image(failure));
                 }
                 failures.is_empty()
             }
             Err(error) => {
-                recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}")));
+                recorder.finding(check::trouble::machine(StageId::Control, &format!("{error:#}")));
                 false
             }
         }
@@ -339,11 +322,11 @@ impl<'a> Run<'a> {
         }
         let facts = match images.facts(&self.plan.images, &self.world, &self.candidate).await {
             Ok(facts) => facts,
-            Err(error) => return recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}"))),
+            Err(error) => return recorder.finding(check::trouble::machine(StageId::Control, &format!("{error:#}"))),
         };
         let borne = match borne(&self.settings, &self.world, &self.id, self.lock.lock()) {
             Ok(borne) => borne,
-            Err(error) => return recorder.finding(check::control::machine(StageId::Control, &format!("{error:#}"))),
+            Err(error) => return recorder.finding(check::trouble::machine(StageId::Control, &format!("{error:#}"))),
         };
         if let (true, Some(borne)) = (self.args.keep, &borne) {
             self.warn(
@@ -366,30 +349,36 @@ impl<'a> Run<'a> {
             .and_then(|borne| borne.authority.as_ref())
             .map(|authority| authority.pem());
         let company_ca = self.settings.auth.as_ref().and_then(|auth| auth.ca.clone());
+        let setup = Setup {
+            engine: images.engine().clone(),
+            prefix: String::new(),
+            world: self.world.clone(),
+            images: facts,
+            redactor: self.redactor.clone(),
+            logs: Some(self.out.join("logs")),
+            news,
+            borne,
+            open: self.settings.policy.allow_egress.clone(),
+            program: THIS_PROGRAM.into(),
+        };
         let rehearsal = Rehearsal {
             ca: own_ca.into_iter().chain(company_ca).collect(),
             settings: &self.settings,
             plan: &self.plan,
             lock: &self.lock,
-            setup: Setup {
-                engine: images.engine().clone(),
-                prefix: String::new(),
-                world: self.world.clone(),
-                images: facts,
-                redactor: self.redactor.clone(),
-                logs: Some(self.out.join("logs")),
-                news,
-                borne,
-                open: self.settings.policy.allow_egress.clone(),
-                program: THIS_PROGRAM.into(),
-            },
-            candidate: self.candidate.clone(),
+            world: &self.world,
+            candidate: &self.candidate,
+            grounds: &setup,
+            pair: self.plan.pair(self.settings.auth_services()),
             recorder: recorder.clone(),
             redactor: self.redactor.clone(),
-            seed: self.plan.seed,
             hurl_image: self.hurl_image().to_owned(),
-            fail_fast: self.args.fail_fast,
+            after_failure: match self.args.fail_fast {
+                true => AfterFailure::End,
+                false => AfterFailure::GoOn,
+            },
             deadline: self.begun + self.limit(),
+            today: self.started.date(),
         };
         rehearsal.run().await;
     }
@@ -431,23 +420,19 @@ impl<'a> Run<'a> {
         say(entry::words(&self.id, until, &ways.unwrap_or_default(), ca.as_deref()));
     }
 
-    fn judge(&self, recorder: &Recorder, ended: &Ended, engine: Option<EngineRecord>) -> (RunResult, Judgement) {
+    fn judge(&self, recorder: &Recorder, ended: &Ended, engine: Option<EngineRecord>) -> (Record, Judgement) {
         let mut recorded = recorder.recorded(&self.plan);
-        verdict::waive(&mut recorded.findings, &self.settings.policy, self.started.date());
-        let pair = Pair::of(&self.plan, self.settings.auth_services()).words();
-        let judgement = verdict::judge(&recorded, &self.settings.policy, ended, &pair);
-        recorded.findings.sort_by_key(|finding| {
-            (
-                std::cmp::Reverse(finding.severity),
-                finding.stage,
-                check::rank(&finding.check),
-            )
-        });
+        let pair = self.plan.pair(self.settings.auth_services()).words();
+        let judgement = verdict::judge(&recorded, &self.settings.policy, *ended, &pair);
+        recorded
+            .findings
+            .sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.stage, finding.check));
+        let parts = Parts::from(&recorded);
         let mut notes = self.plan.notes.clone();
         notes.extend(recorded.notes);
-        let result = RunResult {
+        let result = Record {
             schema: SCHEMA.to_owned(),
-            verdict: judgement.verdict,
+            verdict: judgement.verdict.into(),
             cause: judgement.cause.clone(),
             exit_code: judgement.exit_code.number(),
             started: self.started.format(&Rfc3339).unwrap_or_default(),
@@ -458,12 +443,12 @@ impl<'a> Run<'a> {
             baseline: self.plan.baseline.clone(),
             mirror: self.plan.mirror.clone(),
             lock: self.lock.record(),
-            fidelity: recorded.fidelity,
-            stages: recorded.stages,
-            counts: Counts::of(&recorded.tests),
-            findings: recorded.findings,
-            tests: recorded.tests,
-            checks: recorded.checks,
+            counts: Counts::of(&parts.tests),
+            fidelity: parts.fidelity,
+            stages: parts.stages,
+            findings: parts.findings,
+            tests: parts.tests,
+            checks: parts.checks,
             engine,
             notes,
         };
@@ -471,7 +456,7 @@ impl<'a> Run<'a> {
     }
 
     /// Reports never change the verdict: what cannot be written is a warning.
-    fn report(&self, result: &RunResult) {
+    fn report(&self, result: &Record) {
         let written = json::write_all(result, &self.out);
         self.warn(written.problems);
         self.warn(further(result, &self.args.report, &self.context.directory));
@@ -495,7 +480,7 @@ enum Down {
 }
 
 /// `--report KIND=PATH`.
-pub fn further(result: &RunResult, wanted: &[(String, String)], directory: &Path) -> Vec<String> {
+pub fn further(result: &Record, wanted: &[(String, String)], directory: &Path) -> Vec<String> {
     let one = |(kind, path): &(String, String)| -> Result<()> {
         let junit = |dialect| junit::write(result, dialect).map(String::into_bytes);
         let bytes = match kind.as_str() {
@@ -530,6 +515,7 @@ fn prepare_folder(out: &Path) -> Result<()> {
     ] {
         remove(&out.join(name), |path| std::fs::remove_file(path))?;
     }
+    remove(&out.join(EVIDENCE), |path| std::fs::remove_dir_all(path))?;
     for stage in StageId::ALL {
         remove(&out.join("logs").join(stage.as_str()), |path| {
             std::fs::remove_dir_all(path)

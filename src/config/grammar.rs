@@ -3,6 +3,9 @@
 //! The reader refuses by it ([`super::read`]) and the JSON Schema is printed from it ([`super::schema`]), so the two
 //! cannot drift apart. What a value *means* (does this path exist, does this expression compile) is the reader's.
 
+use strum::VariantNames;
+
+use crate::record::check::CheckId;
 use Shape::*;
 
 /// What may stand at a place of the file.
@@ -146,52 +149,7 @@ pub fn is_not_built(mapping: &Mapping, key: &str) -> bool {
 }
 
 /// The ids of the built-in checks, which `policy.waive` names.
-pub const CHECKS: &[&str] = &[
-    "mirror-fidelity",
-    "control",
-    "boot-production-env",
-    "env-contract",
-    "native-config",
-    "effective-config",
-    "filesystem-access",
-    "elf-closure",
-    "host-floor",
-    "runtime-constraint",
-    "import-sweep",
-    "tls-matrix",
-    "db-login",
-    "migrate-as-production",
-    "schema-drift",
-    "protocol-commands",
-    "state-replay",
-    "auth-login",
-    "auth-exercised",
-    "auth-refusals",
-    "auth-tokens",
-    "auth-capability",
-    "auth-traffic",
-    "auth-faults",
-    "auth-rotation-skew",
-    "auth-directory",
-    "upgrade-in-place",
-    "upgrade-rolling",
-    "rollback",
-    "upgrade-again",
-    "session-survival",
-    "dependency-next",
-    "openapi-breaking",
-    "client-replay",
-    "message-compat",
-    "log-difference",
-    "egress",
-    "start-and-restart",
-    "readiness-honesty",
-    "graceful-stop",
-    "latency-and-errors",
-    "resource-use",
-    "alert-lead-time",
-    "culprit",
-];
+pub const CHECKS: &[&str] = <CheckId as VariantNames>::VARIANTS;
 
 /// The methods of a request, as its keys.
 pub const METHODS: &[&str] = &["get", "head", "post", "put", "patch", "delete"];

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::check::CheckId;
+use crate::record::step::{DataEntry, Subject};
 use crate::yaml::span::Span;
 
 /// What a run is asked to do.
@@ -35,6 +37,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What runs as a suite, or as an entry of `data`.
+    pub fn body(&self, subject: &Subject) -> Option<&SuiteBody> {
+        match subject {
+            Subject::Suite(name) => {
+                let suite = self.suites.iter().find(|suite| suite.name == *name);
+                suite.map(|suite| &suite.body)
+            }
+            Subject::Data(entry) => self.data.body(*entry),
+        }
+    }
+
     /// The authentication dependency's services, the product first; none where there is no such dependency.
     pub fn auth_services(&self) -> &[String] {
         self.auth.as_ref().map_or(&[], |auth| &auth.services)
@@ -353,6 +366,18 @@ pub struct Data {
     pub verify_write: Option<SuiteBody>,
 }
 
+impl Data {
+    /// What an entry runs, where it is given.
+    pub fn body(&self, entry: DataEntry) -> Option<&SuiteBody> {
+        match entry {
+            DataEntry::Seed => self.seed.as_ref(),
+            DataEntry::Verify => self.verify.as_ref(),
+            DataEntry::Write => self.write.as_ref(),
+            DataEntry::VerifyWrite | DataEntry::VerifyWriteAfter => self.verify_write.as_ref(),
+        }
+    }
+}
+
 /// `stages:`.
 #[derive(Debug, Clone)]
 pub struct Stages {
@@ -417,8 +442,8 @@ pub struct OpenHost {
 /// One entry of `policy.waive`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiver {
-    /// Id of the check.
-    pub check: String,
+    /// The check.
+    pub check: CheckId,
     /// Why.
     pub reason: String,
     /// Who signed.

@@ -39,7 +39,7 @@ use tokio_util::io::StreamReader;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::words::{engine_words, gone, one_line, start_words};
-use crate::record::result::EngineRecord;
+use crate::record::release::EngineRecord;
 use crate::world::addresses::{self, Block, Layout, Subnet};
 use crate::world::model::{Hook, Network};
 use line::Line;

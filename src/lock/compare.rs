@@ -6,31 +6,7 @@ use std::fmt;
 
 use super::probe::{self, Kind};
 use super::{AuthFacts, Facts, Lock, ServiceFacts, write};
-use crate::record::result::Fidelity;
-
-/// How a fact of the mirror stands to production's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// As in production.
-    Same,
-    /// Not as in production.
-    Differs,
-    /// Known to be something else that stands for production's own: the machine, another build of the same version.
-    StandIn,
-    /// One of the two is not known.
-    Unknown,
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Same => "same",
-            Self::Differs => "differs",
-            Self::StandIn => "stand-in",
-            Self::Unknown => "unknown",
-        })
-    }
-}
+use crate::record::fidelity::{Fidelity, FidelityState};
 
 /// What a service is in the mirror.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +56,7 @@ pub fn fidelity(lock: &Lock, mirror: &BTreeMap<String, Mirrored>, roles: Roles<'
             "service",
             Some(production.image.clone().unwrap_or_else(|| "runs".to_owned())),
             None,
-            State::Differs,
+            FidelityState::Differs,
         )],
         (None, None) => Vec::new(),
     };
@@ -88,13 +64,19 @@ pub fn fidelity(lock: &Lock, mirror: &BTreeMap<String, Mirrored>, roles: Roles<'
 }
 
 /// One row of the table.
-pub fn row(service: &str, fact: &str, production: Option<String>, mirror: Option<String>, state: State) -> Fidelity {
+pub fn row(
+    service: &str,
+    fact: &str,
+    production: Option<String>,
+    mirror: Option<String>,
+    state: FidelityState,
+) -> Fidelity {
     Fidelity {
         service: service.to_owned(),
         fact: fact.to_owned(),
         production,
         mirror,
-        state: state.to_string(),
+        state,
     }
 }
 
@@ -116,7 +98,7 @@ impl Compared<'_> {
                 "service",
                 None,
                 Some(self.mirrored.image.clone()),
-                State::Unknown,
+                FidelityState::Unknown,
             )];
         }
         let facts = self.facts.iter().map(|(fact, value)| self.fact(fact, value));
@@ -154,18 +136,18 @@ impl Compared<'_> {
 
     fn image(&self) -> Option<Fidelity> {
         let state = match (self.digest(), self.product_is_known()) {
-            (Some(_), _) if self.same_image() => State::Same,
-            (Some(_), true) => State::StandIn,
-            (Some(_), false) => State::Differs,
+            (Some(_), _) if self.same_image() => FidelityState::Same,
+            (Some(_), true) => FidelityState::StandIn,
+            (Some(_), false) => FidelityState::Differs,
             (None, true) => return None,
-            (None, false) => State::Unknown,
+            (None, false) => FidelityState::Unknown,
         };
         let production = self
             .digest()
             .map(str::to_owned)
             .or_else(|| self.production?.image.clone());
         let mirror = match state {
-            State::Same => production.clone(),
+            FidelityState::Same => production.clone(),
             _ => self
                 .mirrored
                 .digests
@@ -180,14 +162,14 @@ impl Compared<'_> {
         let mirror = self.mirrored.facts.as_ref().and_then(|facts| facts.get(fact));
         let kind = probe::kind(fact);
         let state = match (mirror, &self.mirrored.facts) {
-            (Some(mirror), _) if mirror == production => State::Same,
-            _ if kind == Kind::Machine => State::StandIn,
-            _ if kind == Kind::Packages && self.is_plain_server() => State::StandIn,
-            (Some(_), _) => State::Differs,
-            (None, None) if self.same_image() => State::Same,
-            (None, None) => State::Unknown,
-            (None, Some(_)) if self.is_plain_server() && kind != Kind::Product => State::StandIn,
-            (None, Some(_)) => State::Differs,
+            (Some(mirror), _) if mirror == production => FidelityState::Same,
+            _ if kind == Kind::Machine => FidelityState::StandIn,
+            _ if kind == Kind::Packages && self.is_plain_server() => FidelityState::StandIn,
+            (Some(_), _) => FidelityState::Differs,
+            (None, None) if self.same_image() => FidelityState::Same,
+            (None, None) => FidelityState::Unknown,
+            (None, Some(_)) if self.is_plain_server() && kind != Kind::Product => FidelityState::StandIn,
+            (None, Some(_)) => FidelityState::Differs,
         };
         row(self.name, fact, Some(production.to_owned()), mirror.cloned(), state)
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use time::OffsetDateTime;
 
-use crate::record::result::LockRecord;
+use crate::record::release::LockRecord;
 
 /// A lock that claims to be from the future by more than this is no lock.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(600);

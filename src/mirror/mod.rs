@@ -12,6 +12,7 @@ pub mod egress;
 pub mod entrance;
 pub mod failure;
 mod files;
+pub mod follow;
 mod hooks;
 pub mod keystore;
 pub mod logs;
@@ -262,11 +263,17 @@ impl Mirror {
         Some(self.inner.watch.of(&running.id).borrow().clone())
     }
 
+    /// The name of production's that the agent answers to.
+    pub fn borne(&self) -> Option<&Borne> {
+        self.inner.setup.borne.as_ref()
+    }
+
     fn next_generation(&self) -> u32 {
         self.inner.generation.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn image(&self, reference: &str) -> ImageFacts {
+    /// What is known of an image of this mirror.
+    pub fn image(&self, reference: &str) -> ImageFacts {
         self.inner.setup.images.get(reference).cloned().unwrap_or_default()
     }
 

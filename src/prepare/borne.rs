@@ -7,8 +7,8 @@ use anyhow::Result;
 use crate::config::settings::Settings;
 use crate::lock;
 use crate::mirror::authority::Authority;
+use crate::mirror::follow;
 use crate::mirror::names::{Borne, Name};
-use crate::prepare::follow;
 use crate::world::model::World;
 
 /// The issuer's name, where no service bears it: answered to by the mirror, for the outermost front of the product.

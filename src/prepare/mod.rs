@@ -3,7 +3,6 @@
 
 pub mod borne;
 mod candidate;
-pub mod follow;
 pub mod images;
 mod names;
 pub mod wanted;
@@ -86,7 +85,8 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context) -> Result<Prep
     let candidate = candidates(&settings, &project, &mut world)?;
     names_exist(&settings, &world)?;
     let seed = asked.seed.unwrap_or_else(|| seed_of(&settings));
-    let mut plan = plan::make(&settings, &world, seed, &Only(asked.only.clone()));
+    let only = Only::of(&asked.only, &settings).map_err(|error| vec![error])?;
+    let mut plan = plan::make(&settings, &world, seed, &only);
     let lock = settings
         .production
         .lock

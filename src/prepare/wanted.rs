@@ -16,7 +16,7 @@ use crate::engine::{Engine, ImageFacts};
 use crate::lock::Lock;
 use crate::plan::Plan;
 use crate::record::image::{Had, ImagePlan};
-use crate::record::stage::StageId;
+use crate::record::step::{Step, Subject};
 use crate::world::model::{PullPolicy, Service, World};
 
 /// What is asked for a note's sake only is not waited for any longer.
@@ -169,23 +169,20 @@ fn add(all: &mut Vec<(ImagePlan, PullPolicy)>, (plan, policy): (ImagePlan, PullP
 
 /// The images of the planned suites' containers: who wants it, image.
 pub fn of_tests(settings: &Settings, plan: &Plan, hurl: &str) -> Vec<(String, String)> {
-    let planned = |step: &String| StageId::ALL.iter().any(|stage| plan.has_step(*stage, step));
-    let data = &settings.data;
-    let data = [
-        ("data.seed", &data.seed),
-        ("data.verify", &data.verify),
-        ("data.write", &data.write),
-        ("data.verify_write", &data.verify_write),
-    ];
-    let data = data
-        .into_iter()
-        .filter_map(|(step, body)| Some((step.to_owned(), body.as_ref()?)));
-    let suites = settings
-        .suites
-        .iter()
-        .map(|suite| (format!("suite {}", suite.name), &suite.body));
-    let bodies = suites.chain(data).filter(|(step, _)| planned(step));
-    bodies.flat_map(|(step, body)| of_body(&step, body, hurl)).collect()
+    let mut subjects: Vec<&Subject> = Vec::new();
+    for planned in plan.stages.iter().flat_map(|stage| &stage.steps) {
+        match &planned.id {
+            Step::Run(subject) if !subjects.contains(&subject) => subjects.push(subject),
+            _ => {}
+        }
+    }
+    let of = |subject: &&Subject| {
+        let body = settings.body(subject);
+        body.map_or_else(Vec::new, |body| {
+            of_body(&Step::Run((*subject).clone()).to_string(), body, hurl)
+        })
+    };
+    subjects.iter().flat_map(of).collect()
 }
 
 fn of_body(step: &str, body: &SuiteBody, hurl: &str) -> Vec<(String, String)> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::record::result::RunResult;
+use crate::record::v1::Record;
 use crate::report::github::{self, Token};
 use crate::report::summary;
 
@@ -35,7 +35,7 @@ impl Job {
 
     /// Publishes everything: annotations to `log`, outputs and summary to their files. Returns what could not be
     /// published, one sentence each; the verdict stands whatever they say.
-    pub fn publish(&self, result: &RunResult, report_dir: &Path, log: &mut impl Write) -> Vec<String> {
+    pub fn publish(&self, result: &Record, report_dir: &Path, log: &mut impl Write) -> Vec<String> {
         let annotations: String = github::annotations(result)
             .into_iter()
             .map(|line| line + "\n")
@@ -58,7 +58,7 @@ fn warning(what: &str, done: Result<()>) -> Vec<String> {
         .collect()
 }
 
-fn write_outputs(result: &RunResult, report_dir: &Path, file: &Path) -> Result<()> {
+fn write_outputs(result: &Record, report_dir: &Path, file: &Path) -> Result<()> {
     let token = Token::random()?;
     let outputs = github::outputs(result, report_dir);
     let entries: Vec<String> = outputs
@@ -69,7 +69,7 @@ fn write_outputs(result: &RunResult, report_dir: &Path, file: &Path) -> Result<(
 }
 
 /// The runner drops a summary that is too large whole, with what was in it before, so that counts against the budget.
-fn append_summary(result: &RunResult, file: &Path) -> Result<()> {
+fn append_summary(result: &Record, file: &Path) -> Result<()> {
     let taken = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
     let budget = summary::BUDGET
         .saturating_sub(usize::try_from(taken).unwrap_or(usize::MAX))

@@ -1,24 +1,38 @@
 //! Events: what a rehearsal says while it runs, one JSON line each. They are its only output; `events.jsonl`, the
 //! terminal and `--format json` are readers of the same stream.
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
-use crate::record::finding::Finding;
-use crate::record::result::{CheckRecord, Fidelity, StageStatus, TestRecord, Verdict};
-use crate::record::stage::StageId;
+use super::stage::StageId;
+use super::status::Status;
+use super::v1::{Check, Fidelity, Finding, Test};
+use super::verdict::Verdict;
 
 /// One line of `events.jsonl`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Event {
     /// Milliseconds since the run began.
     pub at_ms: u64,
     /// What happened.
-    #[serde(flatten)]
     pub kind: EventKind,
 }
 
+/// One object: the time, then what happened.
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kind = serde_json::to_value(&self.kind).map_err(serde::ser::Error::custom)?;
+        let time = ("at_ms".to_owned(), Value::from(self.at_ms));
+        let rest = kind.as_object().cloned().unwrap_or_default();
+        std::iter::once(time)
+            .chain(rest)
+            .collect::<Map<_, _>>()
+            .serialize(serializer)
+    }
+}
+
 /// What happened. A later version may add kinds; readers skip what they do not know.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
     /// The run began; the plan is on disk.
@@ -38,7 +52,7 @@ pub enum EventKind {
         /// Which.
         stage: StageId,
         /// How.
-        status: StageStatus,
+        status: Status,
         /// Why, where it is not `passed`.
         reason: Option<String>,
     },
@@ -56,7 +70,7 @@ pub enum EventKind {
         /// Id as in the plan.
         step: String,
         /// How.
-        status: StageStatus,
+        status: Status,
         /// Why, where it is not `passed`.
         reason: Option<String>,
         /// Milliseconds.
@@ -83,9 +97,9 @@ pub enum EventKind {
         detail: Option<String>,
     },
     /// A test ended.
-    Test(TestRecord),
+    Test(Test),
     /// A check ended.
-    Check(CheckRecord),
+    Check(Check),
     /// Something was learned.
     Finding(Finding),
     /// The mirror has been compared with production's facts.

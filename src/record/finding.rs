@@ -1,12 +1,16 @@
 //! Findings: what a check or a suite learned.
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString};
 
-use crate::record::stage::StageId;
+use super::check::CheckId;
+use super::stage::StageId;
+use super::test::TestId;
 
 /// How bad a finding is in itself; whether it blocks is the verdict's business.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Display, EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
     Info,
@@ -17,8 +21,9 @@ pub enum Severity {
 }
 
 /// Whose doing it is, and so what follows from a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumString)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Blame {
     /// The candidate (or, in `rollback`, what it left behind): blocks if the severity says so.
     Candidate,
@@ -33,10 +38,10 @@ pub enum Blame {
 }
 
 /// What a check or a suite learned.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Id of the check, from the catalog.
-    pub check: String,
+    /// The check.
+    pub check: CheckId,
     /// How bad.
     pub severity: Severity,
     /// Whose doing.
@@ -45,6 +50,11 @@ pub struct Finding {
     pub stage: StageId,
     /// The service it is about.
     pub service: Option<String>,
+    /// Which of the things that its check can find, where there are several: with the check, the stage, the service
+    /// and the tests it tells one finding from another.
+    pub detail: Option<String>,
+    /// The tests it is about.
+    pub tests: Vec<TestId>,
     /// One line: what broke.
     pub title: String,
     /// One line: why, as far as it is known.
@@ -57,11 +67,25 @@ pub struct Finding {
     pub waived: Option<String>,
 }
 
+/// What tells one finding from another.
+pub type Identity = (CheckId, StageId, Option<String>, Option<String>, Vec<TestId>);
+
 impl Finding {
+    /// What tells it from others; two with the same are the same thing, seen twice.
+    pub fn identity(&self) -> Identity {
+        (
+            self.check,
+            self.stage,
+            self.service.clone(),
+            self.detail.clone(),
+            self.tests.clone(),
+        )
+    }
+
     /// A finding with nothing known but what broke: an error where somebody is to blame, else a warning.
-    pub fn new(check: &str, stage: StageId, blame: Blame, title: impl Into<String>) -> Self {
+    pub fn new(check: CheckId, stage: StageId, blame: Blame, title: impl Into<String>) -> Self {
         Self {
-            check: check.to_owned(),
+            check,
             severity: if blame == Blame::Nobody {
                 Severity::Warn
             } else {
@@ -70,6 +94,8 @@ impl Finding {
             blame,
             stage,
             service: None,
+            detail: None,
+            tests: Vec::new(),
             title: title.into(),
             cause: None,
             evidence: Vec::new(),
@@ -83,6 +109,24 @@ impl Finding {
     pub fn about(self, service: impl Into<Option<String>>) -> Self {
         Self {
             service: service.into(),
+            ..self
+        }
+    }
+
+    /// Which of the things that the check can find.
+    #[must_use]
+    pub fn detail(self, detail: impl Into<String>) -> Self {
+        Self {
+            detail: Some(detail.into()),
+            ..self
+        }
+    }
+
+    /// The tests it is about.
+    #[must_use]
+    pub fn of_tests(self, tests: impl IntoIterator<Item = TestId>) -> Self {
+        Self {
+            tests: tests.into_iter().collect(),
             ..self
         }
     }

@@ -1,10 +1,22 @@
-//! The record: the vocabulary of a run. Stages, findings, tests, events, the verdict: types on which everything above
-//! is built, and which import nothing of ours.
+//! The record: the vocabulary of a run. Stages, steps, checks, findings, tests, events, the verdict and how a process
+//! ends: types on which everything above is built, and which import nothing of ours.
+//!
+//! [`v1`] is what leaves the program: `result.json` and the events, in a form that other versions can read.
 
+pub mod check;
 pub mod event;
 pub mod exit_code;
+pub mod fidelity;
 pub mod finding;
 pub mod image;
+pub mod outcome;
 pub mod recorded;
-pub mod result;
+pub mod release;
 pub mod stage;
+pub mod status;
+pub mod step;
+pub mod test;
+pub mod texts;
+pub mod v1;
+pub mod verdict;
+pub mod word;

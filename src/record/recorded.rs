@@ -1,7 +1,12 @@
 //! What a run left: the facts that the verdict and every report are made from.
 
+use super::check::CheckId;
+use super::fidelity::Fidelity;
 use super::finding::Finding;
-use super::result::{CheckRecord, Fidelity, StageRecord, TestRecord};
+use super::stage::StageId;
+use super::status::Status;
+use super::step::Step;
+use super::test::TestRecord;
 
 /// What the record of a run is made from.
 #[derive(Debug, Clone, Default)]
@@ -18,4 +23,51 @@ pub struct Recorded {
     pub fidelity: Vec<Fidelity>,
     /// Remarks.
     pub notes: Vec<String>,
+}
+
+/// One stage.
+#[derive(Debug, Clone)]
+pub struct StageRecord {
+    /// Which.
+    pub id: StageId,
+    /// How it ended.
+    pub status: Status,
+    /// Why, where it is not `passed`.
+    pub reason: Option<String>,
+    /// Milliseconds since the run began.
+    pub start_ms: u64,
+    /// Milliseconds.
+    pub duration_ms: u64,
+    /// In order of start.
+    pub steps: Vec<StepRecord>,
+}
+
+/// One step of a stage.
+#[derive(Debug, Clone)]
+pub struct StepRecord {
+    /// Which, as in the plan.
+    pub id: Step,
+    /// How it ended.
+    pub status: Status,
+    /// Why, where it is not `passed`.
+    pub reason: Option<String>,
+    /// Milliseconds since the run began.
+    pub start_ms: u64,
+    /// Milliseconds.
+    pub duration_ms: u64,
+}
+
+/// How one built-in check ended in one stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRecord {
+    /// Which.
+    pub check: CheckId,
+    /// In which stage.
+    pub stage: StageId,
+    /// How it ended.
+    pub status: Status,
+    /// Why, where it is not `passed`.
+    pub reason: Option<String>,
+    /// Milliseconds spent on this check alone, where that can be told.
+    pub duration_ms: u64,
 }

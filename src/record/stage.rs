@@ -1,10 +1,27 @@
 //! Stages: the parts of a rehearsal, in order.
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// A part of the rehearsal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum StageId {
     /// Production on the mirror, on its own.
     Control,
@@ -16,20 +33,10 @@ pub enum StageId {
 
 impl StageId {
     /// In order.
-    pub const ALL: [Self; 3] = [Self::Control, Self::Upgrade, Self::Rollback];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// As in reports, folders and JUnit names.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Control => "control",
-            Self::Upgrade => "upgrade",
-            Self::Rollback => "rollback",
-        }
-    }
-}
-
-impl std::fmt::Display for StageId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
+        self.into()
     }
 }

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::{Rehearsal, probe};
 use crate::agent::{Answer, Call};
+use crate::check::ground::Expected;
 use crate::config::settings::{RequestStep, SuiteBody};
 use crate::mirror::Mirror;
 use crate::mirror::failure::{ServiceFailure, What};
@@ -22,45 +23,55 @@ const OTHER_ANSWER: Duration = Duration::from_secs(5);
 /// After a swap others may hold connections to what is gone: until the probe is answered well again, at most this.
 const SETTLED: Duration = Duration::from_secs(10);
 
-impl Rehearsal<'_> {
-    /// Waits until the services among `wanted` that have no health check answer; `good` is the status that the
-    /// baseline gives the probe. What does not answer at all is returned as a failure.
-    pub(super) async fn await_answers(
-        &self,
-        mirror: &Mirror,
-        wanted: &[String],
-        good: Option<u16>,
-        patience: Duration,
-        budget: Duration,
-    ) -> Result<(), Box<ServiceFailure>> {
-        let asked = self.addresses().into_iter().filter_map(|url| {
-            let service = self.service_at(&url).filter(|name| wanted.contains(name))?;
-            let running = mirror.container_of(&service)?;
-            (!mirror.has_health_check(&running)).then_some((service, url))
-        });
-        let probe = probe::url(self.settings);
-        let waits = asked.map(|(service, url)| {
-            let good = good.filter(|_| Some(url.as_str()) == probe.as_deref());
-            async move { (answers(mirror, &url, good, patience).await, service) }
-        });
-        let crashes = wanted.iter().map(|service| Box::pin(mirror.crash_of(service)));
-        let silent = tokio::select! {
-            done = join_all(waits) => done.into_iter().find(|(answered, _)| !answered).map(|(_, service)| service),
-            (crashed, ..) = select_all(crashes), if !wanted.is_empty() => return Err(Box::new(crashed)),
+/// Waits until those of the services that have no health check answer. What does not answer at all is returned as a
+/// failure.
+pub(super) async fn wait(
+    mirror: &Mirror,
+    expected: &Expected,
+    patience: Duration,
+    budget: Duration,
+) -> Result<(), Box<ServiceFailure>> {
+    let is_asked = |service: &String| {
+        let running = mirror.container_of(service);
+        expected.services.contains(service) && running.is_some_and(|running| !mirror.has_health_check(&running))
+    };
+    let asked = expected.addresses.iter().filter(|(service, _)| is_asked(service));
+    let waits = asked.map(|(service, url)| async move {
+        let good = expected.good_of(url);
+        (answers(mirror, url, good, patience).await, service)
+    });
+    let crashes = expected
+        .services
+        .iter()
+        .map(|service| Box::pin(mirror.crash_of(service)));
+    let silent = tokio::select! {
+        done = join_all(waits) => done.into_iter().find(|(answered, _)| !answered).map(|(_, service)| service),
+        (crashed, ..) = select_all(crashes), if !expected.services.is_empty() => return Err(Box::new(crashed)),
+    };
+    if let Some(service) = silent {
+        return Err(Box::new(mirror.failure(service, What::NotReady(budget))));
+    }
+    if let Some((url, good)) = &expected.probe {
+        let settled = Call::AwaitHttp {
+            url: url.clone(),
+            statuses: vec![*good],
+            deadline_ms: millis(SETTLED.min(patience)),
         };
-        if let Some(service) = silent {
-            return Err(Box::new(mirror.failure(&service, What::NotReady(budget))));
+        // What stays bad is for the suites and the probe to tell.
+        let _settled = mirror.agent().call(settled).await;
+    }
+    Ok(())
+}
+
+impl Rehearsal<'_> {
+    /// What must answer before tests are run; `probe` is what is asked and the status that the baseline gives.
+    pub(super) fn expected(&self, services: Vec<String>, probe: Option<(String, u16)>) -> Expected {
+        let named = |url: Url| Some((self.service_at(&url)?, url));
+        Expected {
+            services,
+            addresses: self.addresses().into_iter().filter_map(named).collect(),
+            probe,
         }
-        if let (Some(good), Some(url)) = (good, probe.as_deref().and_then(|url| Url::parse(url).ok())) {
-            let settled = Call::AwaitHttp {
-                url: url.to_string(),
-                statuses: vec![good],
-                deadline_ms: millis(SETTLED.min(patience)),
-            };
-            // What stays bad is for the suites and the probe to tell.
-            let _settled = mirror.agent().call(settled).await;
-        }
-        Ok(())
     }
 
     /// Every address that a suite, the sign-in or the probe names in full; each host and port once, the probe's first.
@@ -90,7 +101,7 @@ impl Rehearsal<'_> {
     /// The service that bears the host's name.
     fn service_at(&self, url: &Url) -> Option<String> {
         let host = url.host_str()?;
-        let services = self.candidate.values().chain(self.setup.world.services.values());
+        let services = self.candidate.values().chain(self.world.services.values());
         let mut bearers = services.filter(|service| {
             let mut aliases = service.networks.values().flat_map(|attachment| &attachment.aliases);
             service.name == host || aliases.any(|name| name == host)

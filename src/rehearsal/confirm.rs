@@ -1,18 +1,32 @@
-//! Confirmation: flaky is not guilty. What failed on the candidate was repeated there; now the same tests run on a
-//! baseline that the candidate has not touched, on fresh volumes, until each has had five runs with `control`. What
-//! that baseline fails even once is nobody's fault. A clean run pays nothing for this.
+//! Confirmation: flaky is not guilty. What failed on the candidate was repeated there; now the same is asked of a baseline
+//! that the candidate has not touched, on fresh volumes. What that baseline shows even once is nobody's fault. A clean run
+//! pays nothing for this. Then text is weighed: it counts only beside a failure in behaviour that stands.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::{Course, LOGIN, On, REPEATS, Rehearsal, Suspect};
-use crate::check::{self, auth_login, boot_production_env, rollback, upgrade_in_place};
-use crate::mirror::{Mirror, Setup};
+use super::answers::FIRST_ANSWER;
+use super::bring_up::first_failure;
+use super::course::{Course, Suspect};
+use super::driver::OnGround;
+use super::repeat::Way;
+use super::{REPEATS, Rehearsal, is_blocking};
+use crate::check::facts::Ran;
+use crate::check::ground::{Copy, Ground};
+use crate::check::{Again, Evidence, Seen};
 use crate::record::finding::{Blame, Finding, Severity};
-use crate::record::result::{StageStatus, TestRecord, TestStatus};
 use crate::record::stage::StageId;
+use crate::record::status::Status;
+use crate::record::step::{DataEntry, Subject};
+use crate::suite::Captures;
 
-/// What the untouched baseline showed: (suite, test) → failures of runs.
-type Shown = BTreeMap<(String, String), (usize, usize)>;
+/// What an untouched baseline showed of one suspicion.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Tally {
+    fine: usize,
+    failed: usize,
+    /// It was skipped, did not run, or was lost: nobody can tell.
+    unclear: usize,
+}
 
 /// What becomes of a suspect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,299 +37,267 @@ enum Fate {
 }
 
 impl Rehearsal<'_> {
-    pub(super) async fn confirm(&self, mirror: &Mirror, course: Course) {
-        let suspects = course.suspects;
-        if !self.agent_lives(mirror).await {
-            let title = "the agent is gone: what failed meanwhile cannot be told apart from that".to_owned();
-            self.found(check::control::cannot_tell(StageId::Control, title, Vec::new()));
-        }
-        let asks: BTreeSet<&str> = suspects
-            .iter()
-            .filter(|suspect| needs_baseline(suspect))
-            .map(|suspect| suspect.suite.as_str())
+    pub(super) async fn confirm(&self, course: &mut Course) {
+        let suspects = std::mem::take(&mut course.suspects);
+        let tallies = self.ask_untouched_baseline(&suspects, course).await;
+        let fates: Vec<(Suspect, Fate, Tally)> = suspects
+            .into_iter()
+            .enumerate()
+            .map(|(at, suspect)| {
+                let tally = tallies.as_ref().map(|all| all[at]);
+                let fate = fate(&suspect, tally.as_ref().map_err(|why| why.as_str()));
+                (suspect, fate, tally.unwrap_or_default())
+            })
             .collect();
-        let shown = if asks.is_empty() {
-            Ok(Shown::new())
-        } else {
-            self.ask_untouched_baseline(&asks).await
-        };
-        let fates: Vec<Fate> = suspects.iter().map(|suspect| fate(suspect, &shown)).collect();
-        self.report(&suspects, &fates, shown.as_ref().unwrap_or(&Shown::new()));
-        self.answer_checks(&suspects, &fates);
+        self.report(fates);
+        self.weigh_texts(std::mem::take(&mut course.texts));
     }
 
-    async fn ask_untouched_baseline(&self, suites: &BTreeSet<&str>) -> Result<Shown, String> {
-        self.recorder.note(format!(
-            "repeating {} on an untouched baseline",
-            suites.iter().copied().collect::<Vec<_>>().join(", ")
-        ));
-        let (unheard, _) = tokio::sync::mpsc::unbounded_channel();
-        let setup = Setup {
-            prefix: "again-".to_owned(),
-            logs: None,
-            news: unheard,
-            ..self.setup.clone()
-        };
-        let mirror = Mirror::prepare(setup).await.map_err(|error| format!("{error:#}"))?;
-        let started = mirror
-            .start(self.time_left())
-            .await
-            .map_err(|error| format!("{error:#}"))?;
-        if let Some(failure) = super::control::first_failure(&started) {
+    /// For each suspect what an untouched baseline showed; an error says why none came up.
+    async fn ask_untouched_baseline(&self, suspects: &[Suspect], course: &Course) -> Result<Vec<Tally>, String> {
+        let mut tallies = vec![Tally::default(); suspects.len()];
+        let asks: Vec<usize> = (0..suspects.len())
+            .filter(|at| needs_baseline(&suspects[*at]))
+            .collect();
+        if asks.is_empty() {
+            return Ok(tallies);
+        }
+        self.recorder
+            .note(format!("repeating {} on an untouched baseline", names(suspects, &asks)));
+        let ground = self.untouched().await?;
+        let mut done: Vec<Way> = Vec::new();
+        for at in &asks {
+            let way = suspects[*at].way();
+            if done.contains(&way) {
+                continue;
+            }
+            let same: Vec<usize> = asks
+                .iter()
+                .copied()
+                .filter(|other| suspects[*other].way() == way)
+                .collect();
+            self.ask(&*ground, &way, suspects, &same, &mut tallies, course).await;
+            done.push(way);
+        }
+        Ok(tallies)
+    }
+
+    async fn untouched(&self) -> Result<Arc<dyn Ground>, String> {
+        let words = |error: anyhow::Error| format!("{error:#}");
+        let ground = self.grounds.prepare(Copy::Untouched).await.map_err(words)?;
+        let started = ground.start(self.time_left()).await.map_err(words)?;
+        if let Some(failure) = first_failure(&started) {
             return Err(failure.line());
         }
-        let all: Vec<String> = self.setup.world.services.keys().cloned().collect();
-        let _answered = self
-            .await_answers(
-                &mirror,
-                &all,
-                None,
-                super::answers::FIRST_ANSWER,
-                super::answers::FIRST_ANSWER,
-            )
-            .await;
-        let mut shown = Shown::new();
-        for suite in suites {
-            self.repeat_on(&mirror, suite, &mut shown).await;
-        }
-        Ok(shown)
+        let expected = self.expected(self.world.services.keys().cloned().collect(), None);
+        let _answered = ground.await_answers(&expected, FIRST_ANSWER, FIRST_ANSWER).await;
+        Ok(ground)
     }
 
-    async fn repeat_on(&self, mirror: &Mirror, suite: &str, shown: &mut Shown) {
-        let on = On {
-            mirror,
+    /// One way of seeing things again, as often as makes five times with `control`.
+    async fn ask(
+        &self,
+        ground: &dyn Ground,
+        way: &Way,
+        suspects: &[Suspect],
+        same: &[usize],
+        tallies: &mut [Tally],
+        course: &Course,
+    ) {
+        let Some(Ok(before)) = course.baseline_of(way.check) else {
+            return;
+        };
+        let Some(check) = crate::check::find(way.check) else {
+            return;
+        };
+        let captures = self.prelude(ground, &way.again).await;
+        for _ in 0..runs(&way.again) {
+            let (seen, ran) = self.once_more(check, way, ground, captures.clone(), course).await;
+            for at in same {
+                let finding = &suspects[*at].finding;
+                let shown = seen
+                    .as_ref()
+                    .map(|seen: &Seen| self.shown(check, way, before, seen).contains(&finding.identity()));
+                tallies[*at].count(shown.ok(), ran.as_ref(), finding);
+            }
+        }
+    }
+
+    /// What must have been written before an entry of `data` can be asked.
+    async fn prelude(&self, ground: &dyn Ground, again: &Again) -> Captures {
+        let before: &[DataEntry] = match again {
+            Again::Tests(Subject::Data(DataEntry::VerifyWrite | DataEntry::VerifyWriteAfter)) => {
+                &[DataEntry::Seed, DataEntry::Write]
+            }
+            Again::Tests(Subject::Data(DataEntry::Verify | DataEntry::Write)) => &[DataEntry::Seed],
+            _ => &[],
+        };
+        let on = OnGround {
+            rehearsal: self,
+            ground,
             stage: StageId::Control,
         };
-        let mut captures = Default::default();
-        if suite.starts_with("data.")
-            && let Some(seed) = &self.settings.data.seed
-        {
-            captures = self
-                .run_suite(on, "data.seed", seed, captures, &self.data_run())
-                .await
-                .captures;
-        }
-        if suite.starts_with("data.verify_write")
-            && let Some(write) = &self.settings.data.write
-        {
-            captures = self
-                .run_suite(on, "data.write", write, captures, &self.data_run())
-                .await
-                .captures;
-        }
-        // `write` and `verify_write` have no run in control that could count.
-        let runs = if suite.contains("write") { REPEATS + 1 } else { REPEATS };
-        for _ in 0..runs {
-            let tests = match (suite, self.login(StageId::Control)) {
-                (LOGIN, Some(login)) => vec![super::login_record(
-                    StageId::Control,
-                    &self.sign_in(mirror, login).await,
-                )],
-                _ => match self.body_of(suite) {
-                    Some(body) => {
-                        self.run_suite(on, suite, body, captures.clone(), &self.run_for(suite))
-                            .await
-                            .tests
-                    }
-                    None => Vec::new(),
-                },
-            };
-            for test in tests {
-                let count = shown.entry((suite.to_owned(), test.name.clone())).or_insert((0, 0));
-                count.0 += usize::from(test.status != TestStatus::Passed);
-                count.1 += 1;
+        let mut captures = Captures::default();
+        for entry in before {
+            if let Some(body) = self.settings.data.body(*entry) {
+                captures = on.run_with(&Subject::Data(*entry), body, captures).await.captures;
             }
         }
+        captures
     }
 
-    fn report(&self, suspects: &[Suspect], fates: &[Fate], shown: &Shown) {
-        // In the order in which they were seen: the first speaks for the run.
-        let mut groups: Vec<Vec<&Suspect>> = Vec::new();
-        for (suspect, fate) in suspects.iter().zip(fates) {
+    /// In the order in which they were seen: the first speaks for the run.
+    fn report(&self, fates: Vec<(Suspect, Fate, Tally)>) {
+        let mut guilty: Vec<(Suspect, Tally)> = Vec::new();
+        for (suspect, fate, tally) in fates {
             match fate {
-                Fate::Guilty => {
-                    let same =
-                        |group: &&mut Vec<&Suspect>| group[0].stage == suspect.stage && group[0].suite == suspect.suite;
-                    match groups.iter_mut().find(same) {
-                        Some(group) => group.push(suspect),
-                        None => groups.push(vec![suspect]),
-                    }
+                Fate::Guilty => guilty.push((suspect, tally)),
+                Fate::Flaky(why) => {
+                    let help = "flaky: make it steady, or take it out of the gate";
+                    self.excuse(suspect, Blame::Flaky, &why, help);
                 }
-                Fate::Flaky(why) => self.excuse(
-                    suspect,
-                    Blame::Flaky,
-                    why,
-                    "flaky: make it steady, or take it out of the gate",
-                ),
-                Fate::Unclear(why) => self.excuse(
-                    suspect,
-                    Blame::Mirror,
-                    why,
-                    "run again; what is compared with could not be had",
-                ),
+                Fate::Unclear(why) => {
+                    let help = "run again; what is compared with could not be had";
+                    self.excuse(suspect, Blame::Mirror, &why, help);
+                }
             }
         }
-        for suspects in &groups {
-            if let Some(mut finding) = self.guilty(suspects) {
-                finding
-                    .evidence
-                    .extend(suspects.iter().map(|suspect| repeats(suspect, shown)));
+        for check in crate::check::CATALOG {
+            let own = guilty
+                .iter()
+                .filter(|(suspect, _)| suspect.check.about().id == check.about().id);
+            let findings = own.map(|(suspect, tally)| with_repeats(suspect, *tally)).collect();
+            for finding in check.fold(findings) {
                 self.found(finding);
             }
         }
     }
 
-    fn guilty(&self, suspects: &[&Suspect]) -> Option<Finding> {
-        let first = suspects.first()?;
-        let tests: Vec<&TestRecord> = suspects.iter().map(|suspect| &suspect.test).collect();
-        let (cause, pair) = (first.cause.clone(), self.pair());
-        match (&first.login, first.stage, first.suite.as_str()) {
-            (Some(failed), stage, _) => Some(auth_login::fails(stage, failed, &pair)),
-            (None, StageId::Upgrade, "data.verify") => upgrade_in_place::data_lost(&tests, cause, &pair),
-            (None, StageId::Upgrade, suite) => boot_production_env::tests_fail(suite, &tests, cause, &pair),
-            (None, _, suite @ ("data.write" | "data.verify_write")) => {
-                rollback::write_fails(suite, &tests, cause, &pair)
-            }
-            (None, _, suite) => rollback::tests_fail(suite, &tests, cause, &pair),
+    fn excuse(&self, suspect: Suspect, blame: Blame, why: &str, help: &str) {
+        let finding = suspect.finding;
+        for test in &finding.tests {
+            self.recorder.reclassify(finding.stage, test, Status::Error, why);
         }
-    }
-
-    fn excuse(&self, suspect: &Suspect, blame: Blame, why: &str, help: &str) {
-        let test = &suspect.test;
-        self.recorder
-            .reclassify(suspect.stage, &suspect.suite, &test.name, TestStatus::Error, why);
-        let title = format!(
-            "`{}` / `{}` failed in {}, but {why}",
-            suspect.suite, test.name, suspect.stage
-        );
-        let finding = Finding::new(check_of(suspect), suspect.stage, blame, title)
-            .about(test.service.clone())
-            .because(test.message.clone())
-            .seen(vec![test.detail.clone()])
-            .help(help);
-        self.found(finding);
-    }
-
-    /// Every check that was planned and has had its chance gets its answer.
-    fn answer_checks(&self, suspects: &[Suspect], fates: &[Fate]) {
-        let recorded = self.recorder.recorded(self.plan);
-        let done = |stage: StageId| {
-            recorded.stages.iter().any(|record| {
-                record.id == stage && !matches!(record.status, StageStatus::NotRun | StageStatus::Skipped)
-            })
+        let what = finding
+            .tests
+            .first()
+            .map(|test| format!("`{}` / `{}` failed", test.suite, test.name));
+        let what = what.unwrap_or_else(|| finding.title.clone());
+        let excused = Finding {
+            blame,
+            title: format!("{what} in {}, but {why}", finding.stage),
+            help: help.to_owned(),
+            ..finding
         };
-        for stage in [StageId::Upgrade, StageId::Rollback]
-            .into_iter()
-            .filter(|stage| done(*stage))
-        {
-            let Some(plan) = self.plan.stage(stage) else { continue };
-            for check in plan.checks.iter().filter(|check| check.skipped.is_none()) {
-                // These have been answered where they were asked.
-                let open = !matches!(check.id.as_str(), "log-difference" | "auth-exercised" | "egress");
-                if open {
-                    let (status, reason) = self.answer(&check.id, stage, &recorded, suspects, fates);
-                    self.answered(&check.id, stage, status, reason);
-                }
-            }
-        }
+        self.found(excused);
     }
 
-    fn answer(
-        &self,
-        id: &str,
-        stage: StageId,
-        recorded: &crate::record::recorded::Recorded,
-        suspects: &[Suspect],
-        fates: &[Fate],
-    ) -> (StageStatus, Option<String>) {
-        let finding = recorded
-            .findings
-            .iter()
-            .find(|f| f.check == id && f.stage == stage && f.severity == Severity::Error);
-        if let Some(finding) = finding {
-            let status = if finding.blame == Blame::Candidate {
-                StageStatus::Failed
-            } else {
-                StageStatus::Error
+    /// Law 4: text counts only beside a failure in behaviour of the same stage that stands and that nobody signed for.
+    fn weigh_texts(&self, texts: Vec<Finding>) {
+        for text in texts {
+            let stands = |finding: &Finding| {
+                let behaviour = crate::check::find(finding.check)
+                    .is_some_and(|check| check.about().evidence == Evidence::Behaviour);
+                behaviour && finding.stage == text.stage && finding.waived.is_none() && is_blocking(finding)
             };
-            return (status, Some(finding.title.clone()));
-        }
-        let excused = suspects
-            .iter()
-            .zip(fates)
-            .find(|(suspect, fate)| suspect.stage == stage && check_of(suspect) == id && **fate != Fate::Guilty);
-        if let Some((suspect, _)) = excused {
-            return (StageStatus::Error, Some(suspect.test.message.clone()));
-        }
-        let steps = recorded
-            .stages
-            .iter()
-            .find(|record| record.id == stage)
-            .map(|record| record.steps.as_slice())
-            .unwrap_or_default();
-        let missing = steps
-            .iter()
-            .find(|step| step.status == StageStatus::NotRun && is_asked_by(id, &step.id));
-        match missing {
-            Some(step) => (StageStatus::NotRun, Some(format!("step {} did not run", step.id))),
-            None => (StageStatus::Passed, None),
+            let beside = self.recorder.findings().iter().any(stands);
+            self.found(if beside { as_evidence(text) } else { text });
         }
     }
 }
 
-/// What the repeats of a guilty test showed, in words.
-fn repeats(suspect: &Suspect, shown: &Shown) -> String {
-    let test = format!("{} / {}", suspect.suite, suspect.test.name);
-    match shown.get(&(suspect.suite.clone(), suspect.test.name.clone())) {
-        Some((_, runs)) => {
-            format!("{test}: failed again when repeated; an untouched baseline passed it {runs} of {runs} more times")
+fn as_evidence(text: Finding) -> Finding {
+    Finding {
+        blame: Blame::Candidate,
+        severity: Severity::Error,
+        ..text
+    }
+}
+
+/// With `control` at least five runs; what is written has no run in control that could count.
+fn runs(again: &Again) -> usize {
+    use DataEntry::{VerifyWrite, VerifyWriteAfter, Write};
+    match again {
+        Again::Tests(Subject::Data(Write | VerifyWrite | VerifyWriteAfter)) => REPEATS + 1,
+        _ => REPEATS,
+    }
+}
+
+impl Tally {
+    /// `shown`: the finding was there again; `None` = the look was lost.
+    fn count(&mut self, shown: Option<bool>, ran: Option<&Ran>, finding: &Finding) {
+        let tests = ran.map_or(&[][..], |ran| &ran.tests);
+        let passed = |test: &crate::record::test::TestRecord| {
+            test.status == Status::Passed && finding.tests.contains(&test.id())
+        };
+        let looked = finding.tests.is_empty() || tests.iter().any(passed);
+        match shown {
+            Some(true) => self.failed += 1,
+            Some(false) if looked => self.fine += 1,
+            Some(false) | None => self.unclear += 1,
         }
-        None => format!("{test}: failed again when repeated; it passed before the rollback"),
     }
 }
 
-/// Steps without which a check has no answer.
-fn is_asked_by(check: &str, step: &str) -> bool {
-    match check {
-        "auth-login" => step == "login",
-        "boot-production-env" => step.starts_with("suite "),
-        "upgrade-in-place" => step.starts_with("data.") || step.starts_with("swap "),
-        "rollback" => step != "without auth" && step != "login",
-        _ => false,
+fn names(suspects: &[Suspect], asks: &[usize]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for at in asks {
+        let name = match suspects[*at].way().again {
+            Again::Tests(subject) | Again::TestsHere(subject) => subject.to_string(),
+            Again::Look | Again::AsSeen => crate::record::step::Step::Check(suspects[*at].check.about().id).to_string(),
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
     }
+    names.join(", ")
 }
 
-/// The check that speaks of a suspect.
-fn check_of(suspect: &Suspect) -> &'static str {
-    match (&suspect.login, suspect.stage, suspect.suite.as_str()) {
-        (Some(_), ..) => auth_login::ABOUT.id,
-        (None, StageId::Upgrade, "data.verify") => upgrade_in_place::ABOUT.id,
-        (None, StageId::Upgrade, _) => boot_production_env::ABOUT.id,
-        (None, ..) => rollback::ABOUT.id,
-    }
-}
-
-/// `verify_write` after the rollback is compared with its run on the candidate, everything else with the baseline.
+/// What is compared with the candidate itself is asked of no other release.
 fn needs_baseline(suspect: &Suspect) -> bool {
-    suspect.reproduced && suspect.suite != "data.verify_write after the rollback"
+    suspect.reproduced && !matches!(suspect.way().again, Again::TestsHere(_))
 }
 
-fn fate(suspect: &Suspect, shown: &Result<Shown, String>) -> Fate {
+fn fate(suspect: &Suspect, tally: Result<&Tally, &str>) -> Fate {
     if !suspect.reproduced {
         return Fate::Flaky(format!("not again in {REPEATS} repeats: flaky"));
     }
     if !needs_baseline(suspect) {
         return Fate::Guilty;
     }
-    let shown = match shown {
-        Ok(shown) => shown,
-        Err(why) => return Fate::Unclear(format!("an untouched baseline to compare with did not come up: {why}")),
-    };
-    match shown.get(&(suspect.suite.clone(), suspect.test.name.clone())) {
-        Some((0, runs)) if *runs > 0 => Fate::Guilty,
-        Some((failed, runs)) if *runs > 0 => Fate::Flaky(format!(
-            "an untouched baseline fails it too, {failed} of {runs} times: flaky"
-        )),
-        _ => Fate::Unclear("an untouched baseline did not run it".to_owned()),
+    match tally {
+        Err(why) => Fate::Unclear(format!("an untouched baseline to compare with did not come up: {why}")),
+        Ok(Tally {
+            failed: 0,
+            unclear: 0,
+            fine: 1..,
+        }) => Fate::Guilty,
+        Ok(Tally {
+            failed: failed @ 1..,
+            fine,
+            unclear,
+        }) => {
+            let runs = failed + fine + unclear;
+            Fate::Flaky(format!(
+                "an untouched baseline fails it too, {failed} of {runs} times: flaky"
+            ))
+        }
+        Ok(_) => Fate::Unclear("an untouched baseline could not tell: it skipped it, or did not run it".to_owned()),
     }
+}
+
+/// What the repeats of something guilty showed, in words.
+fn with_repeats(suspect: &Suspect, tally: Tally) -> Finding {
+    let mut finding = suspect.finding.clone();
+    let what = match finding.tests.first() {
+        Some(test) => format!("{} / {}", test.suite, test.name),
+        None => crate::record::step::Step::Check(finding.check).to_string(),
+    };
+    let runs = tally.fine;
+    finding.evidence.push(if runs > 0 {
+        format!("{what}: failed again when repeated; an untouched baseline passed it {runs} of {runs} more times")
+    } else {
+        format!("{what}: failed again when repeated; it passed before the rollback")
+    });
+    finding
 }

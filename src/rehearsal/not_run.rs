@@ -2,7 +2,8 @@
 
 use crate::plan::{Plan, StagePlan};
 use crate::record::recorded::Recorded;
-use crate::record::result::{CheckRecord, StageRecord, StageStatus, StepRecord};
+use crate::record::recorded::{CheckRecord, StageRecord, StepRecord};
+use crate::record::status::Status;
 
 /// Adds what the plan has and the record has not.
 pub fn complete(recorded: &mut Recorded, plan: &Plan) {
@@ -25,10 +26,10 @@ pub fn complete(recorded: &mut Recorded, plan: &Plan) {
     recorded.stages.sort_by_key(|stage| stage.id);
 }
 
-fn absent(planned: &StagePlan) -> (StageStatus, Option<String>) {
+fn absent(planned: &StagePlan) -> (Status, Option<String>) {
     match &planned.skipped {
-        Some(reason) => (StageStatus::Skipped, Some(reason.clone())),
-        None => (StageStatus::NotRun, Some("the run ended before it".to_owned())),
+        Some(reason) => (Status::Skipped, Some(reason.clone())),
+        None => (Status::NotRun, Some("the run ended before it".to_owned())),
     }
 }
 
@@ -40,7 +41,7 @@ fn steps(recorded: &mut Recorded, planned: &StagePlan) {
         if !stage.steps.iter().any(|done| done.id == step.id) {
             stage.steps.push(StepRecord {
                 id: step.id.clone(),
-                status: StageStatus::NotRun,
+                status: Status::NotRun,
                 reason: Some("the run ended before it".to_owned()),
                 start_ms: 0,
                 duration_ms: 0,
@@ -60,12 +61,12 @@ fn checks(recorded: &mut Recorded, planned: &StagePlan) {
         }
         let skipped = check.skipped.clone().or_else(|| planned.skipped.clone());
         recorded.checks.push(CheckRecord {
-            check: check.id.clone(),
+            check: check.id,
             stage: planned.id,
             status: if skipped.is_some() {
-                StageStatus::Skipped
+                Status::Skipped
             } else {
-                StageStatus::NotRun
+                Status::NotRun
             },
             reason: skipped.or_else(|| Some("the run ended before it".to_owned())),
             duration_ms: 0,

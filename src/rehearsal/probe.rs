@@ -1,13 +1,44 @@
 //! Probe traffic: one question every 100 ms while a stage goes on.
 
-use crate::agent::{Answer, Call, ProbeSample};
+use super::Rehearsal;
+use super::course::Course;
+use crate::check::traffic::Traffic;
 use crate::config::settings::{RequestStep, Settings};
-use crate::mirror::Mirror;
+use crate::plan::Planned;
+use crate::record::stage::StageId;
+use crate::record::step::Step;
 
-/// Milliseconds between questions.
-const INTERVAL_MS: u64 = 100;
-/// A question's limit, milliseconds.
-const TIMEOUT_MS: u64 = 5_000;
+impl Rehearsal<'_> {
+    /// Begins to ask before the first step that it is to accompany. Nothing to ask is no error: there is no traffic then.
+    pub(super) async fn traffic_begins(&self, stage: StageId, planned: &Planned, course: &mut Course) {
+        let accompanied = match stage {
+            StageId::Control => !matches!(planned.id, Step::Mirror | Step::Start(_)) && course.in_place.is_some(),
+            StageId::Upgrade => true,
+            StageId::Rollback => false,
+        };
+        let (Some(url), Some(ground)) = (url(self.settings), course.ground.clone()) else {
+            return;
+        };
+        if accompanied && course.probing.is_none() {
+            ground.probe_begins(stage.as_str(), &url).await;
+            course.probing = Some(url);
+        }
+    }
+
+    /// Ends, and keeps what was seen.
+    pub(super) async fn traffic_ends(&self, stage: StageId, course: &mut Course) {
+        let (Some(url), Some(ground)) = (course.probing.take(), course.ground.clone()) else {
+            return;
+        };
+        let good = course.facts.traffic.get(&StageId::Control);
+        let good = good
+            .and_then(|traffic| traffic.as_ref().ok())
+            .map(|traffic| traffic.good);
+        let samples = ground.probe_ends(stage.as_str()).await;
+        let traffic = samples.map(|samples| Traffic::of(&url, &samples, good));
+        course.facts.traffic.insert(stage, traffic);
+    }
+}
 
 /// What is asked: the configuration's word, else the first GET of the first suite that needs no capture, else a suite's
 /// target, else the page where users sign in. `None` where nothing speaks HTTP. Whatever the baseline answers is good.
@@ -49,25 +80,4 @@ pub fn absolute(url: &str, target: Option<&str>) -> Option<String> {
     }
     let target = target?.trim_end_matches('/');
     Some(format!("{target}/{}", url.trim_start_matches('/')))
-}
-
-/// Begins to ask. Nothing to ask is no error: there is no traffic then.
-pub async fn begin(mirror: &Mirror, name: &str, url: Option<&str>) {
-    let Some(url) = url else { return };
-    let call = Call::ProbeStart {
-        probe: name.to_owned(),
-        url: url.to_owned(),
-        interval_ms: INTERVAL_MS,
-        timeout_ms: TIMEOUT_MS,
-    };
-    // An agent that is gone is found by the next question that needs an answer.
-    let _started = mirror.agent().call(call).await;
-}
-
-/// Ends it and returns what was seen.
-pub async fn end(mirror: &Mirror, name: &str) -> Vec<ProbeSample> {
-    match mirror.agent().call(Call::ProbeStop { probe: name.to_owned() }).await {
-        Ok(Answer::Probe(samples)) => samples,
-        _ => Vec::new(),
-    }
 }

@@ -6,8 +6,9 @@
 use anyhow::{Result, ensure};
 
 use super::{json, junit, words};
-use crate::record::finding::{Blame, Finding, Severity};
-use crate::record::result::{RunResult, TestRecord, TestStatus};
+use crate::record::finding::{Blame, Severity};
+use crate::record::status::Status;
+use crate::record::v1::{Finding, Record, Test};
 use crate::text::harmless;
 
 /// A runner shows no more of one kind for a step.
@@ -29,13 +30,13 @@ impl Token {
 }
 
 /// The worst of what was learned, as at most ten commands, one line each.
-pub fn annotations(result: &RunResult) -> Vec<String> {
+pub fn annotations(result: &Record) -> Vec<String> {
     let findings = result
         .findings
         .iter()
         .filter(|finding| is_told(finding))
         .map(|finding| of_finding(result, finding));
-    let failed = |test: &&TestRecord| matches!(test.status, TestStatus::Failed | TestStatus::Error);
+    let failed = |test: &&Test| matches!(test.status.or(Status::Error), Status::Failed | Status::Error);
     let tests = result.tests.iter().filter(failed).map(|test| of_test(result, test));
     let mut all: Vec<String> = findings.chain(tests).collect();
     // Stable: errors before warnings, otherwise worst first as recorded.
@@ -53,10 +54,10 @@ pub fn annotations(result: &RunResult) -> Vec<String> {
 }
 
 fn is_told(finding: &Finding) -> bool {
-    finding.waived.is_none() && finding.severity > Severity::Info
+    finding.waived.is_none() && finding.severity != Severity::Info
 }
 
-fn of_finding(result: &RunResult, finding: &Finding) -> String {
+fn of_finding(result: &Record, finding: &Finding) -> String {
     let blocks = finding.severity == Severity::Error && finding.blame == Blame::Candidate;
     let cause = finding
         .cause
@@ -64,15 +65,15 @@ fn of_finding(result: &RunResult, finding: &Finding) -> String {
         .map_or(String::new(), |cause| format!(": {cause}"));
     let pair = words::pair(result, finding.service.as_deref());
     let message = format!("{}{cause} ({pair}); way out: {}", finding.title, finding.help);
-    let title = format!("{} in {}", finding.check, finding.stage);
+    let title = format!("{} in {}", words::word(&finding.check), words::word(&finding.stage));
     command(if blocks { "error" } else { "warning" }, &[("title", &title)], &message)
 }
 
-fn of_test(result: &RunResult, test: &TestRecord) -> String {
-    let title = format!("{} / {} in {}", test.suite, test.name, test.stage);
+fn of_test(result: &Record, test: &Test) -> String {
+    let title = format!("{} / {} in {}", test.suite, test.name, words::word(&test.stage));
     let pair = words::pair(result, test.service.as_deref());
     let message = format!("{} ({pair}); way out: {}", test.message, words::way_out(result, test));
-    let kind = if test.status == TestStatus::Failed {
+    let kind = if test.status == Status::Failed {
         "error"
     } else {
         "warning"
@@ -124,11 +125,11 @@ fn escape_property(value: &str) -> String {
 }
 
 /// The outputs of the action, in the order of its manifest. All are small; what is large is in files.
-pub fn outputs(result: &RunResult, report_dir: &std::path::Path) -> Vec<(&'static str, String)> {
+pub fn outputs(result: &Record, report_dir: &std::path::Path) -> Vec<(&'static str, String)> {
     let path = |name: &str| report_dir.join(name).display().to_string();
     let counts = &result.counts;
     vec![
-        ("verdict", words::verdict_id(result.verdict).to_owned()),
+        ("verdict", result.verdict.to_string().to_owned()),
         ("cause", words::cause(result)),
         ("exit-code", result.exit_code.to_string()),
         ("report-dir", report_dir.display().to_string()),

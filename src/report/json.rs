@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::record::result::{RunResult, SCHEMA};
+use crate::record::v1::{Record, SCHEMA};
 use crate::report::junit::{self, Dialect};
 use crate::report::summary;
 
@@ -28,7 +28,7 @@ pub struct Written {
 }
 
 /// Writes `result.json`, `junit.xml` and `summary.md` into `dir`, the record first: the others can be remade from it.
-pub fn write_all(result: &RunResult, dir: &Path) -> Written {
+pub fn write_all(result: &Record, dir: &Path) -> Written {
     let mut written = Written::default();
     written.keep(dir.join(RESULT), write(result, &dir.join(RESULT)));
     let junit = junit::write(result, Dialect::Default).and_then(|xml| replace(&dir.join(JUNIT), xml.as_bytes()));
@@ -50,14 +50,14 @@ impl Written {
 }
 
 /// Writes the record.
-pub fn write(result: &RunResult, file: &Path) -> Result<()> {
+pub fn write(result: &Record, file: &Path) -> Result<()> {
     let mut json = serde_json::to_vec_pretty(result).context("the record cannot be written as JSON")?;
     json.push(b'\n');
     replace(file, &json)
 }
 
 /// Reads a record back; another schema than ours is an error that says the way out.
-pub fn read(file: &Path) -> Result<RunResult> {
+pub fn read(file: &Path) -> Result<Record> {
     let shown = file.display();
     let bytes = std::fs::read(file)
         .with_context(|| format!("cannot read `{shown}`: name a directory that `rehearsal run --out` wrote"))?;

@@ -2,8 +2,10 @@
 //! too large whole, so first the tests that passed go, then evidence and captured output, then everything but the counts.
 
 use super::words;
-use crate::record::finding::{Blame, Finding, Severity};
-use crate::record::result::{RunResult, StageRecord, TestRecord, TestStatus};
+use crate::record::finding::{Blame, Severity};
+use crate::record::status::Status;
+use crate::record::v1::{Finding, Record, Stage, Test};
+use crate::record::verdict::Verdict;
 use crate::text::harmless;
 
 /// Bytes of `summary.md`; a runner takes 1 MiB for a step, with what other tools wrote.
@@ -30,7 +32,7 @@ enum Detail {
 }
 
 /// The summary in at most `budget` bytes; with no room even for the counts, it is empty.
-pub fn write(result: &RunResult, budget: usize) -> String {
+pub fn write(result: &Record, budget: usize) -> String {
     let levels = [
         Detail::Full,
         Detail::Failures,
@@ -45,10 +47,10 @@ pub fn write(result: &RunResult, budget: usize) -> String {
         .unwrap_or_default()
 }
 
-fn at(result: &RunResult, detail: Detail) -> String {
+fn at(result: &Record, detail: Detail) -> String {
     let head = format!(
         "## {}: {}\n",
-        words::verdict(result.verdict),
+        words::verdict(result.verdict.or(Verdict::Inconclusive)),
         escape(&words::cause(result))
     );
     let counts = format!(
@@ -79,7 +81,7 @@ fn at(result: &RunResult, detail: Detail) -> String {
         .join("\n")
 }
 
-fn pair(result: &RunResult) -> String {
+fn pair(result: &Record) -> String {
     let roles = [
         ("candidate", &result.candidate),
         ("replaces", &result.baseline),
@@ -94,7 +96,7 @@ fn pair(result: &RunResult) -> String {
     table(&["", "service", "release"], rows.chain([lock]).collect(), usize::MAX)
 }
 
-fn findings(result: &RunResult, detail: Detail) -> String {
+fn findings(result: &Record, detail: Detail) -> String {
     if result.findings.is_empty() {
         return String::new();
     }
@@ -121,8 +123,8 @@ fn finding(finding: &Finding, detail: Detail) -> String {
         "- {} **{}** ({} in {}{service})",
         finding_mark(finding),
         escape(&finding.title),
-        code(&finding.check),
-        finding.stage
+        code(&words::word(&finding.check)),
+        escape(&words::word(&finding.stage))
     )];
     lines.extend(
         finding
@@ -130,7 +132,7 @@ fn finding(finding: &Finding, detail: Detail) -> String {
             .as_ref()
             .map(|waiver| format!("  waived: {}", escape(waiver))),
     );
-    lines.extend(blame(finding.blame).map(|blame| format!("  {blame}")));
+    lines.extend(blame(finding.blame.or(Blame::Mirror)).map(|blame| format!("  {blame}")));
     lines.extend(finding.cause.as_ref().map(|cause| format!("  Why: {}", escape(cause))));
     lines.push(format!("  Way out: {}", escape(&finding.help)));
     let mut told = lines.join("<br>\n") + "\n";
@@ -141,7 +143,11 @@ fn finding(finding: &Finding, detail: Detail) -> String {
 }
 
 fn finding_mark(finding: &Finding) -> &'static str {
-    match (finding.severity, finding.blame, &finding.waived) {
+    match (
+        finding.severity.or(Severity::Error),
+        finding.blame.or(Blame::Mirror),
+        &finding.waived,
+    ) {
         (_, _, Some(_)) => "➖",
         (Severity::Error, Blame::Candidate, None) => "❌",
         (Severity::Error | Severity::Warn, _, None) => "⚠️",
@@ -158,9 +164,14 @@ fn blame(blame: Blame) -> Option<&'static str> {
     }
 }
 
-fn failed_tests(result: &RunResult, detail: Detail) -> String {
-    let bad = |test: &&TestRecord| matches!(test.status, TestStatus::Failed | TestStatus::Error | TestStatus::NotRun);
-    let bad: Vec<&TestRecord> = result.tests.iter().filter(bad).collect();
+fn failed_tests(result: &Record, detail: Detail) -> String {
+    let bad = |test: &&Test| {
+        matches!(
+            test.status.or(Status::Error),
+            Status::Failed | Status::Error | Status::NotRun
+        )
+    };
+    let bad: Vec<&Test> = result.tests.iter().filter(bad).collect();
     let rows = bad.iter().map(|test| test_row(test)).collect();
     let rows = table(
         &["", "stage", "suite", "test", "time", "what broke"],
@@ -179,15 +190,15 @@ fn failed_tests(result: &RunResult, detail: Detail) -> String {
     }
 }
 
-fn captured(test: &&TestRecord) -> String {
+fn captured(test: &&Test) -> String {
     folded(
-        &format!("{} / {} / {}", test.stage, test.suite, test.name),
+        &format!("{} / {} / {}", words::word(&test.stage), test.suite, test.name),
         &test.detail,
     )
 }
 
-fn all_tests(result: &RunResult, detail: Detail) -> String {
-    let fine = |test: &&TestRecord| matches!(test.status, TestStatus::Passed | TestStatus::Skipped);
+fn all_tests(result: &Record, detail: Detail) -> String {
+    let fine = |test: &&Test| matches!(test.status.or(Status::Error), Status::Passed | Status::Skipped);
     let rows: Vec<_> = result.tests.iter().filter(fine).map(test_row).collect();
     if rows.is_empty() || detail > Detail::Full {
         return String::new();
@@ -197,7 +208,7 @@ fn all_tests(result: &RunResult, detail: Detail) -> String {
     format!("<details><summary>{count} tests passed or skipped</summary>\n\n{rows}\n</details>\n")
 }
 
-fn test_row(test: &TestRecord) -> Vec<String> {
+fn test_row(test: &Test) -> Vec<String> {
     let retried = if test.retries > 0 {
         format!(" (after {} retries)", test.retries)
     } else {
@@ -206,8 +217,8 @@ fn test_row(test: &TestRecord) -> Vec<String> {
     let place = test.location.as_deref().filter(|_| !test.message.is_empty());
     let place = place.map_or(String::new(), |place| format!(" ({})", code(place)));
     vec![
-        mark(words::test_status(test.status)),
-        test.stage.to_string(),
+        mark(words::status(test.status.or(Status::Error))),
+        words::word(&test.stage),
         code(&test.suite),
         code(&test.name),
         harmless::duration(test.duration_ms),
@@ -215,13 +226,13 @@ fn test_row(test: &TestRecord) -> Vec<String> {
     ]
 }
 
-fn stages(result: &RunResult) -> String {
-    let row = |stage: &StageRecord| {
-        let status = words::stage_status(stage.status);
+fn stages(result: &Record) -> String {
+    let row = |stage: &Stage| {
+        let status = words::status(stage.status.or(Status::Error));
         let reason = escape(stage.reason.as_deref().unwrap_or_default());
         vec![
             mark(status),
-            stage.id.to_string(),
+            words::word(&stage.id),
             status.to_owned(),
             harmless::duration(stage.duration_ms),
             reason,
@@ -237,17 +248,17 @@ fn stages(result: &RunResult) -> String {
     )
 }
 
-fn steps(result: &RunResult, detail: Detail) -> String {
+fn steps(result: &Record, detail: Detail) -> String {
     let rows: Vec<Vec<String>> = result
         .stages
         .iter()
         .flat_map(|stage| {
             stage.steps.iter().map(|step| {
                 let reason = escape(step.reason.as_deref().unwrap_or_default());
-                let status = mark(words::stage_status(step.status));
+                let status = mark(words::status(step.status.or(Status::Error)));
                 vec![
                     status,
-                    stage.id.to_string(),
+                    words::word(&stage.id),
                     code(&step.id),
                     harmless::duration(step.duration_ms),
                     reason,
@@ -262,14 +273,14 @@ fn steps(result: &RunResult, detail: Detail) -> String {
     format!("<details><summary>Time per step</summary>\n\n{rows}\n</details>\n")
 }
 
-fn fidelity(result: &RunResult, detail: Detail) -> String {
+fn fidelity(result: &Record, detail: Detail) -> String {
     let value = |value: &Option<String>| value.as_deref().map_or("unknown".to_owned(), code);
     let rows: Vec<_> = result
         .fidelity
         .iter()
         .map(|row| {
             vec![
-                escape(&row.state),
+                escape(&words::word(&row.state)),
                 code(&row.service),
                 code(&row.fact),
                 value(&row.production),
@@ -297,7 +308,7 @@ fn bullets(title: &str, lines: &[String]) -> String {
     }
 }
 
-fn replay(result: &RunResult) -> String {
+fn replay(result: &Record) -> String {
     let engine = result
         .engine
         .as_ref()
@@ -384,11 +395,11 @@ fn html(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::result::StageStatus;
+    use crate::record::status::Status;
     use crate::report::samples;
     use crate::report::samples::NASTY;
 
-    fn large(tests: usize, detail: usize) -> RunResult {
+    fn large(tests: usize, detail: usize) -> Record {
         let mut result = samples::block();
         let passed = result.tests[0].clone();
         result.tests.extend(std::iter::repeat_n(passed, tests));
@@ -508,6 +519,6 @@ mod tests {
     fn a_stage_that_did_not_run_is_never_shown_as_fine() {
         let summary = write(&samples::block(), BUDGET);
         assert!(summary.contains("| ⏹️ | rollback | not run |"), "{summary}");
-        assert_eq!(mark(words::stage_status(StageStatus::NotRun)), "⏹️");
+        assert_eq!(mark(words::status(Status::NotRun)), "⏹️");
     }
 }

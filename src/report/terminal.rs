@@ -10,13 +10,16 @@
 //!     ✓ start db                  4.1 s
 //! ```
 
+use crate::record::fidelity::FidelityState;
 use std::path::Path;
 
 use super::words;
 use crate::record::event::{Event, EventKind};
-use crate::record::finding::{Blame, Finding, Severity};
-use crate::record::result::{RunResult, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus, Verdict};
+use crate::record::finding::{Blame, Severity};
 use crate::record::stage::StageId;
+use crate::record::status::Status;
+use crate::record::v1::{Finding, Record, Stage, Step, Test};
+use crate::record::verdict::Verdict;
 use crate::text::harmless;
 
 /// Findings, failed tests and steps that are shown; the rest is in the reports.
@@ -54,7 +57,7 @@ enum Style {
 
 impl Terminal {
     /// The summary of a finished run, whose reports lie in `out`.
-    pub fn summary(&self, result: &RunResult, out: &Path) -> String {
+    pub fn summary(&self, result: &Record, out: &Path) -> String {
         let sections = [
             vec![self.headline(result)],
             self.pair(result),
@@ -85,7 +88,7 @@ impl Terminal {
             EventKind::RunStarted { run, seed } => Some((None, format!("run {}, seed {seed}", clean(run)))),
             EventKind::StageStarted { stage } => Some((Some(*stage), self.paint("begins", Style::Bold))),
             EventKind::StageFinished { stage, status, reason } => {
-                let word = self.paint(words::stage_status(*status), style_of(*status));
+                let word = self.paint(words::status(*status), style_of(*status));
                 Some((Some(*stage), self.because(&word, reason.as_deref())))
             }
             EventKind::StepFinished {
@@ -118,13 +121,17 @@ impl Terminal {
             }
             EventKind::Test(test) => self.test_progress(test),
             EventKind::Check(check) => {
-                let line = format!("{} {}", self.mark(check.status), clean(&check.check));
-                (check.status != StageStatus::Passed && check.status != StageStatus::Skipped)
-                    .then(|| (Some(check.stage), self.because(&line, check.reason.as_deref())))
+                let line = format!(
+                    "{} {}",
+                    self.mark(check.status.or(Status::Error)),
+                    clean(words::word(&check.check))
+                );
+                (check.status != Status::Passed && check.status != Status::Skipped)
+                    .then(|| (check.stage.known(), self.because(&line, check.reason.as_deref())))
             }
             EventKind::Finding(finding) => {
                 let line = format!("{} {}", self.finding_mark(finding), clean(&finding.title));
-                Some((Some(finding.stage), self.because(&line, finding.cause.as_deref())))
+                Some((finding.stage.known(), self.because(&line, finding.cause.as_deref())))
             }
             EventKind::Note { text } => Some((None, clean(text))),
             // The summary says it.
@@ -132,10 +139,10 @@ impl Terminal {
         }
     }
 
-    fn test_progress(&self, test: &TestRecord) -> Option<(Option<StageId>, String)> {
-        let status = words::as_stage(test.status);
+    fn test_progress(&self, test: &Test) -> Option<(Option<StageId>, String)> {
+        let status = test.status.or(Status::Error);
         let line = format!("  {} {} / {}", self.mark(status), clean(&test.suite), clean(&test.name));
-        is_bad(test.status).then(|| (Some(test.stage), self.because(&line, Some(&test.message))))
+        is_bad(test.status.or(Status::Error)).then(|| (test.stage.known(), self.because(&line, Some(&test.message))))
     }
 
     fn because(&self, line: &str, reason: Option<&str>) -> String {
@@ -145,20 +152,20 @@ impl Terminal {
         }
     }
 
-    fn headline(&self, result: &RunResult) -> String {
-        let style = match result.verdict {
+    fn headline(&self, result: &Record) -> String {
+        let style = match result.verdict.or(Verdict::Inconclusive) {
             Verdict::Pass => Style::Green,
             Verdict::Block => Style::Red,
             Verdict::Inconclusive => Style::Yellow,
         };
         format!(
             "{}  {}",
-            self.paint(words::verdict(result.verdict), style),
+            self.paint(words::verdict(result.verdict.or(Verdict::Inconclusive)), style),
             words::cause(result)
         )
     }
 
-    fn pair(&self, result: &RunResult) -> Vec<String> {
+    fn pair(&self, result: &Record) -> Vec<String> {
         let roles = [
             ("candidate", &result.candidate),
             ("replaces", &result.baseline),
@@ -169,7 +176,7 @@ impl Terminal {
             .filter(|(_, releases)| !releases.is_empty())
             .map(|(role, releases)| {
                 let named =
-                    |one: &crate::record::result::Release| format!("{} {}", clean(&one.service), words::release(one));
+                    |one: &crate::record::release::Release| format!("{} {}", clean(&one.service), words::release(one));
                 self.field(role, &releases.iter().map(named).collect::<Vec<_>>().join(", "))
             });
         let lock = clean(&result.lock.statement);
@@ -177,9 +184,13 @@ impl Terminal {
         lines.chain(lock).chain(self.fidelity(result)).collect()
     }
 
-    fn fidelity(&self, result: &RunResult) -> Option<String> {
-        let same = result.fidelity.iter().filter(|row| row.state == "same").count();
-        let others = result.fidelity.iter().filter(|row| row.state != "same");
+    fn fidelity(&self, result: &Record) -> Option<String> {
+        let same = result
+            .fidelity
+            .iter()
+            .filter(|row| row.state == FidelityState::Same)
+            .count();
+        let others = result.fidelity.iter().filter(|row| row.state != FidelityState::Same);
         let others = others.map(|row| clean(format!("{} {} {}", row.service, row.fact, row.state)));
         let parts: Vec<String> = std::iter::once(format!("{same} facts same"))
             .chain(others.take(SHOWN))
@@ -187,11 +198,18 @@ impl Terminal {
         (!result.fidelity.is_empty()).then(|| self.field("fidelity", &parts.join(", ")))
     }
 
-    fn stage(&self, stage: &StageRecord) -> Vec<String> {
-        let status = self.paint(words::stage_status(stage.status), style_of(stage.status));
-        let head = match stage.status {
-            StageStatus::Skipped | StageStatus::NotRun => format!("  {:<9}  {status}", stage.id),
-            _ => format!("  {:<9}  {status}  {}", stage.id, harmless::duration(stage.duration_ms)),
+    fn stage(&self, stage: &Stage) -> Vec<String> {
+        let status = self.paint(
+            words::status(stage.status.or(Status::Error)),
+            style_of(stage.status.or(Status::Error)),
+        );
+        let head = match stage.status.or(Status::Error) {
+            Status::Skipped | Status::NotRun => format!("  {:<9}  {status}", words::word(&stage.id)),
+            _ => format!(
+                "  {:<9}  {status}  {}",
+                words::word(&stage.id),
+                harmless::duration(stage.duration_ms)
+            ),
         };
         let mut lines = vec![self.because(&head, stage.reason.as_deref())];
         lines.extend(stage.steps.iter().take(STEPS).map(|step| self.step(step)));
@@ -199,17 +217,17 @@ impl Terminal {
         lines
     }
 
-    fn step(&self, step: &StepRecord) -> String {
+    fn step(&self, step: &Step) -> String {
         let name = harmless::line(&step.id, 200);
         let took = harmless::duration(step.duration_ms);
-        let line = format!("    {} {name:<28} {took:>11}", self.mark(step.status));
+        let line = format!("    {} {name:<28} {took:>11}", self.mark(step.status.or(Status::Error)));
         match step.reason.as_deref().map(clean).filter(|reason| !reason.is_empty()) {
             Some(reason) => format!("{line}  {}", self.fit(&reason, 46)),
             None => line,
         }
     }
 
-    fn findings(&self, result: &RunResult) -> Vec<String> {
+    fn findings(&self, result: &Record) -> Vec<String> {
         let shown = result.findings.iter().take(SHOWN);
         let mut lines: Vec<String> = shown.flat_map(|finding| self.finding(finding)).collect();
         lines.extend(self.more(result.findings.len(), SHOWN, "findings"));
@@ -222,7 +240,7 @@ impl Terminal {
             .as_deref()
             .map_or(String::new(), |service| format!(", {}", clean(service)));
         let place = self.paint(
-            &format!("{} in {}{subject}", clean(&finding.check), finding.stage),
+            &format!("{} in {}{subject}", clean(words::word(&finding.check)), finding.stage),
             Style::Dim,
         );
         let title = self.paint(&clean(&finding.title), Style::Bold);
@@ -231,7 +249,7 @@ impl Terminal {
             lines.push(self.hanging("waived", &clean(waiver)));
             return lines;
         }
-        lines.extend(blame(finding.blame).map(|blame| self.hanging("note", blame)));
+        lines.extend(blame(finding.blame.or(Blame::Mirror)).map(|blame| self.hanging("note", blame)));
         lines.extend(finding.cause.as_ref().map(|cause| self.hanging("why", &clean(cause))));
         let evidence = finding
             .evidence
@@ -249,31 +267,38 @@ impl Terminal {
         lines
     }
 
-    fn tests(&self, result: &RunResult) -> Vec<String> {
-        let bad: Vec<&TestRecord> = result.tests.iter().filter(|test| is_bad(test.status)).collect();
+    fn tests(&self, result: &Record) -> Vec<String> {
+        let bad: Vec<&Test> = result
+            .tests
+            .iter()
+            .filter(|test| is_bad(test.status.or(Status::Error)))
+            .collect();
         // What did not run follows from something said above; the counts name it.
-        let told = bad.iter().filter(|test| test.status != TestStatus::NotRun);
+        let told = bad.iter().filter(|test| test.status != Status::NotRun);
         let total = told.clone().count();
         let mut lines: Vec<String> = told.take(SHOWN).flat_map(|test| self.test(test)).collect();
         lines.extend(self.more(total, SHOWN, "tests that failed"));
         lines
     }
 
-    fn test(&self, test: &TestRecord) -> Vec<String> {
-        let mark = self.mark(words::as_stage(test.status));
+    fn test(&self, test: &Test) -> Vec<String> {
+        let mark = self.mark(test.status.or(Status::Error));
         let name = self.paint(&clean(&test.name), Style::Bold);
         let place = test
             .location
             .as_deref()
             .map_or(String::new(), |place| format!(", {}", clean(place)));
-        let place = self.paint(&format!("{} in {}{place}", clean(&test.suite), test.stage), Style::Dim);
+        let place = self.paint(
+            &format!("{} in {}{place}", clean(&test.suite), words::word(&test.stage)),
+            Style::Dim,
+        );
         vec![
             format!("  {mark} {name}  {place}"),
             self.hanging("", &clean(&test.message)),
         ]
     }
 
-    fn notes(&self, result: &RunResult) -> Vec<String> {
+    fn notes(&self, result: &Record) -> Vec<String> {
         result
             .notes
             .iter()
@@ -282,7 +307,7 @@ impl Terminal {
             .collect()
     }
 
-    fn footer(&self, result: &RunResult, out: &Path) -> Vec<String> {
+    fn footer(&self, result: &Record, out: &Path) -> Vec<String> {
         let took = harmless::duration(result.duration_ms);
         let replay = format!("{took}, seed {}, rehearsal {}", result.seed, clean(&result.rehearsal));
         let reports = format!("{} (junit.xml, summary.md, result.json, logs/)", out.display());
@@ -327,19 +352,23 @@ impl Terminal {
         line.chars().take(room - 1).chain(['…']).collect()
     }
 
-    fn mark(&self, status: StageStatus) -> String {
+    fn mark(&self, status: Status) -> String {
         let mark = match status {
-            StageStatus::Passed => "✓",
-            StageStatus::Failed => "✗",
-            StageStatus::Error => "?",
-            StageStatus::Skipped => "-",
-            StageStatus::NotRun => "·",
+            Status::Passed => "✓",
+            Status::Failed => "✗",
+            Status::Error => "?",
+            Status::Skipped => "-",
+            Status::NotRun => "·",
         };
         self.paint(mark, style_of(status))
     }
 
     fn finding_mark(&self, finding: &Finding) -> String {
-        match (finding.severity, finding.blame, &finding.waived) {
+        match (
+            finding.severity.or(Severity::Error),
+            finding.blame.or(Blame::Mirror),
+            &finding.waived,
+        ) {
             (_, _, Some(_)) => self.paint("-", Style::Dim),
             (Severity::Error, Blame::Candidate, None) => self.paint("✗", Style::Red),
             (Severity::Error, Blame::Mirror | Blame::Flaky, None) => self.paint("?", Style::Yellow),
@@ -368,17 +397,17 @@ fn clean(line: impl AsRef<str>) -> String {
     harmless::line(line.as_ref(), words::LINE)
 }
 
-fn style_of(status: StageStatus) -> Style {
+fn style_of(status: Status) -> Style {
     match status {
-        StageStatus::Passed => Style::Green,
-        StageStatus::Failed => Style::Red,
-        StageStatus::Error => Style::Yellow,
-        StageStatus::Skipped | StageStatus::NotRun => Style::Dim,
+        Status::Passed => Style::Green,
+        Status::Failed => Style::Red,
+        Status::Error => Style::Yellow,
+        Status::Skipped | Status::NotRun => Style::Dim,
     }
 }
 
-fn is_bad(status: TestStatus) -> bool {
-    matches!(status, TestStatus::Failed | TestStatus::Error | TestStatus::NotRun)
+fn is_bad(status: Status) -> bool {
+    matches!(status, Status::Failed | Status::Error | Status::NotRun)
 }
 
 /// A container that ended well was stopped on purpose.
@@ -439,7 +468,7 @@ mod tests {
         width: 100,
     };
 
-    fn summary(result: &RunResult) -> String {
+    fn summary(result: &Record) -> String {
         PLAIN.summary(result, Path::new("rehearsal-out"))
     }
 
@@ -461,7 +490,7 @@ mod tests {
             (Verdict::Inconclusive, "INCONCLUSIVE  "),
         ] {
             let mut result = samples::block();
-            result.verdict = verdict;
+            result.verdict = verdict.into();
             assert!(summary(&result).starts_with(&format!("{word}sign-in broke")));
             result.cause.clear();
             assert!(
@@ -527,7 +556,7 @@ mod tests {
             EventKind::StepFinished {
                 stage: StageId::Control,
                 step: "start db".to_owned(),
-                status: StageStatus::Passed,
+                status: Status::Passed,
                 reason: None,
                 duration_ms: 4100,
             },
@@ -541,7 +570,7 @@ mod tests {
             EventKind::Finding(result.findings[0].clone()),
             EventKind::StageFinished {
                 stage: StageId::Upgrade,
-                status: StageStatus::Failed,
+                status: Status::Failed,
                 reason: Some("sign-in broke".to_owned()),
             },
         ];

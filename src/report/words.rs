@@ -1,7 +1,10 @@
 //! What the reports say alike: the words for a state, the pair of versions, the way out.
 
-use crate::record::finding::Finding;
-use crate::record::result::{Release, RunResult, StageStatus, TestRecord, TestStatus, Verdict};
+use crate::record::release::Release;
+use crate::record::status::Status;
+use crate::record::v1::{Finding, Record, Test};
+use crate::record::verdict::Verdict;
+use crate::record::word::Word;
 use crate::text::harmless;
 
 /// Longest line that a report takes from the record.
@@ -16,49 +19,23 @@ pub fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-/// As in `result.json` and the action's output.
-pub fn verdict_id(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Block => "block",
-        Verdict::Inconclusive => "inconclusive",
-    }
+/// A stage's, step's, test's or check's state; what no version of ours knows could not be told.
+pub fn status(status: Status) -> &'static str {
+    status.words()
 }
 
-/// A stage's, step's or check's state.
-pub fn stage_status(status: StageStatus) -> &'static str {
-    match status {
-        StageStatus::Passed => "passed",
-        StageStatus::Failed => "failed",
-        StageStatus::Error => "error",
-        StageStatus::Skipped => "skipped",
-        StageStatus::NotRun => "not run",
-    }
-}
-
-/// A test's state, in the same words.
-pub fn test_status(status: TestStatus) -> &'static str {
-    stage_status(as_stage(status))
-}
-
-/// The same state in the other type.
-pub fn as_stage(status: TestStatus) -> StageStatus {
-    match status {
-        TestStatus::Passed => StageStatus::Passed,
-        TestStatus::Failed => StageStatus::Failed,
-        TestStatus::Error => StageStatus::Error,
-        TestStatus::Skipped => StageStatus::Skipped,
-        TestStatus::NotRun => StageStatus::NotRun,
-    }
+/// A word of the record, whoever wrote it.
+pub fn word<T: std::fmt::Display>(word: &Word<T>) -> String {
+    harmless::line(&word.to_string(), 100)
 }
 
 /// The cause as one harmless line; never empty.
-pub fn cause(result: &RunResult) -> String {
+pub fn cause(result: &Record) -> String {
     let cause = harmless::line(&result.cause, LINE);
     if !cause.is_empty() {
         return cause;
     }
-    match result.verdict {
+    match result.verdict.or(Verdict::Inconclusive) {
         Verdict::Pass => "the candidate may take the baseline's place".to_owned(),
         _ => "no cause was recorded: see result.json".to_owned(),
     }
@@ -66,7 +43,7 @@ pub fn cause(result: &RunResult) -> String {
 
 /// The pair of versions that a failure is about: `web shop:2 against idp keycloak:18` where another service is
 /// concerned, else `web shop:2 in place of shop:1`.
-pub fn pair(result: &RunResult, service: Option<&str>) -> String {
+pub fn pair(result: &Record, service: Option<&str>) -> String {
     let by_name = |releases: &'_ [Release], name: &str| releases.iter().find(|one| one.service == name).cloned();
     let blamed = service
         .and_then(|name| by_name(&result.candidate, name))
@@ -88,7 +65,7 @@ pub fn pair(result: &RunResult, service: Option<&str>) -> String {
 }
 
 /// The way out of a failed test: that of the finding which speaks of it, else how to see it for oneself.
-pub fn way_out(result: &RunResult, test: &TestRecord) -> String {
+pub fn way_out(result: &Record, test: &Test) -> String {
     let mut findings = result.findings.iter().filter(|finding| finding.stage == test.stage);
     match findings.find(|finding| speaks_of(finding, &test.name)) {
         Some(finding) => harmless::line(&finding.help, LINE),
@@ -117,14 +94,13 @@ fn speaks_of(finding: &Finding, test: &str) -> bool {
 }
 
 /// Stages that keep the gate shut, in order; empty when it is open.
-pub fn blocked_by(result: &RunResult) -> Vec<&'static str> {
-    let shut = |status| matches!(status, StageStatus::Failed | StageStatus::Error | StageStatus::NotRun);
+pub fn blocked_by(result: &Record) -> Vec<String> {
     let open = result.verdict == Verdict::Pass;
     result
         .stages
         .iter()
-        .filter(|stage| !open && shut(stage.status))
-        .map(|stage| stage.id.as_str())
+        .filter(|stage| !open && stage.status.or(Status::Error).is_red())
+        .map(|stage| word(&stage.id))
         .collect()
 }
 
@@ -141,7 +117,7 @@ fn short_digest(digest: &str) -> &str {
 }
 
 /// `34 tests: 30 passed, 2 failed, 2 not run; 9 checks: 8 passed, 1 failed`; what is zero is not mentioned.
-pub fn counts(result: &RunResult) -> String {
+pub fn counts(result: &Record) -> String {
     let counts = &result.counts;
     let tests = [
         (counts.passed, "passed"),
@@ -150,13 +126,13 @@ pub fn counts(result: &RunResult) -> String {
         (counts.skipped, "skipped"),
         (counts.not_run, "not run"),
     ];
-    let of = |status: StageStatus| result.checks.iter().filter(|check| check.status == status).count() as u64;
+    let of = |status: Status| result.checks.iter().filter(|check| check.status == status).count() as u64;
     let checks = [
-        (of(StageStatus::Passed), "passed"),
-        (of(StageStatus::Failed), "failed"),
-        (of(StageStatus::Error), "error"),
-        (of(StageStatus::Skipped), "skipped"),
-        (of(StageStatus::NotRun), "not run"),
+        (of(Status::Passed), "passed"),
+        (of(Status::Failed), "failed"),
+        (of(Status::Error), "error"),
+        (of(Status::Skipped), "skipped"),
+        (of(Status::NotRun), "not run"),
     ];
     let tests = tally(counts.tests, "test", &tests);
     if result.checks.is_empty() {
@@ -208,7 +184,7 @@ mod tests {
     fn an_open_gate_is_blocked_by_nothing() {
         let mut result = samples::block();
         assert_eq!(blocked_by(&result), ["upgrade", "rollback"]);
-        result.verdict = Verdict::Pass;
+        result.verdict = Verdict::Pass.into();
         assert!(blocked_by(&result).is_empty());
     }
 

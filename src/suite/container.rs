@@ -6,7 +6,8 @@ use super::words::{self, IN_MESSAGE, quoted};
 use super::{CONTAINER_LIMIT, Course, Ground, junit, millis, not_run};
 use crate::config::settings::TestContainer;
 use crate::mirror::{ContainerOutcome, ContainerRun};
-use crate::record::result::{TestRecord, TestStatus};
+use crate::record::status::Status;
+use crate::record::test::TestRecord;
 
 /// Runs the suite's container and records its tests.
 pub(super) async fn run<G: Ground>(course: &mut Course<'_, G>, container: &TestContainer) {
@@ -21,7 +22,7 @@ pub(super) async fn run<G: Ground>(course: &mut Course<'_, G>, container: &TestC
             let why = format!("{error:#}");
             let message = format!("the test container could not be run: {}", words::first_line(&why));
             vec![TestRecord {
-                status: TestStatus::Error,
+                status: Status::Error,
                 message,
                 detail: words::beginning(&why),
                 ..record
@@ -86,11 +87,11 @@ fn tests(record: &TestRecord, container: &TestContainer, outcome: &ContainerOutc
             ended(outcome)
         );
         tests.push(TestRecord {
-            status: TestStatus::Error,
+            status: Status::Error,
             message,
             ..end
         });
-    } else if end.status != TestStatus::Passed && !tests.iter().any(|test| test.status == TestStatus::Failed) {
+    } else if end.status != Status::Passed && !tests.iter().any(|test| test.status == Status::Failed) {
         // Its files say that all is well and its exit code says that it is not: the exit code stands.
         tests.push(end);
     } else if outcome.exit.is_none() {
@@ -108,7 +109,7 @@ fn by_file(record: &TestRecord, path: &str, bytes: &[u8]) -> Vec<TestRecord> {
             quoted(path, IN_MESSAGE)
         );
         tests.push(TestRecord {
-            status: TestStatus::Error,
+            status: Status::Error,
             name: words::name(path),
             message,
             ..record.clone()
@@ -146,7 +147,7 @@ fn by_exit(record: TestRecord, outcome: &ContainerOutcome) -> TestRecord {
         last => format!("{}; last line: {last}", ended(outcome)),
     };
     TestRecord {
-        status: TestStatus::Failed,
+        status: Status::Failed,
         duration_ms,
         message,
         detail: words::ending(&output),
@@ -190,7 +191,7 @@ mod tests {
         }
     }
 
-    fn statuses(junit: Option<&str>, outcome: &ContainerOutcome) -> Vec<TestStatus> {
+    fn statuses(junit: Option<&str>, outcome: &ContainerOutcome) -> Vec<Status> {
         tests(&record("e2e"), &container(junit), outcome)
             .iter()
             .map(|test| test.status)
@@ -203,7 +204,7 @@ mod tests {
     #[test]
     fn without_junit_the_exit_code_is_one_test() {
         assert_eq!(name_of(&container(None)), "e2e");
-        assert_eq!(statuses(None, &outcome(Some(0), &[])), [TestStatus::Passed]);
+        assert_eq!(statuses(None, &outcome(Some(0), &[])), [Status::Passed]);
         let failed = &tests(&record("e2e"), &container(None), &outcome(Some(3), &[]))[0];
         assert_eq!(
             failed.message,
@@ -214,27 +215,21 @@ mod tests {
     #[test]
     fn junit_that_did_not_come_back_is_an_error_and_never_silence() {
         let glob = Some("/out/*.xml");
-        assert_eq!(statuses(glob, &outcome(Some(0), &[])), [TestStatus::Error]);
-        assert_eq!(
-            statuses(glob, &outcome(Some(0), &["<testsuite/>"])),
-            [TestStatus::Error]
-        );
-        assert_eq!(statuses(glob, &outcome(Some(0), &["<oops"])), [TestStatus::Error]);
+        assert_eq!(statuses(glob, &outcome(Some(0), &[])), [Status::Error]);
+        assert_eq!(statuses(glob, &outcome(Some(0), &["<testsuite/>"])), [Status::Error]);
+        assert_eq!(statuses(glob, &outcome(Some(0), &["<oops"])), [Status::Error]);
     }
 
     #[test]
     fn a_bad_exit_with_good_cases_is_a_failure() {
         let glob = Some("/out/*.xml");
-        assert_eq!(statuses(glob, &outcome(Some(0), &[GOOD])), [TestStatus::Passed]);
+        assert_eq!(statuses(glob, &outcome(Some(0), &[GOOD])), [Status::Passed]);
         assert_eq!(
             statuses(glob, &outcome(Some(1), &[GOOD])),
-            [TestStatus::Passed, TestStatus::Failed]
+            [Status::Passed, Status::Failed]
         );
-        assert_eq!(statuses(glob, &outcome(Some(1), &[BAD])), [TestStatus::Failed]);
-        assert_eq!(
-            statuses(glob, &outcome(None, &[BAD])),
-            [TestStatus::Failed, TestStatus::Failed]
-        );
+        assert_eq!(statuses(glob, &outcome(Some(1), &[BAD])), [Status::Failed]);
+        assert_eq!(statuses(glob, &outcome(None, &[BAD])), [Status::Failed, Status::Failed]);
     }
 
     #[test]

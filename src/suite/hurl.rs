@@ -16,7 +16,8 @@ use super::words::{self, IN_MESSAGE, quoted};
 use super::{CONTAINER_LIMIT, Course, Ground, not_run};
 use crate::agent::{Answer, Call, Cookie};
 use crate::mirror::{ContainerOutcome, ContainerRun};
-use crate::record::result::{TestRecord, TestStatus};
+use crate::record::status::Status;
+use crate::record::test::TestRecord;
 
 /// Where the suite's files are inside the container.
 const SUITE: &str = "/suite";
@@ -83,7 +84,7 @@ async fn run_file<G: Ground>(course: &mut Course<'_, G>, file: &Path, name: &str
 fn broken(record: TestRecord, why: String) -> TestRecord {
     let message = words::first_line(&why);
     TestRecord {
-        status: TestStatus::Error,
+        status: Status::Error,
         message,
         detail: words::beginning(&why),
         ..record
@@ -341,12 +342,12 @@ async fn take<G: Ground>(course: &mut Course<'_, G>, file: &HurlFile<'_>, outcom
         .iter()
         .rev()
         .take(attempts.len())
-        .any(|test| test.status != TestStatus::Passed);
+        .any(|test| test.status != Status::Passed);
     if !failed && (!report.success || outcome.exit != Some(0)) {
         // Hurl found something wrong that no entry shows.
         let why = format!("Hurl failed, and no entry says why; {}", ended(outcome));
         course.tests.push(TestRecord {
-            status: TestStatus::Failed,
+            status: Status::Failed,
             detail: words::ending(&said),
             message: why,
             ..file.record.clone()
@@ -376,9 +377,9 @@ fn without_report(file: &HurlFile<'_>, outcome: &ContainerOutcome, said: &str, w
     };
     // A test that never ended has failed; a file that cannot be read tells nothing about who answers.
     let status = if outcome.exit.is_none() {
-        TestStatus::Failed
+        Status::Failed
     } else {
-        TestStatus::Error
+        Status::Error
     };
     TestRecord {
         status,
@@ -484,7 +485,7 @@ fn entry_record<G: Ground>(
     let detail: Vec<_> = problems.iter().map(|problem| problem.text.as_str()).collect();
     let addressed = course.addressed(record.service.as_deref());
     TestRecord {
-        status: TestStatus::Failed,
+        status: Status::Failed,
         message: format!("{}{}{addressed}", answered(entry), lines.join("; ")),
         detail: words::beginning(&detail.join("\n")),
         ..record

@@ -7,7 +7,7 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
 use super::words;
-use crate::record::result::TestStatus;
+use crate::record::status::Status;
 
 /// A larger file is not read.
 const MOST_BYTES: usize = 32 << 20;
@@ -25,7 +25,7 @@ const MOST_TEXT: usize = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Case {
     pub name: String,
-    pub status: TestStatus,
+    pub status: Status,
     pub duration: Duration,
     /// One line; empty where it passed.
     pub message: String,
@@ -80,7 +80,7 @@ struct Reading {
 struct Building {
     name: String,
     duration: Duration,
-    status: TestStatus,
+    status: Status,
     message: String,
     verdict_text: String,
     output: String,
@@ -160,7 +160,7 @@ impl Reading {
         Building {
             name: words::name(&name),
             duration: attribute(start, "time").map(|time| seconds(&time)).unwrap_or_default(),
-            status: TestStatus::Passed,
+            status: Status::Passed,
             message: String::new(),
             verdict_text: String::new(),
             output: String::new(),
@@ -189,7 +189,7 @@ impl Reading {
 
     /// A file that counts failures and shows none hides something.
     fn doubt(&self) -> Option<String> {
-        let shown = self.cases.iter().any(|case| case.status == TestStatus::Failed);
+        let shown = self.cases.iter().any(|case| case.status == Status::Failed);
         (self.counted > 0 && !shown).then(|| format!("it counts {} failures and shows none", self.counted))
     }
 }
@@ -197,8 +197,8 @@ impl Reading {
 impl Building {
     /// An error of the test is a failure, too: it went otherwise than expected, whatever its runner calls it.
     fn fails(&mut self, kind: &str, start: &BytesStart<'_>) {
-        if self.status != TestStatus::Failed {
-            self.status = TestStatus::Failed;
+        if self.status != Status::Failed {
+            self.status = Status::Failed;
             self.message = attribute(start, "message")
                 .or_else(|| attribute(start, "type"))
                 .unwrap_or_default();
@@ -212,8 +212,8 @@ impl Building {
     }
 
     fn is_skipped(&mut self, start: &BytesStart<'_>) {
-        if self.status == TestStatus::Passed {
-            self.status = TestStatus::Skipped;
+        if self.status == Status::Passed {
+            self.status = Status::Skipped;
             self.message = attribute(start, "message").unwrap_or_default();
         }
     }
@@ -223,16 +223,16 @@ impl Building {
         if message.is_empty() {
             message = words::first_line(&self.verdict_text);
         }
-        if message.is_empty() && self.status == TestStatus::Failed {
+        if message.is_empty() && self.status == Status::Failed {
             message = "failed, and its report says no more".to_owned();
         }
-        let mut detail = if self.status == TestStatus::Passed {
+        let mut detail = if self.status == Status::Passed {
             String::new()
         } else {
             self.message
         };
         for text in [&self.verdict_text, &self.output] {
-            if self.status == TestStatus::Failed && !text.trim().is_empty() {
+            if self.status == Status::Failed && !text.trim().is_empty() {
                 detail += &format!("\n{text}");
             }
         }
@@ -290,7 +290,7 @@ fn seconds(text: &str) -> Duration {
 mod tests {
     use super::*;
 
-    fn statuses(report: &Report) -> Vec<(&str, TestStatus)> {
+    fn statuses(report: &Report) -> Vec<(&str, Status)> {
         report
             .cases
             .iter()
@@ -313,11 +313,11 @@ mod tests {
         assert_eq!(
             statuses(&report),
             [
-                ("a.B.ok", TestStatus::Passed),
-                ("a.B.bad", TestStatus::Failed),
-                ("a.B.broken", TestStatus::Failed),
-                ("outer.left out", TestStatus::Skipped),
-                ("a.B.again", TestStatus::Passed),
+                ("a.B.ok", Status::Passed),
+                ("a.B.bad", Status::Failed),
+                ("a.B.broken", Status::Failed),
+                ("outer.left out", Status::Skipped),
+                ("a.B.again", Status::Passed),
             ]
         );
         assert_eq!(report.cases[0].duration, Duration::from_millis(1_234_500));
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn a_file_that_breaks_off_keeps_what_was_read_and_says_so() {
         let report = read(b"<testsuite><testcase name='one'/><testcase name='two'>");
-        assert_eq!(statuses(&report), [("one", TestStatus::Passed)]);
+        assert_eq!(statuses(&report), [("one", Status::Passed)]);
         assert_eq!(report.problem.as_deref(), Some("it ends within `testsuite/testcase`"));
     }
 

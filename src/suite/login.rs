@@ -13,6 +13,7 @@ use super::words;
 use crate::agent::client::Client;
 use crate::agent::{Answer, Call, HttpAnswer, HttpCall};
 use crate::config::settings::{HttpExpect, Login, StatusPattern};
+use crate::record::outcome::{Lost, Outcome, Part};
 
 /// The whole sign-in's limit.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -30,20 +31,14 @@ const MOST_REDIRECTS: usize = 20;
 const MOST_PASSED_ON: usize = 4;
 
 /// How a sign-in went.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginOutcome {
-    /// The protected page was answered as it must be.
-    pub passed: bool,
-    /// One line: at which hop, and what; empty where it passed.
-    pub message: String,
+    /// The protected page was answered as it must be; or at which hop what was wrong; or nobody can tell.
+    pub came_to: Outcome<(), Trouble>,
     /// Every hop as `STATUS METHOD URL`, codes and tokens masked; a hop without an answer has `---` for its status.
     pub trail: Vec<String>,
     /// What redaction must learn: cookies, codes and tokens seen on the way.
     pub secrets: Vec<String>,
-    /// The URL of the hop that `message` is about, masked.
-    pub failing_url: Option<String>,
-    /// The status of that hop, if it was answered.
-    pub status: Option<u16>,
     /// First request to last answer.
     pub duration: Duration,
 }
@@ -61,27 +56,62 @@ pub async fn sign_in(client: &Client, login: &Login, session: &str, ca: &[String
     visit.end(arrived)
 }
 
-/// Asks for the protected page in a fresh session. `passed` = it was *not* answered as it is for a signed-in user, so
+/// Asks for the protected page in a fresh session. Held = it was *not* answered as it is for a signed-in user, so
 /// that a sign-in proves something.
 pub async fn protected_without_session(client: &Client, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
     let mut visit = Visit::begin(client, session, ca).await;
-    let answered = visit.ask_protected(login).await;
-    let refused = answered.and_then(|(url, answer)| {
-        if !problems(&answer, &login.expect.expect).is_empty() {
-            return Ok(());
+    let refused = match visit.ask_protected(login).await {
+        Ok((url, answer)) if problems(&answer, &login.expect.expect).is_empty() => {
+            let what = format!("answered {} without a session, as for a signed-in user", answer.status);
+            Err(Trouble::at("GET", &url, Some(answer.status), &what).into())
         }
-        let what = format!("answered {} without a session, as for a signed-in user", answer.status);
-        Err(Trouble::at("GET", &url, Some(answer.status), &what))
-    });
+        // No answer is none of a signed-in user's; what is wrong there is for the sign-in to tell.
+        Ok(_) | Err(Halt::Trouble(_)) => Ok(()),
+        Err(Halt::Lost(lost)) => Err(Halt::Lost(lost)),
+    };
     visit.end(refused)
 }
 
 /// What went wrong, at which hop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// One line.
+    pub message: String,
+    /// The URL of that hop, masked.
+    pub url: Option<String>,
+    /// Its status, if it was answered.
+    pub status: Option<u16>,
+}
+
+/// Why a visit ends early.
 #[derive(Debug, Clone)]
-struct Trouble {
-    message: String,
-    url: Option<String>,
-    status: Option<u16>,
+enum Halt {
+    /// Something that a user would call an error.
+    Trouble(Trouble),
+    /// Nobody can tell.
+    Lost(Lost),
+}
+
+impl From<Trouble> for Halt {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl LoginOutcome {
+    /// One line: what was wrong; empty where nothing was.
+    pub fn message(&self) -> &str {
+        match &self.came_to {
+            Outcome::Held(()) => "",
+            Outcome::Broke(trouble) => &trouble.message,
+            Outcome::Lost(lost) => &lost.why,
+        }
+    }
+
+    /// The protected page was answered as it must be.
+    pub fn held(&self) -> bool {
+        self.came_to.held().is_some()
+    }
 }
 
 impl Trouble {
@@ -154,36 +184,27 @@ impl<'a> Visit<'a> {
         visit
     }
 
-    fn end(self, result: Result<(), Trouble>) -> LoginOutcome {
-        let outcome = LoginOutcome {
+    fn end(self, result: Result<(), Halt>) -> LoginOutcome {
+        LoginOutcome {
+            came_to: match result {
+                Ok(()) => Outcome::Held(()),
+                Err(Halt::Trouble(trouble)) => Outcome::Broke(trouble),
+                Err(Halt::Lost(lost)) => Outcome::Lost(lost),
+            },
             trail: self.trail,
             secrets: self.secrets.into_iter().collect(),
             duration: self.started.elapsed(),
-            ..LoginOutcome::default()
-        };
-        match result {
-            Ok(()) => LoginOutcome {
-                passed: true,
-                ..outcome
-            },
-            Err(Trouble { message, url, status }) => LoginOutcome {
-                message,
-                failing_url: url,
-                status,
-                ..outcome
-            },
         }
     }
 
     /// From `start` to the form, through it, and on to where the product leads.
-    async fn walk(&mut self, login: &Login) -> Result<(), Trouble> {
+    async fn walk(&mut self, login: &Login) -> Result<(), Halt> {
         let (open, form) = self.reach_form(login).await?;
-        self.come_back(submission(&form.filled(login), &open.url), login).await;
-        Ok(())
+        self.come_back(submission(&form.filled(login), &open.url), login).await
     }
 
     /// To the page with a password field; a page that asks for the user's name alone is answered on the way, once.
-    async fn reach_form(&mut self, login: &Login) -> Result<(Open, Form), Trouble> {
+    async fn reach_form(&mut self, login: &Login) -> Result<(Open, Form), Halt> {
         let start = parse(&login.start)?;
         let mut open = self
             .go(Go {
@@ -209,25 +230,27 @@ impl<'a> Visit<'a> {
             named_user |= user_form.is_some();
             open = self.go(next.ok_or_else(|| no_form(&open))?).await?;
         }
-        Err(no_form(&open))
+        Err(no_form(&open).into())
     }
 
     /// Submits, and follows the pages that only pass on. What goes wrong here is remembered, not decided on: where a
     /// sign-in ends may be a page that the mirror does not have.
-    async fn come_back(&mut self, mut next: Go, login: &Login) {
+    async fn come_back(&mut self, mut next: Go, login: &Login) -> Result<(), Halt> {
         for _ in 0..=MOST_PASSED_ON {
             match self.go(next).await {
                 Ok(open) => {
                     self.note_bad(&open, login);
-                    let Some(further) = onwards(&open) else { return };
+                    let Some(further) = onwards(&open) else { return Ok(()) };
                     next = further;
                 }
-                Err(trouble) => {
+                Err(Halt::Trouble(trouble)) => {
                     self.first_bad.get_or_insert(trouble);
-                    return;
+                    return Ok(());
                 }
+                Err(lost) => return Err(lost),
             }
         }
+        Ok(())
     }
 
     fn note_bad(&mut self, open: &Open, login: &Login) {
@@ -246,20 +269,22 @@ impl<'a> Visit<'a> {
     }
 
     /// The protected page has the last word; if it says no, an error on the way is the better explanation.
-    async fn expect(&mut self, login: &Login, first_bad: Option<Trouble>) -> Result<(), Trouble> {
+    async fn expect(&mut self, login: &Login, first_bad: Option<Trouble>) -> Result<(), Halt> {
         let (url, answer) = match self.ask_protected(login).await {
             Ok(answered) => answered,
-            Err(trouble) => return Err(first_bad.unwrap_or(trouble)),
+            Err(Halt::Trouble(trouble)) => return Err(first_bad.unwrap_or(trouble).into()),
+            Err(lost) => return Err(lost),
         };
         let problems = problems(&answer, &login.expect.expect);
         if problems.is_empty() {
             return Ok(());
         }
         let what = format!("after the sign-in: {}", problems.join("; "));
-        Err(first_bad.unwrap_or_else(|| Trouble::at("GET", &url, Some(answer.status), &what)))
+        let trouble = first_bad.unwrap_or_else(|| Trouble::at("GET", &url, Some(answer.status), &what));
+        Err(trouble.into())
     }
 
-    async fn ask_protected(&mut self, login: &Login) -> Result<(Url, HttpAnswer), Trouble> {
+    async fn ask_protected(&mut self, login: &Login) -> Result<(Url, HttpAnswer), Halt> {
         let url = match Url::parse(&login.expect.get) {
             Ok(url) => url,
             Err(_) => parse(&login.start)?
@@ -278,7 +303,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Makes a request and follows its redirects.
-    async fn go(&mut self, mut go: Go) -> Result<Open, Trouble> {
+    async fn go(&mut self, mut go: Go) -> Result<Open, Halt> {
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.ask(&go).await?;
             match redirect(&go, &answer) {
@@ -296,10 +321,10 @@ impl<'a> Visit<'a> {
             }
         }
         let what = format!("was redirected to after {MOST_REDIRECTS} other redirects: a loop");
-        Err(Trouble::at(go.method, &go.url, None, &what))
+        Err(Trouble::at(go.method, &go.url, None, &what).into())
     }
 
-    async fn ask(&mut self, go: &Go) -> Result<HttpAnswer, Trouble> {
+    async fn ask(&mut self, go: &Go) -> Result<HttpAnswer, Halt> {
         self.hops += 1;
         let left = LIMIT.saturating_sub(self.started.elapsed());
         if left.is_zero() || self.hops > MOST_HOPS {
@@ -308,16 +333,13 @@ impl<'a> Visit<'a> {
             } else {
                 "it took too many requests"
             };
-            return Err(Trouble::at(
-                go.method,
-                &go.url,
-                None,
-                &format!("was not asked any more: {why}"),
-            ));
+            let what = format!("was not asked any more: {why}");
+            return Err(Trouble::at(go.method, &go.url, None, &what).into());
         }
         self.learn_url(&go.url);
         let answer = self.client.call(Call::Http(self.call(go, left))).await;
-        let answer = answer.map_err(|error| Trouble::plain(words::first_line(&format!("{error:#}"))))?;
+        let gone = |error: anyhow::Error| Lost::new(Part::Agent, words::first_line(&format!("{error:#}")));
+        let answer = answer.map_err(|error| Halt::Lost(gone(error)))?;
         match answer {
             Answer::Http(answer) => {
                 self.trail.push(format!(
@@ -333,9 +355,9 @@ impl<'a> Visit<'a> {
                 self.trail
                     .push(format!("--- {} {}", go.method, words::masked(go.url.as_str())));
                 let what = format!("got no answer ({kind}): {}", words::first_line(&message));
-                Err(Trouble::at(go.method, &go.url, None, &what))
+                Err(Trouble::at(go.method, &go.url, None, &what).into())
             }
-            other => Err(Trouble::plain(super::unexpected(&other))),
+            other => Err(Halt::Lost(Lost::new(Part::Agent, super::unexpected(&other)))),
         }
     }
 

@@ -21,8 +21,10 @@ use crate::agent::{Answer, Call};
 use crate::config::settings::SuiteBody;
 use crate::engine::ExecOutput;
 use crate::mirror::{ContainerOutcome, ContainerRun, Mirror};
-use crate::record::result::{TestRecord, TestStatus};
 use crate::record::stage::StageId;
+use crate::record::status::Status;
+use crate::record::step::Subject;
+use crate::record::test::TestRecord;
 use crate::yaml::span::Span;
 use template::{Missing, Scope};
 
@@ -35,8 +37,8 @@ const RETRY_EVERY: Duration = Duration::from_millis(250);
 /// One run of one suite (or `data` entry).
 #[derive(Debug, Clone)]
 pub struct SuiteRun<'a> {
-    /// Its name, as in reports: the suite's key, or `data.seed` …
-    pub name: &'a str,
+    /// Whose tests they are.
+    pub subject: &'a Subject,
     /// What it runs.
     pub body: &'a SuiteBody,
     /// In which stage.
@@ -135,7 +137,7 @@ async fn run_on<G: Ground>(ground: &G, run: SuiteRun<'_>) -> SuiteOutcome {
 async fn open_session(agent: &Client, run: &SuiteRun<'_>) -> String {
     static OPENED: AtomicU64 = AtomicU64::new(0);
     let number = OPENED.fetch_add(1, Ordering::Relaxed);
-    let session = format!("{} {} {number}", run.stage, run.name);
+    let session = format!("{} {} {number}", run.stage, run.subject);
     if !run.inherited.session.is_empty() {
         let _ = agent
             .call(Call::Fork {
@@ -263,9 +265,9 @@ impl<G: Ground> Course<'_, G> {
 
     fn judged(&self, record: TestRecord, attempt: Attempt) -> TestRecord {
         let status = match (attempt.problems.is_empty(), attempt.lost) {
-            (true, _) => TestStatus::Passed,
-            (false, false) => TestStatus::Failed,
-            (false, true) => TestStatus::Error,
+            (true, _) => Status::Passed,
+            (false, false) => Status::Failed,
+            (false, true) => Status::Error,
         };
         let duration_ms = millis(attempt.duration);
         let (mut message, mut detail) = (String::new(), String::new());
@@ -298,10 +300,10 @@ impl<G: Ground> Course<'_, G> {
     /// A record of this suite, passed until something else is found.
     fn record(&self, name: &str, span: Option<&Span>) -> TestRecord {
         TestRecord {
-            suite: self.run.name.to_owned(),
+            suite: self.run.subject.clone(),
             name: words::name(name),
             stage: self.run.stage,
-            status: TestStatus::Passed,
+            status: Status::Passed,
             duration_ms: 0,
             message: String::new(),
             detail: String::new(),
@@ -326,7 +328,7 @@ impl<G: Ground> Course<'_, G> {
 fn not_run(record: TestRecord, missing: &str) -> TestRecord {
     let message = format!("not run: nothing was captured as `{missing}`; see the step that captures it");
     TestRecord {
-        status: TestStatus::NotRun,
+        status: Status::NotRun,
         message,
         ..record
     }
@@ -371,7 +373,7 @@ fn unexpected(answer: &Answer) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
 
     use super::*;
     use crate::config::settings::{ExecStep, HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
@@ -390,10 +392,10 @@ mod tests {
 
     pub(super) fn record(name: &str) -> TestRecord {
         TestRecord {
-            suite: "smoke".to_owned(),
+            suite: Subject::Suite("smoke".to_owned()),
             name: name.to_owned(),
             stage: StageId::Control,
-            status: TestStatus::Passed,
+            status: Status::Passed,
             duration_ms: 0,
             message: String::new(),
             detail: String::new(),
@@ -496,8 +498,9 @@ mod tests {
     }
 
     fn a_run<'a>(body: &'a SuiteBody, candidates: &'a [String]) -> SuiteRun<'a> {
+        static SMOKE: LazyLock<Subject> = LazyLock::new(|| Subject::Suite("smoke".to_owned()));
         SuiteRun {
-            name: "smoke",
+            subject: &SMOKE,
             body,
             stage: StageId::Control,
             run: "r1",
@@ -529,7 +532,7 @@ mod tests {
             .iter()
             .map(|test| (test.name.as_str(), test.status))
             .collect();
-        use TestStatus::{Failed, NotRun, Passed};
+        use Status::{Failed, NotRun, Passed};
         assert_eq!(
             statuses,
             [("first", Passed), ("bad", Failed), ("uses", Passed), ("misses", NotRun)]
@@ -562,10 +565,7 @@ mod tests {
             ..SuiteBody::default()
         };
         let outcome = run_on(&Small::new(), a_run(&body, &[])).await;
-        assert_eq!(
-            (outcome.tests[0].status, outcome.tests[0].retries),
-            (TestStatus::Passed, 2)
-        );
+        assert_eq!((outcome.tests[0].status, outcome.tests[0].retries), (Status::Passed, 2));
     }
 
     #[tokio::test]
@@ -589,7 +589,7 @@ mod tests {
             ..a_run(&body, &[])
         };
         let verify = run_on(&small, inherits).await;
-        assert_eq!(verify.tests[0].status, TestStatus::Passed, "{:?}", verify.tests);
+        assert_eq!(verify.tests[0].status, Status::Passed, "{:?}", verify.tests);
         assert_ne!(verify.captures.session, seed.captures.session);
     }
 
@@ -629,7 +629,7 @@ mod tests {
             .iter()
             .map(|test| (test.name.as_str(), test.status))
             .collect();
-        use TestStatus::{Error, Failed};
+        use Status::{Error, Failed};
         assert_eq!(
             statuses,
             [
@@ -713,7 +713,7 @@ mod tests {
             .iter()
             .map(|t| (t.name.as_str(), t.status, t.message.as_str()))
             .collect();
-        use TestStatus::{Failed, NotRun, Passed};
+        use Status::{Failed, NotRun, Passed};
         assert_eq!(
             told,
             [

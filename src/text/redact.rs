@@ -16,10 +16,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use crate::record::finding::Finding;
-use crate::record::result::{
-    CheckRecord, EngineRecord, Fidelity, LockRecord, Release, RunResult, StageRecord, StepRecord, TestRecord,
-};
+use crate::record::texts::Texts;
 
 /// What stands where a secret stood.
 pub const REDACTED: &str = "[redacted]";
@@ -125,173 +122,15 @@ impl Redactor {
         }
     }
 
-    /// Cleans every free text of the record. Words of the schema (`pass`, `control`, a check's id) stay, so that a
-    /// password `pass` cannot make the record unreadable. Fields are named one by one: a new one does not compile
-    /// until somebody decided.
-    pub fn clean_result(&self, result: &mut RunResult) {
-        let RunResult {
-            schema: _,
-            verdict: _,
-            cause,
-            exit_code: _,
-            started: _,
-            duration_ms: _,
-            seed: _,
-            rehearsal: _,
-            candidate,
-            baseline,
-            mirror,
-            lock,
-            fidelity,
-            stages,
-            findings,
-            tests,
-            checks,
-            counts: _,
-            engine,
-            notes,
-        } = result;
-        self.put(cause);
-        self.put_each(notes);
-        self.clean_lock(lock);
-        let releases = [candidate, baseline, mirror].into_iter().flatten();
-        releases.for_each(|release| self.clean_release(release));
-        fidelity.iter_mut().for_each(|row| self.clean_fidelity(row));
-        stages.iter_mut().for_each(|stage| self.clean_stage(stage));
-        findings.iter_mut().for_each(|finding| self.clean_finding(finding));
-        tests.iter_mut().for_each(|test| self.clean_test(test));
-        checks.iter_mut().for_each(|check| self.clean_check(check));
-        engine.iter_mut().for_each(|engine| self.clean_engine(engine));
-    }
-
-    /// Cleans every free text of one finding.
-    pub fn clean_finding(&self, finding: &mut Finding) {
-        let Finding {
-            check: _,
-            severity: _,
-            blame: _,
-            stage: _,
-            service,
-            title,
-            cause,
-            evidence,
-            help,
-            waived,
-        } = finding;
-        [title, help].into_iter().for_each(|text| self.put(text));
-        [service, cause, waived]
-            .into_iter()
-            .for_each(|text| self.put_each(text));
-        self.put_each(evidence);
-    }
-
-    /// Cleans every free text of one test's record.
-    pub fn clean_test(&self, test: &mut TestRecord) {
-        let TestRecord {
-            suite,
-            name,
-            message,
-            detail,
-            service,
-            location,
-            stage: _,
-            status: _,
-            duration_ms: _,
-            retries: _,
-        } = test;
-        [suite, name, message, detail]
-            .into_iter()
-            .for_each(|text| self.put(text));
-        [service, location].into_iter().for_each(|text| self.put_each(text));
-    }
-
-    fn clean_lock(&self, lock: &mut LockRecord) {
-        let LockRecord {
-            age_seconds: _,
-            source,
-            statement,
-        } = lock;
-        self.put_each(source);
-        self.put(statement);
-    }
-
-    fn clean_release(&self, release: &mut Release) {
-        let Release {
-            service,
-            image,
-            digest: _,
-        } = release;
-        [service, image].into_iter().for_each(|text| self.put(text));
-    }
-
-    fn clean_fidelity(&self, row: &mut Fidelity) {
-        let Fidelity {
-            service,
-            fact,
-            production,
-            mirror,
-            state: _,
-        } = row;
-        [service, fact].into_iter().for_each(|text| self.put(text));
-        [production, mirror].into_iter().for_each(|text| self.put_each(text));
-    }
-
-    fn clean_stage(&self, stage: &mut StageRecord) {
-        let StageRecord {
-            id: _,
-            status: _,
-            reason,
-            start_ms: _,
-            duration_ms: _,
-            steps,
-        } = stage;
-        self.put_each(reason);
-        for StepRecord {
-            id,
-            status: _,
-            reason,
-            start_ms: _,
-            duration_ms: _,
-        } in steps
-        {
-            self.put(id);
-            self.put_each(reason);
-        }
-    }
-
-    fn clean_check(&self, check: &mut CheckRecord) {
-        let CheckRecord {
-            check: _,
-            stage: _,
-            status: _,
-            reason,
-            duration_ms: _,
-        } = check;
-        self.put_each(reason);
-    }
-
-    fn clean_engine(&self, engine: &mut EngineRecord) {
-        let EngineRecord {
-            name,
-            version,
-            api,
-            platform,
-            facts,
-        } = engine;
-        [name, version, api, platform]
-            .into_iter()
-            .for_each(|text| self.put(text));
-        facts.values_mut().for_each(|fact| self.put(fact));
+    /// Cleans every free text of a record or of a part of it.
+    pub fn clean_texts(&self, of: &mut impl Texts) {
+        of.each_text(&mut |text| self.put(text));
     }
 
     fn put(&self, text: &mut String) {
         if let Cow::Owned(clean) = self.replaced(text.as_bytes()) {
             *text = String::from_utf8_lossy(&clean).into_owned();
         }
-    }
-
-    fn put_each<'a>(&self, texts: impl IntoIterator<Item = &'a mut String>) {
-        texts.into_iter().for_each(|text| self.put(text));
     }
 
     fn replaced<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
@@ -549,6 +388,7 @@ mod tests {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 
     use super::*;
+    use crate::record::fidelity::FidelityState;
     use crate::report::samples;
 
     const SECRET: &str = "p@ss w0rd/+\"<&>\\é€'x";
@@ -694,8 +534,11 @@ mod tests {
     #[test]
     fn no_text_of_a_record_keeps_a_secret() {
         let mut result = samples::hostile_with("the hunter22 canary");
-        result.fidelity.iter_mut().for_each(|row| row.state = "same".to_owned());
-        knowing(&["hunter22"]).clean_result(&mut result);
+        result
+            .fidelity
+            .iter_mut()
+            .for_each(|row| row.state = FidelityState::Same.into());
+        knowing(&["hunter22"]).clean_texts(&mut result);
         let json = serde_json::to_string(&result).expect("JSON");
         assert!(
             !json.contains("hunter22") && json.contains("the [redacted] canary"),
@@ -706,10 +549,10 @@ mod tests {
     #[test]
     fn a_secret_that_is_a_word_of_the_schema_leaves_the_record_readable() {
         let mut result = samples::block();
-        knowing(&["control", "failed", "block", "rehearsal", "auth-login"]).clean_result(&mut result);
+        knowing(&["control", "failed", "block", "rehearsal", "auth-login"]).clean_texts(&mut result);
         let json = serde_json::to_value(&result).expect("JSON");
         assert_eq!(json["schema"], "rehearsal/v1");
-        serde_json::from_value::<RunResult>(json).expect("still a record");
+        serde_json::from_value::<crate::record::v1::Record>(json).expect("still a record");
     }
 
     #[test]

@@ -4,8 +4,11 @@
 // Each of the two uses a part of it.
 #![allow(dead_code)]
 
-use crate::product::record::finding::Finding;
-use crate::product::record::result::{Counts, RunResult, StageStatus, TestRecord, TestStatus, Verdict};
+use crate::product::record::status::Status;
+use crate::product::record::v1::Finding;
+use crate::product::record::v1::{Counts, Record, Test};
+use crate::product::record::verdict::Verdict;
+use crate::product::record::word::Word;
 
 /// What a hostile candidate prints; every report is tried with each.
 pub const NASTY: &[&str] = &[
@@ -46,38 +49,38 @@ pub const NASTY: &[&str] = &[
 ];
 
 /// The upgrade that broke sign-in.
-pub fn block() -> RunResult {
+pub fn block() -> Record {
     serde_json::from_str(include_str!("block.json")).expect("the sample fits the record")
 }
 
 /// A clean run.
-pub fn pass() -> RunResult {
+pub fn pass() -> Record {
     let mut result = block();
-    result.verdict = Verdict::Pass;
+    result.verdict = Verdict::Pass.into();
     result.exit_code = 0;
     result.cause = "web shop:2 may take the place of shop:1".to_owned();
     result.findings.clear();
     for stage in &mut result.stages {
-        stage.status = StageStatus::Passed;
+        stage.status = Status::Passed.into();
         stage.reason = None;
         stage
             .steps
             .iter_mut()
-            .for_each(|step| (step.status, step.reason) = (StageStatus::Passed, None));
+            .for_each(|step| (step.status, step.reason) = (Status::Passed.into(), None));
     }
-    result.checks.retain(|check| check.status == StageStatus::Passed);
-    result.tests.retain(|test| test.status == TestStatus::Passed);
+    result.checks.retain(|check| check.status == Status::Passed);
+    result.tests.retain(|test| test.status == Status::Passed);
     result.counts = Counts::of(&result.tests);
     result
 }
 
 /// Every free text is replaced by every nasty string in turn.
-pub fn hostile() -> Vec<RunResult> {
+pub fn hostile() -> Vec<Record> {
     NASTY.iter().map(|nasty| hostile_with(nasty)).collect()
 }
 
 /// Every free text is `nasty`.
-pub fn hostile_with(nasty: &str) -> RunResult {
+pub fn hostile_with(nasty: &str) -> Record {
     let mut result = block();
     result.cause = nasty.to_owned();
     result.notes = vec![nasty.to_owned()];
@@ -89,7 +92,8 @@ pub fn hostile_with(nasty: &str) -> RunResult {
         .chain(&mut result.mirror);
     releases.for_each(|release| (release.service, release.image) = (nasty.to_owned(), nasty.to_owned()));
     for row in &mut result.fidelity {
-        (row.service, row.fact, row.state) = (nasty.to_owned(), nasty.to_owned(), nasty.to_owned());
+        (row.service, row.fact) = (nasty.to_owned(), nasty.to_owned());
+        row.state = Word::Unknown(nasty.to_owned());
         (row.production, row.mirror) = (Some(nasty.to_owned()), Some(nasty.to_owned()));
     }
     for stage in &mut result.stages {
@@ -117,17 +121,17 @@ fn spoil_finding(finding: &mut Finding, nasty: &str) {
     finding.evidence = vec![nasty.to_owned(); 3];
 }
 
-fn spoil_test(test: &mut TestRecord, nasty: &str) {
+fn spoil_test(test: &mut Test, nasty: &str) {
     (test.suite, test.name) = (nasty.to_owned(), nasty.to_owned());
     (test.message, test.detail) = (nasty.to_owned(), format!("{nasty}\n{nasty}"));
     (test.service, test.location) = (Some(nasty.to_owned()), Some(nasty.to_owned()));
 }
 
 /// A clean run of `tests` tests more.
-pub fn large(tests: usize) -> RunResult {
+pub fn large(tests: usize) -> Record {
     let mut result = pass();
     let one = result.tests[0].clone();
-    result.tests.extend((0..tests).map(|number| TestRecord {
+    result.tests.extend((0..tests).map(|number| Test {
         name: format!("item {number}"),
         ..one.clone()
     }));

@@ -69,7 +69,7 @@ pub(super) fn policy(fields: Option<Fields>) -> Policy {
     Policy {
         block_on: block_on(&fields),
         waive: waivers
-            .map(|node| waiver(&fields.reader.fields(node, &grammar::WAIVER)))
+            .filter_map(|node| waiver(&fields.reader.fields(node, &grammar::WAIVER)))
             .collect(),
         allow_egress: fields
             .items("allow_egress")
@@ -171,11 +171,12 @@ fn severity(word: &str) -> Severity {
     }
 }
 
-fn waiver(fields: &Fields) -> Waiver {
-    Waiver {
-        check: fields.text("check").unwrap_or_default(),
+/// Nothing where the check's id has been refused already.
+fn waiver(fields: &Fields) -> Option<Waiver> {
+    Some(Waiver {
+        check: fields.text("check")?.parse().ok()?,
         reason: fields.filled("reason").unwrap_or_default(),
         owner: fields.filled("owner"),
         expires: fields.text("expires").and_then(|day| quantity::date(&day).ok()),
-    }
+    })
 }

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 
-use crate::record::finding::Finding;
-use crate::record::result::{
-    CheckRecord, RunResult, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus, Verdict,
-};
+use crate::record;
+use crate::record::finding::{Blame, Severity};
 use crate::record::stage::StageId;
+use crate::record::status::Status;
+use crate::record::v1::{Check, Finding, Record, Stage, Step, Test};
+use crate::record::verdict::Verdict;
+use crate::record::word::Word;
 use crate::report::words;
 use crate::text::harmless;
 
@@ -70,10 +72,10 @@ pub struct Trouble {
 }
 
 /// The record as suites, in the order of the contract. Where the verdict is not `pass`, at least one case is red.
-pub fn suites(result: &RunResult) -> Vec<Suite> {
+pub fn suites(result: &Record) -> Vec<Suite> {
     let mut suites: Vec<Suite> = result.stages.iter().flat_map(|stage| of_stage(result, stage)).collect();
-    let recorded = |test: &&TestRecord| result.stages.iter().any(|stage| stage.id == test.stage);
-    let homeless: Vec<&TestRecord> = result.tests.iter().filter(|test| !recorded(test)).collect();
+    let recorded = |test: &&Test| result.stages.iter().any(|stage| stage.id == test.stage);
+    let homeless: Vec<&Test> = result.tests.iter().filter(|test| !recorded(test)).collect();
     suites.extend(of_tests(result, &homeless, 0));
     if result.verdict != Verdict::Pass && !suites.iter().flat_map(|suite| &suite.cases).any(Case::is_red) {
         tell_the_verdict(result, &mut suites);
@@ -97,16 +99,16 @@ impl Case {
     }
 }
 
-fn of_stage(result: &RunResult, stage: &StageRecord) -> Vec<Suite> {
-    let tests: Vec<&TestRecord> = result.tests.iter().filter(|test| test.stage == stage.id).collect();
+fn of_stage(result: &Record, stage: &Stage) -> Vec<Suite> {
+    let tests: Vec<&Test> = result.tests.iter().filter(|test| test.stage == stage.id).collect();
     let steps = stage.steps.iter().filter(|step| !told_by_tests(step, &tests));
-    let mut cases: Vec<Case> = steps.map(|step| of_step(result, stage.id, step)).collect();
-    let checks: Vec<&CheckRecord> = result.checks.iter().filter(|check| check.stage == stage.id).collect();
+    let mut cases: Vec<Case> = steps.map(|step| of_step(result, &stage.id, step)).collect();
+    let checks: Vec<&Check> = result.checks.iter().filter(|check| check.stage == stage.id).collect();
     cases.extend(checks.iter().map(|check| of_check(result, check)));
     let told = |finding: &&Finding| {
         checks
             .iter()
-            .any(|check| check.check == finding.check && is_red(check.status))
+            .any(|check| check.check == finding.check && check.status.or(Status::Error).is_red())
     };
     let findings = result
         .findings
@@ -122,13 +124,13 @@ fn of_stage(result: &RunResult, stage: &StageRecord) -> Vec<Suite> {
         .iter()
         .chain(suites.iter().flat_map(|suite| &suite.cases))
         .any(Case::is_red);
-    if cases.is_empty() || (!red && is_red(stage.status)) {
+    if cases.is_empty() || (!red && stage.status.or(Status::Error).is_red()) {
         cases.push(of_whole_stage(result, stage));
     }
     suites.insert(
         0,
         Suite {
-            name: stage.id.to_string(),
+            name: words::word(&stage.id),
             start_ms: stage.start_ms,
             cases,
             output: None,
@@ -138,38 +140,29 @@ fn of_stage(result: &RunResult, stage: &StageRecord) -> Vec<Suite> {
 }
 
 /// A step that runs a user suite is told by that suite's own cases, unless it knows of trouble that none of them shows.
-fn told_by_tests(step: &StepRecord, tests: &[&TestRecord]) -> bool {
-    let (verb, rest) = step.id.split_once(' ').unwrap_or((&step.id, ""));
-    let suite = if verb == "data" {
-        format!("data.{rest}")
-    } else {
-        rest.to_owned()
+fn told_by_tests(step: &Step, tests: &[&Test]) -> bool {
+    let Ok(record::step::Step::Run(subject)) = step.id.parse() else {
+        return false;
     };
-    let mut own = tests
-        .iter()
-        .filter(|test| test.suite == suite || test.suite == step.id)
-        .peekable();
-    own.peek().is_some() && (!is_red(step.status) || own.any(|test| is_red(words::as_stage(test.status))))
-}
-
-fn is_red(status: StageStatus) -> bool {
-    matches!(status, StageStatus::Failed | StageStatus::Error | StageStatus::NotRun)
+    let suite = subject.to_string();
+    let mut own = tests.iter().filter(|test| test.suite == suite).peekable();
+    own.peek().is_some()
+        && (!step.status.or(Status::Error).is_red() || own.any(|test| test.status.or(Status::Error).is_red()))
 }
 
 fn keeps_shut(finding: &Finding) -> bool {
-    use crate::record::finding::{Blame, Severity};
     finding.waived.is_none()
         && finding.severity == Severity::Error
-        && matches!(finding.blame, Blame::Candidate | Blame::Mirror | Blame::Flaky)
+        && !matches!(finding.blame.known(), Some(Blame::PreExisting | Blame::Nobody))
 }
 
-fn of_step(result: &RunResult, stage: StageId, step: &StepRecord) -> Case {
+fn of_step(result: &Record, stage: &Word<StageId>, step: &Step) -> Case {
     let subject = step.id.split_once(' ').map_or("mirror", |(_, subject)| subject);
     let service = step.id.split_once(' ').map(|(_, subject)| subject);
     let way_out = format!("see logs/{stage}/ and `rehearsal run --keep`");
     let told = Told {
         kind: "StepFailed",
-        status: step.status,
+        status: step.status.or(Status::Error),
         reason: step.reason.as_deref(),
         detail: "",
     };
@@ -177,7 +170,7 @@ fn of_step(result: &RunResult, stage: StageId, step: &StepRecord) -> Case {
     case(stage, subject, &step.id, step.duration_ms, outcome)
 }
 
-fn of_check(result: &RunResult, check: &CheckRecord) -> Case {
+fn of_check(result: &Record, check: &Check) -> Case {
     let own: Vec<&Finding> = result
         .findings
         .iter()
@@ -195,31 +188,33 @@ fn of_check(result: &RunResult, check: &CheckRecord) -> Case {
         .join("\n\n");
     let told = Told {
         kind: "CheckFailed",
-        status: check.status,
+        status: check.status.or(Status::Error),
         reason,
         detail: &detail,
     };
     let outcome = match own.iter().find_map(|finding| finding.waived.as_deref()) {
-        Some(waiver) if first.is_none() && check.status == StageStatus::Failed => {
+        Some(waiver) if first.is_none() && check.status == Status::Failed => {
             Outcome::Skipped(harmless::line(&format!("waived: {waiver}"), words::LINE))
         }
         _ => told.outcome(
             result,
-            check.stage,
+            &check.stage,
             first.and_then(|finding| finding.service.as_deref()),
             &way_out,
         ),
     };
-    case(check.stage, &check.check, &check.check, check.duration_ms, outcome)
+    case(
+        &check.stage,
+        &words::word(&check.check),
+        &words::word(&check.check),
+        check.duration_ms,
+        outcome,
+    )
 }
 
-fn of_finding(result: &RunResult, finding: &Finding) -> Case {
-    let blamed = finding.blame == crate::record::finding::Blame::Candidate;
-    let status = if blamed {
-        StageStatus::Failed
-    } else {
-        StageStatus::Error
-    };
+fn of_finding(result: &Record, finding: &Finding) -> Case {
+    let blamed = finding.blame == Blame::Candidate;
+    let status = if blamed { Status::Failed } else { Status::Error };
     let detail = story(finding);
     let told = Told {
         kind: "CheckFailed",
@@ -227,8 +222,14 @@ fn of_finding(result: &RunResult, finding: &Finding) -> Case {
         reason: Some(&finding.title),
         detail: &detail,
     };
-    let outcome = told.outcome(result, finding.stage, finding.service.as_deref(), &finding.help);
-    case(finding.stage, &finding.check, &finding.check, 0, outcome)
+    let outcome = told.outcome(result, &finding.stage, finding.service.as_deref(), &finding.help);
+    case(
+        &finding.stage,
+        &words::word(&finding.check),
+        &words::word(&finding.check),
+        0,
+        outcome,
+    )
 }
 
 fn story(finding: &Finding) -> String {
@@ -244,21 +245,26 @@ fn story(finding: &Finding) -> String {
     lines.join("\n")
 }
 
-fn of_whole_stage(result: &RunResult, stage: &StageRecord) -> Case {
+fn of_whole_stage(result: &Record, stage: &Stage) -> Case {
     let told = Told {
         kind: "StageFailed",
-        status: stage.status,
+        status: stage.status.or(Status::Error),
         reason: stage.reason.as_deref(),
         detail: "",
     };
-    let outcome = told.outcome(result, stage.id, None, "see the first red case of the stages before it");
-    case(stage.id, "stage", stage.id.as_str(), stage.duration_ms, outcome)
+    let outcome = told.outcome(
+        result,
+        &stage.id,
+        None,
+        "see the first red case of the stages before it",
+    );
+    case(&stage.id, "stage", &words::word(&stage.id), stage.duration_ms, outcome)
 }
 
-fn of_tests(result: &RunResult, tests: &[&TestRecord], start_ms: u64) -> Vec<Suite> {
+fn of_tests(result: &Record, tests: &[&Test], start_ms: u64) -> Vec<Suite> {
     let mut suites: Vec<Suite> = Vec::new();
     for test in tests {
-        let name = format!("{} / {}", test.stage, harmless::line(&test.suite, NAME));
+        let name = format!("{} / {}", words::word(&test.stage), harmless::line(&test.suite, NAME));
         let case = of_test(result, test);
         match suites.iter_mut().find(|suite| suite.name == name) {
             Some(suite) => suite.cases.push(case),
@@ -273,13 +279,13 @@ fn of_tests(result: &RunResult, tests: &[&TestRecord], start_ms: u64) -> Vec<Sui
     suites
 }
 
-fn of_test(result: &RunResult, test: &TestRecord) -> Case {
+fn of_test(result: &Record, test: &Test) -> Case {
     // By law the candidate is never blamed for what the baseline shows on its own.
-    let on_baseline = test.stage == StageId::Control && test.status == TestStatus::Failed;
+    let on_baseline = test.stage == StageId::Control && test.status == Status::Failed;
     let status = if on_baseline {
-        StageStatus::Error
+        Status::Error
     } else {
-        words::as_stage(test.status)
+        test.status.or(Status::Error)
     };
     let told = Told {
         kind: "TestFailed",
@@ -289,11 +295,11 @@ fn of_test(result: &RunResult, test: &TestRecord) -> Case {
     };
     let outcome = told.outcome(
         result,
-        test.stage,
+        &test.stage,
         test.service.as_deref(),
         &words::way_out(result, test),
     );
-    let mut case = case(test.stage, &test.suite, &test.name, test.duration_ms, outcome);
+    let mut case = case(&test.stage, &test.suite, &test.name, test.duration_ms, outcome);
     case.location = test.location.as_deref().and_then(location);
     if test.retries > 0 && !case.is_red() {
         case.output = Some(format!("passed after {} retries", test.retries));
@@ -309,9 +315,9 @@ pub fn location(text: &str) -> Option<(String, u32)> {
     (!file.is_empty()).then_some((file, line))
 }
 
-fn case(stage: StageId, subject: &str, name: &str, duration_ms: u64, outcome: Outcome) -> Case {
+fn case(stage: &Word<StageId>, subject: &str, name: &str, duration_ms: u64, outcome: Outcome) -> Case {
     let or_unnamed = |text: String| if text.is_empty() { "unnamed".to_owned() } else { text };
-    let classname = format!("{stage}.{}", or_unnamed(harmless::line(subject, NAME)));
+    let classname = format!("{}.{}", words::word(stage), or_unnamed(harmless::line(subject, NAME)));
     let name = or_unnamed(harmless::line(name, NAME));
     Case {
         classname,
@@ -326,19 +332,19 @@ fn case(stage: StageId, subject: &str, name: &str, duration_ms: u64, outcome: Ou
 /// What a record says of itself.
 struct Told<'a> {
     kind: &'static str,
-    status: StageStatus,
+    status: Status,
     reason: Option<&'a str>,
     detail: &'a str,
 }
 
 impl Told<'_> {
-    fn outcome(&self, result: &RunResult, stage: StageId, service: Option<&str>, way_out: &str) -> Outcome {
+    fn outcome(&self, result: &Record, stage: &Word<StageId>, service: Option<&str>, way_out: &str) -> Outcome {
         match self.status {
-            StageStatus::Passed => Outcome::Passed,
-            StageStatus::Skipped => Outcome::Skipped(self.broke("left out by the configuration")),
-            StageStatus::Failed => Outcome::Failure(self.trouble(self.kind, result, stage, service, way_out)),
-            StageStatus::Error => Outcome::Error(self.trouble("CouldNotTell", result, stage, service, way_out)),
-            StageStatus::NotRun => Outcome::Error(self.trouble("NotRun", result, stage, service, way_out)),
+            Status::Passed => Outcome::Passed,
+            Status::Skipped => Outcome::Skipped(self.broke("left out by the configuration")),
+            Status::Failed => Outcome::Failure(self.trouble(self.kind, result, stage, service, way_out)),
+            Status::Error => Outcome::Error(self.trouble("CouldNotTell", result, stage, service, way_out)),
+            Status::NotRun => Outcome::Error(self.trouble("NotRun", result, stage, service, way_out)),
         }
     }
 
@@ -354,8 +360,8 @@ impl Told<'_> {
     fn trouble(
         &self,
         kind: &'static str,
-        result: &RunResult,
-        stage: StageId,
+        result: &Record,
+        stage: &Word<StageId>,
         service: Option<&str>,
         way_out: &str,
     ) -> Trouble {
@@ -379,19 +385,19 @@ impl Told<'_> {
 }
 
 /// The last resort of failing closed: no case is red, and the verdict is.
-fn tell_the_verdict(result: &RunResult, suites: &mut [Suite]) {
+fn tell_the_verdict(result: &Record, suites: &mut [Suite]) {
     if let Some(last) = suites.last_mut() {
         last.cases.push(verdict_case(result));
     }
 }
 
-fn verdict_case(result: &RunResult) -> Case {
+fn verdict_case(result: &Record) -> Case {
     let trouble = || Trouble {
         kind: "Verdict",
         message: words::cause(result),
         detail: String::new(),
     };
-    let outcome = match result.verdict {
+    let outcome = match result.verdict.or(Verdict::Inconclusive) {
         Verdict::Pass => Outcome::Passed,
         Verdict::Block => Outcome::Failure(trouble()),
         Verdict::Inconclusive => Outcome::Error(trouble()),

@@ -18,7 +18,8 @@ use time::format_description::well_known::Rfc3339;
 
 pub use self::cases::{Case, Outcome, Suite, Trouble, location, suites};
 use super::words;
-use crate::record::result::{Release, RunResult};
+use crate::record::release::Release;
+use crate::record::v1::Record;
 use crate::text::harmless;
 
 /// For whom the file is written.
@@ -48,7 +49,7 @@ impl std::str::FromStr for Dialect {
 }
 
 /// The file. Fails only by a bug of ours, and then rather than publish a malformed or forged report.
-pub fn write(result: &RunResult, dialect: Dialect) -> Result<String> {
+pub fn write(result: &Record, dialect: Dialect) -> Result<String> {
     let suites = dialect.fit(suites(result));
     let mut raw = Vec::new();
     report(result, &suites)
@@ -132,7 +133,7 @@ impl Sums {
     }
 }
 
-fn report(result: &RunResult, suites: &[Suite]) -> Report {
+fn report(result: &Record, suites: &[Suite]) -> Report {
     let started = started(result);
     let mut report = Report::new();
     report.add_testsuites(suites.iter().map(|suite| {
@@ -149,7 +150,7 @@ fn report(result: &RunResult, suites: &[Suite]) -> Report {
     report
 }
 
-fn started(result: &RunResult) -> OffsetDateTime {
+fn started(result: &Record) -> OffsetDateTime {
     let read = time::OffsetDateTime::parse(&result.started, &Rfc3339).ok();
     // Whole seconds: one schema allows no fraction.
     let seconds = read.map_or(0, time::OffsetDateTime::unix_timestamp);
@@ -202,11 +203,11 @@ fn split_cdata(text: &str) -> String {
 }
 
 /// Image digests, versions, seed, lock age; the same in every suite, so that each can be read alone.
-fn properties(result: &RunResult) -> Vec<(String, String)> {
+fn properties(result: &Record) -> Vec<(String, String)> {
     let mut properties = vec![
         ("rehearsal".to_owned(), result.rehearsal.clone()),
         ("seed".to_owned(), result.seed.to_string()),
-        ("verdict".to_owned(), words::verdict_id(result.verdict).to_owned()),
+        ("verdict".to_owned(), result.verdict.to_string()),
         ("lock".to_owned(), result.lock.statement.clone()),
     ];
     properties.extend(
@@ -222,7 +223,7 @@ fn properties(result: &RunResult) -> Vec<(String, String)> {
     ] {
         properties.extend(releases.iter().flat_map(|release| release_properties(role, release)));
     }
-    let fact = |row: &crate::record::result::Fidelity| {
+    let fact = |row: &crate::record::v1::Fidelity| {
         let name = format!("mirror.{}.{}", row.service, row.fact);
         row.mirror.as_ref().map(|value| (name, value.clone()))
     };
@@ -395,7 +396,7 @@ mod tests {
 
     const DIALECTS: [Dialect; 3] = [Dialect::Default, Dialect::Jenkins, Dialect::Ant];
 
-    fn written(result: &RunResult) -> String {
+    fn written(result: &Record) -> String {
         write(result, Dialect::Default).expect("the report is written")
     }
 
@@ -490,10 +491,10 @@ mod tests {
 
     #[test]
     fn no_verdict_but_pass_is_ever_green() {
-        use crate::record::result::Verdict;
+        use crate::record::verdict::Verdict;
         for verdict in [Verdict::Block, Verdict::Inconclusive] {
             let mut result = samples::pass();
-            result.verdict = verdict;
+            result.verdict = verdict.into();
             assert!(suites(&result).iter().flat_map(|suite| &suite.cases).any(Case::is_red));
             result.stages.clear();
             result.tests.clear();
@@ -518,7 +519,7 @@ mod tests {
     #[test]
     fn a_failure_on_the_baseline_is_an_error_never_the_candidates_failure() {
         let mut result = samples::block();
-        result.tests[0].status = crate::record::result::TestStatus::Failed;
+        result.tests[0].status = crate::record::status::Status::Failed.into();
         let suites = suites(&result);
         let case = suites
             .iter()

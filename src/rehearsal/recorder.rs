@@ -12,10 +12,17 @@ use anyhow::{Context as _, Result};
 
 use crate::plan::Plan;
 use crate::record::event::{Event, EventKind};
+use crate::record::fidelity::Fidelity;
 use crate::record::finding::Finding;
-use crate::record::result::{CheckRecord, Fidelity, StageRecord, StageStatus, StepRecord, TestRecord, TestStatus};
+use crate::record::recorded::{CheckRecord, StageRecord, StepRecord};
 use crate::record::stage::StageId;
+use crate::record::status::Status;
+use crate::record::step::Step;
+use crate::record::test::{TestId, TestRecord};
 use crate::text::redact::Redactor;
+
+/// The folder of what checks saw.
+pub const EVIDENCE: &str = "evidence";
 
 /// A reader of the stream: the terminal, `--format json`.
 pub type Listener = Box<dyn Fn(&Event) + Send + Sync>;
@@ -25,6 +32,7 @@ pub type Listener = Box<dyn Fn(&Event) + Send + Sync>;
 pub struct Recorder {
     inner: Arc<Mutex<Inner>>,
     begun: Instant,
+    folder: Arc<Path>,
     redactor: Redactor,
     listener: Arc<Listener>,
 }
@@ -58,6 +66,7 @@ impl Recorder {
         Ok(Self {
             inner: Arc::new(Mutex::new(inner)),
             begun,
+            folder: folder.into(),
             redactor: redactor.clone(),
             listener: Arc::new(listener),
         })
@@ -73,34 +82,28 @@ impl Recorder {
 
     /// Says something. It is on disk, without secrets, when this returns.
     pub fn say(&self, kind: EventKind) {
-        let event = Event {
+        let mut event = Event {
             at_ms: self.elapsed_ms(),
             kind,
         };
-        let cleaned = self.cleaned(event);
+        self.redactor.clean_texts(&mut event.kind);
         let mut inner = self.lock();
         if let Some(file) = inner.file.as_mut() {
             // A full disk must not turn into another verdict; the record is kept in memory too.
-            let _written = writeln!(file, "{}", serde_json::to_string(&cleaned).unwrap_or_default());
+            let _written = writeln!(file, "{}", serde_json::to_string(&event).unwrap_or_default());
         }
         drop(inner);
-        (self.listener)(&cleaned);
+        (self.listener)(&event);
     }
 
-    /// The event without secrets. One that cannot be cleaned is not said at all.
-    fn cleaned(&self, event: Event) -> Event {
-        let at_ms = event.at_ms;
-        let lost = |error: serde_json::Error| EventKind::Note {
-            text: format!("an event could not be redacted: {error}"),
-        };
-        let cleaned = serde_json::to_value(&event).and_then(|mut value| {
-            self.redactor.clean_value(&mut value);
-            serde_json::from_value(value)
-        });
-        cleaned.unwrap_or_else(|error| Event {
-            at_ms,
-            kind: lost(error),
-        })
+    /// What a check saw, as a file of its own below `evidence`. What cannot be written is no other verdict; the finding
+    /// that rests on it is in the record.
+    pub fn evidence(&self, name: &str, seen: &serde_json::Value) {
+        let mut seen = seen.clone();
+        self.redactor.clean_value(&mut seen);
+        let text = serde_json::to_vec_pretty(&seen).unwrap_or_default();
+        let folder = self.folder.join(EVIDENCE);
+        let _written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(name), text));
     }
 
     /// Something happened to a container.
@@ -142,7 +145,7 @@ impl Recorder {
         self.lock().stage = Some(stage);
         self.lock().stages.push(StageRecord {
             id: stage,
-            status: StageStatus::Error,
+            status: Status::Error,
             reason: Some("cut off".to_owned()),
             start_ms,
             duration_ms: 0,
@@ -152,7 +155,7 @@ impl Recorder {
     }
 
     /// A stage ends.
-    pub fn stage_finished(&self, stage: StageId, status: StageStatus, reason: Option<String>) {
+    pub fn stage_finished(&self, stage: StageId, status: Status, reason: Option<String>) {
         let now = self.elapsed_ms();
         if let Some(record) = self.lock().stages.iter_mut().find(|record| record.id == stage) {
             record.status = status;
@@ -163,15 +166,15 @@ impl Recorder {
     }
 
     /// A step begins.
-    pub fn step(&self, stage: StageId, id: &str) -> Step {
+    pub fn step(&self, stage: StageId, id: &Step) -> OpenStep {
         self.say(EventKind::StepStarted {
             stage,
-            step: id.to_owned(),
+            step: id.to_string(),
         });
-        Step {
+        OpenStep {
             recorder: self.clone(),
             stage,
-            id: id.to_owned(),
+            id: id.clone(),
             start_ms: self.elapsed_ms(),
         }
     }
@@ -180,7 +183,7 @@ impl Recorder {
     pub fn step_done(&self, stage: StageId, step: StepRecord) {
         self.say(EventKind::StepFinished {
             stage,
-            step: step.id.clone(),
+            step: step.id.to_string(),
             status: step.status,
             reason: step.reason.clone(),
             duration_ms: step.duration_ms,
@@ -198,15 +201,15 @@ impl Recorder {
     /// Tests have ended.
     pub fn tests(&self, tests: &[TestRecord]) {
         for test in tests {
-            self.say(EventKind::Test(test.clone()));
+            self.say(EventKind::Test(test.into()));
         }
         self.lock().tests.extend(tests.iter().cloned());
     }
 
     /// Gives a test that was recorded before another status: what the repeats showed.
-    pub fn reclassify(&self, stage: StageId, suite: &str, name: &str, status: TestStatus, why: &str) {
+    pub fn reclassify(&self, stage: StageId, which: &TestId, status: Status, why: &str) {
         let mut inner = self.lock();
-        let wanted = |test: &&mut TestRecord| test.stage == stage && test.suite == suite && test.name == name;
+        let wanted = |test: &&mut TestRecord| test.stage == stage && test.id() == *which;
         for test in inner.tests.iter_mut().filter(wanted) {
             test.status = status;
             test.message = format!("{why}: {}", test.message);
@@ -215,19 +218,21 @@ impl Recorder {
 
     /// A check has been answered.
     pub fn check(&self, check: CheckRecord) {
-        self.say(EventKind::Check(check.clone()));
+        self.say(EventKind::Check((&check).into()));
         self.lock().checks.push(check);
     }
 
     /// Something was learned.
     pub fn finding(&self, finding: Finding) {
-        self.say(EventKind::Finding(finding.clone()));
+        self.say(EventKind::Finding((&finding).into()));
         self.lock().findings.push(finding);
     }
 
     /// The mirror has been compared with production.
     pub fn fidelity(&self, rows: Vec<Fidelity>) {
-        self.say(EventKind::Fidelity { rows: rows.clone() });
+        self.say(EventKind::Fidelity {
+            rows: rows.iter().map(Into::into).collect(),
+        });
         self.lock().fidelity = rows;
     }
 
@@ -236,6 +241,11 @@ impl Recorder {
         let text = text.into();
         self.say(EventKind::Note { text: text.clone() });
         self.lock().notes.push(text);
+    }
+
+    /// Stages that were begun.
+    pub fn begun(&self) -> Vec<StageId> {
+        self.lock().stages.iter().map(|stage| stage.id).collect()
     }
 
     /// Findings so far.
@@ -265,21 +275,21 @@ impl Recorder {
 }
 
 /// A step under way.
-pub struct Step {
+pub struct OpenStep {
     recorder: Recorder,
     stage: StageId,
-    id: String,
+    id: Step,
     start_ms: u64,
 }
 
-impl Step {
+impl OpenStep {
     /// It ended as it should.
     pub fn passed(self) {
-        self.ended(StageStatus::Passed, None);
+        self.ended(Status::Passed, None);
     }
 
     /// It ended in another way.
-    pub fn ended(self, status: StageStatus, reason: Option<String>) {
+    pub fn ended(self, status: Status, reason: Option<String>) {
         let duration_ms = self.recorder.elapsed_ms() - self.start_ms;
         let step = StepRecord {
             id: self.id,

@@ -2,10 +2,10 @@
 //! production does. Old versions, weak hashes and longer chains we cannot make; the table says so.
 
 use crate::agent::Protocol;
-use crate::lock::compare::{State, row};
+use crate::lock::compare::row;
 use crate::lock::{Certificate, Tls};
 use crate::mirror::authority::{Form, KeyType};
-use crate::record::result::Fidelity;
+use crate::record::fidelity::{Fidelity, FidelityState};
 
 /// The nearest form to production's; the usual one where nothing is known.
 pub fn form(production: &Tls) -> Form {
@@ -61,9 +61,9 @@ pub fn rows(service: &str, production: &Tls, form: &Form) -> Vec<Fidelity> {
     let mut rows = Vec::new();
     let mut add = |fact: &str, production: String, mirror: String| {
         let state = if production == mirror {
-            State::Same
+            FidelityState::Same
         } else {
-            State::StandIn
+            FidelityState::StandIn
         };
         rows.push(row(service, fact, Some(production), Some(mirror), state));
     };
@@ -136,7 +136,7 @@ mod tests {
 
     fn states(production: &Tls) -> Vec<String> {
         let rows = rows("idp", production, &form(production));
-        rows.into_iter().map(|row| row.state).collect()
+        rows.into_iter().map(|row| row.state.to_string()).collect()
     }
 
     #[test]

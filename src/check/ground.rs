@@ -1,0 +1,166 @@
+//! The ground: what a rehearsal and its checks may do to a mirror and see of it. The mirror of containers is one; tests
+//! put a scripted one in its place, so that every law is tried in milliseconds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use async_trait::async_trait;
+
+use crate::agent::{HttpAnswer, HttpCall, ProbeSample};
+use crate::config::settings::Login;
+use crate::engine::ExecOutput;
+use crate::engine::watch;
+use crate::mirror::authority::Form;
+use crate::mirror::egress::Attempts;
+use crate::mirror::failure::ServiceFailure;
+use crate::mirror::start::Started;
+use crate::mirror::swap::Swapped;
+use crate::record::outcome::Lost;
+use crate::record::release::Role;
+use crate::record::stage::StageId;
+use crate::suite::login::LoginOutcome;
+use crate::suite::{SuiteOutcome, SuiteRun};
+use crate::world::model::Service;
+
+/// Where logs stood at a moment: service → lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marks(pub BTreeMap<String, usize>);
+
+/// Which mirror of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copy {
+    /// The one on which the deploy is rehearsed.
+    First,
+    /// Another one, which no candidate has touched.
+    Untouched,
+}
+
+/// Where mirrors are made.
+#[async_trait]
+pub trait Grounds: Send + Sync {
+    /// Makes networks, volumes and the agent; starts none of production's services.
+    ///
+    /// # Errors
+    /// The machine refused something.
+    async fn prepare(&self, copy: Copy) -> Result<Arc<dyn Ground>>;
+}
+
+/// What the answers to a wait are compared with.
+#[derive(Debug, Clone, Default)]
+pub struct Expected {
+    /// The services that must answer.
+    pub services: Vec<String>,
+    /// Every address that the configuration names, and the service there; each host and port once, the probe's first.
+    pub addresses: Vec<(String, url::Url)>,
+    /// What the probe asks, and the status that the baseline gives.
+    pub probe: Option<(String, u16)>,
+}
+
+impl Expected {
+    /// The status that the baseline gives at an address, where it is known.
+    pub fn good_of(&self, url: &url::Url) -> Option<u16> {
+        let probe = self.probe.as_ref().filter(|(probe, _)| probe == url.as_str());
+        probe.map(|(_, good)| *good)
+    }
+}
+
+/// A mirror.
+#[async_trait]
+pub trait Ground: Send + Sync {
+    /// Starts every service of production as its dependencies allow.
+    ///
+    /// # Errors
+    /// The agent did not come up: the machine's doing.
+    async fn start(&self, limit: Duration) -> Result<Vec<Started>>;
+
+    /// Puts releases in the place of what runs.
+    ///
+    /// # Errors
+    /// The first service that did not come up.
+    async fn swap(
+        &self,
+        releases: &BTreeMap<String, Service>,
+        within: Duration,
+        role: Role,
+    ) -> Result<Vec<Swapped>, Box<ServiceFailure>>;
+
+    /// Waits until the services that have no health check answer.
+    ///
+    /// # Errors
+    /// One that does not answer, or has crashed meanwhile.
+    async fn await_answers(
+        &self,
+        expected: &Expected,
+        patience: Duration,
+        budget: Duration,
+    ) -> Result<(), Box<ServiceFailure>>;
+
+    /// Stops a service production's way.
+    async fn stop(&self, service: &str);
+
+    /// Runs one of the user's suites.
+    async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome;
+
+    /// Signs the test user in, and asks for the protected page.
+    async fn sign_in(&self, login: &Login, session: &str, ca: &[String]) -> LoginOutcome;
+
+    /// Asks for the protected page without a session: it must be refused.
+    async fn ask_without_session(&self, login: &Login, session: &str, ca: &[String]) -> LoginOutcome;
+
+    /// One request by the agent.
+    ///
+    /// # Errors
+    /// The agent is gone.
+    async fn http(&self, call: HttpCall) -> Result<Option<HttpAnswer>, Lost>;
+
+    /// A command in a service's container; `None` where it has none, or cannot run it.
+    async fn exec(&self, service: &str, command: &[String]) -> Option<ExecOutput>;
+
+    /// Begins to ask a URL again and again.
+    async fn probe_begins(&self, name: &str, url: &str);
+
+    /// Ends that, and gives what was seen.
+    ///
+    /// # Errors
+    /// The agent is gone, and with it the answers.
+    async fn probe_ends(&self, name: &str) -> Result<Vec<ProbeSample>, Lost>;
+
+    /// Who asked for names and addresses outside until now.
+    ///
+    /// # Errors
+    /// The agent is gone.
+    async fn attempts(&self) -> Result<Attempts, Lost>;
+
+    /// Production's names that the mirror itself answers to.
+    fn fronts(&self) -> Vec<String>;
+
+    /// Digests by which an image is known here.
+    fn digests(&self, image: &str) -> Vec<String>;
+
+    /// The service for which the mirror answers under production's name, and how it speaks TLS there.
+    fn tls(&self) -> Option<(String, Form)>;
+
+    /// Whether the agent still answers: without it nothing can be told.
+    async fn agent_lives(&self) -> bool;
+
+    /// What the engine saw of a service's present container.
+    fn seen(&self, service: &str) -> watch::Seen;
+
+    /// A stage begins: what is logged from now on is its.
+    fn enter(&self, stage: StageId);
+
+    /// Where the logs of these services stand.
+    fn marks(&self, services: &[String]) -> Marks;
+
+    /// What a service said in a stage, oldest first.
+    fn said(&self, stage: StageId, service: &str) -> Vec<String>;
+
+    /// The last lines of a service.
+    fn tail(&self, service: &str, count: usize) -> Vec<String>;
+
+    /// The first line that says why, among those that these services said since the marks and never in `control`. The
+    /// log is given a moment: a busy engine hands lines on late, and the first line of an error seldom says why.
+    async fn why(&self, services: &[String], marks: &Marks) -> Option<String>;
+}

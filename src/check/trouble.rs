@@ -1,0 +1,64 @@
+//! Trouble: what stands in the way of the rehearsal itself. Nothing of it is the candidate's doing, so nothing can be
+//! said about the candidate.
+
+use crate::engine::pull::failure::PullFailure;
+use crate::mirror::failure::ServiceFailure;
+use crate::record::check::CheckId;
+use crate::record::finding::{Blame, Finding};
+use crate::record::outcome::Lost;
+use crate::record::stage::StageId;
+use crate::record::step::Subject;
+
+fn finding(stage: StageId, title: String, help: &str) -> Finding {
+    Finding::new(CheckId::Control, stage, Blame::Mirror, title).help(help)
+}
+
+/// A service of production did not come up on the mirror.
+pub fn service_down(stage: StageId, failure: &ServiceFailure) -> Finding {
+    let title = format!("the mirror did not come up: {}", failure.headline());
+    let help = "production's own release does not start on this mirror: compare its image, environment and volumes with production";
+    finding(stage, title, help)
+        .about(failure.service.clone())
+        .because(failure.fatal.clone())
+        .seen(failure.log.clone())
+}
+
+/// The machine refused something the mirror needs.
+pub fn machine(stage: StageId, error: &str) -> Finding {
+    finding(
+        stage,
+        format!("the mirror could not be made: {error}"),
+        "this is the machine's doing: see to it and run again",
+    )
+}
+
+/// Something of the machine's or of the gate's own was lost meanwhile.
+pub fn lost(stage: StageId, lost: &Lost) -> Finding {
+    cannot_tell(stage, lost.to_string(), Vec::new())
+}
+
+/// An image cannot be had: by name, whose doing it is, and the way out.
+pub fn no_image(failure: &PullFailure) -> Finding {
+    let words = (!failure.words.is_empty()).then(|| failure.words.clone());
+    let needed = format!("{} is needed by {}", failure.image, failure.wanted_by.join(", "));
+    finding(StageId::Control, failure.title(), &failure.help())
+        .because(words)
+        .seen(vec![needed])
+}
+
+/// Fewer tests than the configuration asks for.
+pub fn too_few_tests(stage: StageId, suite: &Subject, ran: u64, wanted: u64) -> Finding {
+    let title = format!("suite `{suite}` ran {ran} tests, at least {wanted} are needed");
+    let help = "a suite without tests proves nothing: check its files, its selection of tests, and min_tests";
+    finding(stage, title, help)
+}
+
+/// What could not be told in a later stage, through nobody's fault but the machine's or the suite's.
+pub fn cannot_tell(stage: StageId, title: String, evidence: Vec<String>) -> Finding {
+    finding(
+        stage,
+        title,
+        "Rehearsal could not tell: see the evidence, and run again",
+    )
+    .seen(evidence)
+}

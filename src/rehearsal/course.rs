@@ -1,0 +1,133 @@
+//! The course of a run: what stages leave to those after them.
+
+use std::sync::Arc;
+
+use super::AfterFailure;
+use super::is_blocking;
+use super::recorder::Recorder;
+use crate::check::facts::Facts;
+use crate::check::ground::{Ground, Marks};
+use crate::check::{Entry, Seen};
+use crate::plan::Planned;
+use crate::record::check::CheckId;
+use crate::record::finding::{Blame, Finding, Severity};
+use crate::record::outcome::Lost;
+use crate::record::release::Role;
+use crate::record::stage::StageId;
+use crate::record::status::Status;
+use crate::suite::Captures;
+
+/// What a run has come to so far.
+#[derive(Default)]
+pub(super) struct Course {
+    /// The mirror, once it is made.
+    pub ground: Option<Arc<dyn Ground>>,
+    /// The release that stands in the mirror.
+    pub in_place: Option<Role>,
+    /// What happened.
+    pub facts: Facts,
+    /// What `seed` and `write` captured.
+    pub data: Captures,
+    /// Where the candidate's logs stood when what is tried now began.
+    pub marks: Marks,
+    /// What the probe asks now.
+    pub probing: Option<String>,
+    /// Every look of every check.
+    pub looks: Vec<Look>,
+    /// Failures that must be confirmed before they block.
+    pub suspects: Vec<Suspect>,
+    /// Findings that rest on text: what they weigh is known when all behaviour has been judged.
+    pub texts: Vec<Finding>,
+    /// Why production does not work on the mirror, or what was lost: nothing more can be said.
+    pub broken: Option<String>,
+    remarks: Vec<String>,
+}
+
+/// One look of a check.
+pub(super) struct Look {
+    pub check: &'static dyn Entry,
+    pub stage: StageId,
+    pub seen: Result<Seen, Lost>,
+    pub took_ms: u64,
+}
+
+/// A failure on its way to a finding.
+pub(super) struct Suspect {
+    pub check: &'static dyn Entry,
+    pub role: Role,
+    pub finding: Finding,
+    /// It was seen again on the release that showed it.
+    pub reproduced: bool,
+}
+
+impl Course {
+    /// A stage begins.
+    pub fn enter<'a>(&mut self, stage: StageId, services: impl Iterator<Item = &'a String>) {
+        self.marks = Marks::default();
+        let Some(ground) = &self.ground else { return };
+        ground.enter(stage);
+        let exits = services.map(|name| (name.clone(), ground.seen(name).ended().count()));
+        self.facts.exits.insert(stage, exits.collect());
+    }
+
+    /// Why a step cannot run: the release that it needs is not in place.
+    pub fn why_not(&self, planned: &Planned) -> Option<&'static str> {
+        use crate::record::step::DataEntry::{VerifyWrite, VerifyWriteAfter, Write};
+        use crate::record::step::{Step, Subject::Data};
+        let never_up = "the candidate did not come up, so it could not write before the rollback";
+        let missing = self.in_place != Some(planned.on);
+        match &planned.id {
+            Step::Mirror | Step::Start(_) | Step::Swap(_) => None,
+            Step::Run(Data(Write | VerifyWrite)) if missing => Some(never_up),
+            Step::Run(Data(VerifyWriteAfter)) if !self.facts.candidate_came_up() => Some(never_up),
+            // What did not come up has been told.
+            _ => missing.then_some(""),
+        }
+    }
+
+    /// Says something once.
+    pub fn remark(&mut self, text: impl Into<String>, recorder: &Recorder) {
+        let text = text.into();
+        if !text.is_empty() && !self.remarks.contains(&text) {
+            recorder.note(text.clone());
+            self.remarks.push(text);
+        }
+    }
+
+    /// The look that others are compared with.
+    pub fn baseline_of(&self, check: CheckId) -> Option<&Result<Seen, Lost>> {
+        let looks = self.looks.iter().filter(|look| look.stage == StageId::Control);
+        let mut own = looks.filter(|look| look.check.about().id == check);
+        own.next().map(|look| &look.seen)
+    }
+
+    /// Whether the run ends here.
+    pub fn is_over(&self, after: AfterFailure, recorder: &Recorder) -> bool {
+        self.broken.is_some() || (after == AfterFailure::End && self.has_failed(recorder))
+    }
+
+    /// Something failed as the candidate's doing, confirmed or not yet.
+    pub fn has_failed(&self, recorder: &Recorder) -> bool {
+        !self.suspects.is_empty() || recorder.findings().iter().any(is_blocking)
+    }
+
+    /// What a stage came to, suspects included: they are confirmed at the end.
+    pub fn status_of(&self, stage: StageId, recorder: &Recorder) -> (Status, Option<String>) {
+        let findings = recorder.findings();
+        let here = || findings.iter().filter(|finding| finding.stage == stage);
+        if let Some(finding) = here().find(|finding| is_blocking(finding)) {
+            return (Status::Failed, Some(finding.title.clone()));
+        }
+        if let Some(suspect) = self.suspects.iter().find(|suspect| suspect.finding.stage == stage) {
+            return (Status::Failed, Some(suspect.finding.title.clone()));
+        }
+        let unclear = |finding: &&Finding| {
+            finding.waived.is_none() && finding.blame == Blame::Mirror && finding.severity == Severity::Error
+        };
+        match (here().find(unclear), &self.broken) {
+            (Some(finding), _) => (Status::Error, Some(finding.title.clone())),
+            (None, Some(why)) => (Status::Error, Some(why.clone())),
+            (None, None) => (Status::Passed, None),
+        }
+    }
+}

@@ -1,0 +1,525 @@
+//! The laws, each tried on a scripted mirror.
+
+use super::AfterFailure;
+use super::scripted::{Behaviour, SignIn, Story, Told};
+use crate::mirror::failure::What;
+use crate::record::exit_code::ExitCode;
+use crate::record::stage::StageId;
+use crate::record::status::Status;
+use crate::record::verdict::Verdict;
+
+use SignIn::{Fails, Works};
+
+fn good() -> Behaviour {
+    Behaviour::default()
+}
+
+#[tokio::test]
+async fn a_candidate_that_does_what_the_baseline_did_passes_without_a_word() {
+    let played = Story::default().play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.cause);
+    assert_eq!(played.findings(), [""; 0]);
+    assert_eq!(played.recorded.tests.len(), 13);
+    assert!(played.recorded.checks.iter().all(|check| !check.status.is_red()));
+}
+
+#[tokio::test]
+async fn a_test_that_only_the_candidate_fails_blocks() {
+    let story = Story {
+        candidate: good().fails("smoke", "account"),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.exit_code, ExitCode::Block);
+    assert_eq!(
+        played.findings(),
+        [
+            "boot-production-env error candidate in upgrade: `smoke` / `account` fails on the candidate: account: answered 500"
+        ]
+    );
+    let evidence = &played.recorded.findings[0].evidence;
+    assert!(
+        evidence
+            .iter()
+            .any(|line| line.ends_with("an untouched baseline passed it 4 of 4 more times")),
+        "{evidence:?}"
+    );
+    assert_eq!(played.check("boot-production-env", StageId::Upgrade), Status::Failed);
+    assert_eq!(played.check("rollback", StageId::Rollback), Status::Passed);
+}
+
+#[tokio::test]
+async fn two_failing_tests_of_a_suite_are_one_finding() {
+    let story = Story {
+        candidate: good().fails("smoke", "account").fails("smoke", "catalogue"),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.recorded.findings.len(), 1, "{:?}", played.findings());
+    assert!(
+        played.recorded.findings[0]
+            .title
+            .starts_with("`smoke` / `catalogue` (and 1 more) fails")
+    );
+}
+
+#[tokio::test]
+async fn a_failure_that_an_untouched_baseline_shows_too_is_flaky_and_not_guilty() {
+    let flaky = [
+        Told::Ends(Status::Passed),
+        Told::Ends(Status::Failed),
+        Told::Ends(Status::Passed),
+    ];
+    let story = Story {
+        candidate: good().fails("smoke", "account"),
+        untouched: good().test("smoke", "account", &flaky),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+    assert!(
+        played
+            .judgement
+            .cause
+            .contains("an untouched baseline fails it too, 1 of 4 times: flaky"),
+        "{}",
+        played.judgement.cause
+    );
+}
+
+#[tokio::test]
+async fn a_failure_that_does_not_come_again_is_flaky() {
+    let once = [Told::Ends(Status::Failed), Told::Ends(Status::Passed)];
+    let story = Story {
+        candidate: good().test("smoke", "account", &once),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+    assert!(
+        played.judgement.cause.contains("not again in 4 repeats: flaky"),
+        "{}",
+        played.judgement.cause
+    );
+}
+
+#[tokio::test]
+async fn what_an_untouched_baseline_skips_could_not_be_told() {
+    let story = Story {
+        candidate: good().fails("smoke", "account"),
+        untouched: good().test("smoke", "account", &[Told::Ends(Status::Skipped)]),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+    assert!(
+        played.judgement.cause.contains("could not tell"),
+        "{}",
+        played.judgement.cause
+    );
+}
+
+#[tokio::test]
+async fn production_that_fails_on_its_own_mirror_says_nothing_of_the_candidate() {
+    let story = Story {
+        baseline: good().fails("smoke", "account"),
+        candidate: good().fails("smoke", "account"),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.exit_code, ExitCode::Inconclusive);
+    assert_eq!(
+        played.findings(),
+        ["control error mirror in control: production itself (web shop:1) fails `smoke` / `account`"]
+    );
+    let upgrade = played.recorded.stages.iter().find(|stage| stage.id == StageId::Upgrade);
+    assert_eq!(upgrade.map(|stage| stage.status), Some(Status::NotRun));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_only_the_candidate_fails_blocks_with_the_pair() {
+    let story = Story {
+        candidate: good().signs_in(&[Fails]),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Block);
+    assert!(
+        played
+            .judgement
+            .cause
+            .starts_with("auth-login: nobody can sign in: GET http://web/login answered 500; "),
+        "{}",
+        played.judgement.cause
+    );
+    assert_eq!(played.check("auth-login", StageId::Control), Status::Passed);
+    assert_eq!(played.check("auth-login", StageId::Upgrade), Status::Failed);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_fails_once_is_flaky() {
+    let story = Story {
+        candidate: good().signs_in(&[Fails, Works]),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+}
+
+#[tokio::test]
+async fn a_baseline_that_cannot_read_what_the_candidate_left_has_no_way_back() {
+    let story = Story {
+        back: good().fails("data.verify", "kept"),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Block);
+    assert!(
+        played
+            .judgement
+            .cause
+            .starts_with("rollback: after the rollback `data.verify` / `kept` fails"),
+        "{}",
+        played.judgement.cause
+    );
+}
+
+#[tokio::test]
+async fn what_the_candidate_wrote_must_be_read_by_the_baseline() {
+    let story = Story {
+        back: good().fails("data.verify_write", "both"),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Block);
+    assert!(
+        played.recorded.findings[0]
+            .evidence
+            .iter()
+            .any(|line| line.ends_with("it passed before the rollback"))
+    );
+}
+
+#[tokio::test]
+async fn a_candidate_that_does_not_come_up_blocks_and_the_way_back_is_tried() {
+    let story = Story {
+        candidate: Behaviour {
+            down: Some(What::NotReady(std::time::Duration::from_secs(120))),
+            ..good()
+        },
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Block);
+    assert_eq!(
+        played.findings(),
+        ["boot-production-env error candidate in upgrade: `web` was not ready within 120 s"]
+    );
+    let rollback = played
+        .recorded
+        .stages
+        .iter()
+        .find(|stage| stage.id == StageId::Rollback)
+        .expect("it ran");
+    assert_eq!(rollback.status, Status::Passed, "{:?}", rollback.reason);
+    assert_eq!(played.check("auth-login", StageId::Upgrade), Status::NotRun);
+    assert_eq!(played.check("start-and-restart", StageId::Upgrade), Status::Passed);
+}
+
+#[tokio::test]
+async fn a_candidate_that_crashes_is_told_by_the_check_on_crashes() {
+    let story = Story {
+        candidate: Behaviour {
+            down: Some(What::Exited),
+            ..good()
+        },
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(
+        played.findings(),
+        ["start-and-restart error candidate in upgrade: `web` exited with code 1"]
+    );
+}
+
+#[tokio::test]
+async fn text_alone_warns_and_beside_a_failure_it_counts() {
+    let says = |behaviour: Behaviour| behaviour.says("ERROR this option is deprecated");
+    let alone = Story {
+        candidate: says(good()),
+        ..Story::default()
+    };
+    let alone = alone.play().await;
+    assert_eq!(alone.judgement.verdict, Verdict::Pass, "{}", alone.judgement.cause);
+    assert!(
+        alone.findings()[0].starts_with("log-difference warn nobody in upgrade"),
+        "{:?}",
+        alone.findings()
+    );
+    let beside = Story {
+        candidate: says(good().fails("smoke", "account")),
+        ..Story::default()
+    };
+    let beside = beside.play().await;
+    let text = beside
+        .findings()
+        .into_iter()
+        .find(|finding| finding.starts_with("log-difference"));
+    assert!(
+        text.expect("it is told")
+            .starts_with("log-difference error candidate in upgrade")
+    );
+}
+
+#[tokio::test]
+async fn nobody_notices_a_stopped_product_and_so_nothing_is_known() {
+    let story = Story {
+        deaf_to_auth: true,
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+    assert!(
+        played
+            .judgement
+            .cause
+            .starts_with("auth-exercised: nothing notices that idp is stopped: 2 tests stay green"),
+        "{}",
+        played.judgement.cause
+    );
+}
+
+#[tokio::test]
+async fn an_agent_that_is_lost_is_nobodys_fault() {
+    for stage in StageId::ALL {
+        let story = Story {
+            agent_lost_in: Some(*stage),
+            ..Story::default()
+        };
+        let played = story.play().await;
+        assert_eq!(
+            played.judgement.verdict,
+            Verdict::Inconclusive,
+            "{stage}: {}",
+            played.judgement.cause
+        );
+    }
+}
+
+#[tokio::test]
+async fn with_fail_fast_what_follows_a_failed_stage_does_not_run() {
+    let story = Story {
+        candidate: good().fails("smoke", "account"),
+        after_failure: AfterFailure::End,
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Block);
+    let rollback = played
+        .recorded
+        .stages
+        .iter()
+        .find(|stage| stage.id == StageId::Rollback);
+    assert_eq!(rollback.map(|stage| stage.status), Some(Status::NotRun));
+}
+
+#[tokio::test]
+async fn a_release_that_exits_again_and_again_is_told_in_whatever_stage_it_does() {
+    let story = Story {
+        candidate: Behaviour {
+            exits: vec![255; 5],
+            ..good()
+        },
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Block);
+    assert!(
+        played.findings()[0].contains("`web` exited 5 times after it was ready, last with code 255"),
+        "{:?}",
+        played.findings()
+    );
+}
+
+#[tokio::test]
+async fn downtime_over_the_limit_blocks() {
+    let gap: Vec<Option<u16>> = [vec![Some(200); 5], vec![None; 400], vec![Some(200); 5]].concat();
+    let story = Story {
+        candidate: Behaviour { answers: gap, ..good() },
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert!(
+        played
+            .judgement
+            .cause
+            .contains("of downtime during the upgrade, 30 s are allowed"),
+        "{}",
+        played.judgement.cause
+    );
+}
+
+#[tokio::test]
+async fn a_new_host_outside_is_a_warning_with_the_host() {
+    let story = Story {
+        candidate: Behaviour {
+            seeks: vec!["telemetry.example.com".to_owned()],
+            ..good()
+        },
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Pass);
+    assert_eq!(
+        played.findings(),
+        ["egress warn nobody in upgrade: candidate tried to reach telemetry.example.com"]
+    );
+}
+
+mod properties {
+    use std::collections::VecDeque;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::super::scripted::{Behaviour, Played, SignIn, Story, Told};
+    use crate::mirror::failure::What;
+    use crate::record::stage::StageId;
+    use crate::record::status::Status;
+    use crate::record::verdict::Verdict;
+
+    const TESTS: [(&str, &str); 6] = [
+        ("smoke", "catalogue"),
+        ("smoke", "account"),
+        ("data.seed", "order"),
+        ("data.verify", "kept"),
+        ("data.write", "another"),
+        ("data.verify_write", "both"),
+    ];
+
+    fn told() -> impl Strategy<Value = Told> {
+        prop_oneof![
+            6 => Just(Told::Ends(Status::Passed)),
+            2 => Just(Told::Ends(Status::Failed)),
+            1 => Just(Told::Ends(Status::Error)),
+            1 => Just(Told::Ends(Status::Skipped)),
+            1 => Just(Told::Ends(Status::NotRun)),
+            1 => Just(Told::Absent),
+        ]
+    }
+
+    fn sign_in() -> impl Strategy<Value = SignIn> {
+        prop_oneof![8 => Just(SignIn::Works), 2 => Just(SignIn::Fails), 1 => Just(SignIn::Lost)]
+    }
+
+    fn down() -> impl Strategy<Value = Option<What>> {
+        prop_oneof![
+            9 => Just(None),
+            1 => Just(Some(What::Exited)),
+            1 => Just(Some(What::NotReady(Duration::from_secs(1)))),
+        ]
+    }
+
+    /// Mostly good, so that a rehearsal comes far.
+    fn behaviour() -> impl Strategy<Value = Behaviour> {
+        let strange = proptest::collection::vec((0..TESTS.len(), proptest::collection::vec(told(), 1..4)), 0..2);
+        let signs = proptest::collection::vec(sign_in(), 0..3);
+        let exits = proptest::collection::vec(prop_oneof![Just(1i64), Just(137)], 0..2);
+        (strange, signs, down(), exits, any::<bool>()).prop_map(|(strange, signs, down, exits, logs)| {
+            let mut behaviour = Behaviour {
+                sign_ins: VecDeque::from(signs),
+                down,
+                exits,
+                ..Behaviour::default()
+            };
+            for (at, ends) in strange {
+                let (suite, name) = TESTS[at];
+                behaviour = behaviour.test(suite, name, &ends);
+            }
+            if logs {
+                behaviour.says("ERROR something")
+            } else {
+                behaviour
+            }
+        })
+    }
+
+    fn good_or(strange: impl Strategy<Value = Behaviour>) -> impl Strategy<Value = Behaviour> {
+        prop_oneof![2 => Just(Behaviour::default()), 1 => strange]
+    }
+
+    fn story() -> impl Strategy<Value = Story> {
+        let stages = prop_oneof![
+            6 => Just(None),
+            1 => proptest::sample::select(StageId::ALL).prop_map(Some),
+        ];
+        let behaviours = (
+            good_or(behaviour()),
+            behaviour(),
+            good_or(behaviour()),
+            good_or(behaviour()),
+        );
+        (behaviours, stages, any::<bool>()).prop_map(|((baseline, candidate, back, untouched), lost, deaf)| Story {
+            baseline,
+            candidate,
+            back,
+            untouched,
+            agent_lost_in: lost,
+            deaf_to_auth: deaf,
+            ..Story::default()
+        })
+    }
+
+    fn play(story: Story) -> Played {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(story.play())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Law 1: only what was looked at, all of it, and is as it must be, passes.
+        #[test]
+        fn nothing_that_is_red_or_absent_is_in_a_pass(story in story()) {
+            let (lost, deaf) = (story.agent_lost_in, story.deaf_to_auth);
+            let played = play(story);
+            if played.judgement.verdict == Verdict::Pass {
+                let recorded = &played.recorded;
+                prop_assert!(lost.is_none() && !deaf);
+                prop_assert!(recorded.stages.iter().all(|stage| !stage.status.is_red()));
+                prop_assert!(recorded.stages.iter().flat_map(|stage| &stage.steps).all(|step| !step.status.is_red()));
+                prop_assert!(recorded.checks.iter().all(|check| !check.status.is_red()));
+                prop_assert!(recorded.tests.iter().all(|test| !test.status.is_red()));
+            }
+        }
+
+        /// Laws 2 and 3: what production itself does alike is never the candidate's fault.
+        #[test]
+        fn a_candidate_that_behaves_as_the_baseline_is_never_blocked(behaviour in behaviour(), lost in any::<bool>()) {
+            let played = play(Story {
+                baseline: behaviour.clone(),
+                candidate: behaviour.clone(),
+                back: behaviour.clone(),
+                untouched: Behaviour { exits: Vec::new(), ..behaviour.clone() },
+                agent_lost_in: lost.then_some(StageId::Upgrade),
+                ..Story::default()
+            });
+            let steady = behaviour.sign_ins.len() < 2 && behaviour.tests.values().all(|ends| ends.len() < 2);
+            // Exits are the candidate's container's own; nothing of the kind is asked of the baseline.
+            if steady && behaviour.exits.is_empty() {
+                prop_assert_ne!(played.judgement.verdict, Verdict::Block, "{}", played.judgement.cause);
+            }
+        }
+
+        /// Whatever happens, each planned check has one answer in each stage.
+        #[test]
+        fn each_check_is_answered_once_in_each_stage(story in story()) {
+            let played = play(story);
+            let mut answers: Vec<_> = played.recorded.checks.iter().map(|check| (check.stage, check.check)).collect();
+            let all = answers.len();
+            answers.sort();
+            answers.dedup();
+            prop_assert_eq!(answers.len(), all);
+        }
+    }
+}

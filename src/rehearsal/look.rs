@@ -1,0 +1,301 @@
+//! Looking: every check at its moments, on the release that stands there. What it sees is written down as evidence; what
+//! it makes of it is a finding, or a suspicion that must be confirmed.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::course::{Course, Look, Suspect};
+use super::driver::OnGround;
+use super::{Next, Rehearsal, is_blocking};
+use crate::check::facts::Facts;
+use crate::check::ground::Ground;
+use crate::check::{Again, At, Entry, Evidence, Moment, Seen, find};
+use crate::plan::Planned;
+use crate::record::check::CheckId;
+use crate::record::finding::{Blame, Finding};
+use crate::record::outcome::Lost;
+use crate::record::release::Role;
+use crate::record::stage::StageId;
+use crate::record::status::Status;
+use crate::text::units::millis;
+
+/// What a look came to, for the step that it is.
+struct Judged {
+    /// In words, where it is not as it must be.
+    title: Option<String>,
+    /// Somebody has signed for all of it.
+    signed: bool,
+}
+
+impl Rehearsal<'_> {
+    /// A check whose look is a step of the plan.
+    pub(super) async fn look_as_step(
+        &self,
+        stage: StageId,
+        planned: &Planned,
+        id: CheckId,
+        course: &mut Course,
+    ) -> Next {
+        let (Some(check), Some(ground)) = (find(id), course.ground.clone()) else {
+            return Next::On;
+        };
+        let step = self.recorder.step(stage, &planned.id);
+        let looked = self.look(check, &*ground, stage, planned.on, course).await;
+        let lost = looked.as_ref().err().map(ToString::to_string);
+        if let (Some(lost), StageId::Control) = (&lost, stage) {
+            course.broken.get_or_insert(lost.clone());
+        }
+        let judged = self.judge(check, stage, planned.on, looked, course).await;
+        let (status, reason) = match (lost, &judged.title, stage) {
+            (Some(lost), ..) => (Status::Error, Some(lost)),
+            (None, None, _) => (Status::Passed, None),
+            (None, Some(_), _) if judged.signed => (Status::Passed, None),
+            (None, Some(title), StageId::Control) => (Status::Error, Some(title.clone())),
+            (None, Some(title), _) if has_comparison(check) => (Status::Failed, Some(title.clone())),
+            (None, Some(title), _) => (Status::Error, Some(title.clone())),
+        };
+        step.ended(status, reason);
+        let ends = course.broken.is_some() && check.about().moment_in(stage) == Some(Moment::Up);
+        if ends { Next::End } else { Next::On }
+    }
+
+    /// Judges what the release in place has shown in this stage so far.
+    pub(super) async fn settle(&self, stage: StageId, course: &mut Course) {
+        self.look_at(stage, Moment::Tried, course).await;
+        if stage == StageId::Control && course.broken.is_none() {
+            self.look_at(stage, Moment::ForComparison, course).await;
+        }
+        self.repeat_here(stage, course).await;
+    }
+
+    /// Every check of that moment looks.
+    pub(super) async fn look_at(&self, stage: StageId, moment: Moment, course: &mut Course) {
+        let Some(ground) = course.ground.clone() else { return };
+        // Where nothing stands, what was to stand there is looked at: it did not come up.
+        let Some(role) = course.in_place.or_else(|| last_try(stage, course)) else {
+            return;
+        };
+        let here = |check: &&'static dyn Entry| check.about().moment_in(stage) == Some(moment);
+        let asked: Vec<&'static dyn Entry> = match moment {
+            Moment::ForComparison => self.compared_later().filter(here).collect(),
+            _ => self.asked_in(stage).filter(here).collect(),
+        };
+        for check in asked {
+            let looked = self.look(check, &*ground, stage, role, course).await;
+            self.judge(check, stage, role, looked, course).await;
+        }
+    }
+
+    /// Checks that compare with production as it was in `control`.
+    fn compared_later(&self) -> impl Iterator<Item = &'static dyn Entry> {
+        let later = |check: &&'static dyn Entry| {
+            let mut stages = StageId::ALL.iter();
+            stages.any(|stage| self.plan.asks(check.about().id, *stage))
+        };
+        crate::check::CATALOG.iter().copied().filter(later)
+    }
+
+    /// When all stages are over, each release is looked at once more by those who ask for it.
+    pub(super) async fn look_when_over(&self, course: &mut Course) {
+        let Some(ground) = course.ground.clone() else { return };
+        if !ground.agent_lives().await {
+            let title = "the agent is gone: what failed meanwhile cannot be told apart from that".to_owned();
+            self.found(crate::check::trouble::cannot_tell(StageId::Control, title, Vec::new()));
+        }
+        let begun = course.facts.swaps.keys().copied().collect::<Vec<_>>();
+        for stage in begun {
+            let here = |check: &&'static dyn Entry| check.about().moment_in(stage) == Some(Moment::Over);
+            for check in self.asked_in(stage).filter(here).collect::<Vec<_>>() {
+                self.compare_when_over(check, &*ground, stage, course).await;
+            }
+        }
+    }
+
+    async fn compare_when_over(
+        &self,
+        check: &'static dyn Entry,
+        ground: &dyn Ground,
+        stage: StageId,
+        course: &mut Course,
+    ) {
+        let before = self.look(check, ground, stage, Role::Baseline, course).await;
+        let after = self.look(check, ground, stage, Role::Candidate, course).await;
+        let (Ok(before), Ok(after)) = (before, after) else {
+            return;
+        };
+        self.remark(check, stage, &after);
+        for finding in check.judge(&self.case(stage), &before, &after) {
+            self.found(finding);
+        }
+    }
+
+    /// One look; its evidence is on disk when this returns.
+    async fn look(
+        &self,
+        check: &'static dyn Entry,
+        ground: &dyn Ground,
+        stage: StageId,
+        role: Role,
+        course: &mut Course,
+    ) -> Result<Seen, Lost> {
+        let begun = Instant::now();
+        let looked = self.look_once(check, ground, stage, role, &course.facts).await;
+        if let Ok(seen) = &looked {
+            let name = format!("{}-{stage}-{role}.json", check.about().id);
+            self.recorder.evidence(&name, &seen.evidence);
+        }
+        course.looks.push(Look {
+            check,
+            stage,
+            seen: looked.clone(),
+            took_ms: millis(begun.elapsed()),
+        });
+        looked
+    }
+
+    /// A look that leaves nothing behind.
+    pub(super) async fn look_once(
+        &self,
+        check: &'static dyn Entry,
+        ground: &dyn Ground,
+        stage: StageId,
+        role: Role,
+        facts: &Facts,
+    ) -> Result<Seen, Lost> {
+        let driver = OnGround {
+            rehearsal: self,
+            ground,
+            stage,
+        };
+        let at = At {
+            case: self.case(stage),
+            ground,
+            driver: &driver,
+            role,
+            facts,
+            ca: &self.ca,
+        };
+        check.look(&at).await
+    }
+
+    /// What a look means. In `control`, and of checks that do not look there, it is said at once; elsewhere it is what the
+    /// candidate shows and the baseline did not.
+    async fn judge(
+        &self,
+        check: &'static dyn Entry,
+        stage: StageId,
+        role: Role,
+        looked: Result<Seen, Lost>,
+        course: &mut Course,
+    ) -> Judged {
+        let Ok(seen) = looked else {
+            return Judged {
+                title: None,
+                signed: false,
+            };
+        };
+        self.remark(check, stage, &seen);
+        if stage == StageId::Control || !has_comparison(check) {
+            return self.doubt(check, stage, &seen, course);
+        }
+        let Some(Ok(before)) = course.baseline_of(check.about().id) else {
+            return Judged {
+                title: None,
+                signed: false,
+            };
+        };
+        let findings = self.compared(check, stage, before, &seen);
+        let title = findings
+            .iter()
+            .find(|finding| is_blocking(finding))
+            .map(|finding| finding.title.clone());
+        for finding in findings {
+            self.take(check, role, finding, course);
+        }
+        Judged { title, signed: false }
+    }
+
+    fn remark(&self, check: &'static dyn Entry, stage: StageId, seen: &Seen) {
+        let rows = check.rows(seen);
+        if !rows.is_empty() {
+            self.recorder.fidelity(rows);
+        }
+        for note in check.notes(&self.case(stage), seen) {
+            self.recorder.note(note);
+        }
+    }
+
+    fn doubt(&self, check: &'static dyn Entry, stage: StageId, seen: &Seen, course: &mut Course) -> Judged {
+        let doubts = check.doubts(&self.case(stage), seen);
+        let found: Vec<Finding> = doubts.into_iter().map(|doubt| self.found(doubt)).collect();
+        let open = found.iter().find(|finding| finding.waived.is_none());
+        if let (Some(open), StageId::Control) = (open, stage) {
+            course.broken.get_or_insert(open.title.clone());
+        }
+        Judged {
+            title: found.first().map(|finding| finding.title.clone()),
+            signed: open.is_none(),
+        }
+    }
+
+    /// Law 3: what the baseline shows, too, is nobody's doing.
+    pub(super) fn compared(
+        &self,
+        check: &'static dyn Entry,
+        stage: StageId,
+        before: &Seen,
+        after: &Seen,
+    ) -> Vec<Finding> {
+        let case = self.case(stage);
+        let always: BTreeSet<_> = check
+            .judge(&case, before, before)
+            .iter()
+            .map(Finding::identity)
+            .collect();
+        let mut findings = check.judge(&case, before, after);
+        for finding in findings
+            .iter_mut()
+            .filter(|finding| always.contains(&finding.identity()))
+        {
+            if finding.blame == Blame::Candidate {
+                finding.blame = Blame::PreExisting;
+            }
+        }
+        findings
+    }
+
+    /// A finding on its way: text waits for behaviour, what can be repeated is repeated, the rest is said at once.
+    fn take(&self, check: &'static dyn Entry, role: Role, finding: Finding, course: &mut Course) {
+        let known = |suspect: &Suspect| suspect.finding.identity() == finding.identity();
+        if course.suspects.iter().any(known) {
+            return;
+        }
+        if check.about().evidence == Evidence::Text {
+            course.texts.push(finding);
+        } else if is_blocking(&finding) && check.again(&finding) != Again::AsSeen {
+            course.suspects.push(Suspect {
+                check,
+                role,
+                finding,
+                reproduced: false,
+            });
+        } else {
+            self.found(finding);
+        }
+    }
+}
+
+/// It looks at production in `control`, and so at a difference later.
+fn has_comparison(check: &'static dyn Entry) -> bool {
+    check.about().moment_in(StageId::Control).is_some()
+}
+
+/// The release that was to take the place in this stage, and did not come up.
+fn last_try(stage: StageId, course: &Course) -> Option<Role> {
+    course.facts.swaps.get(&stage)?;
+    match stage {
+        StageId::Control => None,
+        StageId::Upgrade => Some(Role::Candidate),
+        StageId::Rollback => Some(Role::Baseline),
+    }
+}

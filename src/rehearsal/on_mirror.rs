@@ -1,0 +1,218 @@
+//! The mirror of containers as the ground of a rehearsal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use async_trait::async_trait;
+
+use crate::agent::{Answer, Call, HttpAnswer, HttpCall, ProbeSample};
+use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
+use crate::check::log_difference::template;
+use crate::config::settings::Login;
+use crate::engine::watch::Seen;
+use crate::engine::{ExecOutput, ImageFacts};
+use crate::mirror::authority::Form;
+use crate::mirror::egress::Attempts;
+use crate::mirror::failure::ServiceFailure;
+use crate::mirror::start::Started;
+use crate::mirror::swap::Swapped;
+use crate::mirror::{Mirror, Setup};
+use crate::record::outcome::{Lost, Part};
+use crate::record::release::Role;
+use crate::record::stage::StageId;
+use crate::suite::login::{self, LoginOutcome};
+use crate::suite::{self, SuiteOutcome, SuiteRun};
+use crate::text::fatal::first_fatal;
+use crate::world::model::Service;
+
+/// How long a log may take to say why something failed …
+const CAUSE_WITHIN: Duration = Duration::from_secs(2);
+/// … and how long what it said must stay the first cause.
+const CAUSE_STEADY: Duration = Duration::from_millis(300);
+
+/// Milliseconds between questions of the probe.
+const INTERVAL_MS: u64 = 100;
+/// A question's limit, milliseconds.
+const TIMEOUT_MS: u64 = 5_000;
+
+#[async_trait]
+impl Grounds for Setup {
+    async fn prepare(&self, copy: Copy) -> Result<Arc<dyn Ground>> {
+        let setup = match copy {
+            Copy::First => self.clone(),
+            Copy::Untouched => {
+                let (unheard, _) = tokio::sync::mpsc::unbounded_channel();
+                Setup {
+                    prefix: "again-".to_owned(),
+                    logs: None,
+                    news: unheard,
+                    ..self.clone()
+                }
+            }
+        };
+        Ok(Arc::new(Mirror::prepare(setup).await?))
+    }
+}
+
+fn gone(error: &anyhow::Error) -> Lost {
+    Lost::new(Part::Agent, format!("{error:#}"))
+}
+
+#[async_trait]
+impl Ground for Mirror {
+    async fn start(&self, limit: Duration) -> Result<Vec<Started>> {
+        Mirror::start(self, limit).await
+    }
+
+    async fn swap(
+        &self,
+        releases: &BTreeMap<String, Service>,
+        within: Duration,
+        role: Role,
+    ) -> Result<Vec<Swapped>, Box<ServiceFailure>> {
+        Mirror::swap(self, releases, within, role == Role::Candidate).await
+    }
+
+    async fn await_answers(
+        &self,
+        expected: &Expected,
+        patience: Duration,
+        budget: Duration,
+    ) -> Result<(), Box<ServiceFailure>> {
+        super::answers::wait(self, expected, patience, budget).await
+    }
+
+    async fn stop(&self, service: &str) {
+        Mirror::stop(self, service).await;
+    }
+
+    async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome {
+        suite::run(self, run).await
+    }
+
+    async fn sign_in(&self, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
+        login::sign_in(self.agent(), login, session, ca).await
+    }
+
+    async fn ask_without_session(&self, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
+        login::protected_without_session(self.agent(), login, session, ca).await
+    }
+
+    async fn http(&self, call: HttpCall) -> Result<Option<HttpAnswer>, Lost> {
+        match self.agent().call(Call::Http(call)).await {
+            Ok(Answer::Http(answer)) => Ok(Some(answer)),
+            Ok(_) => Ok(None),
+            Err(error) => Err(gone(&error)),
+        }
+    }
+
+    async fn exec(&self, service: &str, command: &[String]) -> Option<ExecOutput> {
+        Mirror::exec(self, service, command, None).await.ok()
+    }
+
+    async fn probe_begins(&self, name: &str, url: &str) {
+        let call = Call::ProbeStart {
+            probe: name.to_owned(),
+            url: url.to_owned(),
+            interval_ms: INTERVAL_MS,
+            timeout_ms: TIMEOUT_MS,
+        };
+        // An agent that is gone is found by the next question that needs an answer.
+        let _started = self.agent().call(call).await;
+    }
+
+    async fn probe_ends(&self, name: &str) -> Result<Vec<ProbeSample>, Lost> {
+        match self.agent().call(Call::ProbeStop { probe: name.to_owned() }).await {
+            Ok(Answer::Probe(samples)) => Ok(samples),
+            Ok(other) => Err(Lost::new(
+                Part::Probe,
+                format!("the agent answered something else: {other:?}"),
+            )),
+            Err(error) => Err(gone(&error)),
+        }
+    }
+
+    async fn attempts(&self) -> Result<Attempts, Lost> {
+        Mirror::attempts(self).await.map_err(|error| gone(&error))
+    }
+
+    fn fronts(&self) -> Vec<String> {
+        self.borne().map(|borne| borne.host.clone()).into_iter().collect()
+    }
+
+    fn digests(&self, image: &str) -> Vec<String> {
+        known_by(self.image(image))
+    }
+
+    fn tls(&self) -> Option<(String, Form)> {
+        let borne = self.borne()?;
+        Some((borne.service.clone(), borne.authority.as_ref()?.form().clone()))
+    }
+
+    async fn agent_lives(&self) -> bool {
+        matches!(self.agent().call(Call::Ping).await, Ok(Answer::Done))
+    }
+
+    fn seen(&self, service: &str) -> Seen {
+        Mirror::seen(self, service).unwrap_or_default()
+    }
+
+    fn enter(&self, stage: StageId) {
+        self.logs().enter(stage);
+    }
+
+    fn marks(&self, services: &[String]) -> Marks {
+        Marks(
+            services
+                .iter()
+                .map(|name| (name.clone(), self.logs().mark(name)))
+                .collect(),
+        )
+    }
+
+    fn said(&self, stage: StageId, service: &str) -> Vec<String> {
+        self.logs().of(stage, service)
+    }
+
+    fn tail(&self, service: &str, count: usize) -> Vec<String> {
+        self.logs().tail(service, count)
+    }
+
+    async fn why(&self, services: &[String], marks: &Marks) -> Option<String> {
+        let mut more = self.logs().more();
+        let limit = tokio::time::Instant::now() + CAUSE_WITHIN;
+        let (mut cause, mut until) = (None, limit);
+        loop {
+            let now = new_cause(self, services, marks);
+            if now != cause {
+                cause = now;
+                until = limit.min(tokio::time::Instant::now() + CAUSE_STEADY);
+            }
+            if tokio::time::timeout_at(until, more.changed()).await.is_err() {
+                return cause;
+            }
+        }
+    }
+}
+
+/// The first fatal line since the marks that was never said in `control`.
+fn new_cause(mirror: &Mirror, services: &[String], marks: &Marks) -> Option<String> {
+    let of = |service: &String| {
+        let mark = marks.0.get(service).copied().unwrap_or_default();
+        let known = mirror.logs().of(StageId::Control, service);
+        let known: BTreeSet<String> = known.iter().map(|line| template(line)).collect();
+        let said = mirror.logs().since(service, mark).into_iter();
+        let new: Vec<String> = said.filter(|line| !known.contains(&template(line))).collect();
+        first_fatal(&new)
+    };
+    services.iter().find_map(of)
+}
+
+/// Every digest by which an image may be known: registries', its own id.
+fn known_by(image: ImageFacts) -> Vec<String> {
+    let others = image.repo_digests.iter().filter_map(|known| known.split_once('@'));
+    let others = others.map(|(_, digest)| digest.to_owned()).collect::<Vec<_>>();
+    [image.digest, image.id].into_iter().chain(others).collect()
+}

@@ -1,0 +1,143 @@
+//! Repeats: what failed is tried again, on the release that failed it, while that release is in place.
+
+use std::collections::BTreeSet;
+
+use super::course::{Course, Suspect};
+use super::driver::OnGround;
+use super::tests_run::inherited;
+use super::{REPEATS, Rehearsal};
+use crate::check::facts::Ran;
+use crate::check::ground::Ground;
+use crate::check::{Again, Entry, Seen};
+use crate::record::finding::{Finding, Identity};
+use crate::record::outcome::Lost;
+use crate::record::release::Role;
+use crate::record::stage::StageId;
+use crate::record::step::Subject;
+use crate::suite::Captures;
+
+/// How something is seen again: one run of its tests, or one look, serves every finding that rests on it.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Way {
+    pub check: crate::record::check::CheckId,
+    pub again: Again,
+    pub stage: StageId,
+    pub role: Role,
+}
+
+impl Suspect {
+    /// How it is seen again.
+    pub(super) fn way(&self) -> Way {
+        Way {
+            check: self.check.about().id,
+            again: self.check.again(&self.finding),
+            stage: self.finding.stage,
+            role: self.role,
+        }
+    }
+}
+
+impl Rehearsal<'_> {
+    /// Every suspect of this stage that has not been repeated yet.
+    pub(super) async fn repeat_here(&self, stage: StageId, course: &mut Course) {
+        let Some(ground) = course.ground.clone() else { return };
+        let open = |suspect: &&Suspect| suspect.finding.stage == stage && Some(suspect.role) == course.in_place;
+        let mut ways: Vec<(&'static dyn Entry, Way)> = Vec::new();
+        for suspect in course
+            .suspects
+            .iter()
+            .filter(open)
+            .filter(|suspect| !suspect.reproduced)
+        {
+            let way = suspect.way();
+            if !ways.iter().any(|(_, known)| *known == way) {
+                ways.push((suspect.check, way));
+            }
+        }
+        for (check, way) in ways {
+            self.repeat(check, &way, &*ground, course).await;
+        }
+    }
+
+    async fn repeat(&self, check: &'static dyn Entry, way: &Way, ground: &dyn Ground, course: &mut Course) {
+        let Some(Ok(before)) = course.baseline_of(way.check).map(|seen| seen.as_ref().map(Seen::clone)) else {
+            return;
+        };
+        for _ in 0..REPEATS {
+            let mut open = course
+                .suspects
+                .iter()
+                .filter(|suspect| !suspect.reproduced && suspect.way() == *way);
+            if open.next().is_none() {
+                return;
+            }
+            let captures = match &way.again {
+                Again::Tests(subject) | Again::TestsHere(subject) => inherited(subject, course),
+                Again::Look | Again::AsSeen => Captures::default(),
+            };
+            let (seen, _) = self.once_more(check, way, ground, captures, course).await;
+            // What is lost in a repeat proves nothing.
+            let shown = seen
+                .map(|seen| self.shown(check, way, &before, &seen))
+                .unwrap_or_default();
+            for suspect in course.suspects.iter_mut().filter(|suspect| suspect.way() == *way) {
+                suspect.reproduced |= shown.contains(&suspect.finding.identity());
+            }
+        }
+    }
+
+    /// What is found now.
+    pub(super) fn shown(
+        &self,
+        check: &'static dyn Entry,
+        way: &Way,
+        before: &Seen,
+        after: &Seen,
+    ) -> BTreeSet<Identity> {
+        let found = check.judge(&self.case(way.stage), before, after);
+        found
+            .iter()
+            .filter(|finding| super::is_blocking(finding))
+            .map(Finding::identity)
+            .collect()
+    }
+
+    /// Once more the same; of tests also how they went.
+    pub(super) async fn once_more(
+        &self,
+        check: &'static dyn Entry,
+        way: &Way,
+        ground: &dyn Ground,
+        captures: Captures,
+        course: &Course,
+    ) -> (Result<Seen, Lost>, Option<Ran>) {
+        let (Again::Tests(subject) | Again::TestsHere(subject)) = &way.again else {
+            let seen = self.look_once(check, ground, way.stage, way.role, &course.facts).await;
+            return (seen, None);
+        };
+        let ran = self.run_again(subject, way, ground, captures).await;
+        let facts = course.facts.with_runs(vec![ran.clone()]);
+        let seen = self.look_once(check, ground, way.stage, way.role, &facts).await;
+        (seen, Some(ran))
+    }
+
+    async fn run_again(&self, subject: &Subject, way: &Way, ground: &dyn Ground, captures: Captures) -> Ran {
+        let on = OnGround {
+            rehearsal: self,
+            ground,
+            stage: way.stage,
+        };
+        let tests = match self.settings.body(subject) {
+            Some(body) => on.run_with(subject, body, captures).await.tests,
+            None => Vec::new(),
+        };
+        Ran {
+            stage: way.stage,
+            role: way.role,
+            subject: subject.clone(),
+            tests,
+            too_few: None,
+            cause: None,
+        }
+    }
+}

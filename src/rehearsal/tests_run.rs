@@ -1,0 +1,100 @@
+//! The user's tests as steps: suites and entries of `data`, each recorded as it went.
+
+use super::course::Course;
+use super::driver::OnGround;
+use super::{Next, Rehearsal};
+use crate::check::facts::Ran;
+use crate::check::ground::Ground;
+use crate::config::settings::SuiteBody;
+use crate::record::release::Role;
+use crate::record::stage::StageId;
+use crate::record::status::Status;
+use crate::record::step::{DataEntry, Step, Subject};
+use crate::record::test::TestRecord;
+use crate::suite::Captures;
+
+impl Rehearsal<'_> {
+    pub(super) async fn run_tests(&self, stage: StageId, role: Role, subject: &Subject, course: &mut Course) -> Next {
+        let (Some(ground), Some(body)) = (course.ground.clone(), self.settings.body(subject)) else {
+            return Next::On;
+        };
+        let step = self.recorder.step(stage, &Step::Run(subject.clone()));
+        let on = OnGround {
+            rehearsal: self,
+            ground: &*ground,
+            stage,
+        };
+        let inherited = inherited(subject, course);
+        let outcome = on.run_with(subject, body, inherited).await;
+        if let Subject::Data(DataEntry::Seed | DataEntry::Write) = subject {
+            course.data = outcome.captures;
+        }
+        let tests = as_recorded(stage, outcome.tests);
+        self.recorder.tests(&tests);
+        let cause = self.cause(&*ground, course, &tests).await;
+        let too_few = too_few(&tests, body);
+        let (status, reason) = status_of(&tests, too_few);
+        step.ended(status, reason);
+        course.facts.ran.push(Ran {
+            stage,
+            role,
+            subject: subject.clone(),
+            tests,
+            too_few,
+            cause,
+        });
+        Next::On
+    }
+
+    /// Why something failed, as the candidate's log has it. Only what failed pays for the asking.
+    async fn cause(&self, ground: &dyn Ground, course: &Course, tests: &[TestRecord]) -> Option<String> {
+        if !tests.iter().any(|test| test.status == Status::Failed) {
+            return None;
+        }
+        ground.why(&self.candidates(), &course.marks).await
+    }
+}
+
+/// What earlier entries of `data` captured is seen by those after them.
+pub(super) fn inherited(subject: &Subject, course: &Course) -> Captures {
+    match subject {
+        Subject::Suite(_) => Captures::default(),
+        Subject::Data(_) => course.data.clone(),
+    }
+}
+
+/// In control a failure is not the candidate's: the plain truth of the run becomes "could not tell".
+fn as_recorded(stage: StageId, mut tests: Vec<TestRecord>) -> Vec<TestRecord> {
+    if stage == StageId::Control {
+        for test in tests.iter_mut().filter(|test| test.status == Status::Failed) {
+            test.status = Status::Error;
+        }
+    }
+    tests
+}
+
+/// A run with too few tests proves nothing, whatever they said: how many ran, and how many are needed.
+fn too_few(tests: &[TestRecord], body: &SuiteBody) -> Option<(u64, u64)> {
+    let is_run = |test: &&TestRecord| !matches!(test.status, Status::Skipped | Status::NotRun);
+    let ran = u64::try_from(tests.iter().filter(is_run).count()).unwrap_or(u64::MAX);
+    let failed = tests.iter().any(|test| test.status == Status::Failed);
+    (ran < body.min_tests && !failed).then_some((ran, body.min_tests))
+}
+
+fn status_of(tests: &[TestRecord], too_few: Option<(u64, u64)>) -> (Status, Option<String>) {
+    if let Some((ran, wanted)) = too_few {
+        return (
+            Status::Error,
+            Some(format!("{ran} tests ran, at least {wanted} are needed")),
+        );
+    }
+    let first = |wanted: fn(Status) -> bool| tests.iter().find(|test| wanted(test.status));
+    let line = |test: &TestRecord| Some(format!("{}: {}", test.name, test.message));
+    let failed = first(|status| status == Status::Failed);
+    let unclear = || first(|status| matches!(status, Status::Error | Status::NotRun));
+    match (failed, unclear()) {
+        (Some(test), _) => (Status::Failed, line(test)),
+        (None, Some(test)) => (Status::Error, line(test)),
+        (None, None) => (Status::Passed, None),
+    }
+}
