@@ -1,21 +1,31 @@
 //! Rehearsal performs a deploy on a mirror of production before production does, and gives one verdict.
 //!
-//! The flow, and so the house:
+//! The flow is config → plan → mirror → rehearsal → finding → verdict → report → publish, and the house has a room for
+//! each. From top to bottom; a room imports only rooms below it (`tests/without_engine/architecture.rs` holds the table):
 //!
-//! 1. [`config`]: `rehearsal.yaml` and Compose files, from as written to as validated.
-//! 2. [`plan`]: what will happen, as plain data, printed before anything does.
-//! 3. [`mirror`]: the containers, networks and volumes that stand for production.
-//! 4. [`rehearsal`]: runs the plan on the mirror, stage by stage; events are its only output.
-//! 5. [`record::finding`]: what a check or a suite learned.
-//! 6. [`verdict`]: pass, block or inconclusive; a pure function.
-//! 7. [`report`]: the record and what is made of it.
-//! 8. [`publish`]: where reports go.
+//! | room | owns |
+//! |---|---|
+//! | [`command`] | one file a command: arguments in, an exit code out; [`cli`] has their words |
+//! | [`publish`] | where reports go |
+//! | [`report`] | terminal, JSON, JUnit, summary: a record in, bytes out |
+//! | [`rehearsal`] | executes the plan: one loop, what a step does, looks, repeats, confirmation |
+//! | [`verdict`] | pass, block or inconclusive: a pure function of what was recorded |
+//! | [`prepare`] | from settings, production and lock to everything that a mirror is made from |
+//! | [`plan`] | what will happen, as plain data, printed before anything does, and then executed |
+//! | [`check`] | the built-in checks, one file each: what a check sees, and what it makes of it |
+//! | [`suite`] | the user's own tests, and the sign-in |
+//! | [`mirror`] | the containers, networks and volumes that stand for production |
+//! | [`lock`] | production's facts: read, written, compared, taken |
+//! | [`engine`] | the only place that speaks to a container engine |
+//! | [`config`] | `rehearsal.yaml`, from as written to as validated |
+//! | [`world`] | production in our own words, whatever described it |
+//! | [`compose`] | Compose's language |
+//! | [`agent`] | our own binary inside the mirror |
+//! | [`yaml`] | YAML with places, and the errors that point there |
+//! | [`text`] | what is said to people: harmless, redacted, in units |
+//! | [`record`] | the vocabulary of a run, and the file that leaves it |
 //!
-//! [`run`] is that flow, one line an arrow; [`command`] holds the other commands, [`cli`] their words, [`context`]
-//! everything that is read from the process.
-//!
-//! Beside the flow stand [`agent`] (our binary inside the mirror), [`suite`] (the user's tests), [`check`] (the
-//! built-in ones), [`lock`] (production's facts) and [`text`] (said harmlessly, and without secrets).
+//! [`context`] and [`interrupt`] are what is known of the process.
 
 // The samples in `tests/` are shared with tests for which the product is another crate.
 #[cfg(test)]

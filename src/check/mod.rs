@@ -371,3 +371,33 @@ impl Seen {
         self.value.downcast_ref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalog_has_each_check_once_in_the_order_of_the_ids() {
+        let ids: Vec<CheckId> = CATALOG.iter().map(|check| check.about().id).collect();
+        let mut sorted = ids.clone();
+        sorted.sort();
+        sorted.dedup();
+        assert_eq!(ids, sorted);
+    }
+
+    #[test]
+    fn each_check_says_what_it_asks_explains_itself_and_answers_somewhere() {
+        for check in CATALOG {
+            let about = check.about();
+            assert!(about.question.ends_with('?'), "{}", about.id);
+            assert!(about.explain.len() > 100, "{}", about.id);
+            assert!(
+                StageId::ALL.iter().any(|stage| about.answers_in(*stage)),
+                "{}",
+                about.id
+            );
+            let is_step = about.looks.iter().any(|(_, moment)| moment.is_step());
+            assert_eq!(is_step, !about.step.is_empty(), "{}", about.id);
+        }
+    }
+}

@@ -104,6 +104,11 @@ impl Finding {
         }
     }
 
+    /// An error that is the candidate's doing.
+    pub fn blames_candidate(&self) -> bool {
+        self.blame == Blame::Candidate && self.severity == Severity::Error
+    }
+
     /// The service it is about.
     #[must_use]
     pub fn about(self, service: impl Into<Option<String>>) -> Self {

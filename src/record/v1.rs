@@ -316,3 +316,41 @@ impl From<&finding::Finding> for Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_another_version_are_kept_as_they_were_written() {
+        let written =
+            r#"{"check":"of-tomorrow","stage":"canary","status":"postponed","reason":null,"duration_ms":1,"new":2}"#;
+        let check: Check = serde_json::from_str(written).expect("it can be read");
+        assert_eq!(check.check, Word::Unknown("of-tomorrow".to_owned()));
+        assert_eq!(check.stage.known(), None);
+        // Nobody knows what it means, so it is nothing good.
+        assert!(check.status.or(Status::Error).is_red());
+        let back = serde_json::to_string(&check).expect("JSON");
+        assert_eq!(back, written.replace(r#","new":2"#, ""));
+    }
+
+    #[test]
+    fn every_word_of_the_vocabulary_leads_back_to_itself() {
+        for stage in StageId::ALL {
+            assert_eq!(stage.to_string().parse(), Ok(*stage));
+        }
+        for check in CheckId::ALL {
+            assert_eq!(check.to_string().parse(), Ok(*check));
+            assert_eq!(serde_json::to_value(check).expect("JSON"), check.as_str());
+        }
+        for status in [
+            Status::Passed,
+            Status::Failed,
+            Status::Error,
+            Status::Skipped,
+            Status::NotRun,
+        ] {
+            assert_eq!(status.to_string().parse(), Ok(status));
+        }
+    }
+}

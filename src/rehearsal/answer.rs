@@ -1,7 +1,7 @@
 //! Answers: every check that a stage planned gets one, in each stage.
 
+use super::Rehearsal;
 use super::course::{Course, Look};
-use super::{Rehearsal, is_blocking};
 use crate::check::{Entry, Unanswered};
 use crate::plan::StagePlan;
 use crate::record::finding::{Finding, Severity};
@@ -65,7 +65,7 @@ impl Rehearsal<'_> {
 fn of_findings(found: &[&Finding]) -> Option<(Status, Option<String>)> {
     let errors = || found.iter().filter(|finding| finding.severity == Severity::Error);
     let told = |status, finding: &Finding| Some((status, Some(finding.title.clone())));
-    if let Some(finding) = errors().find(|finding| is_blocking(finding) || finding.waived.is_some()) {
+    if let Some(finding) = errors().find(|finding| finding.blames_candidate() || finding.waived.is_some()) {
         return told(Status::Failed, finding);
     }
     errors().next().and_then(|finding| told(Status::Error, finding))

@@ -9,7 +9,7 @@ use super::bring_up::first_failure;
 use super::course::{Course, Suspect};
 use super::driver::OnGround;
 use super::repeat::Way;
-use super::{REPEATS, Rehearsal, is_blocking};
+use super::{REPEATS, Rehearsal};
 use crate::check::facts::Ran;
 use crate::check::ground::{Copy, Ground};
 use crate::check::{Again, Evidence, Seen};
@@ -198,7 +198,7 @@ impl Rehearsal<'_> {
             let stands = |finding: &Finding| {
                 let behaviour = crate::check::find(finding.check)
                     .is_some_and(|check| check.about().evidence == Evidence::Behaviour);
-                behaviour && finding.stage == text.stage && finding.waived.is_none() && is_blocking(finding)
+                behaviour && finding.stage == text.stage && finding.waived.is_none() && finding.blames_candidate()
             };
             let beside = self.recorder.findings().iter().any(stands);
             self.found(if beside { as_evidence(text) } else { text });

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use super::AfterFailure;
-use super::is_blocking;
 use super::recorder::Recorder;
 use crate::check::facts::Facts;
 use crate::check::ground::{Ground, Marks};
@@ -16,6 +14,15 @@ use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::suite::Captures;
+
+/// How a run goes on after a stage that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// The way back is tried, too.
+    GoOn,
+    /// It ends (`--fail-fast`).
+    End,
+}
 
 /// What a run has come to so far.
 #[derive(Default)]
@@ -108,14 +115,14 @@ impl Course {
 
     /// Something failed as the candidate's doing, confirmed or not yet.
     pub fn has_failed(&self, recorder: &Recorder) -> bool {
-        !self.suspects.is_empty() || recorder.findings().iter().any(is_blocking)
+        !self.suspects.is_empty() || recorder.findings().iter().any(Finding::blames_candidate)
     }
 
     /// What a stage came to, suspects included: they are confirmed at the end.
     pub fn status_of(&self, stage: StageId, recorder: &Recorder) -> (Status, Option<String>) {
         let findings = recorder.findings();
         let here = || findings.iter().filter(|finding| finding.stage == stage);
-        if let Some(finding) = here().find(|finding| is_blocking(finding)) {
+        if let Some(finding) = here().find(|finding| finding.blames_candidate()) {
             return (Status::Failed, Some(finding.title.clone()));
         }
         if let Some(suspect) = self.suspects.iter().find(|suspect| suspect.finding.stage == stage) {

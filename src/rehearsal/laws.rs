@@ -1,6 +1,6 @@
 //! The laws, each tried on a scripted mirror.
 
-use super::AfterFailure;
+use super::course::AfterFailure;
 use super::scripted::{Behaviour, SignIn, Story, Told};
 use crate::mirror::failure::What;
 use crate::record::exit_code::ExitCode;

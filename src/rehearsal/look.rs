@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::course::{Course, Look, Suspect};
 use super::driver::OnGround;
-use super::{Next, Rehearsal, is_blocking};
+use super::{Next, Rehearsal};
 use crate::check::facts::Facts;
 use crate::check::ground::Ground;
 use crate::check::{Again, At, Entry, Evidence, Moment, Seen, find};
@@ -207,7 +207,7 @@ impl Rehearsal<'_> {
         let findings = self.compared(check, stage, before, &seen);
         let title = findings
             .iter()
-            .find(|finding| is_blocking(finding))
+            .find(|finding| finding.blames_candidate())
             .map(|finding| finding.title.clone());
         for finding in findings {
             self.take(check, role, finding, course);
@@ -272,7 +272,7 @@ impl Rehearsal<'_> {
         }
         if check.about().evidence == Evidence::Text {
             course.texts.push(finding);
-        } else if is_blocking(&finding) && check.again(&finding) != Again::AsSeen {
+        } else if finding.blames_candidate() && check.again(&finding) != Again::AsSeen {
             course.suspects.push(Suspect {
                 check,
                 role,

@@ -13,7 +13,7 @@ use crate::check::{Case, Entry};
 use crate::config::settings::Settings;
 use crate::lock;
 use crate::plan::{Plan, Planned, StagePlan};
-use crate::record::finding::{Blame, Finding, Severity};
+use crate::record::finding::Finding;
 use crate::record::stage::StageId;
 use crate::record::step::Step;
 use crate::text::redact::Redactor;
@@ -23,7 +23,7 @@ mod answer;
 mod answers;
 mod bring_up;
 mod confirm;
-mod course;
+pub mod course;
 mod driver;
 mod look;
 pub mod not_run;
@@ -39,7 +39,7 @@ mod laws;
 #[cfg(test)]
 mod scripted;
 
-use course::Course;
+use course::{AfterFailure, Course};
 use recorder::Recorder;
 
 /// Suspects are tried again at most this often on the release that failed.
@@ -75,15 +75,6 @@ pub struct Rehearsal<'a> {
     pub deadline: Instant,
     /// The day on which waivers hold or have expired.
     pub today: Date,
-}
-
-/// How a run goes on after a stage that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterFailure {
-    /// The way back is tried, too.
-    GoOn,
-    /// It ends (`--fail-fast`).
-    End,
 }
 
 /// How a stage goes on after a step.
@@ -184,9 +175,4 @@ static RUNS: AtomicU64 = AtomicU64::new(1);
 
 fn next_run() -> u64 {
     RUNS.fetch_add(1, Ordering::Relaxed)
-}
-
-/// Something that failed as the candidate's doing.
-fn is_blocking(finding: &Finding) -> bool {
-    finding.blame == Blame::Candidate && finding.severity == Severity::Error
 }

@@ -97,7 +97,7 @@ impl Rehearsal<'_> {
         let found = check.judge(&self.case(way.stage), before, after);
         found
             .iter()
-            .filter(|finding| super::is_blocking(finding))
+            .filter(|finding| finding.blames_candidate())
             .map(Finding::identity)
             .collect()
     }

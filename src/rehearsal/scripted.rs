@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use async_trait::async_trait;
 
+use super::Rehearsal;
+use super::course::AfterFailure;
 use super::recorder::Recorder;
-use super::{AfterFailure, Rehearsal};
 use crate::agent::{HttpAnswer, HttpCall, ProbeSample};
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
 use crate::config::settings::Login;
