@@ -1,5 +1,7 @@
 //! `auth-exercised`: with the authentication dependency stopped, something must notice.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::{About, At, Case, Check, Evidence, Moment};
@@ -10,6 +12,7 @@ use crate::record::outcome::{Lost, Outcome};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::Subject;
+use crate::record::test::TestId;
 
 static ABOUT: About = About {
     id: CheckId::AuthExercised,
@@ -30,7 +33,7 @@ pub struct AuthExercised;
 #[derive(Debug, Serialize)]
 pub struct Without {
     stopped: Vec<String>,
-    /// What failed, as it must.
+    /// What failed twice, as it must, and was fine again afterwards.
     noticed_by: Option<String>,
     /// Tests that stayed green.
     green: usize,
@@ -56,13 +59,20 @@ impl Check for AuthExercised {
         forward.then(|| "there is no rollback after which it could be asked".to_owned())
     }
 
-    /// Stops the authentication dependency: the sign-in or a suite must notice.
+    /// Stops the authentication dependency: the sign-in or a suite must notice, twice, and be fine again with it.
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Without, Lost> {
         let stopped = at.case.settings.auth_services().to_vec();
         for service in &stopped {
             at.ground.stop(service).await;
         }
-        let (noticed_by, green) = notice(at).await?;
+        let (noticed, green) = notice(at).await?;
+        for service in stopped.iter().rev() {
+            at.ground.start_again(service).await?;
+        }
+        let noticed_by = match noticed {
+            Some(witness) if witness.is_fine(at).await? => Some(witness.to_string()),
+            Some(_) | None => None,
+        };
         Ok(Without {
             stopped,
             noticed_by,
@@ -84,25 +94,69 @@ impl Check for AuthExercised {
     }
 }
 
-/// What fails first, and how many tests stayed green before.
-async fn notice(at: &At<'_>) -> Result<(Option<String>, usize), Lost> {
-    if let Some(outcome) = at.driver.sign_in().await {
-        match outcome.came_to {
-            Outcome::Held(()) => {}
-            Outcome::Broke(_) => return Ok((Some("the sign-in".to_owned()), 0)),
-            Outcome::Lost(lost) => return Err(lost),
-        }
+/// What failed twice, as it must, and how many tests stayed green before.
+async fn notice(at: &At<'_>) -> Result<(Option<Witness>, usize), Lost> {
+    if Witness::SignIn.fails_twice(at).await? {
+        return Ok((Some(Witness::SignIn), 0));
     }
     let mut green = 0;
     for suite in &at.case.settings.suites {
-        let tests = at.driver.run(&Subject::Suite(suite.name.clone())).await;
-        let failed = tests
-            .iter()
-            .find(|test| !matches!(test.status, Status::Passed | Status::Skipped));
-        if let Some(test) = failed {
-            return Ok((Some(format!("{} / {}", test.suite, test.name)), green));
+        let subject = Subject::Suite(suite.name.clone());
+        let tests = at.driver.run(&subject).await;
+        // An error, a test that did not run, a single failure: noise notices nothing.
+        for test in tests.iter().filter(|test| test.status == Status::Failed) {
+            let witness = Witness::Test(test.id());
+            if witness.fails(at).await? {
+                return Ok((Some(witness), green));
+            }
         }
-        green += tests.len();
+        green += tests.iter().filter(|test| test.status == Status::Passed).count();
     }
     Ok((None, green))
+}
+
+/// What notices that something is stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Witness {
+    SignIn,
+    Test(TestId),
+}
+
+impl Witness {
+    async fn fails_twice(&self, at: &At<'_>) -> Result<bool, Lost> {
+        Ok(self.fails(at).await? && self.fails(at).await?)
+    }
+
+    async fn fails(&self, at: &At<'_>) -> Result<bool, Lost> {
+        Ok(self.ends(at).await? == Some(Status::Failed))
+    }
+
+    async fn is_fine(&self, at: &At<'_>) -> Result<bool, Lost> {
+        Ok(self.ends(at).await? == Some(Status::Passed))
+    }
+
+    /// How it ends now; `None` where it is left out, or gone.
+    async fn ends(&self, at: &At<'_>) -> Result<Option<Status>, Lost> {
+        match self {
+            Self::SignIn => match at.driver.sign_in().await.map(|outcome| outcome.came_to) {
+                None => Ok(None),
+                Some(Outcome::Held(())) => Ok(Some(Status::Passed)),
+                Some(Outcome::Broke(_)) => Ok(Some(Status::Failed)),
+                Some(Outcome::Lost(lost)) => Err(lost),
+            },
+            Self::Test(id) => {
+                let tests = at.driver.run(&id.suite).await;
+                Ok(tests.iter().find(|test| test.id() == *id).map(|test| test.status))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SignIn => f.write_str("the sign-in"),
+            Self::Test(id) => write!(f, "{} / {}", id.suite, id.name),
+        }
+    }
 }

@@ -100,6 +100,12 @@ pub trait Ground: Send + Sync {
     /// Stops a service production's way.
     async fn stop(&self, service: &str);
 
+    /// Starts a service again that was stopped, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It does not come back: nothing is known any more.
+    async fn start_again(&self, service: &str) -> Result<(), Lost>;
+
     /// Runs one of the user's suites.
     async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome;
 

@@ -290,6 +290,30 @@ async fn nobody_notices_a_stopped_product_and_so_nothing_is_known() {
 }
 
 #[tokio::test]
+async fn noise_notices_nothing() {
+    for noise in [Status::Failed, Status::Error, Status::NotRun] {
+        // In `rollback` the test passes; with the product stopped it is noisy once, and passes again.
+        let ends = [
+            Told::Ends(Status::Passed),
+            Told::Ends(noise),
+            Told::Ends(Status::Passed),
+        ];
+        let story = Story {
+            back: good().test("smoke", "account", &ends),
+            deaf_to_auth: true,
+            ..Story::default()
+        };
+        let played = story.play().await;
+        assert_eq!(played.judgement.verdict, Verdict::Inconclusive, "{noise}");
+        assert!(
+            played.judgement.cause.starts_with("auth-exercised: nothing notices"),
+            "{}",
+            played.judgement.cause
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_agent_that_is_lost_is_nobodys_fault() {
     for stage in StageId::ALL {
         let story = Story {

@@ -32,6 +32,9 @@ const CAUSE_WITHIN: Duration = Duration::from_secs(2);
 /// … and how long what it said must stay the first cause.
 const CAUSE_STEADY: Duration = Duration::from_millis(300);
 
+/// A service that was stopped on purpose may take so long to be ready again.
+const BACK_WITHIN: Duration = Duration::from_secs(120);
+
 /// Milliseconds between questions of the probe.
 const INTERVAL_MS: u64 = 100;
 /// A question's limit, milliseconds.
@@ -86,6 +89,11 @@ impl Ground for Mirror {
 
     async fn stop(&self, service: &str) {
         Mirror::stop(self, service).await;
+    }
+
+    async fn start_again(&self, service: &str) -> Result<(), Lost> {
+        let came_back = Mirror::start_again(self, service, BACK_WITHIN).await;
+        came_back.map_err(|failure| Lost::new(Part::Step, failure.line()))
     }
 
     async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome {

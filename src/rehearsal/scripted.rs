@@ -435,6 +435,11 @@ impl Ground for ScriptedGround {
         self.state().stopped.insert(service.to_owned());
     }
 
+    async fn start_again(&self, service: &str) -> Result<(), Lost> {
+        self.state().stopped.remove(service);
+        Ok(())
+    }
+
     async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome {
         let mut state = self.state();
         let suite = run.subject.to_string();
