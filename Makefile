@@ -50,19 +50,19 @@ clean:
 	rm -rf rehearsal-out
 
 test-reaper:
-	cargo test --locked --test reaper -- --ignored --nocapture
+	cargo test --locked --test engine reaper:: -- --ignored --nocapture
 
 test-parallel:
-	cargo test --locked --test parallel -- --ignored --nocapture
+	cargo test --locked --test engine parallel:: -- --ignored --nocapture
 
 # The mirror's own tests on Docker 28 with containerd's images, and all of every other engine.
 test-engines: images
-	cargo test --locked --test engines -- --include-ignored
-	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test builds --test mirror --test mirror_compose
+	cargo test --locked --test engine engines:: -- --include-ignored
+	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test engine -- builds:: mirror:: mirror_compose::
 
 # What the lock's probes read, against what Debian says of the same products.
 test-probes:
 	@fixtures/engine.sh
 	@fixtures/base-images.sh trixie
 	docker build --tag rehearsal-test/probes:1 fixtures/probes
-	cargo test --locked --test lock -- --ignored
+	cargo test --locked --test engine lock:: -- --ignored

@@ -5,14 +5,12 @@
 //! Docker 28 runs in a container, of which there is one at a time. It has the machine's version 1 of cgroups, so version
 //! 2 is not tried here.
 
-mod driver;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use driver::{Rehearsed, Running};
+use crate::driver::{self, Rehearsed, Running};
 use serde_json::json;
 
 /// What the incident and its twin need.

@@ -1,13 +1,12 @@
 //! Every wrong file under `config_errors` is refused with the text that stands beside it.
 //!
-//! `BLESS=1 cargo test --test config_errors` writes the texts anew; read the difference before it is committed.
-
-mod driver;
+//! `BLESS=1 cargo test --test without_engine config_errors::` writes the texts anew; read the difference before it is committed.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::driver;
 use rehearsal::config::read::{self, Options};
 
 const FOLDER: &str = "tests/config_errors";

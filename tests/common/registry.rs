@@ -1,8 +1,5 @@
 //! A real registry for tests of pulls, images in it, and an ear on the wire between it and the engine.
 
-// Each test binary uses a part of it.
-#![allow(dead_code)]
-
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -248,12 +245,6 @@ impl Ear {
             most = most.max(under_way.len());
         }
         most
-    }
-
-    /// The different manifests that were asked for.
-    pub fn asked_for(&self) -> BTreeSet<String> {
-        let of = |line: &String| line.split_once("/v2/").expect("a path of the registry").1.to_owned();
-        self.manifests().iter().map(of).collect()
     }
 }
 

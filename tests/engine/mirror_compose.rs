@@ -1,13 +1,9 @@
 //! Compose files on the real engine: what each key becomes in the mirror.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod engine;
-mod stage;
-
 use std::collections::BTreeMap;
 
-use engine::docker;
+use crate::docker::{self, docker};
+use crate::stage::{LIMIT, Stage, all_lines, comes_up, says};
 use rehearsal::compose::{self, LoadOptions};
 use rehearsal::mirror::failure::ServiceFailure;
 use rehearsal::mirror::{Mirror, Setup};
@@ -15,14 +11,13 @@ use rehearsal::world::addresses::{Block, Layout};
 use rehearsal::world::from_compose;
 use rehearsal::world::model::{Network, World};
 use serde_json::Value;
-use stage::{LIMIT, Stage, all_lines, comes_up, says};
 
 /// The world of a Compose file in a folder of its own.
 fn world(name: &str, text: &str) -> World {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("compose-{name}"));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("compose.yaml");
-    std::fs::write(&file, text.replace("IMAGE", engine::IMAGE)).unwrap();
+    std::fs::write(&file, text.replace("IMAGE", docker::IMAGE)).unwrap();
     let options = LoadOptions {
         files: vec![file],
         environment: BTreeMap::from([("WORD".to_owned(), "a word".to_owned())]),
@@ -209,7 +204,7 @@ const KEYS: &[(&str, &str, Becomes)] = &[
     ("cpus", "0.5", Seen("two", "/HostConfig/NanoCpus", "500000000")),
     ("cpuset", "'0'", Seen("one", "/HostConfig/CpusetCpus", r#""0""#)),
     ("credential_spec", "{file: x.json}", Told("Windows")),
-    ("depends_on", "", Elsewhere("tests/mirror.rs")),
+    ("depends_on", "", Elsewhere("tests/engine/mirror.rs")),
     ("deploy", "{placement: {constraints: [node.role == manager]}, update_config: {parallelism: 1}}", Told("`placement`, `update_config` are not mirrored")),
     ("develop", "{watch: []}", Elsewhere("docker compose watch")),
     ("device_cgroup_rules", "['c 1:3 mr']", Told("devices")),
@@ -221,7 +216,7 @@ const KEYS: &[(&str, &str, Becomes)] = &[
     ("entrypoint", "[env]", Seen("two", "/Config/Entrypoint", r#"["env"]"#)),
     ("env_file", "[vars.env]", Seen("one", "/Config/Env", r#"["FROM_FILE=yes"]"#)),
     ("environment", "{A: b}", Seen("one", "/Config/Env", r#"["A=b"]"#)),
-    ("expose", "['8080']", Elsewhere("tests/mirror.rs: readiness")),
+    ("expose", "['8080']", Elsewhere("tests/engine/mirror.rs: readiness")),
     ("external_links", "[other]", Told("external links")),
     ("extra_hosts", "['old:192.0.2.7']", Seen("one", "/HostConfig/ExtraHosts", r#"["old:192.0.2.7"]"#)),
     ("gpus", "all", Told("GPUs")),
@@ -250,7 +245,7 @@ const KEYS: &[(&str, &str, Becomes)] = &[
     ("pid", "host", Told("`pid: host`")),
     ("pids_limit", "50", Seen("one", "/HostConfig/PidsLimit", "50")),
     ("platform", "", Elsewhere("of the image")),
-    ("ports", "['80']", Elsewhere("published with `up` and `--keep` only; tests/mirror.rs: readiness")),
+    ("ports", "['80']", Elsewhere("published with `up` and `--keep` only; tests/engine/mirror.rs: readiness")),
     ("post_start", "", Elsewhere("hooks_run_after_the_start_and_before_the_stop")),
     ("pre_stop", "", Elsewhere("hooks_run_after_the_start_and_before_the_stop")),
     ("privileged", "true", Told("all rights")),
@@ -284,7 +279,7 @@ const KEYS: &[(&str, &str, Becomes)] = &[
 
 #[test]
 fn every_key_that_the_reader_knows_is_in_the_table() {
-    let source = include_str!("../src/compose/read.rs");
+    let source = include_str!("../../src/compose/read.rs");
     let begin = source.find("fn service(").unwrap();
     let end = begin + source[begin..].find("fn microseconds(").unwrap();
     let pattern = regex::Regex::new(r#"(?s)fields\s*\.\w+(?:::<\w+>)?\(\s*"([a-z_]+)""#).unwrap();

@@ -1,21 +1,16 @@
 //! The mirror on the real engine: what comes up, what does not, and what is known of it then.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod engine;
-mod stage;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use engine::{IMAGE, docker, image};
+use crate::docker::{IMAGE, docker, image};
+use crate::stage::{LIMIT, Stage, all_lines, comes_up, says};
 use rehearsal::mirror::Mirror;
 use rehearsal::mirror::failure::{ServiceFailure, What};
 use rehearsal::record::stage::StageId;
 use rehearsal::world::model::{
     Attachment, Condition, Dependency, Health, Mount, Network, Restart, Service, Source, World,
 };
-use stage::{LIMIT, Stage, all_lines, comes_up, says};
 
 /// A mirror of these services.
 async fn stage_of(services: impl IntoIterator<Item = Service>) -> Stage {

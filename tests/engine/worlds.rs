@@ -2,17 +2,15 @@
 //!
 //! A world is run once, whoever asks first; its reports stay below `target/tmp`.
 
-mod consumers;
-mod driver;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock, OnceLock};
 
+use crate::consumers;
+use crate::driver::{self, Rehearsed};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use driver::Rehearsed;
 use rehearsal::record::result::RunResult;
 use rehearsal::report::junit::{self, Outcome};
 use rehearsal::yaml::span::Source;

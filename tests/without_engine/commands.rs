@@ -1,10 +1,8 @@
 //! What the commands do without an engine, or with a record only.
 
-mod driver;
-
 use std::path::{Path, PathBuf};
 
-use driver::{Rehearsed, end, rehearsal, without_engine};
+use crate::driver::{self, Rehearsed, end, rehearsal, without_engine};
 use rehearsal::yaml::span::Source;
 use rehearsal::yaml::tree::{self, Node, Value as Yaml};
 use serde_json::{Value, json};

@@ -1,12 +1,11 @@
 //! The action in a real workflow, run by `act` on this machine: a shut gate fails the step and still delivers its
 //! outputs, an open one passes, and nothing but an exit code 0 with the verdict `pass` is an open one.
 
-mod consumers;
-mod driver;
-
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::consumers;
+use crate::driver;
 use serde_json::Value;
 
 /// What a job saw of the action.

@@ -1,13 +1,11 @@
 //! Real consumers read our JUnit reports: junitparser counts as we do, junit2html renders, and the schemas that
 //! `junit-report` ships accept the dialects made for them.
 
-mod consumers;
-mod samples;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rehearsal as product;
+use crate::consumers;
+use crate::samples;
 use rehearsal::record::result::RunResult;
 use rehearsal::report::junit::{self, Dialect, Outcome};
 use serde_json::{Value, json};

@@ -1,15 +1,11 @@
 //! Images that production's files build: what the builder is told, what it cannot do, and that a build which is
 //! killed leaves nothing.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod driver;
-mod engine;
-
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use engine::docker;
+use crate::docker::{self, docker};
+use crate::driver;
 
 const CONFIG: &str = "
 production: {compose: compose.yaml}
@@ -19,11 +15,11 @@ suites: {smoke: {target: 'http://web:8080', requests: [{name: page, get: /}]}}
 
 /// A world whose `web` is built so.
 fn world(name: &str, build: &str) -> PathBuf {
-    engine::image();
+    docker::image();
     let folder = driver::folder(name);
     let compose = format!("name: {name}\nservices: {{web: {{build: {build}}}}}\n");
     for (file, text) in [("rehearsal.yaml", CONFIG), ("compose.yaml", &compose)] {
-        std::fs::write(folder.join(file), text.replace("IMAGE", engine::IMAGE)).expect("the folder is ours");
+        std::fs::write(folder.join(file), text.replace("IMAGE", docker::IMAGE)).expect("the folder is ours");
     }
     folder
 }

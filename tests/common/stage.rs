@@ -1,8 +1,5 @@
 //! A mirror on the real engine, of a test's or the bench's own: how it is made, brought up and taken down.
 
-// Each test binary uses a part of it.
-#![allow(dead_code)]
-
 use std::time::Duration;
 
 use rehearsal::context::Context;
@@ -13,7 +10,7 @@ use rehearsal::mirror::{Mirror, Setup};
 use rehearsal::text::redact::Redactor;
 use rehearsal::world::model::{Service, World};
 
-use crate::engine::{image, left_of};
+use crate::docker::{image, left_of};
 
 /// Whatever is to come up comes up within this.
 pub const LIMIT: Duration = Duration::from_secs(120);

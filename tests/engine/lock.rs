@@ -2,12 +2,10 @@
 //!
 //! Production is a handful of containers that each test starts and removes itself, labelled as Compose labels them.
 
-mod driver;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use driver::{Ended, Rehearsed, end, rehearsal};
+use crate::driver::{self, Ended, Rehearsed, end, rehearsal};
 use serde_json::Value;
 
 /// Containers that look as if Compose had started them; removed at the end of the test, whatever comes of it.

@@ -1,12 +1,8 @@
 //! Runs on one engine at the same time do not disturb each other.
 
-#![allow(clippy::unwrap_used)]
-
-mod engine;
-
 use std::process::{Child, Command, Stdio};
 
-use engine::{image, left_of, root};
+use crate::docker::{image, left_of, root};
 
 /// A configuration of `fixtures/small` and the exit code of its verdict.
 const VERDICTS: [(&str, i32); 3] = [("rehearsal.yaml", 0), ("block.yaml", 1), ("inconclusive.yaml", 3)];

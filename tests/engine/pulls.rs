@@ -1,16 +1,13 @@
 //! Pulls, on a real engine from a real registry: once, by digest, several at the same time, with credentials; and
 //! what a run says where an image cannot be had.
 
-mod driver;
-mod registry;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use driver::{Rehearsed, events};
-use registry::{Ear, Gate, Registry, answer, config_for};
+use crate::driver::{self, Rehearsed, events};
+use crate::registry::{Ear, Gate, Registry, answer, config_for};
 use serde_json::Value;
 
 /// Writes a world of services of these images; `more` is put below each service.

@@ -1,12 +1,10 @@
 //! GitHub's own renderer reads our job summary: no text of a candidate becomes Markdown or HTML.
 
-mod consumers;
-mod samples;
-
 use std::path::Path;
 use std::process::Command;
 
-use rehearsal as product;
+use crate::consumers;
+use crate::samples;
 use rehearsal::report::summary;
 
 #[test]

@@ -1,12 +1,7 @@
 //! `rehearsal doctor` on the real engine: what it lists, what it removes, what it leaves alone.
 
-#![allow(clippy::unwrap_used)]
-
-mod driver;
-mod engine;
-
-use driver::{end, folder, on_the_engine, rehearsal, without_engine};
-use engine::{IMAGE, docker, image};
+use crate::docker::{IMAGE, docker, image};
+use crate::driver::{end, folder, on_the_engine, rehearsal, without_engine};
 use serde_json::Value;
 
 fn json(text: &str) -> Value {

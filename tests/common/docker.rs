@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-#[allow(dead_code, reason = "not every test binary makes containers itself")]
 /// An image with a shell, an HTTP server and `sleep`.
 pub const IMAGE: &str = "rehearsal-test/busybox:1";
 
@@ -28,7 +27,6 @@ pub fn docker(words: &[&str]) -> String {
 }
 
 /// All that bears a run's label, one line each.
-#[allow(dead_code, reason = "not every test binary kills runs")]
 pub fn left_of(run: &str) -> Vec<String> {
     let label = format!("label=dev.rehearsal.run={run}");
     let kinds: [&[&str]; 4] = [

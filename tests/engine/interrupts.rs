@@ -3,12 +3,10 @@
 //!
 //! Moments are told by the run's own events, so that each is hit on a fast machine and on a slow one.
 
-mod driver;
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use driver::{Rehearsed, Running, Slot};
+use crate::driver::{self, Rehearsed, Running, Slot};
 use serde_json::{Value, json};
 
 /// A moment of a run: an event that has these values.

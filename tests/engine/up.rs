@@ -1,16 +1,11 @@
 //! A mirror that stays, on the real engine: coming up, the way in, going down.
 
-#![allow(clippy::unwrap_used)]
-
-mod driver;
-mod engine;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use driver::{Ended, end, folder, on_the_engine, rehearsal};
-use engine::{docker, image};
+use crate::docker::{self, docker, image};
+use crate::driver::{self, Ended, end, folder, on_the_engine, rehearsal};
 
 /// A configuration of a test's own: a mirror is known by its configuration.
 struct World {
@@ -237,7 +232,7 @@ fn what_was_let_in_by_hand_does_not_keep_the_mirror_up() {
         "--detach",
         "--network",
         &network,
-        engine::IMAGE,
+        docker::IMAGE,
         "sleep",
         "infinity",
     ]);

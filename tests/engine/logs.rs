@@ -1,14 +1,9 @@
 //! `rehearsal logs`: of a mirror that stays, and of a folder.
 
-#![allow(clippy::unwrap_used)]
-
-mod driver;
-mod engine;
-
 use std::path::{Path, PathBuf};
 
-use driver::{Ended, end, folder, rehearsal, without_engine};
-use engine::image;
+use crate::docker::image;
+use crate::driver::{Ended, end, folder, rehearsal, without_engine};
 
 /// A production that says hostile things, and its own secret.
 const COMPOSE: &str = r#"

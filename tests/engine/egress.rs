@@ -1,19 +1,14 @@
 //! No way out of the mirror, on the real engine: what is tried is refused at once, and heard with the service that tried.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod engine;
-mod stage;
-
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::docker::{IMAGE, docker, image};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use engine::{IMAGE, docker, image};
 use rehearsal::config::settings::OpenHost;
 use rehearsal::mirror::egress::Attempts;
 use rehearsal::mirror::names::Borne;
@@ -22,7 +17,7 @@ use rehearsal::world::model::{Attachment, Network, Service, World};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
 
-use stage::{LIMIT, Stage, comes_up, connect, run_name, setup};
+use crate::stage::{LIMIT, Stage, comes_up, connect, run_name, setup};
 
 /// A mirror of `web` and `other` in the network `front`, up.
 async fn stage_of(front: Network, change: impl FnOnce(&mut Setup)) -> Stage {

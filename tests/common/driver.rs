@@ -1,8 +1,5 @@
 //! Drives the real binary on a real engine, in a scrubbed environment: what a test sees is what a user would.
 
-// Each test binary uses a part of it.
-#![allow(dead_code)]
-
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

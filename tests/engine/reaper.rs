@@ -1,15 +1,11 @@
 //! SIGKILL of the gate at many points: its reaper leaves nothing, without any later command.
 
-#![allow(clippy::unwrap_used)]
-
-mod engine;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use engine::{image, left_of, root};
+use crate::docker::{image, left_of, root};
 
 /// After this long nothing may be left.
 const LIMIT: Duration = Duration::from_secs(15);

@@ -1,12 +1,10 @@
 //! What a lock says of the authentication dependency's TLS, asked of real servers: OpenSSL's, old and new.
 
-mod driver;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use driver::{Ended, end, rehearsal};
+use crate::driver::{self, Ended, end, rehearsal};
 use rehearsal::lock::{Lock, Tls, Trust, read};
 
 /// A provider without OpenID Connect, behind OpenSSL's own server.

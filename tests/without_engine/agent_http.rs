@@ -1,7 +1,5 @@
 //! The agent's two ends, driven against a small HTTP server on loopback.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;

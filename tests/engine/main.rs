@@ -1,0 +1,31 @@
+//! The tests on a real container engine, in one binary: a module's are run by `cargo test --test engine worlds::`.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+#[path = "../consumers/mod.rs"]
+mod consumers;
+#[path = "../common/docker.rs"]
+mod docker;
+#[path = "../common/driver.rs"]
+mod driver;
+#[path = "../common/registry.rs"]
+mod registry;
+#[path = "../common/stage.rs"]
+mod stage;
+
+mod action;
+mod builds;
+mod doctor;
+mod egress;
+mod engines;
+mod interrupts;
+mod lock;
+mod logs;
+mod mirror;
+mod mirror_compose;
+mod names;
+mod parallel;
+mod pulls;
+mod reaper;
+mod up;
+mod worlds;

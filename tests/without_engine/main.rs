@@ -1,0 +1,23 @@
+//! The tests that need no container engine, in one binary: a module's are run by `cargo test --test without_engine
+//! commands::`.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+#[path = "../consumers/mod.rs"]
+mod consumers;
+#[allow(dead_code, reason = "without an engine a part of it is used")]
+#[path = "../common/driver.rs"]
+mod driver;
+#[path = "../samples/mod.rs"]
+mod samples;
+
+use rehearsal as product;
+
+mod agent_http;
+mod commands;
+mod compose_oracle;
+mod config_errors;
+mod config_valid;
+mod junit_consumers;
+mod lock_tls;
+mod summary_consumers;
