@@ -10,6 +10,9 @@
 #[path = "../tests/common/docker.rs"]
 mod docker;
 #[allow(dead_code, reason = "the bench uses a part of it")]
+#[path = "../tests/common/slot.rs"]
+mod slot;
+#[allow(dead_code, reason = "the bench uses a part of it")]
 #[path = "../tests/common/stage.rs"]
 mod stage;
 

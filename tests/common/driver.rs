@@ -1,10 +1,11 @@
 //! Drives the real binary on a real engine, in a scrubbed environment: what a test sees is what a user would.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::slot::Slot;
 use serde_json::Value;
 
 /// The repository.
@@ -90,9 +91,14 @@ pub struct Rehearsed {
 }
 
 impl Rehearsed {
-    /// Runs to the end; at most two at once.
+    /// Runs to the end, in a slot.
     pub fn of(command: Command, out: &Path) -> Self {
         let _slot = Slot::wait();
+        Self::beside(command, out)
+    }
+
+    /// Runs to the end; the caller holds a slot.
+    pub fn beside(command: Command, out: &Path) -> Self {
         Self {
             ended: end(command),
             out: out.to_owned(),
@@ -198,7 +204,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a run; at most two at once.
+    /// Starts a run, in a slot.
     pub fn start(command: Command, out: &Path) -> Self {
         let slot = Slot::wait();
         let mut running = Self::start_beside(command, out);
@@ -206,7 +212,7 @@ impl Running {
         running
     }
 
-    /// Starts a run for which the caller holds the slot.
+    /// Starts a run; the caller holds a slot.
     pub fn start_beside(mut command: Command, out: &Path) -> Self {
         let log = File::create(out.join("stderr.txt")).expect("the folder is ours");
         let child = command
@@ -261,42 +267,5 @@ impl Drop for Running {
         // It may have ended long ago.
         let _killed = self.child.kill();
         let _waited = self.child.wait();
-    }
-}
-
-/// The right to run: two runs share the machine at most, whatever the number of test threads and processes.
-pub struct Slot(#[expect(dead_code, reason = "holds its lock")] File);
-
-impl Slot {
-    /// Waits for either of the two.
-    pub fn wait() -> Self {
-        loop {
-            for number in [0, 1] {
-                let file = Self::file(number);
-                if file.try_lock().is_ok() {
-                    return Self(file);
-                }
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// Waits for both, for a test that itself runs two.
-    pub fn wait_for_both() -> [Self; 2] {
-        [0, 1].map(|number| {
-            let file = Self::file(number);
-            file.lock().expect("the file can be locked");
-            Self(file)
-        })
-    }
-
-    fn file(number: u8) -> File {
-        let path = std::env::temp_dir().join(format!("rehearsal-tests-{number}.lock"));
-        OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)
-            .expect("the folder for temporary files is ours")
     }
 }

@@ -11,25 +11,39 @@ use rehearsal::text::redact::Redactor;
 use rehearsal::world::model::{Service, World};
 
 use crate::docker::{image, left_of};
+use crate::slot::Slot;
 
 /// Whatever is to come up comes up within this.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// A mirror that is taken down at the end of its test, and by the reaper's rules where the test panics.
 pub struct Stage {
+    slot: Slot,
     pub mirror: Mirror,
     pub engine: Engine,
     pub setup: Setup,
 }
 
 impl Stage {
-    /// Made, and not yet started.
+    /// Made in a slot, and not yet started.
     pub async fn of(world: World) -> Self {
+        Self::changed(world, |_| {}).await
+    }
+
+    /// The same, of a setup that is changed first.
+    pub async fn changed(world: World, change: impl FnOnce(&mut Setup)) -> Self {
         image();
+        let slot = Slot::wait();
         let engine = connect(&run_name()).await;
-        let setup = setup(&engine, world).await;
+        let mut setup = setup(&engine, world).await;
+        change(&mut setup);
         let mirror = Mirror::prepare(setup.clone()).await.unwrap();
-        Self { mirror, engine, setup }
+        Self {
+            slot,
+            mirror,
+            engine,
+            setup,
+        }
     }
 
     /// Nothing of it is left afterwards.
@@ -37,6 +51,7 @@ impl Stage {
         self.engine.close().await;
         sweep::remove_run(&self.engine, self.engine.run()).await.unwrap();
         assert_eq!(left_of(self.engine.run()), Vec::<String>::new());
+        drop(self.slot);
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use crate::consumers;
 use crate::driver;
+use crate::slot::Slot;
 use serde_json::Value;
 
 /// What a job saw of the action.
@@ -180,7 +181,7 @@ fn a_pass_opens_the_gate_for_pull_requests_and_merge_groups() {
 
 /// The action with the real binary and a world of the incident, on the real engine. Its reports are kept in `trace`.
 fn rehearse(event: &str, world: &str, trace: &Path) -> Seen {
-    let _slot = driver::Slot::wait();
+    let _slot = Slot::wait();
     let engine = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
     let config = driver::world(world);
     let inputs = Inputs {

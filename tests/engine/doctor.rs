@@ -2,6 +2,7 @@
 
 use crate::docker::{IMAGE, docker, image};
 use crate::driver::{end, folder, on_the_engine, rehearsal, without_engine};
+use crate::slot::Alone;
 use serde_json::Value;
 
 fn json(text: &str) -> Value {
@@ -65,6 +66,8 @@ fn dead_run(run: &str, runs: &std::path::Path) {
 
 #[test]
 fn what_a_dead_run_left_is_listed_and_removed() {
+    // Any run would sweep it.
+    let _alone = Alone::wait();
     let run = format!("dead{}", std::process::id());
     let temporary = folder("doctor/dead");
     let user = rustix::process::getuid().as_raw();

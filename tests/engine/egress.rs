@@ -6,33 +6,29 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::docker::{IMAGE, docker, image};
+use crate::docker::{IMAGE, docker};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rehearsal::config::settings::OpenHost;
+use rehearsal::mirror::Setup;
 use rehearsal::mirror::egress::Attempts;
 use rehearsal::mirror::names::Borne;
-use rehearsal::mirror::{Mirror, Setup};
 use rehearsal::world::model::{Attachment, Network, Service, World};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
 
-use crate::stage::{LIMIT, Stage, comes_up, connect, run_name, setup};
+use crate::stage::{LIMIT, Stage, comes_up};
 
 /// A mirror of `web` and `other` in the network `front`, up.
 async fn stage_of(front: Network, change: impl FnOnce(&mut Setup)) -> Stage {
-    image();
-    let engine = connect(&run_name()).await;
     let world = World {
         services: ["web", "other"].map(|name| (name.to_owned(), service(name))).into(),
         networks: BTreeMap::from([("front".to_owned(), front)]),
         ..World::default()
     };
-    let mut setup = setup(&engine, world).await;
-    change(&mut setup);
-    let mirror = Mirror::prepare(setup.clone()).await.unwrap();
-    comes_up(&mirror).await;
-    Stage { mirror, engine, setup }
+    let stage = Stage::changed(world, change).await;
+    comes_up(&stage.mirror).await;
+    stage
 }
 
 /// Puts a candidate in the place of `web`.

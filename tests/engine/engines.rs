@@ -7,10 +7,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::driver::{self, Rehearsed, Running};
+use crate::slot::Turn;
 use serde_json::json;
 
 /// What the incident and its twin need.
@@ -24,12 +24,6 @@ const IMAGES: [&str; 6] = [
 ];
 /// After this long nothing may be left of a killed run, by the acceptance.
 const GONE_WITHIN: Duration = Duration::from_secs(15);
-
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-fn turn() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What a script of `fixtures/` prints, line by line.
 fn script(name: &str, words: &[&str]) -> Vec<String> {
@@ -248,7 +242,7 @@ impl Docker28 {
 
 #[test]
 fn docker_28_with_containerds_images_over_tcp_tells_the_incident_from_its_twin() {
-    let _turn = turn();
+    let _turn = Turn::wait();
     // New installations keep images this way; the other tests have Docker's own store.
     let options = ["--feature", "containerd-snapshotter"];
     let docker = Docker28::start("tcp", driver::folder("engines/tcp"), &options);
@@ -262,7 +256,7 @@ fn docker_28_with_containerds_images_over_tcp_tells_the_incident_from_its_twin()
 
 #[test]
 fn docker_28_is_reached_over_tls_by_who_may() {
-    let _turn = turn();
+    let _turn = Turn::wait();
     let folder = driver::folder("engines/tls");
     script("tools.sh", &["openssl"]);
     script("engines/certificates.sh", &[text(&folder)]);
@@ -325,7 +319,7 @@ fn ssh_of_its_own(folder: &Path) {
 
 #[test]
 fn docker_28_is_reached_over_ssh_where_its_host_is_known() {
-    let _turn = turn();
+    let _turn = Turn::wait();
     let folder = driver::folder("engines/ssh");
     ssh_of_its_own(&folder);
     let docker = Docker28::start("ssh", folder.clone(), &[]);
@@ -371,7 +365,7 @@ fn podman(folder: PathBuf, user: &[&str], images: &[&str]) -> Engine {
 
 #[test]
 fn podman_tells_the_incident_from_its_twin() {
-    let _turn = turn();
+    let _turn = Turn::wait();
     let engine = podman(driver::folder("engines/podman"), &[], &IMAGES);
     engine.tells_the_incident_from_its_twin("4.");
     engine.has_no_way_out(false);
@@ -389,7 +383,7 @@ fn podman_without_root(images: &[&str]) -> Engine {
 
 #[test]
 fn podman_without_root_performs_an_upgrade() {
-    let _turn = turn();
+    let _turn = Turn::wait();
     let engine = podman_without_root(&["rehearsal-test/busybox:1"]);
     let passed = engine.rehearse("small/rehearsal.yaml", "small");
     assert_eq!(passed.ended.code, Some(0), "{}", passed.ended.stderr);
@@ -398,7 +392,7 @@ fn podman_without_root_performs_an_upgrade() {
 #[test]
 #[ignore = "copies all images to one more engine: make test-engines"]
 fn podman_without_root_tells_the_incident_from_its_twin() {
-    let _turn = turn();
+    let _turn = Turn::wait();
     let engine = podman_without_root(&IMAGES);
     engine.tells_the_incident_from_its_twin("4.");
     engine.has_nothing_of_a_killed_gate();

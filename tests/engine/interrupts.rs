@@ -6,7 +6,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::driver::{self, Rehearsed, Running, Slot};
+use crate::driver::{self, Rehearsed, Running};
+use crate::slot::{Alone, Slot};
 use serde_json::{Value, json};
 
 /// A moment of a run: an event that has these values.
@@ -23,10 +24,11 @@ fn is(event: &Value, moment: &Value) -> bool {
 /// How long a sweep may take, by the acceptance.
 const SWEPT_WITHIN: Duration = Duration::from_secs(15);
 
-/// Starts the incident, waits for the moment, sends the signal. Gives the run's id and how the process ended.
+/// Starts the incident, waits for the moment, sends the signal. Gives the run's id and how the process ended. The caller
+/// holds a slot.
 fn struck(test: &str, (name, moment): &Moment, signal: &str) -> (String, Option<i32>, std::path::PathBuf) {
     let out = driver::folder(&format!("interrupts/{test}/{}", name.replace(' ', "-")));
-    let mut running = Running::start(driver::run(&driver::world("incident"), &out), &out);
+    let mut running = Running::start_beside(driver::run(&driver::world("incident"), &out), &out);
     let events = running.until(|event| is(event, moment));
     running.signal(signal);
     let code = running.end();
@@ -36,6 +38,8 @@ fn struck(test: &str, (name, moment): &Moment, signal: &str) -> (String, Option<
 /// Kills runs and sweeps after each; the engine must be clean in time.
 fn killed_and_swept(test: &str, moments: &[Moment]) {
     for moment in moments {
+        // Until the sweep is over: it takes down what others keep, who do not share the engine.
+        let _slot = Slot::wait();
         let (run, code, out) = struck(test, moment, "KILL");
         assert_eq!(code, None, "{}: it ended before it was killed", moment.0);
         let begun = Instant::now();
@@ -111,13 +115,13 @@ fn a_run_killed_in_the_rollback_is_swept() {
 
 #[test]
 fn the_next_run_sweeps_what_a_killed_one_left() {
+    let _slot = Slot::wait();
     let (run, ..) = struck(
         "killed-next",
         &("in the upgrade", container("upgrade", "web", "started")),
         "KILL",
     );
     let out = driver::folder("interrupts/next");
-    let _slot = Slot::wait();
     let begun = Instant::now();
     let mut next = Running::start_beside(driver::run(&driver::world("no-tests"), &out), &out);
     next.until(|event| event["event"] == "run-started");
@@ -129,6 +133,7 @@ fn the_next_run_sweeps_what_a_killed_one_left() {
 /// Interrupts runs; each must have cleaned up and reported by the time its process is gone.
 fn interrupted(test: &str, signal: &str, code: i32, moments: &[Moment]) {
     for moment in moments {
+        let _slot = Slot::wait();
         let (run, ended, out) = struck(test, moment, signal);
         assert_eq!(ended, Some(code), "{}", moment.0);
         assert_eq!(driver::on_the_engine(&run), Vec::<String>::new(), "{}", moment.0);
@@ -219,7 +224,7 @@ fn a_second_signal_does_not_cut_the_clean_up_short() {
 
 #[test]
 fn two_runs_on_one_engine_leave_each_other_alone() {
-    let _slots = Slot::wait_for_both();
+    let _alone = Alone::wait();
     let outs = ["interrupts/left", "interrupts/right"].map(driver::folder);
     let mut runs = outs
         .each_ref()

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::docker::image;
 use crate::driver::{Ended, end, folder, rehearsal, without_engine};
+use crate::slot::Alone;
 
 /// A production that says hostile things, and its own secret.
 const COMPOSE: &str = r#"
@@ -27,7 +28,11 @@ suites:
     exec: [{name: in, command: [sh, -c, "true"], stdin: {secret: LOUD_WORD}}]
 "#;
 
-struct World(PathBuf);
+/// It keeps a mirror, which a `down --all` of another test would take down.
+struct World {
+    folder: PathBuf,
+    _alone: Alone,
+}
 
 impl World {
     fn new(test: &str) -> Self {
@@ -35,12 +40,15 @@ impl World {
         let folder = folder(&format!("logs/{test}"));
         std::fs::write(folder.join("compose.yaml"), COMPOSE).unwrap();
         std::fs::write(folder.join("rehearsal.yaml"), CONFIG).unwrap();
-        Self(folder)
+        Self {
+            folder,
+            _alone: Alone::wait(),
+        }
     }
 
     fn rehearsal(&self, arguments: &[&str]) -> Ended {
         let mut command = rehearsal(arguments);
-        command.current_dir(&self.0).env("LOUD_WORD", "swordfish");
+        command.current_dir(&self.folder).env("LOUD_WORD", "swordfish");
         end(command)
     }
 }

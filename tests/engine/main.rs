@@ -10,6 +10,8 @@ mod docker;
 mod driver;
 #[path = "../common/registry.rs"]
 mod registry;
+#[path = "../common/slot.rs"]
+mod slot;
 #[path = "../common/stage.rs"]
 mod stage;
 

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::slot::Slot;
 use serde_json::Value;
 
 /// A run that has ended.
@@ -34,6 +35,7 @@ fn run(world: &str) -> Ran {
         command.env_remove(name);
     }
     command.arg("run").arg("--config").arg(config).arg("--out").arg(&out);
+    let _slot = Slot::wait();
     let output = command.output().expect("the binary runs");
     let result = std::fs::read(out.join("result.json"));
     let result = result.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));

@@ -3,6 +3,7 @@
 use std::process::{Child, Command, Stdio};
 
 use crate::docker::{image, left_of, root};
+use crate::slot::Alone;
 
 /// A configuration of `fixtures/small` and the exit code of its verdict.
 const VERDICTS: [(&str, i32); 3] = [("rehearsal.yaml", 0), ("block.yaml", 1), ("inconclusive.yaml", 3)];
@@ -19,6 +20,7 @@ fn gate(config: &str, folder: &std::path::Path) -> Child {
 
 fn at_once(count: usize) {
     image();
+    let _alone = Alone::wait();
     let folders: Vec<tempfile::TempDir> = (0..count).map(|_| tempfile::tempdir().unwrap()).collect();
     let wanted = VERDICTS.into_iter().cycle().take(count);
     let gates: Vec<_> = wanted

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::driver::{self, Rehearsed, events};
 use crate::registry::{Ear, Gate, Registry, answer, config_for};
+use crate::slot::Alone;
 use serde_json::Value;
 
 /// Writes a world of services of these images; `more` is put below each service.
@@ -453,7 +454,9 @@ fn the_locks_digest_is_run_wherever_the_tag_points() {
     let out = folder.join("out");
     let mut command = driver::run(&config, &out);
     command.arg("--keep").env("DOCKER_CONFIG", &nobody);
-    let kept = Rehearsed::of(command, &out);
+    // Until it is taken down again.
+    let alone = Alone::wait();
+    let kept = Rehearsed::beside(command, &out);
     let label = format!("label=dev.rehearsal.run={}", kept.id());
     let container = engine(&[
         "ps",
@@ -467,6 +470,7 @@ fn the_locks_digest_is_run_wherever_the_tag_points() {
     let runs = engine(&["inspect", "--format", "{{.Image}}", &container]);
     let known = engine(&["image", "inspect", "--format", "{{json .RepoDigests}}", &runs]);
     let down = driver::end(driver::rehearsal(&["down", "--run", &kept.id()]));
+    drop(alone);
     assert_eq!(down.code, Some(0), "{}", down.stderr);
     assert_eq!(kept.ended.code, Some(0), "{}", kept.ended.stderr);
     assert_eq!(known, serde_json::json!([exact]).to_string());

@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::docker::{image, left_of, root};
+use crate::slot::{Alone, Slot};
 
 /// After this long nothing may be left.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -26,10 +27,21 @@ struct Gate {
     events: BufReader<ChildStdout>,
     run: String,
     folder: tempfile::TempDir,
+    _slot: Option<Slot>,
 }
 
 impl Gate {
+    /// In a slot.
     fn start(more: &[&str]) -> Self {
+        let slot = Slot::wait();
+        Self {
+            _slot: Some(slot),
+            ..Self::start_beside(more)
+        }
+    }
+
+    /// The caller holds a slot.
+    fn start_beside(more: &[&str]) -> Self {
         image();
         let folder = tempfile::tempdir().unwrap();
         let mut child = gate(&folder.path().join("out"), more)
@@ -43,6 +55,7 @@ impl Gate {
             events,
             run: String::new(),
             folder,
+            _slot: None,
         }
     }
 
@@ -235,7 +248,8 @@ fn a_killed_gate_keeps_no_mirror() {
 
 #[test]
 fn a_kept_mirror_outlives_its_gate_and_has_no_reaper() {
-    let mut gate = Gate::start(&["--keep"]);
+    let _alone = Alone::wait();
+    let mut gate = Gate::start_beside(&["--keep"]);
     while gate.tells(1) {}
     assert!(gate.child.wait().unwrap().success());
     let begun = Instant::now();
@@ -306,6 +320,7 @@ fn a_run_whose_terminal_is_killed_reports_and_leaves_nothing() {
         config.display(),
         out.display()
     );
+    let slot = Slot::wait();
     let mut child = Command::new("script")
         .args(["--quiet", "--flush", "--command", &words, "/dev/null"])
         .stdin(Stdio::null())
@@ -318,6 +333,7 @@ fn a_run_whose_terminal_is_killed_reports_and_leaves_nothing() {
         events,
         run: String::new(),
         folder,
+        _slot: Some(slot),
     };
     assert!(gate.tells(9));
     gate.kill(Killed::Gate);

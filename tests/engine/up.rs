@@ -6,15 +6,27 @@ use std::time::Duration;
 
 use crate::docker::{self, docker, image};
 use crate::driver::{self, Ended, end, folder, on_the_engine, rehearsal};
+use crate::slot::Alone;
 
 /// A configuration of a test's own: a mirror is known by its configuration.
 struct World {
     folder: PathBuf,
     run: String,
+    _alone: Option<Alone>,
 }
 
 impl World {
+    /// For itself: a `down --all` of another test would take its mirror down.
     fn new(test: &str, config: &str) -> Self {
+        Self::in_turn(test, config, Some(Alone::wait()))
+    }
+
+    /// Beside one that a test has already.
+    fn beside(test: &str, config: &str) -> Self {
+        Self::in_turn(test, config, None)
+    }
+
+    fn in_turn(test: &str, config: &str, alone: Option<Alone>) -> Self {
         image();
         let folder = folder(&format!("up/{test}"));
         let small = driver::root().join("fixtures/small");
@@ -24,6 +36,7 @@ impl World {
         Self {
             folder,
             run: String::new(),
+            _alone: alone,
         }
     }
 
@@ -183,7 +196,7 @@ fn a_second_up_tells_of_the_first() {
     // Nor is another release claimed to be in place.
     assert_eq!(world.up(&["--with-candidate"]).code, Some(2));
     // `down` elsewhere leaves it alone.
-    let elsewhere = World::new("second-elsewhere", "rehearsal.yaml");
+    let elsewhere = World::beside("second-elsewhere", "rehearsal.yaml");
     let down = elsewhere.down();
     assert!(
         down.stderr.contains(&format!("run {run} is left alone")),

@@ -10,6 +10,9 @@ mod consumers;
 mod driver;
 #[path = "../samples/mod.rs"]
 mod samples;
+#[allow(dead_code, reason = "without an engine a part of it is used")]
+#[path = "../common/slot.rs"]
+mod slot;
 
 use rehearsal as product;
 
