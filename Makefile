@@ -1,5 +1,7 @@
 # Two commands matter: `make demo` shows what Rehearsal does, `make test` proves it.
 .DEFAULT_GOAL := help
+# All but tests/long, which has a target for each of its modules. There are no examples in the documentation to be run.
+SHORT := --lib --bins --test without_engine --test engine
 .PHONY: help demo test test-reaper test-parallel test-engines test-probes lint bench bench-mirror images clean
 
 help:
@@ -20,7 +22,7 @@ demo:
 test: images
 	@fixtures/tools.sh cargo git python
 	@fixtures/compose-plugin.sh
-	cargo test --locked --no-fail-fast
+	cargo test --locked --no-fail-fast $(SHORT)
 
 lint:
 	@fixtures/tools.sh cargo git python
@@ -50,14 +52,14 @@ clean:
 	rm -rf rehearsal-out
 
 test-reaper:
-	cargo test --locked --test engine reaper:: -- --ignored --nocapture
+	cargo test --locked --test long reaper:: -- --nocapture
 
 test-parallel:
-	cargo test --locked --test engine parallel:: -- --ignored --nocapture
+	cargo test --locked --test long parallel:: -- --nocapture
 
 # The mirror's own tests on Docker 28 with containerd's images, and all of every other engine.
 test-engines: images
-	cargo test --locked --test engine engines:: -- --include-ignored
+	cargo test --locked --no-fail-fast --test engine --test long engines::
 	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test engine -- builds:: mirror:: mirror_compose::
 
 # What the lock's probes read, against what Debian says of the same products.
@@ -65,4 +67,4 @@ test-probes:
 	@fixtures/engine.sh
 	@fixtures/base-images.sh trixie
 	docker build --tag rehearsal-test/probes:1 fixtures/probes
-	cargo test --locked --test engine lock:: -- --ignored
+	cargo test --locked --test long probes::

@@ -6,13 +6,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench ends where something goes wrong")]
 
-#[allow(dead_code, reason = "the bench uses a part of it")]
 #[path = "../tests/common/docker.rs"]
 mod docker;
-#[allow(dead_code, reason = "the bench uses a part of it")]
+#[expect(dead_code, reason = "the bench uses a part of it")]
 #[path = "../tests/common/slot.rs"]
 mod slot;
-#[allow(dead_code, reason = "the bench uses a part of it")]
+#[expect(dead_code, reason = "the bench uses a part of it")]
 #[path = "../tests/common/stage.rs"]
 mod stage;
 

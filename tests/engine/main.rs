@@ -2,12 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "../common/at_once.rs"]
+mod at_once;
 #[path = "../consumers/mod.rs"]
 mod consumers;
 #[path = "../common/docker.rs"]
 mod docker;
 #[path = "../common/driver.rs"]
 mod driver;
+#[path = "../common/gate.rs"]
+mod gate;
+#[path = "../common/other_engine.rs"]
+mod other_engine;
+#[path = "../common/production.rs"]
+mod production;
 #[path = "../common/registry.rs"]
 mod registry;
 #[path = "../common/slot.rs"]

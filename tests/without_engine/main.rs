@@ -5,12 +5,12 @@
 
 #[path = "../consumers/mod.rs"]
 mod consumers;
-#[allow(dead_code, reason = "without an engine a part of it is used")]
+#[expect(dead_code, reason = "without an engine a part of it is used")]
 #[path = "../common/driver.rs"]
 mod driver;
 #[path = "../samples/mod.rs"]
 mod samples;
-#[allow(dead_code, reason = "without an engine a part of it is used")]
+#[expect(dead_code, reason = "without an engine a part of it is used")]
 #[path = "../common/slot.rs"]
 mod slot;
 
