@@ -12,6 +12,9 @@ mod docker;
 mod driver;
 #[path = "../common/gate.rs"]
 mod gate;
+#[expect(dead_code, reason = "the binary `without_engine` uses the rest")]
+#[path = "../common/in_workflow.rs"]
+mod in_workflow;
 #[path = "../common/other_engine.rs"]
 mod other_engine;
 #[path = "../common/production.rs"]

@@ -8,6 +8,8 @@ mod consumers;
 #[expect(dead_code, reason = "without an engine a part of it is used")]
 #[path = "../common/driver.rs"]
 mod driver;
+#[path = "../common/in_workflow.rs"]
+mod in_workflow;
 #[path = "../samples/mod.rs"]
 mod samples;
 #[expect(dead_code, reason = "without an engine a part of it is used")]
@@ -16,6 +18,7 @@ mod slot;
 
 use rehearsal as product;
 
+mod action;
 mod agent_http;
 mod commands;
 mod compose_oracle;
