@@ -24,6 +24,7 @@ mod commands;
 mod compose_oracle;
 mod config_errors;
 mod config_valid;
+mod function_lengths;
 mod junit_consumers;
 mod lock_tls;
 mod summary_consumers;
