@@ -6,7 +6,7 @@ SHORT := --lib --bins --test without_engine --test engine
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
-	@echo 'make test     every test, on a real engine'
+	@echo 'make test     every test but the long ones, on a real engine'
 	@echo 'make test-reaper, test-parallel, test-engines, test-probes   the long ones: fifty kills, ten runs at once,'
 	@echo '                                                              every engine, the products of a lock'
 	@echo 'make lint     formatting, clippy, docs, the action, the scripts'
@@ -20,7 +20,7 @@ demo:
 	@fixtures/incident/demo.sh
 
 test: images
-	@fixtures/tools.sh cargo git python
+	@fixtures/tools.sh cargo curl git kill openssl python
 	@fixtures/compose-plugin.sh
 	cargo test --locked --no-fail-fast $(SHORT)
 
@@ -52,18 +52,24 @@ clean:
 	rm -rf rehearsal-out
 
 test-reaper:
+	@fixtures/tools.sh cargo kill
+	@fixtures/engine.sh
 	cargo test --locked --test long reaper:: -- --nocapture
 
 test-parallel:
+	@fixtures/tools.sh cargo
+	@fixtures/engine.sh
 	cargo test --locked --test long parallel:: -- --nocapture
 
 # The mirror's own tests on Docker 28 with containerd's images, and all of every other engine.
 test-engines: images
+	@fixtures/tools.sh cargo kill
 	cargo test --locked --no-fail-fast --test engine --test long engines::
 	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test engine -- builds:: mirror:: mirror_compose::
 
 # What the lock's probes read, against what Debian says of the same products.
 test-probes:
+	@fixtures/tools.sh cargo
 	@fixtures/engine.sh
 	@fixtures/base-images.sh trixie
 	docker build --tag rehearsal-test/probes:1 fixtures/probes
