@@ -1,12 +1,14 @@
 # Two commands matter: `make demo` shows what Rehearsal does, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-reaper test-parallel test-engines test-probes lint bench bench-mirror images clean
+# All but tests/long, which has a target for each of its modules. There are no examples in the documentation to be run.
+SHORT := --lib --bins --test without_engine --test engine
+.PHONY: help demo test test-reaper test-parallel test-engines test-probes test-bare lint bench bench-mirror images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
-	@echo 'make test     every test, on a real engine'
-	@echo 'make test-reaper, test-parallel, test-engines, test-probes   the long ones: fifty kills, ten runs at once,'
-	@echo '                                                              every engine, the products of a lock'
+	@echo 'make test     every test but the long ones, on a real engine'
+	@echo 'make test-reaper, test-parallel, test-engines, test-probes, test-bare   the long ones: fifty kills, ten runs'
+	@echo '              at once, every engine, the products of a lock, what is installed on a bare Debian'
 	@echo 'make lint     formatting, clippy, docs, the action, the scripts'
 	@echo 'make bench    the incident five times: where the time goes, step by step'
 	@echo 'make bench-mirror   a mirror against the bare API and docker compose, as ratios'
@@ -18,9 +20,9 @@ demo:
 	@fixtures/incident/demo.sh
 
 test: images
-	@fixtures/tools.sh cargo git python
+	@fixtures/tools.sh cargo curl git kill openssl python
 	@fixtures/compose-plugin.sh
-	cargo test --locked --no-fail-fast
+	cargo test --locked --no-fail-fast $(SHORT)
 
 lint:
 	@fixtures/tools.sh cargo git python
@@ -50,19 +52,29 @@ clean:
 	rm -rf rehearsal-out
 
 test-reaper:
-	cargo test --locked --test reaper -- --ignored --nocapture
+	@fixtures/tools.sh cargo kill
+	@fixtures/engine.sh
+	cargo test --locked --test long reaper:: -- --nocapture
 
 test-parallel:
-	cargo test --locked --test parallel -- --ignored --nocapture
+	@fixtures/tools.sh cargo
+	@fixtures/engine.sh
+	cargo test --locked --test long parallel:: -- --nocapture
 
 # The mirror's own tests on Docker 28 with containerd's images, and all of every other engine.
 test-engines: images
-	cargo test --locked --test engines -- --include-ignored
-	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test builds --test mirror --test mirror_compose
+	@fixtures/tools.sh cargo kill
+	cargo test --locked --no-fail-fast --test engine --test long engines::
+	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test engine -- builds:: mirror:: mirror_compose::
 
 # What the lock's probes read, against what Debian says of the same products.
 test-probes:
+	@fixtures/tools.sh cargo
 	@fixtures/engine.sh
 	@fixtures/base-images.sh trixie
 	docker build --tag rehearsal-test/probes:1 fixtures/probes
-	cargo test --locked --test lock -- --ignored
+	cargo test --locked --test long probes::
+
+# Every step that installs something, in containers in which nothing of it is there before.
+test-bare:
+	@fixtures/bare.sh

@@ -6,9 +6,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench ends where something goes wrong")]
 
-#[path = "../tests/engine/mod.rs"]
-mod engine;
-#[path = "../tests/stage/mod.rs"]
+#[path = "../tests/common/docker.rs"]
+mod docker;
+#[expect(dead_code, reason = "the bench uses a part of it")]
+#[path = "../tests/common/slot.rs"]
+mod slot;
+#[expect(dead_code, reason = "the bench uses a part of it")]
+#[path = "../tests/common/stage.rs"]
 mod stage;
 
 use std::collections::{BTreeMap, HashMap};
@@ -58,7 +62,7 @@ impl Took {
 
 #[tokio::main]
 async fn main() {
-    engine::image();
+    docker::image();
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
     println!("load: {}", std::fs::read_to_string("/proc/loadavg").unwrap().trim());
@@ -187,7 +191,7 @@ fn said(what: &str, ratio: f64, goal: f64) -> bool {
 
 fn twelve() -> World {
     let options = LoadOptions {
-        files: vec![engine::root().join(FILE)],
+        files: vec![docker::root().join(FILE)],
         ..LoadOptions::default()
     };
     from_compose::world(&compose::load(&options).unwrap()).unwrap()
@@ -196,7 +200,7 @@ fn twelve() -> World {
 fn trivial(size: usize) -> World {
     let service = |number: usize| Service {
         name: format!("s{number:03}"),
-        image: engine::IMAGE.to_owned(),
+        image: docker::IMAGE.to_owned(),
         command: Some(["sleep", "infinity"].map(str::to_owned).to_vec()),
         networks: BTreeMap::from([("default".to_owned(), Attachment::named([format!("s{number:03}")]))]),
         ..Service::default()
@@ -395,7 +399,7 @@ fn by_compose() -> Took {
                 FILE,
             ])
             .args(words)
-            .current_dir(engine::root())
+            .current_dir(docker::root())
             .output()
             .unwrap();
         let took = begun.elapsed();

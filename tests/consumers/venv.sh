@@ -14,11 +14,13 @@ exec 9>"$base/lock"
 flock 9
 if [ ! -f "$venv/complete" ]; then
     rm -rf "$venv"
+    "$root/fixtures/tools.sh" python >&2
     {
         python3 -m venv "$venv"
         "$venv/bin/pip" install --quiet --requirement "$here/requirements.txt"
     } >&2 || {
-        echo "the consumers could not be installed from PyPI: this test needs the network, python3 and its venv module" >&2
+        echo "the consumers could not be installed from PyPI (its last words are above): this needs the network, and where its" >&2
+        echo "TLS is somebody else's, the file with that authority in PIP_CERT; or a mirror of PyPI in PIP_INDEX_URL" >&2
         exit 1
     }
     touch "$venv/complete"

@@ -1,0 +1,423 @@
+//! The mirror on the real engine: what comes up, what does not, and what is known of it then.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::docker::{IMAGE, docker, image};
+use crate::stage::{LIMIT, Stage, all_lines, comes_up, says};
+use rehearsal::mirror::Mirror;
+use rehearsal::mirror::failure::{ServiceFailure, What};
+use rehearsal::record::stage::StageId;
+use rehearsal::world::model::{
+    Attachment, Condition, Dependency, Health, Mount, Network, Restart, Service, Source, World,
+};
+
+/// A mirror of these services.
+async fn stage_of(services: impl IntoIterator<Item = Service>) -> Stage {
+    Stage::of(world(services)).await
+}
+
+async fn fails(stage: &Stage) -> ServiceFailure {
+    let started = stage.mirror.start(LIMIT).await.unwrap();
+    started
+        .into_iter()
+        .find_map(|started| started.failure)
+        .expect("it came up")
+}
+
+/// Waits for a service's first line: one that has just started may not have said anything yet.
+async fn says_something(mirror: &Mirror, service: &str) {
+    for _ in 0..200 {
+        if !mirror.logs().of(StageId::Control, service).is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn world(services: impl IntoIterator<Item = Service>) -> World {
+    let services: BTreeMap<String, Service> = services
+        .into_iter()
+        .map(|service| (service.name.clone(), service))
+        .collect();
+    let mounts = services.values().flat_map(|service| &service.mounts);
+    let named = mounts.filter_map(|mount| match &mount.source {
+        Source::Volume(name) => Some(name.clone()),
+        _ => None,
+    });
+    let volumes: std::collections::BTreeSet<String> = named.collect();
+    let networks = BTreeMap::from([("front".to_owned(), Network::default())]);
+    World {
+        volumes: volumes.into_iter().collect(),
+        services,
+        networks,
+        unmirrored: Vec::new(),
+    }
+}
+
+/// A service that runs a line of shell as process 1 and ends when it is told to.
+fn service(name: &str, line: &str) -> Service {
+    Service {
+        name: name.to_owned(),
+        image: IMAGE.to_owned(),
+        command: Some(["sh", "-c", line].map(str::to_owned).to_vec()),
+        networks: BTreeMap::from([("front".to_owned(), Attachment::named([name]))]),
+        stop_signal: Some("SIGKILL".to_owned()),
+        ..Service::default()
+    }
+}
+
+fn needs(service: &str, condition: Condition) -> Dependency {
+    Dependency {
+        service: service.to_owned(),
+        condition,
+        restart: false,
+        optional: false,
+    }
+}
+
+fn check(words: &[&str]) -> Option<Health> {
+    let test = words.iter().map(|word| (*word).to_owned()).collect();
+    Some(Health {
+        test,
+        interval: Some(Duration::from_secs(3)),
+        retries: Some(2),
+        ..Health::default()
+    })
+}
+
+#[tokio::test]
+async fn a_check_is_asked_again_long_before_its_interval_and_not_after_it_passed() {
+    // Passes when it is asked for the fifth time: at production's own pace in five minutes, far beyond this test's limit.
+    // How soon after the truth it is seen, in milliseconds, is a figure of `make bench-mirror`.
+    let test = "echo asked >>/tmp/asked; [ $(wc -l </tmp/asked) -ge 5 ]";
+    let health = Some(Health {
+        test: ["CMD-SHELL", test].map(str::to_owned).to_vec(),
+        interval: Some(Duration::from_mins(1)),
+        ..Health::default()
+    });
+    let stage = stage_of([Service {
+        health,
+        ..service("web", "sleep infinity")
+    }])
+    .await;
+    comes_up(&stage.mirror).await;
+    assert_eq!(says(&stage.mirror, "web", "wc -l </tmp/asked").await, "5");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_command_that_is_not_in_the_image_is_named() {
+    let web = Service {
+        command: Some(vec!["/no/such/command".to_owned()]),
+        ..service("web", "")
+    };
+    let stage = stage_of([web]).await;
+    let failure = fails(&stage).await;
+    assert!(
+        matches!(&failure.what, What::NotStarted(words) if words.contains("/no/such/command")),
+        "{failure}"
+    );
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_one_shot_ends_before_what_waits_for_it_starts() {
+    let mounts = vec![Mount {
+        target: "/data".to_owned(),
+        source: Source::Volume("rows".to_owned()),
+        read_only: false,
+    }];
+    let migrate = Service {
+        mounts: mounts.clone(),
+        ..service("migrate", "sleep 0.3; echo done >/data/state")
+    };
+    let depends_on = vec![needs("migrate", Condition::Completed)];
+    let stage = stage_of([
+        migrate,
+        Service {
+            mounts,
+            depends_on,
+            ..service("web", "cat /data/state; sleep infinity")
+        },
+    ])
+    .await;
+    comes_up(&stage.mirror).await;
+    // It counts as ready once it has started.
+    says_something(&stage.mirror, "web").await;
+    assert_eq!(all_lines(&stage.mirror, "web").await, ["done"]);
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_one_shot_that_fails_is_the_cause_and_says_who_waited() {
+    let depends_on = vec![needs("migrate", Condition::Completed)];
+    let migrate = service("migrate", "echo FATAL: no such table; exit 3");
+    let stage = stage_of([
+        migrate,
+        Service {
+            depends_on,
+            ..service("web", "sleep infinity")
+        },
+    ])
+    .await;
+    let failure = fails(&stage).await;
+    assert_eq!(
+        failure.line(),
+        "`migrate` exited with code 3 (`web` waits for service_completed_successfully): `FATAL: no such table`"
+    );
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn what_exits_well_and_is_not_restarted_has_come_up() {
+    let stage = stage_of([service("once", "echo hello")]).await;
+    comes_up(&stage.mirror).await;
+    assert_eq!(all_lines(&stage.mirror, "once").await, ["hello"]);
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn every_line_is_kept_once_across_restarts() {
+    // The last line of each life has no end.
+    let line = "echo x >>/data/lives; n=$(wc -l </data/lives); echo begin $n; printf 'end %s' $n; [ $n -gt 2 ] || exit 1; sleep infinity";
+    let mounts = vec![Mount {
+        target: "/data".to_owned(),
+        source: Source::Volume("rows".to_owned()),
+        read_only: false,
+    }];
+    let health = check(&["CMD-SHELL", "[ $(wc -l </data/lives) = 3 ]"]);
+    let flaky = Service {
+        mounts,
+        health,
+        restart: Restart::OnFailure(Some(5)),
+        ..service("flaky", line)
+    };
+    let stage = stage_of([flaky]).await;
+    comes_up(&stage.mirror).await;
+    assert_eq!(stage.mirror.seen("flaky").unwrap().ended().count(), 2);
+    assert_eq!(
+        all_lines(&stage.mirror, "flaky").await,
+        ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3"]
+    );
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn retries_that_are_used_up_are_a_failure() {
+    let web = Service {
+        restart: Restart::OnFailure(Some(1)),
+        ..service("web", "sleep 0.1; echo cannot start; exit 4")
+    };
+    let health = check(&["CMD", "true", "never"]);
+    let health = health.map(|health| Health {
+        test: vec!["CMD".to_owned(), "false".to_owned()],
+        ..health
+    });
+    let stage = stage_of([Service { health, ..web }]).await;
+    let failure = fails(&stage).await;
+    assert_eq!((failure.exit_code, failure.restarts), (Some(4), 1), "{failure}");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_service_in_anothers_network_is_reached_at_its_address() {
+    let health = check(&["CMD", "wget", "-qO-", "http://127.0.0.1:8080/"]);
+    let web = Service {
+        health,
+        ..service("web", "exec httpd -f -p 8080 -h /www")
+    };
+    let side = Service {
+        networks: BTreeMap::new(),
+        shares_network: Some("web".to_owned()),
+        ..service("side", "sleep infinity")
+    };
+    let depends_on = vec![needs("web", Condition::Healthy)];
+    let stage = stage_of([web, Service { depends_on, ..side }]).await;
+    comes_up(&stage.mirror).await;
+    assert_eq!(
+        says(&stage.mirror, "side", "wget -qO- http://127.0.0.1:8080/").await,
+        "fine"
+    );
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn what_the_kernel_kills_for_memory_is_told_so() {
+    let line = "sleep 0.1; exec tail -c 1000000000 /dev/zero";
+    let mut greedy = Service {
+        health: check(&["CMD", "false"]),
+        ..service("greedy", line)
+    };
+    greedy.limits.memory = Some(16 * 1024 * 1024);
+    greedy.limits.memory_swap = Some(16 * 1024 * 1024);
+    let stage = stage_of([greedy]).await;
+    let failure = fails(&stage).await;
+    assert!(failure.oom, "{failure}");
+    assert_eq!(failure.exit_code, Some(137));
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_terminal_is_no_hindrance_to_reading_a_log() {
+    let mut web = service("web", "echo one; printf '\\001two\\n'; printf three");
+    web.limits.tty = true;
+    let stage = stage_of([web]).await;
+    comes_up(&stage.mirror).await;
+    assert_eq!(all_lines(&stage.mirror, "web").await, ["one", "\u{1}two", "three"]);
+    stage.down().await;
+}
+
+/// An image without a shell.
+fn shell_less() -> &'static str {
+    const NAME: &str = "rehearsal-test/no-shell:1";
+    if docker(&["images", "--quiet", NAME]).is_empty() {
+        let script = format!("docker run --rm {IMAGE} tar -c -C / bin/busybox | docker import - {NAME}");
+        assert!(
+            std::process::Command::new("sh")
+                .args(["-c", &script])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    NAME
+}
+
+#[tokio::test]
+async fn a_check_that_needs_no_shell_works_in_an_image_without_one() {
+    image();
+    let words = |text: &str| Some(text.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    let health = check(&["CMD", "/bin/busybox", "true"]);
+    let command = words("/bin/busybox sleep infinity");
+    let stage = stage_of([Service {
+        image: shell_less().to_owned(),
+        health,
+        command,
+        ..service("web", "")
+    }])
+    .await;
+    comes_up(&stage.mirror).await;
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_check_that_needs_a_shell_which_is_not_there_is_unhealthy() {
+    image();
+    let health = check(&["CMD-SHELL", "true"]).map(|health| Health {
+        interval: Some(Duration::from_millis(300)),
+        ..health
+    });
+    let command = Some(["/bin/busybox", "sleep", "infinity"].map(str::to_owned).to_vec());
+    let stage = stage_of([Service {
+        image: shell_less().to_owned(),
+        health,
+        command,
+        ..service("web", "")
+    }])
+    .await;
+    let failure = fails(&stage).await;
+    assert_eq!(failure.what, What::Unhealthy, "{failure}");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_check_that_hangs_at_first_is_asked_again() {
+    let line = "mkdir /tmp/first && exec sleep infinity";
+    let health = check(&["CMD-SHELL", "rmdir /tmp/first && exec sleep infinity; test -d /www"]);
+    let health = health.map(|health| Health {
+        timeout: Some(Duration::from_secs(1)),
+        ..health
+    });
+    let stage = stage_of([Service {
+        health,
+        ..service("web", line)
+    }])
+    .await;
+    comes_up(&stage.mirror).await;
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_dependency_that_is_not_in_the_world_holds_nobody_up() {
+    let depends_on = vec![Dependency {
+        optional: true,
+        ..needs("cache", Condition::Healthy)
+    }];
+    let stage = stage_of([Service {
+        depends_on,
+        ..service("web", "sleep infinity")
+    }])
+    .await;
+    comes_up(&stage.mirror).await;
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_service_without_a_check_is_ready_when_its_port_accepts() {
+    let web = Service {
+        ports: vec![8080],
+        ..service("web", "sleep 0.5; exec httpd -f -p 8080 -h /www")
+    };
+    let asks = Service {
+        depends_on: vec![needs("web", Condition::Healthy)],
+        ..service("asks", "wget -qO- http://web:8080/")
+    };
+    let stage = stage_of([web, asks]).await;
+    comes_up(&stage.mirror).await;
+    says_something(&stage.mirror, "asks").await;
+    assert_eq!(all_lines(&stage.mirror, "asks").await, ["fine"]);
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_service_that_was_stopped_comes_up_again() {
+    let health = check(&["CMD", "test", "-f", "/tmp/ready"]);
+    let stage = stage_of([Service {
+        health,
+        ..service("web", "touch /tmp/ready; echo up; exec sleep infinity")
+    }])
+    .await;
+    comes_up(&stage.mirror).await;
+    stage.mirror.stop("web").await;
+    stage.mirror.start_again("web", LIMIT).await.unwrap();
+    assert_eq!(all_lines(&stage.mirror, "web").await, ["up", "up"]);
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_candidate_crashes_at_its_second_exit() {
+    let health = check(&["CMD", "test", "-f", "/tmp/ready"]);
+    let web = Service {
+        health: health.clone(),
+        restart: Restart::Always,
+        ..service("web", "touch /tmp/ready; exec sleep infinity")
+    };
+    let stage = stage_of([web.clone()]).await;
+    comes_up(&stage.mirror).await;
+    let broken = ["sh", "-c", "echo FATAL: no key; exit 1"].map(str::to_owned).to_vec();
+    let releases = BTreeMap::from([(
+        "web".to_owned(),
+        Service {
+            command: Some(broken),
+            ..web
+        },
+    )]);
+    let failure = stage.mirror.swap(&releases, LIMIT, true).await.unwrap_err();
+    assert_eq!((failure.what.clone(), failure.exit_code), (What::Exited, Some(1)));
+    assert_eq!(failure.fatal.as_deref(), Some("FATAL: no key"));
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_service_that_fails_after_it_was_ready_has_not_come_up() {
+    let health = check(&["CMD-SHELL", "sleep 0.4"]);
+    let slow = Service {
+        health,
+        ..service("slow", "exec sleep infinity")
+    };
+    let stage = stage_of([slow, service("brief", "echo cannot go on; exit 9")]).await;
+    let failure = fails(&stage).await;
+    assert_eq!((failure.service.as_str(), failure.exit_code), ("brief", Some(9)));
+    stage.down().await;
+}

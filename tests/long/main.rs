@@ -1,0 +1,27 @@
+//! The tests that take too long for every change: `make test-reaper`, `test-parallel`, `test-engines` and `test-probes`
+//! run a module each, `make test` none of them.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+#[path = "../common/at_once.rs"]
+mod at_once;
+#[expect(dead_code, reason = "the binary `engine` uses the rest")]
+#[path = "../common/docker.rs"]
+mod docker;
+#[expect(dead_code, reason = "the binary `engine` uses the rest")]
+#[path = "../common/driver.rs"]
+mod driver;
+#[path = "../common/gate.rs"]
+mod gate;
+#[path = "../common/other_engine.rs"]
+mod other_engine;
+#[expect(dead_code, reason = "the binary `engine` uses the rest")]
+#[path = "../common/production.rs"]
+mod production;
+#[path = "../common/slot.rs"]
+mod slot;
+
+mod engines;
+mod parallel;
+mod probes;
+mod reaper;

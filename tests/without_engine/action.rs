@@ -1,0 +1,199 @@
+//! The action in a real workflow, run by `act` on this machine: a shut gate fails the step and still delivers its
+//! outputs, an open one passes, and nothing but an exit code 0 with the verdict `pass` is an open one.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::in_workflow::{Inputs, Seen, seen};
+
+/// The action with a stand-in for the binary; `case` says what it does.
+fn run(event: &str, case: u32, config: &str) -> Seen {
+    let trace = tempfile::tempdir().expect("a folder");
+    let seed = case.to_string();
+    let inputs = Inputs {
+        bin: Path::new("stub.sh"),
+        seed: &seed,
+        config,
+        candidate: "web=shop:2",
+        engine: "unix:///nowhere",
+    };
+    seen(event, &inputs, trace.path())
+}
+
+#[test]
+fn a_block_fails_the_step_and_delivers_its_outputs_for_pull_requests_and_merge_groups() {
+    for event in ["pull_request", "merge_group"] {
+        let seen = run(event, 1, "");
+        seen.is_shut("block", "1");
+        assert_eq!(seen.output("cause"), "sign-in broke; keep the old flow");
+        assert_eq!((seen.output("tests"), seen.output("blocked-by")), ("9", "upgrade"));
+        assert_eq!(seen.output("junit-path"), "reports/junit.xml");
+    }
+}
+
+#[test]
+fn a_pass_opens_the_gate_for_pull_requests_and_merge_groups() {
+    for event in ["pull_request", "merge_group"] {
+        let seen = run(event, 2, "");
+        assert_eq!(seen.outcome, "success", "{}", seen.log);
+        assert!(seen.job_passed);
+        assert_eq!((seen.output("verdict"), seen.output("exit-code")), ("pass", "0"));
+    }
+}
+
+#[test]
+fn a_crash_before_any_output_is_inconclusive() {
+    let seen = run("pull_request", 3, "");
+    seen.is_shut("inconclusive", "139");
+    assert!(
+        seen.output("cause").contains("exit code 139"),
+        "{}",
+        seen.output("cause")
+    );
+    assert_eq!(seen.output("report-dir"), "reports");
+}
+
+#[test]
+fn a_crash_after_the_verdict_pass_is_inconclusive_too() {
+    run("pull_request", 4, "").is_shut("inconclusive", "139");
+}
+
+#[test]
+fn an_end_without_a_verdict_is_inconclusive() {
+    run("pull_request", 5, "").is_shut("inconclusive", "3");
+}
+
+#[test]
+fn a_hostile_cause_forges_no_verdict() {
+    let seen = run("pull_request", 6, "");
+    seen.is_shut("block", "1");
+    assert!(seen.output("cause").starts_with("forged\nverdict=pass"));
+}
+
+#[test]
+fn an_inconclusive_rehearsal_and_a_wrong_configuration_keep_their_exit_codes() {
+    run("pull_request", 7, "").is_shut("inconclusive", "3");
+    run("pull_request", 8, "").is_shut("inconclusive", "2");
+}
+
+#[test]
+fn inputs_arrive_as_environment_variables_whatever_they_contain() {
+    let hostile = "$(touch pwned); `id` ' \" *.yaml";
+    let seen = run("pull_request", 2, hostile);
+    let line = format!("REHEARSAL_CONFIG={hostile}\n");
+    assert!(seen.environment.contains(&line), "{}", seen.environment);
+    assert!(
+        seen.environment.contains("REHEARSAL_CANDIDATE=web=shop:2\n"),
+        "{}",
+        seen.environment
+    );
+    assert!(
+        seen.environment.contains("REHEARSAL_FORMAT=github\n") && seen.environment.contains("REHEARSAL_OUT=reports\n")
+    );
+    assert!(!seen.environment.contains("REHEARSAL_ONLY") && !seen.environment.contains("REHEARSAL_FAIL_FAST"));
+}
+
+/// The action's script as a runner starts it, without a workflow around it.
+fn script(dir: &Path, path: &str, bin: &Path, case: u32) -> Command {
+    let mut command = Command::new("/bin/bash");
+    command
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/action/run.sh"))
+        .current_dir(dir)
+        .env_clear();
+    command
+        .env("PATH", path)
+        .env("GITHUB_ACTION_PATH", env!("CARGO_MANIFEST_DIR"))
+        .env("RUNNER_TEMP", dir);
+    command
+        .env("GITHUB_OUTPUT", dir.join("output"))
+        .env("REHEARSAL_TRACE", dir)
+        .env("INPUT_SEED", case.to_string());
+    command.env("INPUT_BIN_PATH", bin);
+    command
+}
+
+fn stub() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/action/stub.sh")
+}
+
+/// The value that a runner takes from the file: the last one given.
+fn last(file: &Path, name: &str) -> String {
+    let text = std::fs::read_to_string(file).expect("outputs are written");
+    let after = text.rsplit(&format!("{name}<<")).next().expect("the output is given");
+    after.lines().nth(1).expect("it has a value").to_owned()
+}
+
+#[test]
+fn a_cancelled_job_interrupts_the_rehearsal_and_waits_for_its_reports() {
+    for (signal, exit_code) in [("INT", 130), ("TERM", 143)] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut running = script(dir.path(), "/usr/bin:/bin", &stub(), 9)
+            .spawn()
+            .expect("bash is there");
+        while !dir.path().join("ready").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let pid = running.id().to_string();
+        Command::new("kill")
+            .args([&format!("-{signal}"), &pid])
+            .status()
+            .expect("kill is there");
+        let ended = running.wait().expect("it ends");
+        assert_eq!(ended.code(), Some(exit_code));
+        assert!(dir.path().join("reports-written").exists());
+        let output = dir.path().join("output");
+        assert_eq!(
+            (last(&output, "verdict"), last(&output, "exit-code")),
+            ("inconclusive".to_owned(), exit_code.to_string())
+        );
+        assert_eq!(last(&output, "cause"), "interrupted");
+    }
+}
+
+#[test]
+fn without_a_binary_and_without_cargo_the_way_out_is_said() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ended = script(dir.path(), "/usr/bin:/bin", Path::new(""), 2)
+        .output()
+        .expect("bash is there");
+    assert_eq!(ended.status.code(), Some(2));
+    let log = String::from_utf8_lossy(&ended.stdout);
+    assert!(
+        log.contains("::error title=Rehearsal::") && log.contains("install Rust before this step"),
+        "{log}"
+    );
+    assert_eq!(last(&dir.path().join("output"), "verdict"), "inconclusive");
+}
+
+#[test]
+fn a_bin_path_that_names_no_program_is_an_error_that_says_so() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ended = script(dir.path(), "/usr/bin:/bin", Path::new("nothing"), 2)
+        .output()
+        .expect("bash is there");
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&ended.stdout).contains("bin-path names no program: nothing"));
+}
+
+#[test]
+fn a_binary_on_path_is_used_if_it_has_the_version_of_the_action() {
+    for (version, exit_code) in [(env!("CARGO_PKG_VERSION"), 0), ("0.0.0", 2)] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let bin = dir.path().join("rehearsal");
+        let text = format!(
+            "#!/bin/sh\n[ \"$1\" = --version ] && echo 'rehearsal {version}' || exec {}\n",
+            stub().display()
+        );
+        std::fs::write(&bin, text).expect("the folder is ours");
+        Command::new("chmod")
+            .arg("+x")
+            .arg(&bin)
+            .status()
+            .expect("chmod is there");
+        let path = format!("{}:/usr/bin:/bin", dir.path().display());
+        let ended = script(dir.path(), &path, Path::new(""), 2)
+            .output()
+            .expect("bash is there");
+        assert_eq!(ended.status.code(), Some(exit_code), "{version}");
+    }
+}

@@ -1,0 +1,534 @@
+//! The agent's two ends, driven against a small HTTP server on loopback.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use rehearsal::agent::client::Client;
+use rehearsal::agent::serve::serve;
+use rehearsal::agent::{Answer, Call, HttpAnswer, HttpCall};
+use rehearsal::config::settings::{HttpExpect, Login, LoginExpect, LoginFields};
+use rehearsal::record::outcome::Outcome;
+use rehearsal::suite::login::{protected_without_session, sign_in};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+/// A request as the server read it.
+struct Asked {
+    method: String,
+    path: String,
+    headers: HashMap<String, String>,
+    body: String,
+}
+
+impl Asked {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    fn form(&self, name: &str) -> String {
+        let pairs = url::form_urlencoded::parse(self.body.as_bytes());
+        pairs
+            .into_iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default()
+    }
+}
+
+/// What the server does.
+enum Do {
+    Say(String),
+    Hang,
+    Cut,
+}
+
+fn say(status: u16, headers: &[&str], body: &str) -> Do {
+    let mut text = format!(
+        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n",
+        body.len()
+    );
+    for header in headers {
+        text += &format!("{header}\r\n");
+    }
+    Do::Say(format!("{text}\r\n{body}"))
+}
+
+async fn read(stream: &mut TcpStream) -> Option<Asked> {
+    let mut raw = Vec::new();
+    let head = loop {
+        if let Some(end) = raw.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end;
+        }
+        if stream.read_buf(&mut raw).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let text = String::from_utf8(raw[..head].to_vec()).ok()?;
+    let mut lines = text.lines();
+    let mut first = lines.next()?.split(' ');
+    let (method, path) = (first.next()?.to_owned(), first.next()?.to_owned());
+    let pairs = lines.filter_map(|line| line.split_once(": "));
+    let headers: HashMap<_, _> = pairs
+        .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+        .collect();
+    let length: usize = headers
+        .get("content-length")
+        .and_then(|length| length.parse().ok())
+        .unwrap_or(0);
+    while raw.len() < head + 4 + length {
+        if stream.read_buf(&mut raw).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let body = String::from_utf8_lossy(&raw[head + 4..]).into_owned();
+    Some(Asked {
+        method,
+        path,
+        headers,
+        body,
+    })
+}
+
+/// Serves each connection once. Ends with the test's runtime.
+async fn server(answer: impl Fn(Asked) -> Do + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = Arc::new(answer);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let Some(asked) = read(&mut stream).await else { return };
+                match answer(asked) {
+                    Do::Say(text) => {
+                        let _ = stream.write_all(text.as_bytes()).await;
+                        let _ = stream.shutdown().await;
+                    }
+                    Do::Hang => std::future::pending().await,
+                    Do::Cut => {}
+                }
+            });
+        }
+    });
+    address
+}
+
+fn agent() -> Client {
+    let (ours, theirs) = duplex(64 * 1024);
+    let (reader, writer) = split(theirs);
+    tokio::spawn(serve(reader, writer));
+    let (reader, writer) = split(ours);
+    Client::over(reader, writer)
+}
+
+fn call(method: &str, url: String) -> HttpCall {
+    HttpCall {
+        session: "s".to_owned(),
+        method: method.to_owned(),
+        url,
+        timeout_ms: 10_000,
+        ..HttpCall::default()
+    }
+}
+
+async fn http(client: &Client, call: HttpCall) -> HttpAnswer {
+    match client.call(Call::Http(call)).await.unwrap() {
+        Answer::Http(answer) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn failure(client: &Client, call: HttpCall) -> String {
+    match client.call(Call::Http(call)).await.unwrap() {
+        Answer::Failed { kind, .. } => kind,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn body(answer: &HttpAnswer) -> String {
+    String::from_utf8(BASE64_STANDARD.decode(&answer.body).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_session_keeps_its_cookies_and_a_fork_has_its_own() {
+    let at = server(|asked| match asked.path.as_str() {
+        "/set" => say(
+            302,
+            &["Location: /show", "Set-Cookie: a=1; Path=/", "Set-Cookie: b=2; Path=/"],
+            "",
+        ),
+        "/more" => say(200, &["Set-Cookie: a=9; Path=/"], ""),
+        _ => say(200, &[], asked.header("cookie")),
+    })
+    .await;
+    let client = agent();
+    let first = http(
+        &client,
+        HttpCall {
+            follow: 5,
+            ..call("GET", format!("http://{at}/set"))
+        },
+    )
+    .await;
+    assert_eq!(body(&first), "a=1; b=2");
+    assert_eq!(
+        first.trail,
+        [(302, format!("http://{at}/set")), (200, format!("http://{at}/show"))]
+    );
+    assert_eq!(
+        first.cookies,
+        [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]
+    );
+    client
+        .call(Call::Fork {
+            from: "s".to_owned(),
+            to: "t".to_owned(),
+        })
+        .await
+        .unwrap();
+    http(
+        &client,
+        HttpCall {
+            session: "t".to_owned(),
+            ..call("GET", format!("http://{at}/more"))
+        },
+    )
+    .await;
+    assert_eq!(
+        body(&http(&client, call("GET", format!("http://{at}/show"))).await),
+        "a=1; b=2"
+    );
+    client
+        .call(Call::Close {
+            session: "s".to_owned(),
+        })
+        .await
+        .unwrap();
+    assert_eq!(body(&http(&client, call("GET", format!("http://{at}/show"))).await), "");
+}
+
+#[tokio::test]
+async fn a_redirected_post_becomes_a_get_or_stays_one_as_its_status_says() {
+    let at = server(|asked| match asked.path.as_str() {
+        "/302" | "/303" | "/301" | "/307" | "/308" => {
+            say(asked.path[1..].parse().unwrap(), &["Location: /end"], "moved")
+        }
+        _ => say(
+            200,
+            &[],
+            &format!("{} {} {}", asked.method, asked.body, asked.header("content-type")),
+        ),
+    })
+    .await;
+    let client = agent();
+    for (status, expected) in [
+        (301, "GET  "),
+        (302, "GET  "),
+        (303, "GET  "),
+        (307, "POST x text/a"),
+        (308, "POST x text/a"),
+    ] {
+        let asked = HttpCall {
+            follow: 3,
+            body: Some(BASE64_STANDARD.encode("x")),
+            headers: vec![("Content-Type".to_owned(), "text/a".to_owned())],
+            ..call("POST", format!("http://{at}/{status}"))
+        };
+        assert_eq!(body(&http(&client, asked).await), expected, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_do_not_follow_to_another_origin_and_redirects_end() {
+    let other = server(|asked| say(200, &[], asked.header("authorization"))).await;
+    let at = server(move |asked| match asked.path.as_str() {
+        "/away" => say(302, &[&format!("Location: http://{other}/")], ""),
+        "/near" => say(302, &["Location: /echo"], ""),
+        "/loop" => say(302, &["Location: /loop"], ""),
+        _ => say(200, &[], asked.header("authorization")),
+    })
+    .await;
+    let client = agent();
+    let with = |path: &str| HttpCall {
+        follow: 4,
+        headers: vec![("Authorization".to_owned(), "Basic eA==".to_owned())],
+        ..call("GET", format!("http://{at}{path}"))
+    };
+    assert_eq!(body(&http(&client, with("/near")).await), "Basic eA==");
+    assert_eq!(body(&http(&client, with("/away")).await), "");
+    let looped = http(&client, with("/loop")).await;
+    assert_eq!((looped.status, looped.trail.len()), (302, 5));
+}
+
+#[tokio::test]
+async fn failures_are_told_apart() {
+    let at = server(|asked| match asked.path.as_str() {
+        "/hang" => Do::Hang,
+        "/cut" => Do::Cut,
+        "/half" => Do::Say("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_owned()),
+        _ => Do::Say("SMTP ready\r\n\r\n".to_owned()),
+    })
+    .await;
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let client = agent();
+    let hang = HttpCall {
+        timeout_ms: 50,
+        ..call("GET", format!("http://{at}/hang"))
+    };
+    assert_eq!(failure(&client, hang).await, "timeout");
+    assert_eq!(failure(&client, call("GET", format!("http://{at}/cut"))).await, "reset");
+    assert_eq!(
+        failure(&client, call("GET", format!("http://{at}/half"))).await,
+        "reset"
+    );
+    assert_eq!(
+        failure(&client, call("GET", format!("http://{at}/mail"))).await,
+        "protocol"
+    );
+    let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let no_tls = plain.local_addr().unwrap();
+    tokio::spawn(async move { plain.accept().await.unwrap().0.write_all(b"220 mail ready\r\n").await });
+    assert_eq!(failure(&client, call("GET", format!("https://{no_tls}/"))).await, "tls");
+    assert_eq!(
+        failure(&client, call("GET", format!("http://{free}/"))).await,
+        "connect"
+    );
+    assert_eq!(failure(&client, call("GET", "ftp://x/".to_owned())).await, "request");
+    assert_eq!(
+        failure(&client, call("GET", "http://no-such-name.invalid/".to_owned())).await,
+        "dns"
+    );
+}
+
+#[tokio::test]
+async fn a_probe_asks_on_time_while_earlier_questions_hang() {
+    let (asked, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let at = server({
+        let (asked, seen) = (asked.clone(), seen.clone());
+        move |_| {
+            let number = asked.fetch_add(1, Ordering::SeqCst);
+            seen.notify_one();
+            if number == 0 { Do::Hang } else { say(200, &[], "ok") }
+        }
+    })
+    .await;
+    let client = agent();
+    let start = Call::ProbeStart {
+        probe: "p".to_owned(),
+        url: format!("http://{at}/"),
+        interval_ms: 10,
+        timeout_ms: 300,
+    };
+    client.call(start).await.unwrap();
+    while asked.load(Ordering::SeqCst) < 5 {
+        seen.notified().await;
+    }
+    let Answer::Probe(samples) = client.call(Call::ProbeStop { probe: "p".to_owned() }).await.unwrap() else {
+        panic!("no samples")
+    };
+    assert!(samples.len() >= 5, "{samples:?}");
+    assert!(samples.is_sorted_by_key(|sample| sample.at_ms));
+    assert_eq!(samples[0].failure.as_deref(), Some("timeout"));
+    assert!(samples[0].done_ms - samples[0].at_ms >= 300);
+    assert!(
+        samples[1..5].iter().all(|sample| sample.status == Some(200)),
+        "{samples:?}"
+    );
+    let again = client.call(Call::ProbeStop { probe: "p".to_owned() }).await.unwrap();
+    assert!(matches!(again, Answer::Failed { .. }));
+}
+
+#[tokio::test]
+async fn waits_end_with_the_wanted_answer_or_with_the_last_one() {
+    let asked = AtomicUsize::new(0);
+    let at = server(move |_| {
+        say(
+            if asked.fetch_add(1, Ordering::SeqCst) < 2 {
+                503
+            } else {
+                200
+            },
+            &[],
+            "",
+        )
+    })
+    .await;
+    let client = agent();
+    let ask = |statuses: Vec<u16>, deadline_ms| Call::AwaitHttp {
+        url: format!("http://{at}/"),
+        statuses,
+        deadline_ms,
+    };
+    let never = client.call(ask(vec![418], 500)).await.unwrap();
+    assert!(matches!(never, Answer::Awaited { after_ms: None, last } if last.starts_with("status ")));
+    let good = client.call(ask(vec![200], 10_000)).await.unwrap();
+    assert!(matches!(good, Answer::Awaited { after_ms: Some(_), last } if last == "status 200"));
+    let port = |port| Call::AwaitTcp {
+        host: "127.0.0.1".to_owned(),
+        ports: vec![port],
+        deadline_ms: 200,
+    };
+    assert!(matches!(
+        client.call(port(at.port())).await.unwrap(),
+        Answer::Awaited { after_ms: Some(_), .. }
+    ));
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    assert!(matches!(
+        client.call(port(free.port())).await.unwrap(),
+        Answer::Awaited { after_ms: None, .. }
+    ));
+}
+
+/// A Django-like application: CSRF cookie and field, Referer check, a session for who has signed in.
+fn django(asked: Asked, broken: bool) -> Do {
+    let cookies = asked.header("cookie").to_owned();
+    let signed_in = cookies.contains("sessionid=0123456789abcdef");
+    match (asked.method.as_str(), asked.path.as_str()) {
+        ("GET", "/account") if signed_in => say(200, &["Content-Type: text/html"], "hello alice"),
+        ("GET", "/account" | "/login") => say(302, &["Location: /auth/?next=/account&state=abcdefgh12345678"], ""),
+        ("GET", path) if path.starts_with("/auth/") => say(
+            200,
+            &["Content-Type: text/html", "Set-Cookie: csrftoken=tok&en; Path=/"],
+            r#"<form method="post"><input type="hidden" name="csrfmiddlewaretoken" value="tok&amp;en">
+               <input name="username"><input type="password" name="password"><input type="submit" value="Log in"></form>"#,
+        ),
+        ("POST", path) if path.starts_with("/auth/") => {
+            let is_from_here = asked.header("referer").ends_with(path);
+            if asked.form("csrfmiddlewaretoken") != "tok&en" || !cookies.contains("csrftoken=tok&en") || !is_from_here {
+                return say(
+                    403,
+                    &["Content-Type: text/html"],
+                    "<title>CSRF verification failed</title>",
+                );
+            }
+            if (asked.form("username").as_str(), asked.form("password").as_str()) != ("alice", "pass w&rd") {
+                return say(
+                    200,
+                    &["Content-Type: text/html"],
+                    r#"<form method="post"><input type="password"></form>"#,
+                );
+            }
+            say(
+                302,
+                &[
+                    "Location: /callback?code=secretcode123",
+                    "Set-Cookie: sessionid=0123456789abcdef; Path=/",
+                ],
+                "",
+            )
+        }
+        ("GET", "/callback?code=secretcode123") if broken => {
+            say(500, &["Content-Type: text/html"], "<title>Server Error</title>")
+        }
+        ("GET", "/callback?code=secretcode123") => say(302, &["Location: /"], ""),
+        _ => say(404, &[], "no root page"),
+    }
+}
+
+fn login(at: SocketAddr, password: &str) -> Login {
+    Login {
+        start: format!("http://{at}/login"),
+        expect: LoginExpect {
+            get: format!("http://{at}/account"),
+            expect: HttpExpect::default(),
+        },
+        username: "alice".to_owned(),
+        password: password.to_owned(),
+        fields: LoginFields::default(),
+    }
+}
+
+#[tokio::test]
+async fn a_user_signs_in_through_a_csrf_form() {
+    let at = server(|asked| django(asked, false)).await;
+    let client = agent();
+    let login = login(at, "pass w&rd");
+    let without = protected_without_session(&client, &login, "fresh", &[]).await;
+    assert!(without.held(), "{without:?}");
+    let outcome = sign_in(&client, &login, "user", &[]).await;
+    assert!(outcome.held(), "{outcome:?}");
+    assert_eq!(outcome.trail.last(), Some(&format!("200 GET http://{at}/account")));
+    assert!(
+        outcome.secrets.contains(&"0123456789abcdef".to_owned()),
+        "{:?}",
+        outcome.secrets
+    );
+    assert!(
+        outcome.secrets.contains(&"secretcode123".to_owned()),
+        "{:?}",
+        outcome.secrets
+    );
+    assert!(
+        !format!("{:?}", outcome.trail).contains("secretcode123"),
+        "{:?}",
+        outcome.trail
+    );
+    assert_eq!(
+        body(
+            &http(
+                &client,
+                HttpCall {
+                    session: "user".to_owned(),
+                    ..call("GET", format!("http://{at}/account"))
+                }
+            )
+            .await
+        ),
+        "hello alice"
+    );
+}
+
+#[tokio::test]
+async fn a_page_open_to_everyone_proves_no_sign_in() {
+    let at = server(|_| say(200, &[], "welcome")).await;
+    let outcome = protected_without_session(&agent(), &login(at, "x"), "fresh", &[]).await;
+    assert!(!outcome.held());
+    assert!(
+        outcome.message().contains("answered 200 without a session"),
+        "{}",
+        outcome.message()
+    );
+}
+
+#[tokio::test]
+async fn a_refused_password_and_a_page_without_a_form_are_told_by_their_hop() {
+    let at = server(|asked| django(asked, false)).await;
+    let refused = sign_in(&agent(), &login(at, "wrong"), "user", &[]).await;
+    assert!(!refused.held());
+    assert!(
+        refused
+            .message()
+            .contains("with the sign-in form again: the sign-in was refused"),
+        "{}",
+        refused.message()
+    );
+    let broken = server(|_| say(500, &["Content-Type: text/html"], "<title>Oops</title>")).await;
+    let outcome = sign_in(&agent(), &login(broken, "x"), "user", &[]).await;
+    assert_eq!(
+        outcome.message(),
+        format!("GET http://{broken}/login answered 500 (“Oops”)")
+    );
+    let Outcome::Broke(trouble) = &outcome.came_to else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(trouble.url, Some(format!("http://{broken}/login")));
+    assert_eq!(trouble.status, Some(500));
+}
+
+#[tokio::test]
+async fn an_error_on_the_way_back_explains_a_sign_in_that_failed() {
+    let at = server(|asked| match asked.path.as_str() {
+        "/account" => say(302, &["Location: /login"], ""),
+        _ => django(asked, true),
+    })
+    .await;
+    let outcome = sign_in(&agent(), &login(at, "pass w&rd"), "user", &[]).await;
+    assert_eq!(
+        outcome.message(),
+        format!("GET http://{at}/callback?code=*** answered 500 (“Server Error”)")
+    );
+}

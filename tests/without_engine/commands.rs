@@ -1,0 +1,296 @@
+//! What the commands do without an engine, or with a record only.
+
+use std::path::{Path, PathBuf};
+
+use crate::driver::{self, Rehearsed, end, rehearsal, without_engine};
+use rehearsal::yaml::span::Source;
+use rehearsal::yaml::tree::{self, Node, Value as Yaml};
+use serde_json::{Value, json};
+
+/// The configurations of the incident's worlds.
+fn worlds() -> Vec<PathBuf> {
+    let folder = driver::root().join("fixtures/incident");
+    let files = std::fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|file| file.expect("readable").path());
+    let is_world = |file: &PathBuf| {
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        file.extension() == Some("yaml".as_ref()) && !["compose", "expected"].contains(&stem)
+    };
+    let mut worlds: Vec<PathBuf> = files.filter(is_world).collect();
+    worlds.sort();
+    worlds
+}
+
+fn json_of(node: &Node) -> Value {
+    match &node.value {
+        Yaml::Null => Value::Null,
+        Yaml::Bool(value) => json!(value),
+        Yaml::Int(value) => json!(value),
+        Yaml::Float(value) => json!(value),
+        Yaml::Str(value) => json!(value),
+        Yaml::Seq(items) => items.iter().map(json_of).collect(),
+        Yaml::Map(entries) => Value::Object(
+            entries
+                .iter()
+                .map(|entry| (entry.key.clone(), json_of(&entry.node)))
+                .collect(),
+        ),
+    }
+}
+
+fn read_yaml(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).expect("readable");
+    json_of(
+        &tree::parse(std::sync::Arc::new(Source {
+            path: path.to_owned(),
+            text,
+        }))
+        .expect("YAML"),
+    )
+}
+
+#[test]
+fn the_printed_schema_accepts_every_world() {
+    let printed = end(without_engine(&["schema"]));
+    assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+    let schema: Value = serde_json::from_str(&printed.stdout).expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is one");
+    assert!(worlds().len() >= 14);
+    for world in worlds() {
+        let errors: Vec<String> = validator
+            .iter_errors(&read_yaml(&world))
+            .map(|error| error.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", world.display());
+    }
+    assert!(
+        !validator.is_valid(&json!({"candiate": {}})),
+        "a schema that accepts everything proves nothing"
+    );
+}
+
+#[test]
+fn a_plan_needs_no_engine_and_is_always_the_same() {
+    let plan = || end(without_engine(&["plan", "--config", "fixtures/incident/twin.yaml"]));
+    let first = plan();
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    insta::assert_snapshot!(
+        first
+            .stdout
+            .replace(driver::root().to_str().expect("a path"), "REPOSITORY")
+    );
+    for _ in 0..20 {
+        assert_eq!(plan().stdout, first.stdout);
+    }
+}
+
+#[test]
+fn every_world_can_be_planned() {
+    for world in worlds() {
+        let planned = end(without_engine(&[
+            "plan",
+            "--json",
+            "--config",
+            world.to_str().expect("a path"),
+        ]));
+        assert_eq!(planned.code, Some(0), "{}: {}", world.display(), planned.stderr);
+        let plan: Value = serde_json::from_str(&planned.stdout).expect("the plan is JSON");
+        assert_eq!(plan["schema"], "rehearsal/v1");
+    }
+}
+
+#[test]
+fn a_run_without_an_engine_is_inconclusive_and_says_so_in_every_report() {
+    let out = driver::folder("commands/no-engine");
+    let mut command = driver::run(&driver::world("twin"), &out);
+    command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    let run = Rehearsed {
+        ended: end(command),
+        out,
+    };
+    assert_eq!(run.ended.code, Some(3), "{}", run.ended.stderr);
+    let result = run.result();
+    assert_eq!(
+        (&result["verdict"], &result["exit_code"]),
+        (&json!("inconclusive"), &json!(3))
+    );
+    let cause = result["cause"].as_str().expect("a line");
+    assert!(cause.contains("/nowhere/docker.sock"), "{cause}");
+    assert!(run.read("summary.md").starts_with("## INCONCLUSIVE"));
+    assert!(
+        run.read("junit.xml").contains("type=\"NotRun\""),
+        "{}",
+        run.read("junit.xml")
+    );
+}
+
+#[test]
+fn reports_can_be_made_again_byte_for_byte() {
+    let out = driver::folder("commands/again");
+    let mut command = driver::run(&driver::world("twin"), &out);
+    command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    end(command);
+    let again = driver::folder("commands/again-remade");
+    let (record, folder) = (out.join("result.json"), again.to_str().expect("a path"));
+    let made = end(without_engine(&[
+        "report",
+        record.to_str().expect("a path"),
+        "--out",
+        folder,
+    ]));
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    for report in ["result.json", "junit.xml", "summary.md"] {
+        let read = |folder: &Path| std::fs::read(folder.join(report)).expect("the report is there");
+        assert!(read(&out) == read(&again), "{report} differs");
+    }
+}
+
+#[test]
+fn usage_errors_end_with_2_and_start_nothing() {
+    for arguments in [
+        &["run", "--candidate", "web"][..],
+        &[
+            "run",
+            "--config",
+            "fixtures/incident/twin.yaml",
+            "--only",
+            "nothing-of-that-name",
+        ],
+        &["run", "--config", "nowhere.yaml"],
+        &["run", "--timeout", "soon"],
+        &["lock", "--from", "podman"],
+        &["no-such-command"],
+        &[],
+    ] {
+        let ended = end(rehearsal(arguments));
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
+        assert!(!ended.stderr.is_empty() && ended.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+/// A small production with an issuer, and hosts that are to be open.
+fn plan_with_open_hosts(name: &str, hosts: &str) -> driver::Ended {
+    let folder = driver::folder(&format!("commands/open-{name}"));
+    let compose = "
+services:
+  web: {image: 'shop:1', networks: {front: {aliases: [shop.example.com]}}}
+  idp: {image: 'idp:1', hostname: idp.internal, networks: [front]}
+networks: {front: {}}
+";
+    let config = format!(
+        "production: {{compose: compose.yaml}}\ncandidate: {{web: {{image: 'shop:2'}}}}\n\
+         auth: {{service: idp, issuer: https://login.example.com/}}\npolicy:\n  allow_egress: [{hosts}]\n"
+    );
+    std::fs::write(folder.join("compose.yaml"), compose).expect("ours");
+    std::fs::write(folder.join("rehearsal.yaml"), config).expect("ours");
+    let file = folder.join("rehearsal.yaml");
+    end(without_engine(&["plan", "--config", file.to_str().expect("a path")]))
+}
+
+#[test]
+fn a_plan_says_which_hosts_are_open() {
+    let planned = plan_with_open_hosts("plan", "api.example.com, 'db.example.com:5432'");
+    assert_eq!(planned.code, Some(0), "{}", planned.stderr);
+    let words = planned.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for open in [
+        "`api.example.com` is open to the mirror, ports 443 and 80",
+        "`db.example.com` is open to the mirror, port 5432",
+    ] {
+        assert!(words.contains(open), "{words}");
+    }
+}
+
+#[test]
+fn a_name_inside_the_mirror_cannot_be_opened() {
+    for name in ["web", "Shop.Example.com", "idp.internal", "login.example.com"] {
+        let refused = plan_with_open_hosts("inside", &format!("api.example.com, '{name}:443'"));
+        assert_eq!(refused.code, Some(2), "{name}: {}", refused.stderr);
+        let wanted = format!("`{}` is a name inside the mirror", name.to_ascii_lowercase());
+        let place = refused.stderr.contains("rehearsal.yaml:5:");
+        assert!(place && refused.stderr.contains(&wanted), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_missing_secret_is_refused_before_anything_starts() {
+    let folder = driver::folder("commands/secret");
+    let text = std::fs::read_to_string(driver::world("twin")).expect("readable");
+    let text = text.replace(
+        "compose: compose.yaml",
+        &format!("compose: {}", driver::world("compose").display()),
+    );
+    let text = text.replace("secret: ALICE_PASSWORD", "secret: NOBODYS_PASSWORD");
+    let envs = driver::root().join("fixtures/incident/worlds");
+    std::fs::write(
+        folder.join("rehearsal.yaml"),
+        text.replace("worlds/", &format!("{}/", envs.display())),
+    )
+    .expect("ours");
+    let config = folder.join("rehearsal.yaml");
+    let ended = end(without_engine(&[
+        "run",
+        "--config",
+        config.to_str().expect("a path"),
+        "--out",
+        folder.join("out").to_str().expect("a path"),
+    ]));
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("NOBODYS_PASSWORD") && ended.stderr.contains("rehearsal.yaml:"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!folder.join("out").exists(), "a refused run wrote something");
+}
+
+#[test]
+fn every_check_is_explained() {
+    let all = end(without_engine(&["explain"]));
+    assert_eq!(all.code, Some(0));
+    for check in [
+        "control",
+        "boot-production-env",
+        "auth-login",
+        "auth-exercised",
+        "upgrade-in-place",
+        "rollback",
+        "start-and-restart",
+        "log-difference",
+        "egress",
+    ] {
+        assert!(all.stdout.contains(&format!("{check}: ")), "{check}");
+        assert_eq!(end(without_engine(&["explain", check])).code, Some(0));
+    }
+    assert_eq!(end(without_engine(&["explain", "nothing"])).code, Some(2));
+}
+
+#[test]
+fn the_configuration_in_the_readme_can_be_planned() {
+    let readme = std::fs::read_to_string(driver::root().join("README.md")).expect("the README is there");
+    let config = readme
+        .split("```yaml\n")
+        .find(|part| part.starts_with("production:"))
+        .expect("the README shows one");
+    let folder = driver::folder("commands/readme");
+    std::fs::write(
+        folder.join("rehearsal.yaml"),
+        config.split("```").next().expect("a block"),
+    )
+    .expect("ours");
+    for (from, to) in [
+        ("compose.yaml", "compose.yaml"),
+        ("worlds/shop-1.0-provider-1.7.0.env", "production.env"),
+    ] {
+        std::fs::copy(driver::root().join("fixtures/incident").join(from), folder.join(to)).expect("ours");
+    }
+    let mut plan = without_engine(&["plan"]);
+    plan.current_dir(&folder).env("CANDIDATE_IMAGE", "incident/shop:2.0");
+    let planned = end(plan);
+    assert_eq!(planned.code, Some(0), "{}", planned.stderr);
+    assert!(
+        planned.stdout.contains("candidate  web  incident/shop:2.0"),
+        "{}",
+        planned.stdout
+    );
+}

@@ -1,0 +1,30 @@
+//! The tests that need no container engine, in one binary: a module's are run by `cargo test --test without_engine
+//! commands::`.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+#[path = "../consumers/mod.rs"]
+mod consumers;
+#[expect(dead_code, reason = "without an engine a part of it is used")]
+#[path = "../common/driver.rs"]
+mod driver;
+#[path = "../common/in_workflow.rs"]
+mod in_workflow;
+#[path = "../samples/mod.rs"]
+mod samples;
+#[expect(dead_code, reason = "without an engine a part of it is used")]
+#[path = "../common/slot.rs"]
+mod slot;
+
+use rehearsal as product;
+
+mod action;
+mod agent_http;
+mod commands;
+mod compose_oracle;
+mod config_errors;
+mod config_valid;
+mod function_lengths;
+mod junit_consumers;
+mod lock_tls;
+mod summary_consumers;
