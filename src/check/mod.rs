@@ -3,11 +3,12 @@
 //! executes the plan: when a check looks, what is kept of it as evidence, what becomes of a finding (repeats, an
 //! untouched baseline, two pieces of evidence, waivers), and the answer.
 //!
-//! A new check is a file here, a line in [`CATALOG`], a fixture that makes it fire and a clean twin.
+//! A new check is a file here, a line in [`catalog`], a fixture that makes it fire and a clean twin.
 
 pub mod auth_exercised;
 pub mod auth_login;
 pub mod boot_production_env;
+pub mod catalog;
 pub mod control;
 pub mod egress;
 pub mod facts;
@@ -49,26 +50,6 @@ use crate::record::step::Subject;
 use crate::record::test::TestRecord;
 use crate::suite::login::LoginOutcome;
 use crate::world::model::{Service, World};
-
-/// Every check that is built, in the order of their ids, in which they speak for the first cause.
-pub static CATALOG: &[&dyn Entry] = &[
-    &mirror_fidelity::MirrorFidelity,
-    &control::Control,
-    &runtime_constraint::RuntimeConstraint,
-    &start_and_restart::StartAndRestart,
-    &auth_login::AuthLogin,
-    &boot_production_env::BootProductionEnv,
-    &upgrade_in_place::UpgradeInPlace,
-    &rollback::Rollback,
-    &auth_exercised::AuthExercised,
-    &log_difference::LogDifference,
-    &egress::Egress,
-];
-
-/// The check of that id, if it is built.
-pub fn find(id: CheckId) -> Option<&'static dyn Entry> {
-    CATALOG.iter().copied().find(|check| check.about().id == id)
-}
 
 /// What a check is, for `rehearsal explain`, for the plan and for reports.
 #[derive(Debug)]
@@ -369,35 +350,5 @@ impl<C: Check> Entry for C {
 impl Seen {
     fn of<C: Check>(&self) -> Option<&C::Seen> {
         self.value.downcast_ref()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_catalog_has_each_check_once_in_the_order_of_the_ids() {
-        let ids: Vec<CheckId> = CATALOG.iter().map(|check| check.about().id).collect();
-        let mut sorted = ids.clone();
-        sorted.sort();
-        sorted.dedup();
-        assert_eq!(ids, sorted);
-    }
-
-    #[test]
-    fn each_check_says_what_it_asks_explains_itself_and_answers_somewhere() {
-        for check in CATALOG {
-            let about = check.about();
-            assert!(about.question.ends_with('?'), "{}", about.id);
-            assert!(about.explain.len() > 100, "{}", about.id);
-            assert!(
-                StageId::ALL.iter().any(|stage| about.answers_in(*stage)),
-                "{}",
-                about.id
-            );
-            let is_step = about.looks.iter().any(|(_, moment)| moment.is_step());
-            assert_eq!(is_step, !about.step.is_empty(), "{}", about.id);
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use time::Date;
 
-use super::find;
+use super::catalog::find;
 use crate::config::settings::{Policy, Waiver};
 use crate::record::finding::Finding;
 

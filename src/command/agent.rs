@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::context;
+use super::common::context;
 use crate::agent;
 use crate::cli::{AgentArgs, AgentRole, ReapArgs};
 use crate::engine::reaper;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{context, print_json, refuse};
+use super::common::{context, print_json, refuse};
 use crate::cli::{ConfigArgs, ConfigFormat};
 use crate::compose;
 use crate::prepare::{self, Asked};

@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::engine;
+use super::common::engine;
 use crate::cli::{DoctorArgs, DoctorFormat};
 use crate::command::entry::moment;
 use crate::config::read;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::engine;
+use super::common::engine;
 use crate::cli::DownArgs;
 use crate::config::read;
 use crate::context::Context;

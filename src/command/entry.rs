@@ -1,12 +1,17 @@
 //! How to enter a mirror that stays, in words.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::mirror::entrance::Way;
+use crate::mirror::names::{Borne, Name};
+
+/// The mirror's CA, in the output folder.
+pub const CA_FILE: &str = "ca.pem";
 
 /// The text for the terminal. `until` is in seconds since 1970; `ca` the file of the mirror's CA, where it has one.
 pub fn words(run: &str, until: u64, ways: &[Way], ca: Option<&Path>) -> String {
@@ -66,6 +71,22 @@ pub fn moment(seconds: u64) -> String {
     let form = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
     at.and_then(|at| at.format(form).ok())
         .unwrap_or_else(|| "for ever".to_owned())
+}
+
+/// Where below `out` the CA lies, if the mirror answers to a name with TLS.
+pub fn ca_path(name: Option<&Name>, out: &Path) -> Option<PathBuf> {
+    name.filter(|name| name.tls).map(|_| out.join(CA_FILE))
+}
+
+/// The CA for whoever enters by production's names.
+pub fn write_ca(out: &Path, borne: &Borne) -> Result<()> {
+    let Some(authority) = &borne.authority else {
+        return Ok(());
+    };
+    let file = out.join(CA_FILE);
+    std::fs::create_dir_all(out)
+        .and_then(|()| std::fs::write(&file, authority.pem()))
+        .with_context(|| format!("`{}` could not be written", file.display()))
 }
 
 #[cfg(test)]

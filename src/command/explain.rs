@@ -11,7 +11,7 @@ pub fn explain(args: &ExplainArgs) -> ExitCode {
         return ExitCode::Pass;
     }
     let wanted = |about: &&check::About| args.check.as_ref().is_none_or(|id| id == about.id.as_str());
-    let all = check::CATALOG.iter().map(|check| check.about());
+    let all = check::catalog::CATALOG.iter().map(|check| check.about());
     let found: Vec<&check::About> = all.filter(wanted).collect();
     for about in &found {
         println!("{}: {}\n\n{}\n", about.id, about.question, about.explain);
@@ -24,7 +24,10 @@ pub fn explain(args: &ExplainArgs) -> ExitCode {
 }
 
 fn unknown(id: &str) -> String {
-    let ids: Vec<&str> = check::CATALOG.iter().map(|check| check.about().id.as_str()).collect();
+    let ids: Vec<&str> = check::catalog::CATALOG
+        .iter()
+        .map(|check| check.about().id.as_str())
+        .collect();
     let ids = ids.join(", ");
     match id.parse::<CheckId>() {
         Ok(id) => format!("the check `{id}` is not built yet; there are {ids}, and `lock`"),

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use time::OffsetDateTime;
 
+use super::common::refuse;
 use crate::cli::LockArgs;
-use crate::command::refuse;
 use crate::config::read::find;
 use crate::context::Context;
 use crate::lock::take::{self, Place, Wanted};

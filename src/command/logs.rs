@@ -6,7 +6,7 @@ use anyhow::Result;
 use time::OffsetDateTime;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::engine;
+use super::common::engine;
 use crate::cli::LogsArgs;
 use crate::config::read;
 use crate::context::Context;

@@ -1,6 +1,7 @@
 //! The commands: one file each, from a command line to an exit code.
 
 mod agent;
+mod common;
 mod config;
 mod doctor;
 mod down;
@@ -15,19 +16,15 @@ mod up;
 
 use std::panic::AssertUnwindSafe;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Parser as _;
 use futures_util::FutureExt as _;
 
 use crate::cli::{Cli, Command};
 use crate::config::schema;
-use crate::context::Context;
-use crate::engine::line::address::Address;
-use crate::engine::{Engine, RunLabels};
 use crate::interrupt::Interrupt;
 use crate::record::exit_code::ExitCode;
-use crate::report::terminal::say;
-use crate::yaml::diagnostic::Diagnostic;
+use common::{context, print_json};
 
 /// From the process's command line to its exit code. No path leads from an internal error to a pass.
 pub fn main() -> ExitCode {
@@ -98,29 +95,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-fn context() -> Result<Context> {
-    Context::read().context("the working directory is gone")
-}
-
 fn unbuilt() -> ExitCode {
     eprintln!("error: this command is valid, but not built yet");
     ExitCode::Usage
-}
-
-fn print_json(value: &impl serde::Serialize) -> Result<ExitCode> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(ExitCode::Pass)
-}
-
-/// Shows the user's mistakes; the exit code says that nothing was started.
-fn refuse(errors: &[Diagnostic]) -> ExitCode {
-    for error in errors {
-        say(error);
-    }
-    ExitCode::Usage
-}
-
-/// The engine, to look and to remove.
-async fn engine(context: &Context) -> Result<Engine> {
-    Engine::connect(&Address::find(context)?, &RunLabels::of_none()).await
 }

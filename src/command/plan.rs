@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{context, print_json, refuse};
+use super::common::{context, print_json, refuse};
 use crate::cli::PlanArgs;
 use crate::prepare;
 use crate::record::exit_code::ExitCode;

@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, Result};
 
-use super::{context, run};
+use super::common::context;
+use super::run;
 use crate::cli::ReportArgs;
 use crate::record::exit_code::ExitCode;
 use crate::report::json;

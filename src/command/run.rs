@@ -10,9 +10,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc::unbounded_channel;
 
+use super::common::refuse;
 use super::entry;
 use crate::cli::{Color, Format, RunArgs};
-use crate::command::{refuse, up};
+use crate::command::common::{code_of, new_id};
+use crate::command::entry::{CA_FILE, ca_path, write_ca};
 use crate::config::settings::Settings;
 use crate::context::Context;
 use crate::engine::archive::THIS_PROGRAM;
@@ -21,7 +23,7 @@ use crate::engine::pull::failure::PullFailure;
 use crate::engine::pull::reference::Reference;
 use crate::engine::reaper::Reaper;
 use crate::engine::{Engine, RunLabels, sweep};
-use crate::interrupt::{Interrupt, Signal};
+use crate::interrupt::Interrupt;
 use crate::mirror::{News, Setup, entrance};
 use crate::plan::Plan;
 use crate::prepare::borne::{borne, borne_name};
@@ -331,7 +333,7 @@ impl<'a> Run<'a> {
         };
         if let (true, Some(borne)) = (self.args.keep, &borne) {
             self.warn(
-                up::write_ca(&self.out, borne)
+                write_ca(&self.out, borne)
                     .err()
                     .map(|error| format!("{error:#}"))
                     .into_iter()
@@ -416,7 +418,7 @@ impl<'a> Run<'a> {
         if let Err(error) = &ways {
             self.warn(vec![format!("there is no way into the mirror: {error:#}")]);
         }
-        let ca = up::ca_path(name.as_ref(), &self.args.out);
+        let ca = ca_path(name.as_ref(), &self.args.out);
         let until = engine.deadline();
         say(entry::words(&self.id, until, &ways.unwrap_or_default(), ca.as_deref()));
     }
@@ -509,7 +511,7 @@ fn prepare_folder(out: &Path) -> Result<()> {
     for name in [
         "plan.json",
         "events.jsonl",
-        up::CA_FILE,
+        CA_FILE,
         json::RESULT,
         json::JUNIT,
         json::SUMMARY,
@@ -531,18 +533,5 @@ fn remove(path: &Path, how: impl Fn(&Path) -> std::io::Result<()>) -> Result<()>
             Err(error).with_context(|| format!("`{}` of an earlier run could not be removed", path.display()))
         }
         _ => Ok(()),
-    }
-}
-
-pub(crate) fn new_id() -> Result<String> {
-    let mut bytes = [0u8; 5];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-pub(super) fn code_of(signal: Signal) -> ExitCode {
-    match signal {
-        Signal::Interrupt => ExitCode::Interrupted,
-        Signal::Terminate => ExitCode::Terminated,
     }
 }

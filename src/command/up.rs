@@ -1,16 +1,18 @@
 //! `rehearsal up`: brings a mirror of production up, with the candidate in place if asked, and leaves it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::common::refuse;
 use super::entry;
 use crate::cli::UpArgs;
-use crate::command::refuse;
+use crate::command::common::{code_of, new_id};
+use crate::command::entry::{ca_path, write_ca};
 use crate::context::Context;
 use crate::engine::archive::THIS_PROGRAM;
 use crate::engine::line::address::Address;
@@ -33,8 +35,6 @@ use crate::text::redact::Redactor;
 use crate::text::units::seconds;
 use crate::world::model::Service;
 
-/// The mirror's CA, in the output folder.
-pub const CA_FILE: &str = "ca.pem";
 /// A log line is shown up to here.
 const LINE: usize = 400;
 
@@ -85,7 +85,7 @@ struct Up<'a> {
 
 impl<'a> Up<'a> {
     fn new(args: &'a UpArgs, context: &'a Context, prepared: Prepared) -> Result<Self> {
-        let id = super::run::new_id()?;
+        let id = new_id()?;
         let redactor = Redactor::of(prepared.settings.secrets.values());
         let until = OffsetDateTime::now_utc() + args.stay;
         Ok(Self {
@@ -166,7 +166,7 @@ impl<'a> Up<'a> {
             came_up = self.bring_up(engine) => came_up.map_err(|error| self.failed(&error)),
             signal = interrupt.wait() => {
                 say("interrupted: the mirror is removed");
-                Err(super::run::code_of(signal))
+                Err(code_of(signal))
             }
             () = tokio::time::sleep(limit) => Err(self.failed(&anyhow!("not up within {}", seconds(limit)))),
         };
@@ -296,22 +296,6 @@ impl<'a> Up<'a> {
             program: THIS_PROGRAM.into(),
         }
     }
-}
-
-/// Where below `out` the CA lies, if the mirror answers to a name with TLS.
-pub fn ca_path(name: Option<&Name>, out: &Path) -> Option<PathBuf> {
-    name.filter(|name| name.tls).map(|_| out.join(CA_FILE))
-}
-
-/// The CA for whoever enters by production's names.
-pub fn write_ca(out: &Path, borne: &Borne) -> Result<()> {
-    let Some(authority) = &borne.authority else {
-        return Ok(());
-    };
-    let file = out.join(CA_FILE);
-    std::fs::create_dir_all(out)
-        .and_then(|()| std::fs::write(&file, authority.pem()))
-        .with_context(|| format!("`{}` could not be written", file.display()))
 }
 
 /// Says on standard error how services come up.

@@ -1,7 +1,8 @@
 //! What each stage does, in order. A new stage is a function here, and whatever its steps need.
 
 use super::{CheckPlan, Only, Planned, StagePlan, image_of};
-use crate::check::{CATALOG, Moment};
+use crate::check::Moment;
+use crate::check::catalog::CATALOG;
 use crate::config::settings::{Data, Rollback, Settings};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
@@ -123,7 +124,7 @@ impl Steps<'_> {
     /// Checks whose look is a step of its own.
     fn looks(&mut self, moment: Moment, on: Role) {
         let wanted = self.checks.iter().filter(|planned| planned.skipped.is_none());
-        let built = wanted.filter_map(|planned| crate::check::find(planned.id));
+        let built = wanted.filter_map(|planned| crate::check::catalog::find(planned.id));
         let here = built.filter(|check| check.about().moment_in(self.stage) == Some(moment));
         let steps: Vec<Planned> = here
             .map(|check| Planned {

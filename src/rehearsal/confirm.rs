@@ -107,7 +107,7 @@ impl Rehearsal<'_> {
         let Some(Ok(before)) = course.baseline_of(way.check) else {
             return;
         };
-        let Some(check) = crate::check::find(way.check) else {
+        let Some(check) = crate::check::catalog::find(way.check) else {
             return;
         };
         let captures = self.prelude(ground, &way.again).await;
@@ -162,7 +162,7 @@ impl Rehearsal<'_> {
                 }
             }
         }
-        for check in crate::check::CATALOG {
+        for check in crate::check::catalog::CATALOG {
             let own = guilty
                 .iter()
                 .filter(|(suspect, _)| suspect.check.about().id == check.about().id);
@@ -196,7 +196,7 @@ impl Rehearsal<'_> {
     fn weigh_texts(&self, texts: Vec<Finding>) {
         for text in texts {
             let stands = |finding: &Finding| {
-                let behaviour = crate::check::find(finding.check)
+                let behaviour = crate::check::catalog::find(finding.check)
                     .is_some_and(|check| check.about().evidence == Evidence::Behaviour);
                 behaviour && finding.stage == text.stage && finding.waived.is_none() && finding.blames_candidate()
             };

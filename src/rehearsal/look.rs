@@ -7,9 +7,10 @@ use std::time::Instant;
 use super::course::{Course, Look, Suspect};
 use super::driver::OnGround;
 use super::{Next, Rehearsal};
+use crate::check::catalog::find;
 use crate::check::facts::Facts;
 use crate::check::ground::Ground;
-use crate::check::{Again, At, Entry, Evidence, Moment, Seen, find};
+use crate::check::{Again, At, Entry, Evidence, Moment, Seen};
 use crate::plan::Planned;
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
@@ -92,7 +93,7 @@ impl Rehearsal<'_> {
             let mut stages = StageId::ALL.iter();
             stages.any(|stage| self.plan.asks(check.about().id, *stage))
         };
-        crate::check::CATALOG.iter().copied().filter(later)
+        crate::check::catalog::CATALOG.iter().copied().filter(later)
     }
 
     /// When all stages are over, each release is looked at once more by those who ask for it.

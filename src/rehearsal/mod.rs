@@ -152,7 +152,7 @@ impl Rehearsal<'_> {
 
     /// The checks that a stage asks, in the order of the catalog.
     fn asked_in(&self, stage: StageId) -> impl Iterator<Item = &'static dyn Entry> {
-        let asked = crate::check::CATALOG.iter().copied();
+        let asked = crate::check::catalog::CATALOG.iter().copied();
         asked.filter(move |check| self.plan.asks(check.about().id, stage))
     }
 

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Block, ImplItemFn, ItemFn, ItemImpl, ItemMod, Lit, Meta, Signature, TraitItemFn, Visibility};
+use syn::{Block, ImplItemFn, ItemFn, ItemImpl, ItemMod, Signature, TraitItemFn, Visibility};
+
+use crate::source::{self, is_for_tests};
 
 // At commit 8047a77 there were 2112 functions: median 10, p75 16, p90 24, p95 30, p99 45, the longest 92.
 const MEDIAN: usize = 10;
@@ -43,10 +45,7 @@ impl Crate {
     }
 
     fn read_file(&mut self) {
-        let text =
-            std::fs::read_to_string(&self.file).unwrap_or_else(|error| panic!("{}: {error}", self.file.display()));
-        let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", self.file.display()));
-        self.visit_file(&file);
+        self.visit_file(&source::parsed(&self.file));
     }
 
     fn count(&mut self, visibility: &Visibility, signature: &Signature, body: &Block) {
@@ -61,54 +60,6 @@ impl Crate {
             place: format!("{}:{first}", self.file.display()),
         });
     }
-
-    /// The file of `mod NAME;` in this file.
-    fn file_of(&self, module: &ItemMod) -> PathBuf {
-        let folder = self.file.parent().expect("in a folder");
-        if let Some(path) = module.attrs.iter().find_map(path_of) {
-            return folder.join(path);
-        }
-        let own = self.file.file_stem().and_then(|stem| stem.to_str()).expect("a name");
-        let folder = match own {
-            "lib" | "main" | "mod" => folder.to_owned(),
-            own => folder.join(own),
-        };
-        let (name, nested) = (
-            module.ident.to_string(),
-            folder.join(module.ident.to_string()).join("mod.rs"),
-        );
-        if nested.exists() {
-            nested
-        } else {
-            folder.join(name).with_extension("rs")
-        }
-    }
-}
-
-/// What `#[path = "…"]` says.
-fn path_of(attribute: &Attribute) -> Option<String> {
-    let Meta::NameValue(pair) = &attribute.meta else {
-        return None;
-    };
-    match (&pair.value, attribute.path().is_ident("path")) {
-        (syn::Expr::Lit(text), true) => match &text.lit {
-            Lit::Str(text) => Some(text.value()),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn is_for_tests(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| {
-        let is_test = attribute
-            .path()
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "test");
-        let cfg = attribute.path().is_ident("cfg");
-        is_test || cfg && attribute.parse_args::<syn::Ident>().is_ok_and(|what| what == "test")
-    })
 }
 
 impl<'a> Visit<'a> for Crate {
@@ -119,7 +70,7 @@ impl<'a> Visit<'a> for Crate {
         if module.content.is_some() {
             return visit::visit_item_mod(self, module);
         }
-        let file = self.file_of(module);
+        let file = source::file_of(&self.file, module);
         let outer = std::mem::replace(&mut self.file, file);
         self.read_file();
         self.file = outer;

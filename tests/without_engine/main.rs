@@ -20,6 +20,7 @@ use rehearsal as product;
 
 mod action;
 mod agent_http;
+mod architecture;
 mod commands;
 mod compose_oracle;
 mod config_errors;
@@ -27,4 +28,5 @@ mod config_valid;
 mod function_lengths;
 mod junit_consumers;
 mod lock_tls;
+mod source;
 mod summary_consumers;

@@ -1,0 +1,58 @@
+//! The catalog: every check that is built, a line each.
+
+use super::{
+    Entry, auth_exercised, auth_login, boot_production_env, control, egress, log_difference, mirror_fidelity, rollback,
+    runtime_constraint, start_and_restart, upgrade_in_place,
+};
+use crate::record::check::CheckId;
+
+/// Every check that is built, in the order of their ids, in which they speak for the first cause.
+pub static CATALOG: &[&dyn Entry] = &[
+    &mirror_fidelity::MirrorFidelity,
+    &control::Control,
+    &runtime_constraint::RuntimeConstraint,
+    &start_and_restart::StartAndRestart,
+    &auth_login::AuthLogin,
+    &boot_production_env::BootProductionEnv,
+    &upgrade_in_place::UpgradeInPlace,
+    &rollback::Rollback,
+    &auth_exercised::AuthExercised,
+    &log_difference::LogDifference,
+    &egress::Egress,
+];
+
+/// The check of that id, if it is built.
+pub fn find(id: CheckId) -> Option<&'static dyn Entry> {
+    CATALOG.iter().copied().find(|check| check.about().id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::stage::StageId;
+
+    #[test]
+    fn the_catalog_has_each_check_once_in_the_order_of_the_ids() {
+        let ids: Vec<CheckId> = CATALOG.iter().map(|check| check.about().id).collect();
+        let mut sorted = ids.clone();
+        sorted.sort();
+        sorted.dedup();
+        assert_eq!(ids, sorted);
+    }
+
+    #[test]
+    fn each_check_says_what_it_asks_explains_itself_and_answers_somewhere() {
+        for check in CATALOG {
+            let about = check.about();
+            assert!(about.question.ends_with('?'), "{}", about.id);
+            assert!(about.explain.len() > 100, "{}", about.id);
+            assert!(
+                StageId::ALL.iter().any(|stage| about.answers_in(*stage)),
+                "{}",
+                about.id
+            );
+            let is_step = about.looks.iter().any(|(_, moment)| moment.is_step());
+            assert_eq!(is_step, !about.step.is_empty(), "{}", about.id);
+        }
+    }
+}
