@@ -5,6 +5,7 @@ use crate::config::settings::Policy;
 use crate::record::check::CheckId;
 use crate::record::exit_code::ExitCode;
 use crate::record::finding::{Blame, Finding, Severity};
+use crate::record::partial::Partial;
 use crate::record::recorded::{CheckRecord, Recorded, StageRecord, StepRecord};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
@@ -34,8 +35,24 @@ pub struct Judgement {
     pub exit_code: ExitCode,
 }
 
+/// What a run was.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// What blocks.
+    pub policy: &'a Policy,
+    /// How it ended.
+    pub ended: Ended,
+    /// The pair in words.
+    pub pair: &'a str,
+    /// What it left out.
+    pub partial: &'a [Partial],
+}
+
 /// Judges a run.
-pub fn judge(recorded: &Recorded, policy: &Policy, ended: Ended, pair: &str) -> Judgement {
+pub fn judge(recorded: &Recorded, run: Run<'_>) -> Judgement {
+    let Run {
+        policy, ended, pair, ..
+    } = run;
     let blocking = first(recorded, |finding| blocks(finding, policy));
     let unclear = first(recorded, |finding| finding.waived.is_none() && unclear(finding));
     let (verdict, cause) = match (ended, blocking, unclear) {
@@ -43,12 +60,12 @@ pub fn judge(recorded: &Recorded, policy: &Policy, ended: Ended, pair: &str) -> 
         (_, Some(finding), _) => (Verdict::Block, line(finding, pair)),
         (Ended::TimeOut, ..) => inconclusive("the run's time limit was reached (timeout)"),
         (_, None, Some(finding)) => (Verdict::Inconclusive, line(finding, pair)),
-        (Ended::AsPlanned, None, None) => match incomplete(recorded) {
+        (Ended::AsPlanned, None, None) => match narrowed(recorded, run)
+            .or_else(|| incomplete(recorded))
+            .or_else(|| unrehearsed(recorded, run))
+        {
             Some(what) => (Verdict::Inconclusive, what),
-            None => (
-                Verdict::Pass,
-                format!("{pair}: the upgrade and the rollback work on this mirror"),
-            ),
+            None => (Verdict::Pass, success(recorded, run)),
         },
     };
     Judgement {
@@ -56,6 +73,39 @@ pub fn judge(recorded: &Recorded, policy: &Policy, ended: Ended, pair: &str) -> 
         cause: one_line(&cause),
         exit_code: exit_code(ended, verdict),
     }
+}
+
+/// Where the run itself was asked for less, that is the first thing to say.
+fn narrowed(recorded: &Recorded, run: Run<'_>) -> Option<String> {
+    let narrowed = run.partial.iter().any(|part| matches!(part, Partial::Only(_)));
+    unrehearsed(recorded, run).filter(|_| narrowed)
+}
+
+/// A run in which no candidate took production's place says nothing about one.
+fn unrehearsed(recorded: &Recorded, run: Run<'_>) -> Option<String> {
+    let left_out = words(run.partial);
+    (!swapped(recorded, StageId::Upgrade)).then(|| format!("{}: the candidate did not run{left_out}", run.pair))
+}
+
+/// Built from what ran, with what was left out.
+fn success(recorded: &Recorded, run: Run<'_>) -> String {
+    let what = if swapped(recorded, StageId::Rollback) {
+        "the upgrade and the rollback work on this mirror"
+    } else {
+        "the upgrade works on this mirror"
+    };
+    format!("{}: {what}{}", run.pair, words(run.partial))
+}
+
+fn words(partial: &[Partial]) -> String {
+    partial.iter().map(|part| format!("; {}", part.words())).collect()
+}
+
+/// A release took another's place in this stage.
+fn swapped(recorded: &Recorded, stage: StageId) -> bool {
+    let steps = recorded.stages.iter().filter(|record| record.id == stage);
+    let mut swaps = steps.flat_map(|record| &record.steps);
+    swaps.any(|step| matches!(step.id, Step::Swap(_)) && step.status == Status::Passed)
 }
 
 fn inconclusive(why: &str) -> (Verdict, String) {
@@ -194,7 +244,7 @@ mod tests {
 
     use super::*;
     use crate::check::waiver::sign;
-    use crate::config::settings::Waiver;
+    use crate::config::settings::{SameRelease, Waiver};
     use crate::record::step::Subject;
     use crate::record::test::TestId;
 
@@ -204,6 +254,8 @@ mod tests {
             waive: Vec::new(),
             allow_egress: Vec::new(),
             allow_egress_spans: Vec::new(),
+            same_release: SameRelease::default(),
+            unexercised: Vec::new(),
         }
     }
 
@@ -218,14 +270,32 @@ mod tests {
             reason: None,
             start_ms: 0,
             duration_ms: 1,
-            steps: vec![StepRecord {
-                id: Step::Run(smoke()),
-                status,
-                reason: None,
-                start_ms: 0,
-                duration_ms: 1,
-            }],
+            steps: vec![step(Step::Run(smoke()), status), step(swap(), Status::Passed)],
         }
+    }
+
+    fn swap() -> Step {
+        Step::Swap(vec!["web".to_owned()])
+    }
+
+    fn step(id: Step, status: Status) -> StepRecord {
+        StepRecord {
+            id,
+            status,
+            reason: None,
+            start_ms: 0,
+            duration_ms: 1,
+        }
+    }
+
+    fn judged(recorded: &Recorded, policy: &Policy, ended: Ended) -> Judgement {
+        let run = Run {
+            policy,
+            ended,
+            pair: "web shop:2",
+            partial: &[],
+        };
+        judge(recorded, run)
     }
 
     fn test(id: StageId, status: Status) -> TestRecord {
@@ -264,7 +334,7 @@ mod tests {
     }
 
     fn verdict(recorded: &Recorded) -> Verdict {
-        judge(recorded, &policy(), Ended::AsPlanned, "web shop:2").verdict
+        judged(recorded, &policy(), Ended::AsPlanned).verdict
     }
 
     fn finding(blame: Blame) -> Finding {
@@ -296,7 +366,7 @@ mod tests {
         let with = |finding: Finding, policy: &Policy| {
             let mut recorded = clean();
             recorded.findings.push(finding);
-            judge(&recorded, policy, Ended::AsPlanned, "web").verdict
+            judged(&recorded, policy, Ended::AsPlanned).verdict
         };
         let strict = Policy {
             block_on: vec![Severity::Error, Severity::Warn],
@@ -311,9 +381,45 @@ mod tests {
     }
 
     #[test]
+    fn the_sentence_of_a_pass_is_built_from_what_ran() {
+        let partial = [Partial::ForwardOnly("old data goes".to_owned())];
+        let policy = policy();
+        let run = |partial| Run {
+            policy: &policy,
+            ended: Ended::AsPlanned,
+            pair: "web shop:2",
+            partial,
+        };
+        let whole = judge(&clean(), run(&[]));
+        assert_eq!(
+            whole.cause,
+            "web shop:2: the upgrade and the rollback work on this mirror"
+        );
+        let mut forward = clean();
+        forward.stages[2].steps.clear();
+        let forward = judge(&forward, run(&partial));
+        assert_eq!(
+            (forward.verdict, forward.cause.as_str()),
+            (
+                Verdict::Pass,
+                "web shop:2: the upgrade works on this mirror; there is no way back (old data goes)"
+            )
+        );
+    }
+
+    #[test]
+    fn a_run_in_which_the_candidate_did_not_take_the_place_never_passes() {
+        let mut recorded = clean();
+        recorded.stages[1].status = Status::Skipped;
+        recorded.stages[1].steps.clear();
+        recorded.tests.remove(1);
+        assert_eq!(verdict(&recorded), Verdict::Inconclusive);
+    }
+
+    #[test]
     fn an_interrupt_and_a_limit_are_inconclusive_whatever_was_seen() {
         let mut recorded = clean();
-        let ended = |recorded: &Recorded, ended| judge(recorded, &policy(), ended, "web");
+        let ended = |recorded: &Recorded, ended| judged(recorded, &policy(), ended);
         assert_eq!(ended(&recorded, Ended::TimeOut).exit_code, ExitCode::Inconclusive);
         assert_eq!(
             ended(&recorded, Ended::Signal(ExitCode::Interrupted)).exit_code,
@@ -339,7 +445,7 @@ mod tests {
                 .findings
                 .push(Finding::new(check, stage, Blame::Candidate, "broke"));
         }
-        let cause = judge(&recorded, &policy(), Ended::AsPlanned, "web").cause;
+        let cause = judged(&recorded, &policy(), Ended::AsPlanned).cause;
         assert!(cause.starts_with("auth-login: "), "{cause}");
     }
 
@@ -458,7 +564,14 @@ mod tests {
             check in proptest::sample::select(CheckId::ALL),
         ) {
             let policy = Policy {
-                waive: vec![Waiver { check, reason: "known".to_owned(), owner: None, expires: None }],
+                waive: vec![Waiver {
+                    check,
+                    reason: "known".to_owned(),
+                    owner: None,
+                    expires: None,
+                    test: None,
+                    service: None,
+                }],
                 ..policy()
             };
             let mut signed = recorded.clone();

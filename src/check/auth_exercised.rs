@@ -1,18 +1,14 @@
 //! `auth-exercised`: with the authentication dependency stopped, something must notice.
 
-use std::fmt;
-
 use serde::Serialize;
 
+use super::witness;
 use super::{About, At, Case, Check, Evidence, Moment};
 use crate::config::settings::{Rollback, Settings};
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
-use crate::record::outcome::{Lost, Outcome};
+use crate::record::outcome::Lost;
 use crate::record::stage::StageId;
-use crate::record::status::Status;
-use crate::record::step::Subject;
-use crate::record::test::TestId;
 
 static ABOUT: About = About {
     id: CheckId::AuthExercised,
@@ -22,7 +18,7 @@ static ABOUT: About = About {
               tests authentication, so no verdict about it can be given: inconclusive. What to do: describe the \
               sign-in in auth.login, or add a suite step that needs the authentication product.",
     evidence: Evidence::Behaviour,
-    looks: &[(StageId::Rollback, Moment::Last)],
+    looks: &[(StageId::Upgrade, Moment::Last), (StageId::Rollback, Moment::Last)],
     step: "stop the authentication dependency: something must notice",
 };
 
@@ -55,8 +51,13 @@ impl Check for AuthExercised {
             let why = "the authentication dependency is the candidate itself: every check of this run is about it";
             return Some(why.to_owned());
         }
+        None
+    }
+
+    /// Last of all: after the way back, or where there is none, after the way there.
+    fn is_asked(&self, stage: StageId, settings: &Settings) -> bool {
         let forward = matches!(settings.stages.rollback, Rollback::ForwardOnly(_));
-        forward.then(|| "there is no rollback after which it could be asked".to_owned())
+        forward == (stage == StageId::Upgrade)
     }
 
     /// Stops the authentication dependency: the sign-in or a suite must notice, twice, and be fine again with it.
@@ -65,18 +66,18 @@ impl Check for AuthExercised {
         for service in &stopped {
             at.ground.stop(service).await;
         }
-        let (noticed, green) = notice(at).await?;
+        let noticed = witness::first(at, &stopped).await?;
         for service in stopped.iter().rev() {
             at.ground.start_again(service).await?;
         }
-        let noticed_by = match noticed {
+        let noticed_by = match noticed.witness {
             Some(witness) if witness.is_fine(at).await? => Some(witness.to_string()),
             Some(_) | None => None,
         };
         Ok(Without {
             stopped,
             noticed_by,
-            green,
+            green: noticed.green,
         })
     }
 
@@ -91,72 +92,5 @@ impl Check for AuthExercised {
         );
         let found = Finding::new(ABOUT.id, case.stage, Blame::Mirror, title).about(seen.stopped.first().cloned());
         vec![found.help("the suites do not test authentication: describe auth.login, or add a step that signs in")]
-    }
-}
-
-/// What failed twice, as it must, and how many tests stayed green before.
-async fn notice(at: &At<'_>) -> Result<(Option<Witness>, usize), Lost> {
-    if Witness::SignIn.fails_twice(at).await? {
-        return Ok((Some(Witness::SignIn), 0));
-    }
-    let mut green = 0;
-    for suite in &at.case.settings.suites {
-        let subject = Subject::Suite(suite.name.clone());
-        let tests = at.driver.run(&subject).await;
-        // An error, a test that did not run, a single failure: noise notices nothing.
-        for test in tests.iter().filter(|test| test.status == Status::Failed) {
-            let witness = Witness::Test(test.id());
-            if witness.fails(at).await? {
-                return Ok((Some(witness), green));
-            }
-        }
-        green += tests.iter().filter(|test| test.status == Status::Passed).count();
-    }
-    Ok((None, green))
-}
-
-/// What notices that something is stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Witness {
-    SignIn,
-    Test(TestId),
-}
-
-impl Witness {
-    async fn fails_twice(&self, at: &At<'_>) -> Result<bool, Lost> {
-        Ok(self.fails(at).await? && self.fails(at).await?)
-    }
-
-    async fn fails(&self, at: &At<'_>) -> Result<bool, Lost> {
-        Ok(self.ends(at).await? == Some(Status::Failed))
-    }
-
-    async fn is_fine(&self, at: &At<'_>) -> Result<bool, Lost> {
-        Ok(self.ends(at).await? == Some(Status::Passed))
-    }
-
-    /// How it ends now; `None` where it is left out, or gone.
-    async fn ends(&self, at: &At<'_>) -> Result<Option<Status>, Lost> {
-        match self {
-            Self::SignIn => match at.driver.sign_in().await.map(|outcome| outcome.came_to) {
-                None => Ok(None),
-                Some(Outcome::Held(())) => Ok(Some(Status::Passed)),
-                Some(Outcome::Broke(_)) => Ok(Some(Status::Failed)),
-                Some(Outcome::Lost(lost)) => Err(lost),
-            },
-            Self::Test(id) => {
-                let tests = at.driver.run(&id.suite).await;
-                Ok(tests.iter().find(|test| test.id() == *id).map(|test| test.status))
-            }
-        }
-    }
-}
-
-impl fmt::Display for Witness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SignIn => f.write_str("the sign-in"),
-            Self::Test(id) => write!(f, "{} / {}", id.suite, id.name),
-        }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::facts::Swap;
-use super::suites::{self, Shown, brief};
+use super::suites::{self, Compared, Shown, brief};
 use super::{About, Again, At, Case, Check, Evidence, Moment, Unanswered, trouble};
 use crate::mirror::failure::{ServiceFailure, What};
 use crate::record::check::CheckId;
@@ -69,11 +69,11 @@ impl Check for BootProductionEnv {
         })
     }
 
-    fn judge(&self, case: &Case<'_>, _before: &Boots, after: &Boots) -> Vec<Finding> {
+    fn judge(&self, case: &Case<'_>, before: &Boots, after: &Boots) -> Vec<Finding> {
         if let Some(failure) = &after.failure {
             return did_not_come_up(case, failure).into_iter().collect();
         }
-        let mut found = suites::judge(case.stage, &after.tests, |test| fails(case, test));
+        let mut found = suites::judge(case.stage, compared(before, after), |test| fails(case, test));
         found.extend(after.too_few.iter().cloned());
         found
     }
@@ -90,6 +90,13 @@ impl Check for BootProductionEnv {
 
     fn fold(&self, findings: Vec<Finding>) -> Vec<Finding> {
         suites::fold(findings)
+    }
+}
+
+fn compared<'a>(before: &'a Boots, after: &'a Boots) -> Compared<'a> {
+    Compared {
+        before: &before.tests,
+        after: &after.tests,
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod auth_exercised;
 pub mod auth_login;
 pub mod boot_production_env;
+pub mod candidate_exercised;
 pub mod catalog;
 pub mod control;
 pub mod egress;
@@ -24,6 +25,7 @@ pub mod traffic;
 pub mod trouble;
 pub mod upgrade_in_place;
 pub mod waiver;
+pub mod witness;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -34,6 +36,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
+use time::Date;
 
 use self::facts::Facts;
 use self::ground::Ground;
@@ -118,6 +121,8 @@ pub struct Case<'a> {
     pub pair: &'a Pair,
     /// In which stage the question is asked.
     pub stage: StageId,
+    /// The day on which signatures hold or have expired.
+    pub today: Date,
 }
 
 impl About {
@@ -204,6 +209,11 @@ pub trait Check: Sync + 'static {
     /// What it is.
     fn about(&self) -> &'static About;
 
+    /// Whether its question has a place in a stage, of those in which it can look.
+    fn is_asked(&self, _stage: StageId, _settings: &Settings) -> bool {
+        true
+    }
+
     /// Why the configuration leaves it out, or why it has no meaning here, if so.
     fn left_out(&self, _stage: StageId, _settings: &Settings) -> Option<String> {
         None
@@ -266,6 +276,8 @@ pub struct Seen {
 pub trait Entry: Sync {
     /// See [`Check::about`].
     fn about(&self) -> &'static About;
+    /// See [`Check::is_asked`].
+    fn is_asked(&self, stage: StageId, settings: &Settings) -> bool;
     /// See [`Check::left_out`].
     fn left_out(&self, stage: StageId, settings: &Settings) -> Option<String>;
     /// See [`Check::look`].
@@ -291,6 +303,10 @@ pub trait Entry: Sync {
 impl<C: Check> Entry for C {
     fn about(&self) -> &'static About {
         Check::about(self)
+    }
+
+    fn is_asked(&self, stage: StageId, settings: &Settings) -> bool {
+        Check::is_asked(self, stage, settings)
     }
 
     fn left_out(&self, stage: StageId, settings: &Settings) -> Option<String> {

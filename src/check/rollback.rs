@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::boot_production_env::failure_of;
-use super::suites::{self, Shown, brief};
+use super::suites::{self, Compared, Shown, brief};
 use super::{About, Again, At, Case, Check, Evidence, Moment};
 use crate::mirror::failure::ServiceFailure;
 use crate::record::check::CheckId;
@@ -78,7 +78,7 @@ impl Check for Rollback {
         })
     }
 
-    fn judge(&self, case: &Case<'_>, _before: &WayBack, after: &WayBack) -> Vec<Finding> {
+    fn judge(&self, case: &Case<'_>, before: &WayBack, after: &WayBack) -> Vec<Finding> {
         if let Some(failure) = &after.failure {
             return vec![not_ready(case, failure)];
         }
@@ -87,7 +87,11 @@ impl Check for Rollback {
             _ => fails(case, test),
         };
         let mut found: Vec<Finding> = too_slow(case, after).into_iter().collect();
-        found.extend(suites::judge(case.stage, &after.tests, tell));
+        let shown = Compared {
+            before: &before.tests,
+            after: &after.tests,
+        };
+        found.extend(suites::judge(case.stage, shown, tell));
         found.extend(after.too_few.iter().cloned());
         found
     }

@@ -66,18 +66,47 @@ pub fn too_few(facts: &Facts, stage: StageId) -> Vec<Finding> {
         .collect()
 }
 
-/// The tests that failed, each told by `tell`; and those that could not be told, which are nobody's failure and no pass
-/// either. A missing capture follows from a failure that is named elsewhere.
-pub fn judge(stage: StageId, shown: &[Shown], tell: impl Fn(&Shown) -> Finding) -> Vec<Finding> {
+/// What a release's tests are compared with, and what they showed.
+#[derive(Clone, Copy)]
+pub struct Compared<'a> {
+    /// On the baseline.
+    pub before: &'a [Shown],
+    /// On the release that is judged.
+    pub after: &'a [Shown],
+}
+
+/// The tests that failed, each told by `tell`; those that passed before and are not there any more, or are skipped;
+/// and those that could not be told, which are nobody's failure and no pass either. A missing capture follows from a
+/// failure that is named elsewhere.
+pub fn judge(stage: StageId, shown: Compared<'_>, tell: impl Fn(&Shown) -> Finding) -> Vec<Finding> {
     let is_failed = |one: &&Shown| one.status == Status::Failed;
-    let any_failed = shown.iter().any(|one| is_failed(&one));
+    let any_failed = shown.after.iter().any(|one| is_failed(&one));
     let unclear = |one: &&Shown| one.status == Status::Error || (one.status == Status::NotRun && !any_failed);
-    let failed = shown.iter().filter(is_failed).map(|one| about(tell(one), one));
-    let unclear = shown.iter().filter(unclear).map(|one| {
+    let failed = shown.after.iter().filter(is_failed).map(|one| about(tell(one), one));
+    let gone = shown.before.iter().filter_map(|one| gone(one, shown.after));
+    let gone = gone.map(|one| about(tell(&one).detail("gone"), &one));
+    let unclear = shown.after.iter().filter(unclear).map(|one| {
         let title = format!("`{}` / `{}` could not be told: {}", one.suite, one.name, one.message);
         about(trouble::cannot_tell(stage, title, vec![one.line()]), one)
     });
-    failed.chain(unclear).collect()
+    failed.chain(gone).chain(unclear).collect()
+}
+
+/// A test that passed before, of a suite that ran again, and that did not run then: as one that failed.
+fn gone(before: &Shown, after: &[Shown]) -> Option<Shown> {
+    let again = after.iter().find(|one| one.id() == before.id());
+    let message = match again.map(|one| one.status) {
+        None if after.iter().any(|one| one.suite == before.suite) => "it is not there any more".to_owned(),
+        Some(Status::Skipped) => "it is skipped".to_owned(),
+        _ => return None,
+    };
+    let passed = before.status == Status::Passed;
+    passed.then(|| Shown {
+        status: Status::Failed,
+        message: format!("{message}, and production's release passes it"),
+        service: None,
+        ..before.clone()
+    })
 }
 
 fn about(finding: Finding, shown: &Shown) -> Finding {
@@ -113,8 +142,15 @@ fn is_alike(one: &Finding, other: &Finding) -> bool {
     let suite = |finding: &Finding| finding.tests.first().map(|test| test.suite.clone());
     suite(one).is_some()
         && suite(one) == suite(other)
-        && (one.check, one.stage, one.blame, one.severity, &one.detail)
-            == (other.check, other.stage, other.blame, other.severity, &other.detail)
+        && (one.check, one.stage, one.blame, one.severity, &one.detail, &one.waived)
+            == (
+                other.check,
+                other.stage,
+                other.blame,
+                other.severity,
+                &other.detail,
+                &other.waived,
+            )
         && matches!(one.blame, Blame::Candidate | Blame::Mirror)
 }
 

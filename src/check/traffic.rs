@@ -15,8 +15,8 @@ const LAST: usize = 5;
 pub struct Traffic {
     /// What was asked.
     pub url: String,
-    /// The status that counts as good: the baseline's.
-    pub good: u16,
+    /// The status that counts as good: the baseline's; nothing where the baseline never answered.
+    pub good: Option<u16>,
     /// Questions.
     pub asked: usize,
     /// Questions without a good answer, all of them.
@@ -34,10 +34,10 @@ pub struct Traffic {
 impl Traffic {
     /// Reduces samples. With `good` unknown (on the baseline) it is the status seen most often.
     pub fn of(url: &str, samples: &[ProbeSample], good: Option<u16>) -> Self {
-        let good = good.unwrap_or_else(|| most_frequent(samples));
+        let good = good.or_else(|| most_frequent(samples));
         let mut ordered: Vec<&ProbeSample> = samples.iter().collect();
         ordered.sort_by_key(|sample| sample.at_ms);
-        let is_good = |sample: &ProbeSample| sample.status == Some(good);
+        let is_good = |sample: &ProbeSample| good.is_some() && sample.status == good;
         let failed = ordered.iter().filter(|sample| !is_good(sample)).count();
         let (from, to) = longest_gap(&ordered, good);
         let in_gap = |sample: &&&ProbeSample| !is_good(sample) && sample.at_ms >= from && sample.at_ms <= to;
@@ -65,6 +65,12 @@ impl Traffic {
         rate
     }
 
+    /// The good status in words.
+    pub fn good_words(&self) -> String {
+        self.good
+            .map_or_else(|| "nothing".to_owned(), |status| status.to_string())
+    }
+
     /// One line.
     pub fn words(&self) -> String {
         format!(
@@ -72,7 +78,7 @@ impl Traffic {
             self.url,
             self.asked,
             self.failed,
-            self.good,
+            self.good_words(),
             seconds(self.downtime),
             self.singles
         )
@@ -87,7 +93,7 @@ fn words(sample: &ProbeSample) -> String {
     }
 }
 
-fn most_frequent(samples: &[ProbeSample]) -> u16 {
+fn most_frequent(samples: &[ProbeSample]) -> Option<u16> {
     let statuses = samples.iter().filter_map(|sample| sample.status);
     let mut counts = std::collections::BTreeMap::new();
     for status in statuses {
@@ -96,26 +102,23 @@ fn most_frequent(samples: &[ProbeSample]) -> u16 {
     counts
         .into_iter()
         .max_by_key(|(status, count)| (*count, std::cmp::Reverse(*status)))
-        .map_or(200, |(status, _)| status)
+        .map(|(status, _)| status)
 }
 
 /// The longest stretch between two good answers (or the ends) that holds a failure.
-fn longest_gap(ordered: &[&ProbeSample], good: u16) -> (u64, u64) {
+fn longest_gap(ordered: &[&ProbeSample], good: Option<u16>) -> (u64, u64) {
+    let is_good = |sample: &ProbeSample| good.is_some() && sample.status == good;
     let end = ordered.iter().map(|sample| sample.done_ms).max().unwrap_or_default();
     let mut goods: Vec<u64> = ordered
         .iter()
-        .filter(|sample| sample.status == Some(good))
+        .filter(|sample| is_good(sample))
         .map(|sample| sample.done_ms)
         .collect();
     goods.sort_unstable();
     let mut edges = vec![0];
     edges.extend(goods);
     edges.push(end);
-    let has_failure = |from: u64, to: u64| {
-        ordered
-            .iter()
-            .any(|s| s.status != Some(good) && s.at_ms >= from && s.at_ms <= to)
-    };
+    let has_failure = |from: u64, to: u64| ordered.iter().any(|s| !is_good(s) && s.at_ms >= from && s.at_ms <= to);
     let gaps = edges
         .windows(2)
         .map(|pair| (pair[0], pair[1]))

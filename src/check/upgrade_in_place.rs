@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::suites::{self, Shown, brief};
+use super::suites::{self, Compared, Shown, brief};
 use super::traffic::Traffic;
 use super::{About, Again, At, Case, Check, Evidence, Moment, Unanswered};
 use crate::record::check::CheckId;
@@ -65,8 +65,27 @@ impl Check for UpgradeInPlace {
         })
     }
 
+    /// A probe that production itself never answers proves nothing.
+    fn doubts(&self, case: &Case<'_>, seen: &TakesOver) -> Vec<Finding> {
+        let traffic = seen.traffic.as_ref().filter(|_| case.stage == StageId::Control);
+        let deaf = traffic.filter(|traffic| traffic.good.is_none() && traffic.asked > 0);
+        let tell = |traffic: &Traffic| {
+            let title = format!(
+                "production itself never answers the probe `{}`: {}",
+                traffic.url, traffic.last
+            );
+            Finding::new(CheckId::Control, case.stage, Blame::Mirror, title)
+                .help("set stages.upgrade.probe to an address inside the mirror that production answers")
+        };
+        deaf.map(tell).into_iter().collect()
+    }
+
     fn judge(&self, case: &Case<'_>, before: &TakesOver, after: &TakesOver) -> Vec<Finding> {
-        let mut found = suites::judge(case.stage, &after.verify, |test| data_lost(case, test));
+        let shown = Compared {
+            before: &before.verify,
+            after: &after.verify,
+        };
+        let mut found = suites::judge(case.stage, shown, |test| data_lost(case, test));
         if let (Some(before), Some(swap), true) = (&before.traffic, &after.traffic, after.came_up) {
             found.extend(not_recovered(case, before, swap));
             found.extend(too_long(case, before, swap));
@@ -127,7 +146,11 @@ fn not_recovered(case: &Case<'_>, before: &Traffic, swap: &Traffic) -> Option<Fi
         "`{}` is not answered as before after the upgrade: {}",
         swap.url, swap.last
     );
-    let help = format!("do not deploy: {} answers it with {}", case.pair.baseline(), swap.good);
+    let help = format!(
+        "do not deploy: {} answers it with {}",
+        case.pair.baseline(),
+        swap.good_words()
+    );
     let found = finding(case, Blame::Candidate, title).detail("not-recovered");
     (!swap.recovered).then(|| found.seen(evidence(before, swap)).help(help))
 }

@@ -32,6 +32,8 @@ use crate::prepare::{self, HURL_IMAGE, Prepared, wanted};
 use crate::publish::github::Job;
 use crate::record::event::EventKind;
 use crate::record::exit_code::ExitCode;
+use crate::record::partial::Partial;
+use crate::record::recorded::Recorded;
 use crate::record::release::EngineRecord;
 use crate::record::stage::StageId;
 use crate::record::v1::{Counts, Parts, Record, SCHEMA};
@@ -426,7 +428,16 @@ impl<'a> Run<'a> {
     fn judge(&self, recorder: &Recorder, ended: &Ended, engine: Option<EngineRecord>) -> (Record, Judgement) {
         let mut recorded = recorder.recorded(&self.plan);
         let pair = self.plan.pair(self.settings.auth_services()).words();
-        let judgement = verdict::judge(&recorded, &self.settings.policy, *ended, &pair);
+        let partial = self.partial(&recorded);
+        let judgement = verdict::judge(
+            &recorded,
+            verdict::Run {
+                policy: &self.settings.policy,
+                ended: *ended,
+                pair: &pair,
+                partial: &partial,
+            },
+        );
         recorded
             .findings
             .sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.stage, finding.check));
@@ -437,6 +448,7 @@ impl<'a> Run<'a> {
             schema: SCHEMA.to_owned(),
             verdict: judgement.verdict.into(),
             cause: judgement.cause.clone(),
+            partial: partial.iter().map(|part| part.word().to_owned()).collect(),
             exit_code: judgement.exit_code.number(),
             started: self.started.format(&Rfc3339).unwrap_or_default(),
             duration_ms: crate::text::units::millis(self.begun.elapsed()),
@@ -456,6 +468,18 @@ impl<'a> Run<'a> {
             notes,
         };
         (result, judgement)
+    }
+
+    /// What was left out, and what somebody has signed for.
+    fn partial(&self, recorded: &Recorded) -> Vec<Partial> {
+        let mut partial = self.plan.partial.clone();
+        for finding in recorded.findings.iter().filter(|finding| finding.waived.is_some()) {
+            let waived = Partial::Waived(finding.check);
+            if !partial.contains(&waived) {
+                partial.push(waived);
+            }
+        }
+        partial
     }
 
     /// Reports never change the verdict: what cannot be written is a warning.

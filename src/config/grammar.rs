@@ -679,6 +679,16 @@ pub static POLICY: Mapping = Mapping {
         ),
         key("waive", List(&Keys(&WAIVER)), "Findings somebody has signed for."),
         key(
+            "same_release",
+            Choice(&["inconclusive", "pass"]),
+            "What it means where a candidate that was named is what production runs; default inconclusive.",
+        ),
+        key(
+            "unexercised",
+            List(&Keys(&UNEXERCISED)),
+            "Candidates that no test notices when they are stopped, signed for; each stands in the first line.",
+        ),
+        key(
             "allow_egress",
             List(&Text),
             "Hosts outside that the mirror may reach, by name: `host` (ports 443 and 80) or `host:port`.",
@@ -696,6 +706,25 @@ pub static WAIVER: Mapping = Mapping {
         required("check", Choice(CHECKS), "Id of the check."),
         required("reason", Text, "Why."),
         key("owner", Text, "Who signed."),
+        key("expires", Date, "The last day on which it holds."),
+        key(
+            "test",
+            Text,
+            "Only findings about this test, as in reports: `smoke / account`.",
+        ),
+        key("service", Text, "Only findings about this service."),
+    ],
+    rules: &[],
+};
+
+/// An entry of `policy.unexercised`.
+pub static UNEXERCISED: Mapping = Mapping {
+    name: "unexercised",
+    title: "an entry of `unexercised`",
+    about: "A candidate that no test notices when it is stopped.",
+    keys: &[
+        required("service", Text, "The service."),
+        required("reason", Text, "Why no test does."),
         key("expires", Date, "The last day on which it holds."),
     ],
     rules: &[],
@@ -772,6 +801,7 @@ pub static MAPPINGS: &[&Mapping] = &[
     &ALERTS,
     &POLICY,
     &WAIVER,
+    &UNEXERCISED,
     &TEXT_MATCHER,
     &JSON_MATCHER,
     &SECRET,

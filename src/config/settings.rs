@@ -428,6 +428,10 @@ pub struct Policy {
     pub allow_egress: Vec<OpenHost>,
     /// Where each of them is written.
     pub allow_egress_spans: Vec<Span>,
+    /// What it means where a candidate that was named is what production runs.
+    pub same_release: SameRelease,
+    /// Candidates that no test notices, signed for.
+    pub unexercised: Vec<Unexercised>,
 }
 
 /// A host outside that the mirror may reach by its name.
@@ -450,4 +454,29 @@ pub struct Waiver {
     pub owner: Option<String>,
     /// Last day on which it holds, `YYYY-MM-DD`.
     pub expires: Option<time::Date>,
+    /// Only findings about this test: `smoke / account`.
+    pub test: Option<String>,
+    /// Only findings about this service.
+    pub service: Option<String>,
+}
+
+/// One entry of `policy.unexercised`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unexercised {
+    /// The service.
+    pub service: String,
+    /// Why no test notices it.
+    pub reason: String,
+    /// Last day on which it holds.
+    pub expires: Option<time::Date>,
+}
+
+/// What it means where a candidate that was named is what production runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SameRelease {
+    /// There was nothing to rehearse.
+    #[default]
+    Inconclusive,
+    /// It may pass.
+    Pass,
 }

@@ -11,10 +11,11 @@ use serde::Serialize;
 pub use only::Only;
 
 use crate::check::pair::Pair;
-use crate::config::settings::{CandidateImage, Settings};
+use crate::config::settings::{CandidateImage, Rollback, Settings};
 use crate::mirror::door;
 use crate::record::check::CheckId;
 use crate::record::image::ImagePlan;
+use crate::record::partial::Partial;
 use crate::record::release::{Release, Role};
 use crate::record::stage::StageId;
 use crate::record::step::Step;
@@ -40,6 +41,9 @@ pub struct Plan {
     pub images: Vec<ImagePlan>,
     /// In order.
     pub stages: Vec<StagePlan>,
+    /// What the run leaves out.
+    #[serde(skip)]
+    pub partial: Vec<Partial>,
     /// What the mirror does not mirror, and what else a reader should know.
     pub notes: Vec<String>,
 }
@@ -109,11 +113,24 @@ pub fn make(settings: &Settings, world: &World, seed: u64, only: &Only) -> Plan 
             .iter()
             .map(|id| stages::plan(*id, settings, world, only))
             .collect(),
-        notes: notes(settings, world, only),
+        partial: partial(settings, only),
+        notes: notes(settings, world),
     }
 }
 
-fn notes(settings: &Settings, world: &World, only: &Only) -> Vec<String> {
+fn partial(settings: &Settings, only: &Only) -> Vec<Partial> {
+    let narrowed = (!only.is_everything()).then(|| Partial::Only(only.to_string()));
+    let forward = match &settings.stages.rollback {
+        Rollback::ForwardOnly(reason) => Some(Partial::ForwardOnly(reason.clone())),
+        Rollback::Within(_) => None,
+    };
+    let signed = settings.policy.unexercised.iter();
+    let signed = signed.filter(|entry| settings.candidate.contains_key(&entry.service));
+    let signed = signed.map(|entry| Partial::Unexercised(entry.service.clone(), entry.reason.clone()));
+    narrowed.into_iter().chain(forward).chain(signed).collect()
+}
+
+fn notes(settings: &Settings, world: &World) -> Vec<String> {
     let mut notes = door::notes(&settings.policy.allow_egress);
     notes.extend(world.unmirrored.iter().cloned());
     notes.push(match &settings.production.lock {
@@ -121,9 +138,6 @@ fn notes(settings: &Settings, world: &World, only: &Only) -> Vec<String> {
             .to_owned(),
         Some(lock) => format!("production's facts are those of `{}`", lock.display()),
     });
-    if !only.is_everything() {
-        notes.push(format!("only {only} was asked for: a pass says nothing of the rest"));
-    }
     notes
 }
 

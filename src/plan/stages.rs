@@ -38,7 +38,9 @@ pub(super) fn plan(id: StageId, settings: &Settings, world: &World, only: &Only)
 }
 
 fn checks(id: StageId, settings: &Settings, only: &Only) -> Vec<CheckPlan> {
-    let answered = CATALOG.iter().filter(|check| check.about().answers_in(id));
+    let answered = CATALOG
+        .iter()
+        .filter(|check| check.about().answers_in(id) && check.is_asked(id, settings));
     let planned = answered.map(|check| {
         let left_out = || (!only.check(check.about().id)).then(|| "left out by --only".to_owned());
         CheckPlan {

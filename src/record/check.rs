@@ -43,6 +43,8 @@ pub enum CheckId {
     Rollback,
     /// Something notices when the authentication dependency is gone.
     AuthExercised,
+    /// Something notices when a candidate is gone.
+    CandidateExercised,
     /// New lines in logs.
     LogDifference,
     /// New hosts outside.

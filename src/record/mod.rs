@@ -10,6 +10,7 @@ pub mod fidelity;
 pub mod finding;
 pub mod image;
 pub mod outcome;
+pub mod partial;
 pub mod recorded;
 pub mod release;
 pub mod stage;

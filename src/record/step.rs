@@ -77,10 +77,11 @@ impl DataEntry {
 }
 
 /// The names of checks that are steps.
-const CHECKS: [(CheckId, &str); 3] = [
+const CHECKS: [(CheckId, &str); 4] = [
     (CheckId::MirrorFidelity, "fidelity"),
     (CheckId::AuthLogin, "login"),
     (CheckId::AuthExercised, "without auth"),
+    (CheckId::CandidateExercised, "without candidate"),
 ];
 
 impl fmt::Display for Step {
@@ -170,6 +171,7 @@ mod tests {
             (Step::Check(CheckId::MirrorFidelity), "fidelity"),
             (Step::Check(CheckId::AuthLogin), "login"),
             (Step::Check(CheckId::AuthExercised), "without auth"),
+            (Step::Check(CheckId::CandidateExercised), "without candidate"),
             (Step::Other("of tomorrow".to_owned()), "of tomorrow"),
         ];
         for (step, name) in steps {

@@ -21,6 +21,7 @@ impl Texts for Record {
             schema: _,
             verdict: _,
             cause,
+            partial: _,
             exit_code: _,
             started: _,
             duration_ms: _,

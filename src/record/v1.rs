@@ -27,6 +27,9 @@ pub struct Record {
     pub verdict: Word<Verdict>,
     /// The first-cause line: what broke, the pair of versions, the way out.
     pub cause: String,
+    /// What was left out or signed for: `only`, `forward_only`, `unexercised`, `waived`.
+    #[serde(default)]
+    pub partial: Vec<String>,
     /// The process's exit code.
     pub exit_code: u8,
     /// RFC 3339, UTC.

@@ -166,8 +166,9 @@ impl Rehearsal<'_> {
             let own = guilty
                 .iter()
                 .filter(|(suspect, _)| suspect.check.about().id == check.about().id);
-            let findings = own.map(|(suspect, tally)| with_repeats(suspect, *tally)).collect();
-            for finding in check.fold(findings) {
+            // Signed for one by one: what is folded is alike in that, too.
+            let findings = own.map(|(suspect, tally)| self.signed(with_repeats(suspect, *tally)));
+            for finding in check.fold(findings.collect()) {
                 self.found(finding);
             }
         }

@@ -1,7 +1,7 @@
 //! The laws, each tried on a scripted mirror.
 
 use super::course::AfterFailure;
-use super::scripted::{Behaviour, SignIn, Story, Told};
+use super::scripted::{Behaviour, CONFIG, SignIn, Story, Told};
 use crate::mirror::failure::What;
 use crate::record::exit_code::ExitCode;
 use crate::record::stage::StageId;
@@ -283,7 +283,7 @@ async fn nobody_notices_a_stopped_product_and_so_nothing_is_known() {
         played
             .judgement
             .cause
-            .starts_with("auth-exercised: nothing notices that idp is stopped: 2 tests stay green"),
+            .starts_with("auth-exercised: nothing notices that idp is stopped: 3 tests stay green"),
         "{}",
         played.judgement.cause
     );
@@ -400,6 +400,183 @@ async fn a_new_host_outside_is_a_warning_with_the_host() {
     );
 }
 
+#[tokio::test]
+async fn a_test_that_is_gone_or_skipped_on_the_candidate_is_a_suspect_like_one_that_failed() {
+    for (told, words) in [
+        (Told::Absent, "not there any more"),
+        (Told::Ends(Status::Skipped), "skipped"),
+    ] {
+        let story = Story {
+            candidate: good().test("smoke", "account", &[told]),
+            ..Story::default()
+        };
+        let played = story.play().await;
+        assert_eq!(played.judgement.verdict, Verdict::Block, "{}", played.judgement.cause);
+        assert!(played.findings()[0].contains(words), "{:?}", played.findings());
+        let evidence = &played.recorded.findings[0].evidence;
+        assert!(
+            evidence.iter().any(|line| line.contains("4 of 4 more times")),
+            "{evidence:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_test_that_an_untouched_baseline_skips_too_now_and_then_is_no_suspect_for_long() {
+    let story = Story {
+        candidate: good().test("smoke", "account", &[Told::Ends(Status::Skipped)]),
+        untouched: good().test("smoke", "account", &[Told::Ends(Status::Skipped)]),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+}
+
+#[tokio::test]
+async fn a_candidate_that_no_test_touches_has_not_been_rehearsed() {
+    let config = CONFIG
+        .replace("candidate: {web:", "candidate: {db:")
+        .replace("shop:2", "postgres:16");
+    let story = Story {
+        config: config.clone(),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(
+        played.judgement.verdict,
+        Verdict::Inconclusive,
+        "{}",
+        played.judgement.cause
+    );
+    assert!(
+        played
+            .judgement
+            .cause
+            .starts_with("candidate-exercised: nothing notices that the candidate's `db` is stopped: 3 tests"),
+        "{}",
+        played.judgement.cause
+    );
+    // Nobody can sign for all of the candidates.
+    let signed = Story {
+        config: format!("{config}policy: {{unexercised: [{{service: db, reason: none yet}}]}}\n"),
+        ..Story::default()
+    };
+    assert_eq!(signed.play().await.judgement.verdict, Verdict::Inconclusive);
+}
+
+#[tokio::test]
+async fn a_candidate_that_somebody_signed_for_stands_in_the_first_line() {
+    let config = CONFIG.replace("candidate: {", "candidate: {db: {image: 'postgres:16'}, ");
+    let signed = format!("{config}policy: {{unexercised: [{{service: db, reason: none yet}}]}}\n");
+    let story = |config: &str| Story {
+        config: config.to_owned(),
+        ..Story::default()
+    };
+    assert_eq!(story(&config).play().await.judgement.verdict, Verdict::Inconclusive);
+    let played = story(&signed).play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.cause);
+    assert!(
+        played.judgement.cause.ends_with("; no test notices `db` (none yet)"),
+        "{}",
+        played.judgement.cause
+    );
+}
+
+#[tokio::test]
+async fn a_configuration_without_any_test_does_not_pass() {
+    let story = Story {
+        config: "production: {compose: compose.yaml}\ncandidate: {web: {image: 'shop:2'}}\n".to_owned(),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+    assert!(
+        played.judgement.cause.contains("there is no test that could"),
+        "{}",
+        played.judgement.cause
+    );
+}
+
+#[tokio::test]
+async fn a_narrowed_run_passes_only_where_the_candidate_ran_and_says_what_was_left_out() {
+    let only = |words: &[&str]| Story {
+        only: words.iter().map(|word| (*word).to_owned()).collect(),
+        ..Story::default()
+    };
+    for words in [["control"], ["rollback"]] {
+        let played = only(&words).play().await;
+        assert_eq!(played.judgement.exit_code, ExitCode::Inconclusive, "{words:?}");
+        assert!(
+            played.judgement.cause.contains("the candidate did not run"),
+            "{}",
+            played.judgement.cause
+        );
+    }
+    let upgrade = only(&["upgrade"]).play().await;
+    assert_eq!(upgrade.judgement.verdict, Verdict::Pass, "{}", upgrade.judgement.cause);
+    assert!(
+        upgrade
+            .judgement
+            .cause
+            .ends_with("the upgrade works on this mirror; only upgrade was asked for"),
+        "{}",
+        upgrade.judgement.cause
+    );
+}
+
+#[tokio::test]
+async fn a_probe_that_production_never_answers_proves_nothing() {
+    let probe = format!("{CONFIG}stages: {{upgrade: {{probe: 'http://web:9999/'}}}}\n");
+    let silent = || Behaviour {
+        answers: vec![None; 10],
+        ..good()
+    };
+    let story = Story {
+        config: probe,
+        baseline: silent(),
+        candidate: silent(),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.exit_code, ExitCode::Inconclusive);
+    assert!(
+        played
+            .judgement
+            .cause
+            .contains("production itself never answers the probe `http://web:9999/`"),
+        "{}",
+        played.judgement.cause
+    );
+}
+
+#[tokio::test]
+async fn a_waiver_for_the_behaviour_leaves_text_a_warning() {
+    let waive = "policy: {waive: [{check: boot-production-env, reason: known, test: smoke / account}]}\n";
+    let story = Story {
+        config: format!("{CONFIG}{waive}"),
+        candidate: good().fails("smoke", "account").says("ERROR this is new"),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.cause);
+    let text = played
+        .findings()
+        .into_iter()
+        .find(|finding| finding.starts_with("log-difference"));
+    assert!(text.expect("it is told").starts_with("log-difference warn nobody"));
+}
+
+#[tokio::test]
+async fn a_waiver_for_one_test_does_not_cover_another() {
+    let waive = "policy: {waive: [{check: boot-production-env, reason: known, test: smoke / account}]}\n";
+    let story = Story {
+        config: format!("{CONFIG}{waive}"),
+        candidate: good().fails("smoke", "account").fails("smoke", "catalogue"),
+        ..Story::default()
+    };
+    assert_eq!(story.play().await.judgement.verdict, Verdict::Block);
+}
+
 mod properties {
     use std::collections::VecDeque;
     use std::time::Duration;
@@ -514,6 +691,14 @@ mod properties {
                 prop_assert!(recorded.stages.iter().flat_map(|stage| &stage.steps).all(|step| !step.status.is_red()));
                 prop_assert!(recorded.checks.iter().all(|check| !check.status.is_red()));
                 prop_assert!(recorded.tests.iter().all(|test| !test.status.is_red()));
+                // What passed in control was looked at again, and passed again, wherever it is planned.
+                let passed = |stage| recorded.tests.iter().filter(move |test| test.stage == stage && test.status == Status::Passed);
+                let data = |name: &str| name.starts_with("data.seed");
+                for test in passed(StageId::Control).filter(|test| !data(&test.suite.to_string())) {
+                    for stage in [StageId::Upgrade, StageId::Rollback] {
+                        prop_assert!(passed(stage).any(|again| again.id() == test.id()), "{} in {stage}", test.name);
+                    }
+                }
             }
         }
 

@@ -138,6 +138,7 @@ impl Rehearsal<'_> {
             lock: self.lock,
             pair: &self.pair,
             stage,
+            today: self.today,
         }
     }
 
@@ -157,9 +158,14 @@ impl Rehearsal<'_> {
     }
 
     /// Records a finding, signed for where somebody has.
-    fn found(&self, mut finding: Finding) -> Finding {
-        crate::check::waiver::sign(&mut finding, &self.settings.policy, self.today);
+    fn found(&self, finding: Finding) -> Finding {
+        let finding = self.signed(finding);
         self.recorder.finding(finding.clone());
+        finding
+    }
+
+    fn signed(&self, mut finding: Finding) -> Finding {
+        crate::check::waiver::sign(&mut finding, &self.settings.policy, self.today);
         finding
     }
 

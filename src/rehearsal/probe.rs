@@ -31,9 +31,7 @@ impl Rehearsal<'_> {
             return;
         };
         let good = course.facts.traffic.get(&StageId::Control);
-        let good = good
-            .and_then(|traffic| traffic.as_ref().ok())
-            .map(|traffic| traffic.good);
+        let good = good.and_then(|traffic| traffic.as_ref().ok()?.good);
         let samples = ground.probe_ends(stage.as_str()).await;
         let traffic = samples.map(|samples| Traffic::of(&url, &samples, good));
         course.facts.traffic.insert(stage, traffic);

@@ -97,7 +97,7 @@ impl Rehearsal<'_> {
 /// The status that the baseline gives the probe.
 fn good_answer(course: &Course) -> Option<u16> {
     let traffic = course.facts.traffic.get(&StageId::Control)?;
-    traffic.as_ref().ok().map(|traffic| traffic.good)
+    traffic.as_ref().ok()?.good
 }
 
 fn status_of(swap: &Swap, to: Role) -> (Status, Option<String>) {

@@ -1,5 +1,7 @@
 //! `stages` and `policy`: budgets, and what blocks.
 
+use crate::config::settings::SameRelease;
+use crate::config::settings::Unexercised;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -63,6 +65,8 @@ pub(super) fn policy(fields: Option<Fields>) -> Policy {
             waive: vec![],
             allow_egress: vec![],
             allow_egress_spans: vec![],
+            same_release: SameRelease::default(),
+            unexercised: vec![],
         };
     };
     let waivers = fields.items("waive").iter();
@@ -80,6 +84,15 @@ pub(super) fn policy(fields: Option<Fields>) -> Policy {
             .items("allow_egress")
             .iter()
             .map(|node| node.span.clone())
+            .collect(),
+        same_release: match fields.text("same_release").as_deref() {
+            Some("pass") => SameRelease::Pass,
+            _ => SameRelease::Inconclusive,
+        },
+        unexercised: fields
+            .items("unexercised")
+            .iter()
+            .map(|node| unexercised(&fields.reader.fields(node, &grammar::UNEXERCISED)))
             .collect(),
     }
 }
@@ -177,6 +190,20 @@ fn waiver(fields: &Fields) -> Option<Waiver> {
         check: fields.text("check")?.parse().ok()?,
         reason: fields.filled("reason").unwrap_or_default(),
         owner: fields.filled("owner"),
-        expires: fields.text("expires").and_then(|day| quantity::date(&day).ok()),
+        expires: date(fields),
+        test: fields.filled("test"),
+        service: fields.filled("service"),
     })
+}
+
+fn unexercised(fields: &Fields) -> Unexercised {
+    Unexercised {
+        service: fields.filled("service").unwrap_or_default(),
+        reason: fields.filled("reason").unwrap_or_default(),
+        expires: date(fields),
+    }
+}
+
+fn date(fields: &Fields) -> Option<time::Date> {
+    fields.text("expires").and_then(|day| quantity::date(&day).ok())
 }
