@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::signals::hears_signals;
 use crate::slot::Slot;
 use serde_json::Value;
 
@@ -30,7 +31,7 @@ pub fn folder(name: &str) -> PathBuf {
 
 /// The binary, with nothing of the environment but the engine's address and where programs are.
 pub fn rehearsal(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
+    let mut command = hears_signals(env!("CARGO_BIN_EXE_rehearsal"));
     command
         .args(arguments)
         .current_dir(root())

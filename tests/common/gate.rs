@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::docker::{image, left_of, root};
+use crate::signals::hears_signals;
 use crate::slot::Slot;
 
 /// After this long nothing may be left.
@@ -145,7 +146,7 @@ impl Gate {
 
 fn gate(out: &Path, more: &[&str]) -> Command {
     // Not a leader of a group, it execs: the gate leads session and group, and has the child's id.
-    let mut command = Command::new("setsid");
+    let mut command = hears_signals("setsid");
     command
         .arg(env!("CARGO_BIN_EXE_rehearsal"))
         .args(["run", "--format", "json", "--config"])

@@ -21,6 +21,8 @@ mod other_engine;
 mod production;
 #[path = "../common/registry.rs"]
 mod registry;
+#[path = "../common/signals.rs"]
+mod signals;
 #[path = "../common/slot.rs"]
 mod slot;
 #[path = "../common/stage.rs"]

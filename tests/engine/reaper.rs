@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::docker::{image, left_of, root};
 use crate::gate::{Gate, Killed, LIMIT, kill_after, processes_of, reaper_of, session_of, stay_gone, tree};
+use crate::signals::hears_signals;
 use crate::slot::{Alone, Slot};
 
 #[test]
@@ -94,7 +95,7 @@ fn a_run_whose_terminal_is_killed_reports_and_leaves_nothing() {
         out.display()
     );
     let _slot = Slot::wait();
-    let child = Command::new("script")
+    let child = hears_signals("script")
         .args(["--quiet", "--flush", "--command", &words, "/dev/null"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -18,6 +18,8 @@ mod other_engine;
 #[expect(dead_code, reason = "the binary `engine` uses the rest")]
 #[path = "../common/production.rs"]
 mod production;
+#[path = "../common/signals.rs"]
+mod signals;
 #[path = "../common/slot.rs"]
 mod slot;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::in_workflow::{Inputs, Seen, seen};
+use crate::signals::hears_signals;
 
 /// The action with a stand-in for the binary; `case` says what it does.
 fn run(event: &str, case: u32, config: &str) -> Seen {
@@ -95,7 +96,7 @@ fn inputs_arrive_as_environment_variables_whatever_they_contain() {
 
 /// The action's script as a runner starts it, without a workflow around it.
 fn script(dir: &Path, path: &str, bin: &Path, case: u32) -> Command {
-    let mut command = Command::new("/bin/bash");
+    let mut command = hears_signals("/bin/bash");
     command
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/action/run.sh"))
         .current_dir(dir)

@@ -12,6 +12,8 @@ mod driver;
 mod in_workflow;
 #[path = "../samples/mod.rs"]
 mod samples;
+#[path = "../common/signals.rs"]
+mod signals;
 #[expect(dead_code, reason = "without an engine a part of it is used")]
 #[path = "../common/slot.rs"]
 mod slot;
