@@ -2,13 +2,14 @@
 .DEFAULT_GOAL := help
 # All but tests/long, which has a target for each of its modules. There are no examples in the documentation to be run.
 SHORT := --lib --bins --test without_engine --test engine
-.PHONY: help demo test test-reaper test-parallel test-engines test-probes test-bare lint bench bench-mirror images clean
+.PHONY: help demo test test-reaper test-parallel test-engines test-probes test-bare test-readme lint bench bench-mirror images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
 	@echo 'make test     every test but the long ones, on a real engine'
-	@echo 'make test-reaper, test-parallel, test-engines, test-probes, test-bare   the long ones: fifty kills, ten runs'
-	@echo '              at once, every engine, the products of a lock, what is installed on a bare Debian'
+	@echo 'make test-reaper, test-parallel, test-engines, test-probes, test-bare, test-readme   the long ones: fifty kills,'
+	@echo '              ten runs at once, every engine, the products of a lock, what is installed on a bare Debian, and'
+	@echo '              make demo and make test on one'
 	@echo 'make lint     formatting, clippy, docs, the action, the scripts'
 	@echo 'make bench    the incident five times: where the time goes, step by step'
 	@echo 'make bench-mirror   a mirror against the bare API and docker compose, as ratios'
@@ -75,6 +76,10 @@ test-probes:
 	docker build --tag rehearsal-test/probes:1 fixtures/probes
 	cargo test --locked --test long probes::
 
-# Every step that installs something, in containers in which nothing of it is there before.
+# Every step that installs something, in containers in which nothing of it is there before; and both commands of the
+# README in one. The latter takes an hour.
 test-bare:
 	@fixtures/bare.sh
+
+test-readme:
+	@fixtures/bare.sh readme
