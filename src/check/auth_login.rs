@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::ground::Marks;
 use super::{About, Again, At, Case, Check, Evidence, Moment};
 use crate::agent::HttpCall;
 use crate::config::settings::{Login, Settings};
@@ -9,7 +10,7 @@ use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::stage::StageId;
-use crate::suite::login::LoginOutcome;
+use crate::suite::login::{Kind, Trouble};
 
 static ABOUT: About = About {
     id: CheckId::AuthLogin,
@@ -42,16 +43,27 @@ pub struct SignIn {
 }
 
 /// What a failed sign-in left to see.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Failed {
+    #[serde(skip)]
+    kind: Kind,
     /// At which hop, and what: `GET http://web:8080/login answered 500`.
     message: String,
     /// Every hop.
     trail: Vec<String>,
     /// First fatal line of the candidate's log since the sign-in began.
     fatal: Option<String>,
-    /// What asking the authentication dependency showed: `GET … answers 404`.
-    asked: Vec<String>,
+    /// What the authentication product refused: the evidence without which its version is not blamed.
+    refused: Option<Refused>,
+}
+
+/// Something that the authentication product refused.
+#[derive(Debug, Clone, Serialize)]
+struct Refused {
+    /// Its service.
+    service: String,
+    /// `answers 404 to GET /o/.well-known/openid-configuration`, or its own line.
+    what: String,
 }
 
 impl Check for AuthLogin {
@@ -76,11 +88,12 @@ impl Check for AuthLogin {
             StageId::Control => self.is_open(at).await?,
             StageId::Upgrade | StageId::Rollback => None,
         };
-        let marks = at.ground.marks(&at.case.candidates());
+        let own = at.ground.marks(&at.case.candidates());
+        let product = at.ground.marks(at.case.settings.auth_services());
         let outcome = at.driver.sign_in().await.ok_or_else(left_out)?;
         let failed = match &outcome.came_to {
             Outcome::Held(()) => None,
-            Outcome::Broke(_) => Some(examine(at, &outcome, &marks).await),
+            Outcome::Broke(trouble) => Some(examine(at, trouble, outcome.trail.clone(), (&own, &product)).await),
             Outcome::Lost(lost) => return Err(lost.clone()),
         };
         Ok(SignIn { open, failed })
@@ -99,9 +112,8 @@ impl Check for AuthLogin {
         let Some(failed) = &seen.failed else { return Vec::new() };
         let with = format!("{} with {}", case.pair.baseline(), case.pair.auth());
         let title = format!("production itself cannot sign in: {} ({with})", failed.message);
-        let help = "production's release already fails with this authentication product: check that the mirror runs production's version of it";
         vec![
-            doubt(title, help)
+            doubt(title, in_control(failed))
                 .because(failed.fatal.clone())
                 .seen(failed.trail.clone()),
         ]
@@ -136,29 +148,25 @@ fn login_of<'a>(case: &Case<'a>) -> Option<&'a Login> {
     case.settings.auth.as_ref()?.login.as_ref()
 }
 
-/// Log line, trail, and what the authentication dependency answers to the address that the log complains about.
-async fn examine(at: &At<'_>, outcome: &LoginOutcome, marks: &super::ground::Marks) -> Failed {
-    let fatal = at.ground.why(&at.case.candidates(), marks).await;
-    let url = fatal.as_deref().and_then(url_in).filter(|url| is_of_auth(at, url));
-    let asked = match url {
-        Some(url) => ask(at, url).await,
-        None => None,
+/// Log line, trail, and what the authentication product refused meanwhile.
+async fn examine(at: &At<'_>, trouble: &Trouble, trail: Vec<String>, marks: (&Marks, &Marks)) -> Failed {
+    let fatal = at.ground.why(&at.case.candidates(), marks.0).await;
+    let refused = match ask(at, fatal.as_deref()).await {
+        Some(refused) => Some(refused),
+        None => its_own_words(at, marks.1).await,
     };
     Failed {
-        message: outcome.message().to_owned(),
-        trail: outcome.trail.clone(),
+        kind: trouble.kind,
+        message: trouble.message.clone(),
+        trail,
         fatal,
-        asked: asked.into_iter().collect(),
+        refused,
     }
 }
 
-fn is_of_auth(at: &At<'_>, url: &url::Url) -> bool {
-    let fronts = at.ground.fronts();
-    let mut names = at.case.settings.auth_services().iter().chain(&fronts);
-    names.any(|name| url.host_str() == Some(name))
-}
-
-async fn ask(at: &At<'_>, url: url::Url) -> Option<String> {
+/// What the product answers to the address that the candidate's log complains about, where that is a refusal.
+async fn ask(at: &At<'_>, fatal: Option<&str>) -> Option<Refused> {
+    let url = fatal.and_then(url_in).filter(|url| is_of_auth(at, url))?;
     let call = HttpCall {
         session: "look".to_owned(),
         method: "GET".to_owned(),
@@ -169,7 +177,30 @@ async fn ask(at: &At<'_>, url: url::Url) -> Option<String> {
     };
     // What cannot be asked is no evidence; the sign-in itself is.
     let answer = at.ground.http(call).await.ok().flatten()?;
-    Some(format!("GET {url} answers {} on this mirror", answer.status))
+    let product = at.case.settings.auth_services().first()?;
+    (answer.status >= 400).then(|| Refused {
+        service: product.clone(),
+        what: format!("answers {} to GET {}", answer.status, url.path()),
+    })
+}
+
+fn is_of_auth(at: &At<'_>, url: &url::Url) -> bool {
+    let fronts = at.ground.fronts();
+    let mut names = at.case.settings.auth_services().iter().chain(&fronts);
+    names.any(|name| url.host_str() == Some(name))
+}
+
+/// What the product itself says of trouble, and never said while production signed in.
+async fn its_own_words(at: &At<'_>, marks: &Marks) -> Option<Refused> {
+    let services = at.case.settings.auth_services();
+    if services.iter().any(|service| at.case.candidate.contains_key(service)) {
+        return None;
+    }
+    let line = at.ground.why(services, marks).await?;
+    Some(Refused {
+        service: services.first()?.clone(),
+        what: format!("says: {}", line.trim()),
+    })
 }
 
 /// The first URL in a log line.
@@ -181,28 +212,69 @@ fn url_in(line: &str) -> Option<url::Url> {
     url::Url::parse(line[start..end].trim_end_matches(['.', ',', ';'])).ok()
 }
 
-/// The candidate cannot sign in where the baseline can.
+/// What to do where production itself cannot sign in. Only a refusal can be the product's.
+fn in_control(failed: &Failed) -> &'static str {
+    match failed.kind {
+        Kind::Refused => {
+            "is that the user, or the password, of a test user whom production has? see auth.login.username and password"
+        }
+        Kind::NoAnswer => {
+            "auth.login names an address that nothing in the mirror answers: services are reached by their names and container ports"
+        }
+        Kind::NoForm => "auth.login.start must lead to a page with a form that has a password field",
+        Kind::Behind => "the sign-in was taken: see auth.login.expect, and whether production's release answers it so",
+        Kind::Astray => "see the trail: the sign-in does not come to an end",
+        Kind::Error => {
+            "production's release already fails with this authentication product: check that the mirror runs production's version of it"
+        }
+    }
+}
+
+/// The candidate cannot sign in where the baseline can. The product's version is named only with evidence from the
+/// product: what it answered, or what it said.
 fn fails(case: &Case<'_>, failed: &Failed) -> Finding {
-    let (pair, auth) = (case.pair, case.pair.auth());
-    let help = match case.stage {
-        StageId::Rollback => format!(
+    let evidence = failed.trail.iter().cloned().chain(
+        failed
+            .refused
+            .iter()
+            .map(|refused| format!("{} {}", refused.service, refused.what)),
+    );
+    Finding::new(ABOUT.id, case.stage, Blame::Candidate, title(case, failed))
+        .about(case.pair.changed.first().map(|(service, _, _)| service.clone()))
+        .because(failed.fatal.clone())
+        .seen(evidence.collect())
+        .help(help(case, failed))
+}
+
+fn title(case: &Case<'_>, failed: &Failed) -> String {
+    let (after, message) = match case.stage {
+        StageId::Rollback => (" after the rollback", &failed.message),
+        StageId::Control | StageId::Upgrade => ("", &failed.message),
+    };
+    match (&failed.refused, failed.kind) {
+        (Some(refused), _) => format!(
+            "nobody can sign in{after}: {} {}: {message}",
+            refused.service, refused.what
+        ),
+        (None, Kind::Behind) => format!("the page behind the sign-in is broken{after}: {message}"),
+        (None, Kind::Refused) => format!("the sign-in is refused{after}: {message}"),
+        (None, _) => format!("nobody can sign in{after}: {message}"),
+    }
+}
+
+fn help(case: &Case<'_>, failed: &Failed) -> String {
+    let pair = case.pair;
+    match (case.stage, &failed.refused) {
+        (StageId::Rollback, _) => format!(
             "after a rollback nobody can sign in: plan the way back before deploying {}",
             pair.candidate()
         ),
-        _ if auth.is_empty() => format!("do not deploy: {} signs in on the same mirror", pair.baseline()),
-        _ => format!(
-            "keep {}, or first move {auth} to a version that offers what {} asks for",
+        (_, Some(_)) => format!(
+            "keep {}, or first move {} to a version that offers what {} asks for",
             pair.baseline(),
+            pair.auth(),
             pair.candidate()
         ),
-    };
-    let title = match case.stage {
-        StageId::Rollback => format!("nobody can sign in after the rollback: {}", failed.message),
-        _ => format!("nobody can sign in: {}", failed.message),
-    };
-    Finding::new(ABOUT.id, case.stage, Blame::Candidate, title)
-        .about(pair.changed.first().map(|(service, _, _)| service.clone()))
-        .because(failed.fatal.clone().or_else(|| failed.asked.first().cloned()))
-        .seen(failed.trail.iter().chain(&failed.asked).cloned().collect())
-        .help(help)
+        (_, None) => format!("do not deploy: {} signs in on the same mirror", pair.baseline()),
+    }
 }

@@ -157,6 +157,32 @@ async fn a_sign_in_that_only_the_candidate_fails_blocks_with_the_pair() {
 }
 
 #[tokio::test]
+async fn the_products_version_is_named_only_with_evidence_from_the_product() {
+    let fails = |behaviour: Behaviour| Story {
+        candidate: behaviour.signs_in(&[Fails]),
+        ..Story::default()
+    };
+    let own = fails(good()).play().await;
+    assert!(
+        !own.recorded.findings[0].help.contains("provider"),
+        "{}",
+        own.recorded.findings[0].help
+    );
+    let refused = fails(Behaviour {
+        product_says: Some("unsupported extended operation".to_owned()),
+        ..good()
+    });
+    let refused = refused.play().await;
+    let finding = &refused.recorded.findings[0];
+    assert!(
+        finding.title.contains("idp says: unsupported extended operation"),
+        "{}",
+        finding.title
+    );
+    assert!(finding.help.contains("first move idp provider:1"), "{}", finding.help);
+}
+
+#[tokio::test]
 async fn a_sign_in_that_fails_once_is_flaky() {
     let story = Story {
         candidate: good().signs_in(&[Fails, Works]),

@@ -31,7 +31,7 @@ use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::test::TestRecord;
-use crate::suite::login::{LoginOutcome, Trouble};
+use crate::suite::login::{Kind, LoginOutcome, Trouble};
 use crate::suite::{Captures, SuiteOutcome, SuiteRun};
 use crate::text::redact::Redactor;
 use crate::verdict::{self, Ended, Judgement};
@@ -76,6 +76,8 @@ pub struct Behaviour {
     pub sign_ins: VecDeque<SignIn>,
     /// What it says while it is in place.
     pub log: Vec<String>,
+    /// What the authentication product says when it refuses something.
+    pub product_says: Option<String>,
     /// Exits of its container once it was up: code.
     pub exits: Vec<i64>,
     /// Statuses that the probe gets while it is in place.
@@ -376,6 +378,7 @@ fn login_outcome(came_to: Outcome<(), Trouble>) -> LoginOutcome {
 
 fn trouble() -> Trouble {
     Trouble {
+        kind: Kind::Error,
         message: "GET http://web/login answered 500".to_owned(),
         url: None,
         status: Some(500),
@@ -603,7 +606,10 @@ impl Ground for ScriptedGround {
         self.said(StageId::Control, service)
     }
 
-    async fn why(&self, _services: &[String], _marks: &Marks) -> Option<String> {
+    async fn why(&self, services: &[String], _marks: &Marks) -> Option<String> {
+        if services.iter().any(|service| service == "idp") {
+            return self.state().now().product_says.clone();
+        }
         crate::text::fatal::first_fatal(&self.said(StageId::Upgrade, "web"))
     }
 }

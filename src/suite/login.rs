@@ -63,7 +63,7 @@ pub async fn protected_without_session(client: &Client, login: &Login, session: 
     let refused = match visit.ask_protected(login).await {
         Ok((url, answer)) if problems(&answer, &login.expect.expect).is_empty() => {
             let what = format!("answered {} without a session, as for a signed-in user", answer.status);
-            Err(Trouble::at("GET", &url, Some(answer.status), &what).into())
+            Err(Trouble::at(Kind::Behind, "GET", &url, Some(answer.status), &what).into())
         }
         // No answer is none of a signed-in user's; what is wrong there is for the sign-in to tell.
         Ok(_) | Err(Halt::Trouble(_)) => Ok(()),
@@ -75,12 +75,31 @@ pub async fn protected_without_session(client: &Client, login: &Login, session: 
 /// What went wrong, at which hop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
+    /// What kind.
+    pub kind: Kind,
     /// One line.
     pub message: String,
     /// The URL of that hop, masked.
     pub url: Option<String>,
     /// Its status, if it was answered.
     pub status: Option<u16>,
+}
+
+/// What kind of trouble a sign-in met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing answers at an address: a name that nobody bears, a closed port, TLS that fails.
+    NoAnswer,
+    /// No form to fill in: a page without one, or a script's.
+    NoForm,
+    /// The form came again: user and password were not taken.
+    Refused,
+    /// An answer that a user would call an error.
+    Error,
+    /// The sign-in was taken, and the page behind it is not as it must be.
+    Behind,
+    /// Redirects without end, a URL that is none, too many requests.
+    Astray,
 }
 
 /// Why a visit ends early.
@@ -115,9 +134,10 @@ impl LoginOutcome {
 }
 
 impl Trouble {
-    fn at(method: &str, url: &Url, status: Option<u16>, what: &str) -> Self {
+    fn at(kind: Kind, method: &str, url: &Url, status: Option<u16>, what: &str) -> Self {
         let url = words::masked(url.as_str());
         Self {
+            kind,
             message: format!("{method} {url} {what}"),
             url: Some(url),
             status,
@@ -126,6 +146,7 @@ impl Trouble {
 
     fn plain(message: String) -> Self {
         Self {
+            kind: Kind::Astray,
             message,
             url: None,
             status: None,
@@ -254,17 +275,18 @@ impl<'a> Visit<'a> {
     }
 
     fn note_bad(&mut self, open: &Open, login: &Login) {
-        let what = if open.status >= 400 {
-            format!("answered {}{}", open.status, open.page.says())
+        let (kind, what) = if open.status >= 400 {
+            (Kind::Error, format!("answered {}{}", open.status, open.page.says()))
         } else if open.page.sign_in_form(&login.fields).is_some() {
-            format!(
-                "answered {} with the sign-in form again: the sign-in was refused",
-                open.status
+            let status = open.status;
+            (
+                Kind::Refused,
+                format!("answered {status} with the sign-in form again: the sign-in was refused"),
             )
         } else {
             return;
         };
-        let trouble = Trouble::at(open.method, &open.url, Some(open.status), &what);
+        let trouble = Trouble::at(kind, open.method, &open.url, Some(open.status), &what);
         self.first_bad.get_or_insert(trouble);
     }
 
@@ -280,7 +302,7 @@ impl<'a> Visit<'a> {
             return Ok(());
         }
         let what = format!("after the sign-in: {}", problems.join("; "));
-        let trouble = first_bad.unwrap_or_else(|| Trouble::at("GET", &url, Some(answer.status), &what));
+        let trouble = first_bad.unwrap_or_else(|| Trouble::at(Kind::Behind, "GET", &url, Some(answer.status), &what));
         Err(trouble.into())
     }
 
@@ -321,7 +343,7 @@ impl<'a> Visit<'a> {
             }
         }
         let what = format!("was redirected to after {MOST_REDIRECTS} other redirects: a loop");
-        Err(Trouble::at(go.method, &go.url, None, &what).into())
+        Err(Trouble::at(Kind::Astray, go.method, &go.url, None, &what).into())
     }
 
     async fn ask(&mut self, go: &Go) -> Result<HttpAnswer, Halt> {
@@ -334,7 +356,7 @@ impl<'a> Visit<'a> {
                 "it took too many requests"
             };
             let what = format!("was not asked any more: {why}");
-            return Err(Trouble::at(go.method, &go.url, None, &what).into());
+            return Err(Trouble::at(Kind::Astray, go.method, &go.url, None, &what).into());
         }
         self.learn_url(&go.url);
         let answer = self.client.call(Call::Http(self.call(go, left))).await;
@@ -355,7 +377,7 @@ impl<'a> Visit<'a> {
                 self.trail
                     .push(format!("--- {} {}", go.method, words::masked(go.url.as_str())));
                 let what = format!("got no answer ({kind}): {}", words::first_line(&message));
-                Err(Trouble::at(go.method, &go.url, None, &what).into())
+                Err(Trouble::at(Kind::NoAnswer, go.method, &go.url, None, &what).into())
             }
             other => Err(Halt::Lost(Lost::new(Part::Agent, super::unexpected(&other)))),
         }
@@ -516,21 +538,17 @@ fn submission(form: &Form, page: &Url) -> Go {
 }
 
 fn no_form(open: &Open) -> Trouble {
-    let what = if open.status >= 400 {
-        format!("answered {}{}", open.status, open.page.says())
+    let (status, says) = (open.status, open.page.says());
+    let (kind, what) = if status >= 400 {
+        (Kind::Error, format!("answered {status}{says}"))
     } else if open.page.has_loose_password {
-        format!(
-            "answered {} with a password field outside any form: a sign-in by script is not supported",
-            open.status
-        )
+        let why = "with a password field outside any form: a sign-in by script is not supported";
+        (Kind::NoForm, format!("answered {status} {why}"))
     } else {
-        format!(
-            "answered {}, and its page has no form with a password field{}",
-            open.status,
-            open.page.says()
-        )
+        let why = "and its page has no form with a password field";
+        (Kind::NoForm, format!("answered {status}, {why}{says}"))
     };
-    Trouble::at(open.method, &open.url, Some(open.status), &what)
+    Trouble::at(kind, open.method, &open.url, Some(status), &what)
 }
 
 fn is_html(answer: &HttpAnswer) -> bool {

@@ -1,6 +1,6 @@
 //! The line of a log that says why.
 
-const FATAL_WORDS: [&str; 14] = [
+const FATAL_WORDS: [&str; 15] = [
     "fatal",
     "panic",
     "error",
@@ -15,6 +15,7 @@ const FATAL_WORDS: [&str; 14] = [
     "denied",
     "missing",
     "unable to",
+    "unsupported",
 ];
 
 /// The first line that says what was fatal: of a Python traceback its last line, else the first line with a word for it.
