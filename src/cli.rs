@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use strum::VariantNames;
+
 use crate::prepare::Asked;
+use crate::report::ReportKind;
 
 /// Performs a deploy on a mirror of production before production does
 #[derive(Debug, Parser)]
@@ -118,8 +121,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR", env = "REHEARSAL_OUT", default_value = "rehearsal-out")]
     pub out: PathBuf,
     /// A further copy of a report: json, junit, junit-jenkins, junit-ant or summary
-    #[arg(long, value_name = "KIND=PATH", env = "REHEARSAL_REPORT", value_delimiter = ',', value_parser = pair)]
-    pub report: Vec<(String, String)>,
+    #[arg(long, value_name = "KIND=PATH", env = "REHEARSAL_REPORT", value_delimiter = ',', value_parser = report)]
+    pub report: Vec<(ReportKind, PathBuf)>,
     /// How the run is told; by itself github in a job of GitHub Actions, else human
     #[arg(long, value_enum, env = "REHEARSAL_FORMAT")]
     pub format: Option<Format>,
@@ -248,8 +251,8 @@ pub struct ReportArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// A further report: json, junit, junit-jenkins, junit-ant or summary
-    #[arg(long, value_name = "KIND=PATH", value_parser = pair)]
-    pub report: Vec<(String, String)>,
+    #[arg(long, value_name = "KIND=PATH", value_parser = report)]
+    pub report: Vec<(ReportKind, PathBuf)>,
 }
 
 /// Options of `lock`
@@ -382,6 +385,15 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("`{text}` is not of the form NAME=VALUE")),
     }
+}
+
+fn report(text: &str) -> Result<(ReportKind, PathBuf), String> {
+    let (kind, path) = pair(text)?;
+    let kind = kind.parse().map_err(|_| {
+        let kinds = <ReportKind as VariantNames>::VARIANTS.join(", ");
+        format!("there is no report `{kind}`: there are {kinds}")
+    })?;
+    Ok((kind, path.into()))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

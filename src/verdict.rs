@@ -5,6 +5,7 @@ use crate::config::settings::Policy;
 use crate::record::check::CheckId;
 use crate::record::exit_code::ExitCode;
 use crate::record::finding::{Blame, Finding, Severity};
+use crate::record::headline::Headline;
 use crate::record::partial::Partial;
 use crate::record::recorded::{CheckRecord, Recorded, StageRecord, StepRecord};
 use crate::record::stage::StageId;
@@ -29,8 +30,8 @@ pub enum Ended {
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
-    /// The first-cause line.
-    pub cause: String,
+    /// The first line.
+    pub headline: Headline,
     /// The process's exit code.
     pub exit_code: ExitCode,
 }
@@ -55,7 +56,7 @@ pub fn judge(recorded: &Recorded, run: Run<'_>) -> Judgement {
     } = run;
     let blocking = first(recorded, |finding| blocks(finding, policy));
     let unclear = first(recorded, |finding| finding.waived.is_none() && unclear(finding));
-    let (verdict, cause) = match (ended, blocking, unclear) {
+    let (verdict, headline) = match (ended, blocking, unclear) {
         (Ended::Signal(_), ..) => inconclusive("interrupted before the rehearsal was over"),
         (_, Some(finding), _) => (Verdict::Block, line(finding, pair)),
         (Ended::TimeOut, ..) => inconclusive("the run's time limit was reached (timeout)"),
@@ -64,13 +65,13 @@ pub fn judge(recorded: &Recorded, run: Run<'_>) -> Judgement {
             .or_else(|| incomplete(recorded))
             .or_else(|| unrehearsed(recorded, run))
         {
-            Some(what) => (Verdict::Inconclusive, what),
+            Some(what) => inconclusive(&what),
             None => (Verdict::Pass, success(recorded, run)),
         },
     };
     Judgement {
         verdict,
-        cause: one_line(&cause),
+        headline,
         exit_code: exit_code(ended, verdict),
     }
 }
@@ -88,13 +89,13 @@ fn unrehearsed(recorded: &Recorded, run: Run<'_>) -> Option<String> {
 }
 
 /// Built from what ran, with what was left out.
-fn success(recorded: &Recorded, run: Run<'_>) -> String {
+fn success(recorded: &Recorded, run: Run<'_>) -> Headline {
     let what = if swapped(recorded, StageId::Rollback) {
         "the upgrade and the rollback work on this mirror"
     } else {
         "the upgrade works on this mirror"
     };
-    format!("{}: {what}{}", run.pair, words(run.partial))
+    Headline::plain(&format!("{}: {what}{}", run.pair, words(run.partial)))
 }
 
 fn words(partial: &[Partial]) -> String {
@@ -108,8 +109,8 @@ fn swapped(recorded: &Recorded, stage: StageId) -> bool {
     swaps.any(|step| matches!(step.id, Step::Swap(_)) && step.status == Status::Passed)
 }
 
-fn inconclusive(why: &str) -> (Verdict, String) {
-    (Verdict::Inconclusive, why.to_owned())
+fn inconclusive(why: &str) -> (Verdict, Headline) {
+    (Verdict::Inconclusive, Headline::plain(why))
 }
 
 fn exit_code(ended: Ended, verdict: Verdict) -> ExitCode {
@@ -139,17 +140,9 @@ fn first(recorded: &Recorded, wanted: impl Fn(&Finding) -> bool) -> Option<&Find
 }
 
 /// What broke, why, the pair of versions, the way out.
-fn line(finding: &Finding, pair: &str) -> String {
-    let why = finding
-        .cause
-        .as_ref()
-        .filter(|cause| !finding.title.contains(cause.as_str()));
-    let why = why.map_or_else(String::new, |cause| format!(": {cause}"));
-    format!("{}: {}{why}; {pair}; {}", finding.check, finding.title, finding.help)
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+fn line(finding: &Finding, pair: &str) -> Headline {
+    let what = format!("{}: {}", finding.check, finding.title);
+    Headline::of(&what, finding.cause.as_deref(), pair, &finding.help)
 }
 
 /// Law 1: something planned that has no good end.
@@ -392,14 +385,14 @@ mod tests {
         };
         let whole = judge(&clean(), run(&[]));
         assert_eq!(
-            whole.cause,
+            whole.headline.to_string(),
             "web shop:2: the upgrade and the rollback work on this mirror"
         );
         let mut forward = clean();
         forward.stages[2].steps.clear();
         let forward = judge(&forward, run(&partial));
         assert_eq!(
-            (forward.verdict, forward.cause.as_str()),
+            (forward.verdict, forward.headline.to_string().as_str()),
             (
                 Verdict::Pass,
                 "web shop:2: the upgrade works on this mirror; there is no way back (old data goes)"
@@ -445,7 +438,7 @@ mod tests {
                 .findings
                 .push(Finding::new(check, stage, Blame::Candidate, "broke"));
         }
-        let cause = judged(&recorded, &policy(), Ended::AsPlanned).cause;
+        let cause = judged(&recorded, &policy(), Ended::AsPlanned).headline.to_string();
         assert!(cause.starts_with("auth-login: "), "{cause}");
     }
 

@@ -71,7 +71,7 @@ impl Check for AuthExercised {
             at.ground.start_again(service).await?;
         }
         let noticed_by = match noticed.witness {
-            Some(witness) if witness.is_fine(at).await? => Some(witness.to_string()),
+            Some(witness) if witness.recovers(at).await? => Some(witness.to_string()),
             Some(_) | None => None,
         };
         Ok(Without {

@@ -13,7 +13,36 @@ pub struct Pair {
     pub others: Vec<(String, String)>,
 }
 
+/// `registry.example.com/acme/shop:2.0@sha256:…` as `shop:2.0`; what has no tag by the beginning of its digest.
+fn short(image: &str) -> String {
+    let (name, digest) = image.split_once('@').unwrap_or((image, ""));
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let digest: String = digest.chars().take("sha256:".len() + 12).collect();
+    match (name.contains(':'), digest.is_empty()) {
+        (true, _) | (false, true) => name.to_owned(),
+        (false, false) => format!("{name}@{digest}"),
+    }
+}
+
 impl Pair {
+    /// For the first line: `web shop:2.0 for shop:1.0, with idp provider:1.3.3`.
+    pub fn short(&self) -> String {
+        let one =
+            |(service, new, old): &(String, String, String)| format!("{service} {} for {}", short(new), short(old));
+        let changed: Vec<String> = self.changed.iter().map(one).collect();
+        let with: Vec<String> = self
+            .auth
+            .iter()
+            .map(|(service, image)| format!("{service} {}", short(image)))
+            .collect();
+        let with = if with.is_empty() {
+            String::new()
+        } else {
+            format!(", with {}", with.join(", "))
+        };
+        format!("{}{with}", changed.join(", "))
+    }
+
     /// The pair; `auth` are the services of the authentication dependency.
     pub fn of(candidate: &[Release], baseline: &[Release], mirror: &[Release], auth: &[String]) -> Self {
         let words = |release: &Release| (release.service.clone(), release.image.clone());
@@ -38,7 +67,7 @@ impl Pair {
         }
     }
 
-    /// `web shop:2.0 with production's idp provider:1.3.3 (production runs web shop:1.0)`.
+    /// In full: `web shop:2.0 with production's idp provider:1.3.3 (production runs web shop:1.0)`.
     pub fn words(&self) -> String {
         let new: Vec<String> = self
             .changed
@@ -67,7 +96,7 @@ impl Pair {
     pub fn candidate(&self) -> String {
         self.changed
             .iter()
-            .map(|(service, new, _)| format!("{service} {new}"))
+            .map(|(service, new, _)| format!("{service} {}", short(new)))
             .collect::<Vec<_>>()
             .join(", ")
     }
@@ -76,7 +105,7 @@ impl Pair {
     pub fn baseline(&self) -> String {
         self.changed
             .iter()
-            .map(|(service, _, old)| format!("{service} {old}"))
+            .map(|(service, _, old)| format!("{service} {}", short(old)))
             .collect::<Vec<_>>()
             .join(", ")
     }
@@ -85,8 +114,23 @@ impl Pair {
     pub fn auth(&self) -> String {
         self.auth
             .iter()
-            .map(|(service, image)| format!("{service} {image}"))
+            .map(|(service, image)| format!("{service} {}", short(image)))
             .collect::<Vec<_>>()
             .join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_told_by_their_tags() {
+        assert_eq!(
+            short("registry.example.com:5000/acme/shop:2.0@sha256:0123456789abcdef"),
+            "shop:2.0"
+        );
+        assert_eq!(short("acme/shop@sha256:0123456789abcdef"), "shop@sha256:0123456789ab");
+        assert_eq!(short("shop"), "shop");
     }
 }

@@ -1,12 +1,17 @@
 //! Witnesses: what notices that something of the mirror is stopped. Noise notices nothing: a witness fails twice.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::At;
 use crate::record::outcome::{Lost, Outcome};
 use crate::record::status::Status;
 use crate::record::step::{DataEntry, Subject};
 use crate::record::test::{TestId, TestRecord};
+
+/// How often a witness is asked whether it has recovered, and the time in between.
+const ATTEMPTS: usize = 20;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What notices something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,11 +90,21 @@ impl Witness {
         }
     }
 
-    /// It is as it must be.
+    /// It is as it must be again: what was stopped may need a while until all that speak to it have found it.
     ///
     /// # Errors
     /// Nobody can tell.
-    pub async fn is_fine(&self, at: &At<'_>) -> Result<bool, Lost> {
+    pub async fn recovers(&self, at: &At<'_>) -> Result<bool, Lost> {
+        for _ in 0..ATTEMPTS {
+            if self.is_fine(at).await? {
+                return Ok(true);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(false)
+    }
+
+    async fn is_fine(&self, at: &At<'_>) -> Result<bool, Lost> {
         match self {
             Self::SignIn => Ok(self.sign_in(at).await? == Some(Status::Passed)),
             Self::Test(id) => Ok(run(at, id).await.is_some_and(|test| test.status == Status::Passed)),

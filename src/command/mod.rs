@@ -9,6 +9,7 @@ mod entry;
 mod explain;
 mod lock;
 mod logs;
+mod out;
 mod plan;
 mod report;
 mod run;

@@ -12,9 +12,10 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::common::refuse;
 use super::entry;
+use super::out::{LOGS, Out, PLAN, Refusal};
 use crate::cli::{Color, Format, RunArgs};
 use crate::command::common::{code_of, new_id};
-use crate::command::entry::{CA_FILE, ca_path, write_ca};
+use crate::command::entry::{ca_path, write_ca};
 use crate::config::settings::Settings;
 use crate::context::Context;
 use crate::engine::archive::THIS_PROGRAM;
@@ -32,16 +33,18 @@ use crate::prepare::{self, HURL_IMAGE, Prepared, wanted};
 use crate::publish::github::Job;
 use crate::record::event::EventKind;
 use crate::record::exit_code::ExitCode;
+use crate::record::headline::Headline;
 use crate::record::partial::Partial;
 use crate::record::recorded::Recorded;
 use crate::record::release::EngineRecord;
 use crate::record::stage::StageId;
 use crate::record::v1::{Counts, Parts, Record, SCHEMA};
+use crate::record::verdict::Verdict;
 use crate::rehearsal::Rehearsal;
 use crate::rehearsal::course::AfterFailure;
-use crate::rehearsal::recorder::{EVIDENCE, Recorder};
+use crate::rehearsal::recorder::Recorder;
 use crate::report::terminal::{Colour, Terminal, say, tell};
-use crate::report::{json, junit, summary};
+use crate::report::{ReportKind, json};
 use crate::text::redact::Redactor;
 use crate::verdict::{self, Ended, Judgement};
 use crate::world::model::{Service, World};
@@ -57,13 +60,26 @@ pub(crate) const KEPT_FOR: Duration = Duration::from_secs(8 * 3600);
 /// # Errors
 /// Only what is our bug or what left no way to write a report; the caller makes it exit code 70.
 pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Result<ExitCode> {
+    let out = match Out::claim(&context.directory.join(&args.out)) {
+        Ok(out) => out,
+        Err(refusal) => return Ok(refused(&refusal)),
+    };
     let prepared = match prepare::prepare(&args.what.asked(args.timeout), context) {
         Ok(prepared) => prepared,
         Err(errors) => return Ok(refuse(&errors)),
     };
-    let run = Run::begin(args, context, prepared)?;
+    let run = Run::begin(args, context, prepared, out)?;
     let judgement = run.go(interrupt).await?;
     Ok(judgement.exit_code)
+}
+
+/// Where nothing can be written nothing is started.
+fn refused(refusal: &Refusal) -> ExitCode {
+    say(format!("error: {refusal}"));
+    match refusal {
+        Refusal::Usage(_) => ExitCode::Usage,
+        Refusal::Machine(_) => ExitCode::Inconclusive,
+    }
 }
 
 struct Run<'a> {
@@ -75,7 +91,7 @@ struct Run<'a> {
     plan: Plan,
     lock: lock::State,
     id: String,
-    out: PathBuf,
+    out: Out,
     format: Format,
     terminal: Terminal,
     redactor: Redactor,
@@ -84,7 +100,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn begin(args: &'a RunArgs, context: &'a Context, prepared: Prepared) -> Result<Self> {
+    fn begin(args: &'a RunArgs, context: &'a Context, prepared: Prepared, out: Out) -> Result<Self> {
         let Prepared {
             settings,
             world,
@@ -102,8 +118,6 @@ impl<'a> Run<'a> {
             Color::Auto if context.colour() => Colour::On,
             Color::Auto => Colour::Off,
         };
-        let out = context.directory.join(&args.out);
-        prepare_folder(&out)?;
         let started = OffsetDateTime::now_utc();
         let lock = lock::State::read(
             settings.production.lock.as_deref(),
@@ -172,8 +186,11 @@ impl<'a> Run<'a> {
             }
         }
         drop(alive);
-        let (mut result, judgement) = self.judge(&recorder, &ended, engine_facts);
+        let (mut result, mut judgement) = self.judge(&recorder, &ended, engine_facts);
         self.redactor.clean_texts(&mut result);
+        if let Err(error) = json::write(&result, &self.out.folder.join(json::RESULT)) {
+            without_record(&mut result, &mut judgement, &error);
+        }
         recorder.say(EventKind::RunFinished {
             verdict: judgement.verdict,
             cause: result.cause.clone(),
@@ -215,7 +232,7 @@ impl<'a> Run<'a> {
                 say(line);
             }
         };
-        Recorder::begin(&self.out, self.begun, &self.redactor, Box::new(listener))
+        Recorder::begin(&self.out.folder, self.begun, &self.redactor, Box::new(listener))
     }
 
     /// The engine, swept of what dead runs left; `None` with a finding where none answers.
@@ -287,7 +304,7 @@ impl<'a> Run<'a> {
 
     fn show_plan(&self) -> Result<()> {
         let json = serde_json::to_string_pretty(&self.plan).context("the plan cannot be written as JSON")?;
-        json::replace(&self.out.join("plan.json"), self.redactor.clean(&json).as_bytes())?;
+        json::replace(&self.out.folder.join(PLAN), self.redactor.clean(&json).as_bytes())?;
         if self.format != Format::Json {
             say(self.redactor.clean(&self.plan.to_text()));
         }
@@ -335,7 +352,7 @@ impl<'a> Run<'a> {
         };
         if let (true, Some(borne)) = (self.args.keep, &borne) {
             self.warn(
-                write_ca(&self.out, borne)
+                write_ca(&self.out.folder, borne)
                     .err()
                     .map(|error| format!("{error:#}"))
                     .into_iter()
@@ -360,7 +377,7 @@ impl<'a> Run<'a> {
             world: self.world.clone(),
             images: facts,
             redactor: self.redactor.clone(),
-            logs: Some(self.out.join("logs")),
+            logs: Some(self.out.folder.join(LOGS)),
             news,
             borne,
             open: self.settings.policy.allow_egress.clone(),
@@ -391,7 +408,7 @@ impl<'a> Run<'a> {
     /// Who takes the run down when this process is killed.
     fn reaper(&self, engine: Option<&Address>, recorder: &Recorder) -> Option<Reaper> {
         let lock = sweep::lock_file(&self.context.runs, &self.id);
-        let begun = Reaper::watch_over(&self.id, &lock, &self.out, engine);
+        let begun = Reaper::watch_over(&self.id, &lock, &self.out.folder, engine);
         begun
             .inspect_err(|error| recorder.note(format!("{error:#}: a killed run needs `rehearsal down`")))
             .ok()
@@ -427,7 +444,9 @@ impl<'a> Run<'a> {
 
     fn judge(&self, recorder: &Recorder, ended: &Ended, engine: Option<EngineRecord>) -> (Record, Judgement) {
         let mut recorded = recorder.recorded(&self.plan);
-        let pair = self.plan.pair(self.settings.auth_services()).words();
+        // Before anything is cut: half a secret would not be known any more.
+        self.redactor.clean_texts(&mut recorded);
+        let pair = self.plan.pair(self.settings.auth_services()).short();
         let partial = self.partial(&recorded);
         let judgement = verdict::judge(
             &recorded,
@@ -447,7 +466,9 @@ impl<'a> Run<'a> {
         let result = Record {
             schema: SCHEMA.to_owned(),
             verdict: judgement.verdict.into(),
-            cause: judgement.cause.clone(),
+            cause: judgement.headline.to_string(),
+            headline: judgement.headline.clone(),
+            again: (judgement.verdict == Verdict::Block).then(|| self.again()),
             partial: partial.iter().map(|part| part.word().to_owned()).collect(),
             exit_code: judgement.exit_code.number(),
             started: self.started.format(&Rfc3339).unwrap_or_default(),
@@ -470,6 +491,21 @@ impl<'a> Run<'a> {
         (result, judgement)
     }
 
+    /// The command that brings the moment back: the mirror with the candidate in place.
+    fn again(&self) -> String {
+        let what = &self.args.what;
+        let config = what.config.as_ref().map(|file| format!(" --config {}", file.display()));
+        let mut candidates = what
+            .candidate
+            .iter()
+            .map(|(name, image)| format!(" --candidate {name}={image}"));
+        let candidate = match candidates.next() {
+            Some(first) => std::iter::once(first).chain(candidates).collect(),
+            None => " --with-candidate".to_owned(),
+        };
+        format!("rehearsal up{}{candidate}", config.unwrap_or_default())
+    }
+
     /// What was left out, and what somebody has signed for.
     fn partial(&self, recorded: &Recorded) -> Vec<Partial> {
         let mut partial = self.plan.partial.clone();
@@ -482,20 +518,37 @@ impl<'a> Run<'a> {
         partial
     }
 
-    /// Reports never change the verdict: what cannot be written is a warning.
+    /// Reports never change the verdict: what cannot be written is a warning, and only what is there is named.
     fn report(&self, result: &Record) {
-        let written = json::write_all(result, &self.out);
+        let written = json::write_all(result, &self.out.folder);
         self.warn(written.problems);
         self.warn(further(result, &self.args.report, &self.context.directory));
         if self.format == Format::Github {
             self.warn(self.job().publish(result, &self.args.out, &mut std::io::stdout()));
         }
         if self.format != Format::Json {
-            say(format!("\n{}", self.terminal.summary(result, &self.args.out)));
+            let reports = self.out.reports(&self.args.out);
+            say(format!("\n{}", self.terminal.summary(result, &reports)));
         }
         // Nobody reading any more is no reason for another exit code.
         let _flushed = std::io::stdout().flush();
     }
+}
+
+/// No record, no pass: nobody could ever see what was rehearsed.
+fn without_record(result: &mut Record, judgement: &mut Judgement, error: &anyhow::Error) {
+    if judgement.verdict != Verdict::Pass {
+        return;
+    }
+    judgement.verdict = Verdict::Inconclusive;
+    judgement.exit_code = ExitCode::Inconclusive;
+    judgement.headline = Headline::plain(&format!(
+        "nothing red was seen, but the record could not be kept: {error:#}"
+    ));
+    result.verdict = judgement.verdict.into();
+    result.exit_code = judgement.exit_code.number();
+    result.headline = judgement.headline.clone();
+    result.cause = judgement.headline.to_string();
 }
 
 /// What taking down came to.
@@ -507,55 +560,8 @@ enum Down {
 }
 
 /// `--report KIND=PATH`.
-pub fn further(result: &Record, wanted: &[(String, String)], directory: &Path) -> Vec<String> {
-    let one = |(kind, path): &(String, String)| -> Result<()> {
-        let junit = |dialect| junit::write(result, dialect).map(String::into_bytes);
-        let bytes = match kind.as_str() {
-            "json" => serde_json::to_vec_pretty(result)?,
-            "junit" => junit(junit::Dialect::Default)?,
-            "junit-jenkins" => junit(junit::Dialect::Jenkins)?,
-            "junit-ant" => junit(junit::Dialect::Ant)?,
-            "summary" => summary::write(result, summary::BUDGET).into_bytes(),
-            other => {
-                anyhow::bail!("there is no report `{other}`: json, junit, junit-jenkins, junit-ant and summary are")
-            }
-        };
-        json::replace(&directory.join(path), &bytes)
-    };
-    wanted
-        .iter()
-        .filter_map(|report| one(report).err())
-        .map(|error| format!("{error:#}"))
-        .collect()
-}
-
-/// A folder of ours is emptied of the last run's evidence; one of somebody else's is left as it is.
-fn prepare_folder(out: &Path) -> Result<()> {
-    std::fs::create_dir_all(out).with_context(|| format!("`{}` could not be made", out.display()))?;
-    for name in [
-        "plan.json",
-        "events.jsonl",
-        CA_FILE,
-        json::RESULT,
-        json::JUNIT,
-        json::SUMMARY,
-    ] {
-        remove(&out.join(name), |path| std::fs::remove_file(path))?;
-    }
-    remove(&out.join(EVIDENCE), |path| std::fs::remove_dir_all(path))?;
-    for stage in StageId::ALL {
-        remove(&out.join("logs").join(stage.as_str()), |path| {
-            std::fs::remove_dir_all(path)
-        })?;
-    }
-    Ok(())
-}
-
-fn remove(path: &Path, how: impl Fn(&Path) -> std::io::Result<()>) -> Result<()> {
-    match how(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("`{}` of an earlier run could not be removed", path.display()))
-        }
-        _ => Ok(()),
-    }
+pub fn further(result: &Record, wanted: &[(ReportKind, PathBuf)], directory: &Path) -> Vec<String> {
+    let one = |(kind, path): &(ReportKind, PathBuf)| json::replace(&directory.join(path), &kind.write(result)?);
+    let failed = wanted.iter().filter_map(|report| one(report).err());
+    failed.map(|error| format!("{error:#}")).collect()
 }

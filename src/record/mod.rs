@@ -8,6 +8,7 @@ pub mod event;
 pub mod exit_code;
 pub mod fidelity;
 pub mod finding;
+pub mod headline;
 pub mod image;
 pub mod outcome;
 pub mod partial;

@@ -3,7 +3,10 @@
 //! named one by one: a new one does not compile until somebody decided.
 
 use super::event::EventKind;
+use super::finding;
+use super::recorded::Recorded;
 use super::release::{EngineRecord, LockRecord, Release};
+use super::test::TestRecord;
 use super::v1::{Check, Fidelity, Finding, Record, Stage, Step, Test};
 
 /// What is done to each text.
@@ -21,6 +24,8 @@ impl Texts for Record {
             schema: _,
             verdict: _,
             cause,
+            headline,
+            again,
             partial: _,
             exit_code: _,
             started: _,
@@ -41,6 +46,8 @@ impl Texts for Record {
             notes,
         } = self;
         change(cause);
+        all([&mut headline.what, &mut headline.pair, &mut headline.way_out], change);
+        all(again, change);
         notes.iter_mut().for_each(&mut *change);
         lock.each_text(change);
         for releases in [candidate, baseline, mirror] {
@@ -63,6 +70,42 @@ fn each<'a, T: Texts + 'a>(items: impl IntoIterator<Item = &'a mut T>, change: C
 
 fn all<'a>(texts: impl IntoIterator<Item = &'a mut String>, change: Change<'_>) {
     texts.into_iter().for_each(change);
+}
+
+/// What was recorded, before it becomes a record.
+impl Texts for Recorded {
+    fn each_text(&mut self, change: Change<'_>) {
+        let Self {
+            stages,
+            tests,
+            checks,
+            findings,
+            fidelity: _,
+            notes,
+        } = self;
+        for stage in stages {
+            all(&mut stage.reason, change);
+            all(stage.steps.iter_mut().filter_map(|step| step.reason.as_mut()), change);
+        }
+        each(tests, change);
+        all(checks.iter_mut().filter_map(|check| check.reason.as_mut()), change);
+        each(findings, change);
+        all(notes, change);
+    }
+}
+
+impl Texts for TestRecord {
+    fn each_text(&mut self, change: Change<'_>) {
+        all([&mut self.message, &mut self.detail], change);
+    }
+}
+
+impl Texts for finding::Finding {
+    fn each_text(&mut self, change: Change<'_>) {
+        all([&mut self.title, &mut self.help], change);
+        all(&mut self.cause, change);
+        all(&mut self.evidence, change);
+    }
 }
 
 impl Texts for Finding {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::check::CheckId;
 use super::fidelity::{self, FidelityState};
 use super::finding::{self, Blame, Severity};
+use super::headline::Headline;
 use super::recorded::{CheckRecord, Recorded, StageRecord, StepRecord};
 use super::release::{EngineRecord, LockRecord, Release};
 use super::stage::StageId;
@@ -27,6 +28,12 @@ pub struct Record {
     pub verdict: Word<Verdict>,
     /// The first-cause line: what broke, the pair of versions, the way out.
     pub cause: String,
+    /// The same in its parts.
+    #[serde(default)]
+    pub headline: Headline,
+    /// The command that brings the moment of a failure back.
+    #[serde(default)]
+    pub again: Option<String>,
     /// What was left out or signed for: `only`, `forward_only`, `unexercised`, `waived`.
     #[serde(default)]
     pub partial: Vec<String>,

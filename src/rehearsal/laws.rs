@@ -17,7 +17,7 @@ fn good() -> Behaviour {
 #[tokio::test]
 async fn a_candidate_that_does_what_the_baseline_did_passes_without_a_word() {
     let played = Story::default().play().await;
-    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.cause);
+    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.headline);
     assert_eq!(played.findings(), [""; 0]);
     assert_eq!(played.recorded.tests.len(), 13);
     assert!(played.recorded.checks.iter().all(|check| !check.status.is_red()));
@@ -80,10 +80,11 @@ async fn a_failure_that_an_untouched_baseline_shows_too_is_flaky_and_not_guilty(
     assert!(
         played
             .judgement
-            .cause
+            .headline
+            .to_string()
             .contains("an untouched baseline fails it too, 1 of 4 times: flaky"),
         "{}",
-        played.judgement.cause
+        played.judgement.headline
     );
 }
 
@@ -97,9 +98,13 @@ async fn a_failure_that_does_not_come_again_is_flaky() {
     let played = story.play().await;
     assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
     assert!(
-        played.judgement.cause.contains("not again in 4 repeats: flaky"),
+        played
+            .judgement
+            .headline
+            .to_string()
+            .contains("not again in 4 repeats: flaky"),
         "{}",
-        played.judgement.cause
+        played.judgement.headline
     );
 }
 
@@ -113,9 +118,9 @@ async fn what_an_untouched_baseline_skips_could_not_be_told() {
     let played = story.play().await;
     assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
     assert!(
-        played.judgement.cause.contains("could not tell"),
+        played.judgement.headline.to_string().contains("could not tell"),
         "{}",
-        played.judgement.cause
+        played.judgement.headline
     );
 }
 
@@ -147,10 +152,11 @@ async fn a_sign_in_that_only_the_candidate_fails_blocks_with_the_pair() {
     assert!(
         played
             .judgement
-            .cause
+            .headline
+            .to_string()
             .starts_with("auth-login: nobody can sign in: GET http://web/login answered 500; "),
         "{}",
-        played.judgement.cause
+        played.judgement.headline
     );
     assert_eq!(played.check("auth-login", StageId::Control), Status::Passed);
     assert_eq!(played.check("auth-login", StageId::Upgrade), Status::Failed);
@@ -203,10 +209,11 @@ async fn a_baseline_that_cannot_read_what_the_candidate_left_has_no_way_back() {
     assert!(
         played
             .judgement
-            .cause
+            .headline
+            .to_string()
             .starts_with("rollback: after the rollback `data.verify` / `kept` fails"),
         "{}",
-        played.judgement.cause
+        played.judgement.headline
     );
 }
 
@@ -276,7 +283,7 @@ async fn text_alone_warns_and_beside_a_failure_it_counts() {
         ..Story::default()
     };
     let alone = alone.play().await;
-    assert_eq!(alone.judgement.verdict, Verdict::Pass, "{}", alone.judgement.cause);
+    assert_eq!(alone.judgement.verdict, Verdict::Pass, "{}", alone.judgement.headline);
     assert!(
         alone.findings()[0].starts_with("log-difference warn nobody in upgrade"),
         "{:?}",
@@ -308,14 +315,15 @@ async fn nobody_notices_a_stopped_product_and_so_nothing_is_known() {
     assert!(
         played
             .judgement
-            .cause
+            .headline
+            .to_string()
             .starts_with("auth-exercised: nothing notices that idp is stopped: 3 tests stay green"),
         "{}",
-        played.judgement.cause
+        played.judgement.headline
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn noise_notices_nothing() {
     for noise in [Status::Failed, Status::Error, Status::NotRun] {
         // In `rollback` the test passes; with the product stopped it is noisy once, and passes again.
@@ -332,9 +340,13 @@ async fn noise_notices_nothing() {
         let played = story.play().await;
         assert_eq!(played.judgement.verdict, Verdict::Inconclusive, "{noise}");
         assert!(
-            played.judgement.cause.starts_with("auth-exercised: nothing notices"),
+            played
+                .judgement
+                .headline
+                .to_string()
+                .starts_with("auth-exercised: nothing notices"),
             "{}",
-            played.judgement.cause
+            played.judgement.headline
         );
     }
 }
@@ -351,7 +363,7 @@ async fn an_agent_that_is_lost_is_nobodys_fault() {
             played.judgement.verdict,
             Verdict::Inconclusive,
             "{stage}: {}",
-            played.judgement.cause
+            played.judgement.headline
         );
     }
 }
@@ -402,10 +414,11 @@ async fn downtime_over_the_limit_blocks() {
     assert!(
         played
             .judgement
-            .cause
+            .headline
+            .to_string()
             .contains("of downtime during the upgrade, 30 s are allowed"),
         "{}",
-        played.judgement.cause
+        played.judgement.headline
     );
 }
 
@@ -437,7 +450,12 @@ async fn a_test_that_is_gone_or_skipped_on_the_candidate_is_a_suspect_like_one_t
             ..Story::default()
         };
         let played = story.play().await;
-        assert_eq!(played.judgement.verdict, Verdict::Block, "{}", played.judgement.cause);
+        assert_eq!(
+            played.judgement.verdict,
+            Verdict::Block,
+            "{}",
+            played.judgement.headline
+        );
         assert!(played.findings()[0].contains(words), "{:?}", played.findings());
         let evidence = &played.recorded.findings[0].evidence;
         assert!(
@@ -472,15 +490,16 @@ async fn a_candidate_that_no_test_touches_has_not_been_rehearsed() {
         played.judgement.verdict,
         Verdict::Inconclusive,
         "{}",
-        played.judgement.cause
+        played.judgement.headline
     );
     assert!(
         played
             .judgement
-            .cause
+            .headline
+            .to_string()
             .starts_with("candidate-exercised: nothing notices that the candidate's `db` is stopped: 3 tests"),
         "{}",
-        played.judgement.cause
+        played.judgement.headline
     );
     // Nobody can sign for all of the candidates.
     let signed = Story {
@@ -500,11 +519,15 @@ async fn a_candidate_that_somebody_signed_for_stands_in_the_first_line() {
     };
     assert_eq!(story(&config).play().await.judgement.verdict, Verdict::Inconclusive);
     let played = story(&signed).play().await;
-    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.cause);
+    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.headline);
     assert!(
-        played.judgement.cause.ends_with("; no test notices `db` (none yet)"),
+        played
+            .judgement
+            .headline
+            .to_string()
+            .ends_with("; no test notices `db` (none yet)"),
         "{}",
-        played.judgement.cause
+        played.judgement.headline
     );
 }
 
@@ -517,9 +540,13 @@ async fn a_configuration_without_any_test_does_not_pass() {
     let played = story.play().await;
     assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
     assert!(
-        played.judgement.cause.contains("there is no test that could"),
+        played
+            .judgement
+            .headline
+            .to_string()
+            .contains("there is no test that could"),
         "{}",
-        played.judgement.cause
+        played.judgement.headline
     );
 }
 
@@ -533,20 +560,30 @@ async fn a_narrowed_run_passes_only_where_the_candidate_ran_and_says_what_was_le
         let played = only(&words).play().await;
         assert_eq!(played.judgement.exit_code, ExitCode::Inconclusive, "{words:?}");
         assert!(
-            played.judgement.cause.contains("the candidate did not run"),
+            played
+                .judgement
+                .headline
+                .to_string()
+                .contains("the candidate did not run"),
             "{}",
-            played.judgement.cause
+            played.judgement.headline
         );
     }
     let upgrade = only(&["upgrade"]).play().await;
-    assert_eq!(upgrade.judgement.verdict, Verdict::Pass, "{}", upgrade.judgement.cause);
+    assert_eq!(
+        upgrade.judgement.verdict,
+        Verdict::Pass,
+        "{}",
+        upgrade.judgement.headline
+    );
     assert!(
         upgrade
             .judgement
-            .cause
+            .headline
+            .to_string()
             .ends_with("the upgrade works on this mirror; only upgrade was asked for"),
         "{}",
-        upgrade.judgement.cause
+        upgrade.judgement.headline
     );
 }
 
@@ -568,10 +605,11 @@ async fn a_probe_that_production_never_answers_proves_nothing() {
     assert!(
         played
             .judgement
-            .cause
+            .headline
+            .to_string()
             .contains("production itself never answers the probe `http://web:9999/`"),
         "{}",
-        played.judgement.cause
+        played.judgement.headline
     );
 }
 
@@ -584,7 +622,7 @@ async fn a_waiver_for_the_behaviour_leaves_text_a_warning() {
         ..Story::default()
     };
     let played = story.play().await;
-    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.cause);
+    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.headline);
     let text = played
         .findings()
         .into_iter()
@@ -698,7 +736,10 @@ mod properties {
     }
 
     fn play(story: Story) -> Played {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build();
         runtime.expect("a runtime").block_on(story.play())
     }
 
@@ -742,7 +783,7 @@ mod properties {
             let steady = behaviour.sign_ins.len() < 2 && behaviour.tests.values().all(|ends| ends.len() < 2);
             // Exits are the candidate's container's own; nothing of the kind is asked of the baseline.
             if steady && behaviour.exits.is_empty() {
-                prop_assert_ne!(played.judgement.verdict, Verdict::Block, "{}", played.judgement.cause);
+                prop_assert_ne!(played.judgement.verdict, Verdict::Block, "{}", played.judgement.headline);
             }
         }
 

@@ -21,6 +21,8 @@ use crate::record::step::Step;
 use crate::record::test::{TestId, TestRecord};
 use crate::text::redact::Redactor;
 
+/// The stream of events.
+pub const EVENTS: &str = "events.jsonl";
 /// The folder of what checks saw.
 pub const EVIDENCE: &str = "evidence";
 
@@ -56,7 +58,7 @@ impl Recorder {
     /// # Errors
     /// The file cannot be made.
     pub fn begin(folder: &Path, begun: Instant, redactor: &Redactor, listener: Listener) -> Result<Self> {
-        let path = folder.join("events.jsonl");
+        let path = folder.join(EVENTS);
         let file = OpenOptions::new().create(true).write(true).truncate(true).open(&path);
         let file = file.with_context(|| format!("`{}` could not be made", path.display()))?;
         let inner = Inner {

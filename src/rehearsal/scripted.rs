@@ -264,7 +264,7 @@ impl Story {
         };
         rehearsal.run().await;
         let recorded = recorder.recorded(plan);
-        let pair = plan.pair(settings.auth_services()).words();
+        let pair = plan.pair(settings.auth_services()).short();
         Played {
             judgement: verdict::judge(
                 &recorded,

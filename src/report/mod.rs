@@ -11,3 +11,41 @@ pub mod words;
 #[cfg(test)]
 #[path = "../../tests/samples/mod.rs"]
 pub(crate) mod samples;
+
+use anyhow::Result;
+use strum::{EnumString, VariantNames};
+
+use crate::record::v1::Record;
+
+/// The reports that `--report KIND=PATH` makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum ReportKind {
+    /// The record.
+    Json,
+    /// JUnit, as the contract has it.
+    Junit,
+    /// JUnit for Jenkins' schema.
+    JunitJenkins,
+    /// JUnit for Ant's schema.
+    JunitAnt,
+    /// The job summary.
+    Summary,
+}
+
+impl ReportKind {
+    /// The report's bytes.
+    ///
+    /// # Errors
+    /// The record cannot be written in that form.
+    pub fn write(self, result: &Record) -> Result<Vec<u8>> {
+        let junit = |dialect| junit::write(result, dialect).map(String::into_bytes);
+        match self {
+            Self::Json => Ok(serde_json::to_vec_pretty(result)?),
+            Self::Junit => junit(junit::Dialect::Default),
+            Self::JunitJenkins => junit(junit::Dialect::Jenkins),
+            Self::JunitAnt => junit(junit::Dialect::Ant),
+            Self::Summary => Ok(summary::write(result, summary::BUDGET).into_bytes()),
+        }
+    }
+}

@@ -53,6 +53,11 @@ fn at(result: &Record, detail: Detail) -> String {
         words::verdict(result.verdict.or(Verdict::Inconclusive)),
         escape(&words::cause(result))
     );
+    let parts = words::headline(result);
+    let parts: String = parts
+        .iter()
+        .map(|(name, text)| format!("- {name}: {}\n", escape(text)))
+        .collect();
     let counts = format!(
         "{}; {}\n",
         words::counts(result),
@@ -63,6 +68,7 @@ fn at(result: &Record, detail: Detail) -> String {
     }
     let sections = [
         head,
+        parts,
         pair(result),
         findings(result, detail),
         failed_tests(result, detail),

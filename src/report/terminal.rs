@@ -10,11 +10,9 @@
 //!     ✓ start db                  4.1 s
 //! ```
 
-use crate::record::fidelity::FidelityState;
-use std::path::Path;
-
 use super::words;
 use crate::record::event::{Event, EventKind};
+use crate::record::fidelity::FidelityState;
 use crate::record::finding::{Blame, Severity};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
@@ -56,8 +54,8 @@ enum Style {
 }
 
 impl Terminal {
-    /// The summary of a finished run, whose reports lie in `out`.
-    pub fn summary(&self, result: &Record, out: &Path) -> String {
+    /// The summary of a finished run; `reports` says where they lie.
+    pub fn summary(&self, result: &Record, reports: &str) -> String {
         let sections = [
             vec![self.headline(result)],
             self.pair(result),
@@ -65,7 +63,8 @@ impl Terminal {
             self.findings(result),
             self.tests(result),
             self.notes(result),
-            self.footer(result, out),
+            self.footer(result, reports),
+            self.last_word(result),
         ];
         let sections = sections.iter().filter(|lines| !lines.is_empty());
         let sections: Vec<String> = sections.map(|lines| lines.join("\n") + "\n").collect();
@@ -153,16 +152,22 @@ impl Terminal {
     }
 
     fn headline(&self, result: &Record) -> String {
-        let style = match result.verdict.or(Verdict::Inconclusive) {
-            Verdict::Pass => Style::Green,
-            Verdict::Block => Style::Red,
-            Verdict::Inconclusive => Style::Yellow,
-        };
+        let verdict = words::verdict(result.verdict.or(Verdict::Inconclusive));
         format!(
             "{}  {}",
-            self.paint(words::verdict(result.verdict.or(Verdict::Inconclusive)), style),
+            self.paint(verdict, style_of_verdict(result)),
             words::cause(result)
         )
+    }
+
+    /// The same once more, for who has scrolled: the verdict, what, the pair, what to do.
+    fn last_word(&self, result: &Record) -> Vec<String> {
+        let style = style_of_verdict(result);
+        let verdict = self.paint(words::verdict(result.verdict.or(Verdict::Inconclusive)), style);
+        let parts = words::headline(result);
+        std::iter::once(verdict)
+            .chain(parts.iter().map(|(name, text)| self.field(name, text)))
+            .collect()
     }
 
     fn pair(&self, result: &Record) -> Vec<String> {
@@ -307,14 +312,13 @@ impl Terminal {
             .collect()
     }
 
-    fn footer(&self, result: &Record, out: &Path) -> Vec<String> {
+    fn footer(&self, result: &Record, reports: &str) -> Vec<String> {
         let took = harmless::duration(result.duration_ms);
         let replay = format!("{took}, seed {}, rehearsal {}", result.seed, clean(&result.rehearsal));
-        let reports = format!("{} (junit.xml, summary.md, result.json, logs/)", out.display());
         vec![
             self.field("counts", &words::counts(result)),
             self.field("run", &replay),
-            self.field("reports", &clean(&reports)),
+            self.field("reports", &clean(reports)),
         ]
     }
 
@@ -397,6 +401,14 @@ fn clean(line: impl AsRef<str>) -> String {
     harmless::line(line.as_ref(), words::LINE)
 }
 
+fn style_of_verdict(result: &Record) -> Style {
+    match result.verdict.or(Verdict::Inconclusive) {
+        Verdict::Pass => Style::Green,
+        Verdict::Block => Style::Red,
+        Verdict::Inconclusive => Style::Yellow,
+    }
+}
+
 fn style_of(status: Status) -> Style {
     match status {
         Status::Passed => Style::Green,
@@ -469,7 +481,7 @@ mod tests {
     };
 
     fn summary(result: &Record) -> String {
-        PLAIN.summary(result, Path::new("rehearsal-out"))
+        PLAIN.summary(result, "rehearsal-out (junit.xml)")
     }
 
     #[test]
@@ -524,7 +536,7 @@ mod tests {
             width: 100,
         };
         let result = samples::block();
-        let painted = coloured.summary(&result, Path::new("rehearsal-out"));
+        let painted = coloured.summary(&result, "rehearsal-out (junit.xml)");
         assert!(painted.contains('\u{1b}'));
         assert_eq!(harmless::strip_escapes(&painted), summary(&result));
     }

@@ -41,6 +41,27 @@ pub fn cause(result: &Record) -> String {
     }
 }
 
+/// The first line in its parts, each with its name: what broke or works, the pair, what to do, and how to bring the
+/// moment back. A record that has no parts says its cause.
+pub fn headline(result: &Record) -> Vec<(&'static str, String)> {
+    let headline = &result.headline;
+    let what = if headline.what.is_empty() {
+        cause(result)
+    } else {
+        headline.what.clone()
+    };
+    let parts = [
+        ("what", Some(&what)),
+        ("pair", Some(&headline.pair)),
+        ("do this", Some(&headline.way_out)),
+        ("look again", result.again.as_ref()),
+    ];
+    let said = parts
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, harmless::line(text?, LINE))));
+    said.filter(|(_, text)| !text.is_empty()).collect()
+}
+
 /// The pair of versions that a failure is about: `web shop:2 against idp keycloak:18` where another service is
 /// concerned, else `web shop:2 in place of shop:1`.
 pub fn pair(result: &Record, service: Option<&str>) -> String {
