@@ -9,16 +9,18 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{
-    AuthFacts, Capability, Captured, Certificate, Facts, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, Trust, probe,
-    write,
+use super::facts::{
+    AuthFacts, Capability, Captured, Certificate, Facts, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, Trust,
 };
+use super::probe;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::span::{Source, Span};
 use crate::yaml::tree::{self, Node};
 
 /// The only format there is.
 pub const VERSION: i64 = 1;
+/// Before the reason why a chain is not trusted.
+pub(super) const UNTRUSTED: &str = "untrusted: ";
 /// Larger than any lock.
 const MAX_BYTES: u64 = 4 << 20;
 
@@ -233,7 +235,7 @@ fn tls(node: &Node) -> Read<Tls> {
 
 fn trust(node: &Node) -> Read<Trust> {
     let text = text_of(node)?;
-    match text.strip_prefix(write::UNTRUSTED) {
+    match text.strip_prefix(UNTRUSTED) {
         Some(why) => Ok(Trust::No(why.to_owned())),
         None if text == "trusted" => Ok(Trust::Yes),
         None => Err(node.expected("`trusted` or `untrusted: WHY`")),

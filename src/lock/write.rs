@@ -4,13 +4,11 @@ use serde_json::{Map, Value as Json, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{AuthFacts, Capability, Certificate, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, Trust};
+use super::facts::{AuthFacts, Capability, Certificate, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, Trust};
+use super::read::{UNTRUSTED, VERSION};
 use crate::yaml::write::yaml;
 
 const HEAD: &str = "# Production's facts, written by `rehearsal lock` and reviewed like any lock file: see `rehearsal explain lock`.\n";
-
-/// Before the reason why a chain is not trusted.
-pub(super) const UNTRUSTED: &str = "untrusted: ";
 
 /// The lock as the text of its file.
 pub fn text(lock: &Lock) -> String {
@@ -27,7 +25,7 @@ pub fn moment(at: OffsetDateTime) -> String {
 pub fn value(lock: &Lock) -> Json {
     let captured = json!({"at": moment(lock.captured.at), "from": lock.captured.from, "by": lock.captured.by});
     let mut file = Map::new();
-    file.insert("version".to_owned(), json!(super::read::VERSION));
+    file.insert("version".to_owned(), json!(VERSION));
     file.insert("captured".to_owned(), captured);
     if !lock.probes.is_empty() {
         file.insert(

@@ -9,9 +9,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value as Json;
 use url::Url;
 
+use super::key_size::bits_of;
 use super::tls;
 use crate::agent::names::Names;
-use crate::lock::{AuthFacts, Capability, Key, Known, Tls, Trust};
+use crate::lock::facts::{AuthFacts, Capability, Key, Known, Tls, Trust};
 
 /// For one answer.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -23,7 +24,7 @@ const MAX_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// It does not answer, or answers neither with a document nor with 404.
-pub async fn read(issuer: &str, ca: Option<&[u8]>) -> Result<AuthFacts> {
+pub(super) async fn read(issuer: &str, ca: Option<&[u8]>) -> Result<AuthFacts> {
     let url = Url::parse(issuer).with_context(|| format!("the issuer `{issuer}` is no URL"))?;
     let names = Names::system();
     let tls = match url.scheme() {
@@ -123,13 +124,6 @@ fn bits(key: &Json) -> Option<u64> {
     Some(bits_of(
         &URL_SAFE_NO_PAD.decode(key["n"].as_str()?.trim_end_matches('=')).ok()?,
     ))
-}
-
-/// The size of a number, big-endian, whatever zeros it begins with.
-pub(super) fn bits_of(number: &[u8]) -> u64 {
-    let significant: Vec<&u8> = number.iter().skip_while(|byte| **byte == 0).collect();
-    let unused = significant.first().map_or(0, |byte| u64::from(byte.leading_zeros()));
-    significant.len() as u64 * 8 - unused
 }
 
 /// What the document says; whether production holds to it, and what it insists on, nobody has tried.

@@ -6,12 +6,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::try_join_all;
 
-use super::{From, Wanted};
+use super::options::{From, Wanted};
 use crate::context::Context;
 use crate::engine::line::address::Address;
 use crate::engine::observe::Observed;
 use crate::engine::{Engine, RunLabels};
-use crate::lock::{Facts, OwnProbe, ServiceFacts, probe};
+use crate::lock::facts::{Facts, OwnProbe, ServiceFacts};
+use crate::lock::probe;
 
 /// For all probes of one container.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -20,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 ///
 /// # Errors
 /// It does not answer, or what runs there is not one production.
-pub async fn read(
+pub(super) async fn read(
     name: Option<&str>,
     from: &From,
     wanted: &Wanted,
@@ -144,7 +145,7 @@ async fn ask(engine: &Engine, container: &Observed, own: &BTreeMap<String, OwnPr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock::take::Place;
+    use crate::lock::take::options::Place;
 
     fn container(name: &str, service: Option<&str>, project: Option<&str>) -> Observed {
         let text = |text: Option<&str>| text.map(str::to_owned);

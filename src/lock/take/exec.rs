@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
-use super::{From, Wanted};
-use crate::lock::{ServiceFacts, probe};
+use super::options::{From, Wanted};
+use crate::lock::facts::ServiceFacts;
+use crate::lock::probe;
 
 /// For a slow line and all probes.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -20,7 +21,7 @@ const MAX_OUTPUT: u64 = 8 << 20;
 ///
 /// # Errors
 /// The command fails, says nothing, or nobody said which services run there.
-pub async fn read(prefix: &str, from: &From, wanted: &Wanted) -> Result<BTreeMap<String, ServiceFacts>> {
+pub(super) async fn read(prefix: &str, from: &From, wanted: &Wanted) -> Result<BTreeMap<String, ServiceFacts>> {
     let services = if from.services.is_empty() {
         &wanted.baseline
     } else {
@@ -94,7 +95,7 @@ mod tests {
     fn from(prefix: &str, services: &[&str]) -> From {
         From {
             services: services.iter().map(|name| (*name).to_owned()).collect(),
-            place: super::super::Place::Exec(prefix.to_owned()),
+            place: super::super::options::Place::Exec(prefix.to_owned()),
         }
     }
 

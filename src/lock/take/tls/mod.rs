@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct
 use url::{Host, Url};
 
 use crate::agent::names::Names;
-use crate::lock::{Tls, Trust};
+use crate::lock::facts::{Tls, Trust};
 
 mod certificate;
 mod hello;
