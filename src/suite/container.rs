@@ -1,9 +1,12 @@
 //! Test containers: run to their end beside the services; what they say is read from their JUnit files, else from
 //! their exit code.
 
+use super::course::{Course, not_run};
+use super::ground::Ground;
+use super::junit;
+use super::limits::{CONTAINER_LIMIT, millis};
 use super::template::Missing;
 use super::words::{self, IN_MESSAGE, quoted};
-use super::{CONTAINER_LIMIT, Course, Ground, junit, millis, not_run};
 use crate::config::settings::TestContainer;
 use crate::mirror::{ContainerOutcome, ContainerRun};
 use crate::record::status::Status;

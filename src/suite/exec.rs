@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::course::{About, Attempt, Course, Step};
+use super::ground::Ground;
+use super::limits;
 use super::matcher::{self, Subject};
 use super::request::check_within;
 use super::template::{Missing, Scope};
 use super::words::{self, IN_MESSAGE, quoted};
-use super::{About, Attempt, Course, Ground, Step};
 use crate::config::settings::{ExecExpect, ExecStep};
 use crate::engine::ExecOutput;
 
@@ -44,7 +46,7 @@ impl<G: Ground> Step<G> for Command<'_> {
             .map(|(name, pattern)| Ok((name.clone(), scope.pattern(pattern)?)))
             .collect::<Result<_, _>>()?;
         let service = &self.step.service;
-        let limit = super::limit(expect.within, LIMIT);
+        let limit = limits::limit(expect.within, LIMIT);
         let running = course
             .ground
             .exec(service, &command, stdin.as_deref().map(str::as_bytes));

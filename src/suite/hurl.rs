@@ -10,10 +10,12 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::course::{Course, not_run};
+use super::ground::Ground;
+use super::limits::{CONTAINER_LIMIT, millis};
 use super::request::is_cookie_secret;
 use super::template::Missing;
 use super::words::{self, IN_MESSAGE, quoted};
-use super::{CONTAINER_LIMIT, Course, Ground, not_run};
 use crate::agent::{Answer, Call, Cookie};
 use crate::mirror::{ContainerOutcome, ContainerRun};
 use crate::record::status::Status;
@@ -385,7 +387,7 @@ fn without_report(file: &HurlFile<'_>, outcome: &ContainerOutcome, said: &str, w
         status,
         message,
         detail: words::ending(said),
-        duration_ms: super::millis(outcome.duration),
+        duration_ms: millis(outcome.duration),
         location: Some(file.at(line)),
         ..file.record.clone()
     }

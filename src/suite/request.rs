@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
-use url::Url;
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
+use super::course::{About, Attempt, Course, Step};
+use super::ground::Ground;
+use super::limits::{limit, millis};
 use super::matcher::{self, Subject};
+use super::run::SuiteRun;
 use super::template::{Missing, Scope};
 use super::words::{self, IN_MESSAGE, quoted};
-use super::{About, Attempt, Course, Ground, Step, SuiteRun, limit, unexpected};
 use crate::agent::{Answer, BODY_LIMIT, Call, HttpAnswer, HttpCall};
 use crate::config::settings::{HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
 
@@ -57,7 +60,7 @@ impl<'a> Request<'a> {
             headers,
             body: body.map(|body| BASE64_STANDARD.encode(body)),
             follow: if self.step.follow { MOST_REDIRECTS } else { 0 },
-            timeout_ms: super::millis(limit(self.step.expect.within, LIMIT)),
+            timeout_ms: millis(limit(self.step.expect.within, LIMIT)),
             insecure: self.insecure,
             ca: self.ca.clone(),
         }))
@@ -88,7 +91,7 @@ impl<G: Ground> Step<G> for Request<'_> {
                 message,
                 duration_ms,
             }) => failed(&kind, &message, duration_ms),
-            Ok(other) => lost(unexpected(&other)),
+            Ok(other) => lost(words::unexpected(&other)),
             Err(error) => lost(format!("{error:#}")),
         };
         let service = attempt.service.or(asked);
