@@ -62,16 +62,16 @@ pub struct AuthFacts {
     /// `None` = not recorded; `Some(Null)` = production answered 404.
     pub discovery: Option<Json>,
     /// The signing keys, as far as they are public.
-    pub keys: Option<Vec<Key>>,
+    pub keys: Option<Vec<KeyFacts>>,
     /// How it speaks TLS.
-    pub tls: Option<Tls>,
+    pub tls: Option<TlsFacts>,
     /// Capability → variant → what is known of it.
     pub capabilities: BTreeMap<String, BTreeMap<String, Capability>>,
 }
 
 /// One key of the published key set, without the key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
+pub struct KeyFacts {
     /// `RSA`, `EC`, `OKP`.
     pub kty: String,
     /// `RS256`, or `absent`.
@@ -84,7 +84,7 @@ pub struct Key {
 
 /// What was seen of production's TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tls {
+pub struct TlsFacts {
     /// Versions it accepts, of `TLSv1` to `TLSv1.3`, oldest first.
     pub protocols: Vec<String>,
     /// Whether the machine where the lock was taken trusts the chain.

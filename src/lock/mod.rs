@@ -13,6 +13,6 @@ pub mod take;
 pub mod write;
 
 pub use facts::{
-    AuthFacts, Capability, Captured, Certificate, Facts, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, Trust,
+    AuthFacts, Capability, Captured, Certificate, Facts, KeyFacts, Known, Lock, OwnProbe, ServiceFacts, TlsFacts, Trust,
 };
 pub use state::{Age, State};

@@ -4,7 +4,9 @@ use serde_json::{Map, Value as Json, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::facts::{AuthFacts, Capability, Certificate, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, Trust};
+use super::facts::{
+    AuthFacts, Capability, Certificate, KeyFacts, Known, Lock, OwnProbe, ServiceFacts, TlsFacts, Trust,
+};
 use super::read::{UNTRUSTED, VERSION};
 use crate::yaml::write::yaml;
 
@@ -102,7 +104,7 @@ fn auth(auth: &AuthFacts) -> Json {
     ])
 }
 
-fn key(key: &Key) -> Json {
+fn key(key: &KeyFacts) -> Json {
     given([
         ("kty", Some(json!(key.kty))),
         ("alg", Some(json!(key.alg))),
@@ -111,7 +113,7 @@ fn key(key: &Key) -> Json {
     ])
 }
 
-fn tls(tls: &Tls) -> Json {
+fn tls(tls: &TlsFacts) -> Json {
     let trust = match &tls.trust {
         Trust::Yes => Some(json!("trusted")),
         Trust::No(why) => Some(json!(format!("{UNTRUSTED}{why}"))),

@@ -12,7 +12,7 @@ use url::Url;
 use super::key_size::bits_of;
 use super::tls;
 use crate::agent::names::Names;
-use crate::lock::facts::{AuthFacts, Capability, Key, Known, Tls, Trust};
+use crate::lock::facts::{AuthFacts, Capability, KeyFacts, Known, TlsFacts, Trust};
 
 /// For one answer.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -43,7 +43,7 @@ pub(super) async fn read(issuer: &str, ca: Option<&[u8]>) -> Result<AuthFacts> {
     Ok(facts)
 }
 
-fn can_be_spoken(tls: &Tls) -> bool {
+fn can_be_spoken(tls: &TlsFacts) -> bool {
     tls.protocols.iter().any(|one| one == "TLSv1.2" || one == "TLSv1.3")
 }
 
@@ -101,15 +101,15 @@ async fn get(client: &reqwest::Client, address: &str) -> Result<Option<Json>> {
 }
 
 /// The key set without the keys, in an order of its own: rotation changes the keys, not what they are.
-fn keys(set: &Json) -> Vec<Key> {
+fn keys(set: &Json) -> Vec<KeyFacts> {
     let text = |key: &Json, field: &str| key[field].as_str().unwrap_or("absent").to_owned();
-    let one = |key: &Json| Key {
+    let one = |key: &Json| KeyFacts {
         kty: text(key, "kty"),
         alg: text(key, "alg"),
         kid: if key["kid"].is_string() { "present" } else { "absent" }.to_owned(),
         bits: bits(key),
     };
-    let mut keys: Vec<Key> = set["keys"].as_array().into_iter().flatten().map(one).collect();
+    let mut keys: Vec<KeyFacts> = set["keys"].as_array().into_iter().flatten().map(one).collect();
     keys.sort();
     keys
 }
@@ -157,7 +157,7 @@ mod tests {
         let keys = keys(&set);
         assert_eq!(
             keys[0],
-            Key {
+            KeyFacts {
                 kty: "EC".to_owned(),
                 alg: "absent".to_owned(),
                 kid: "present".to_owned(),
@@ -166,7 +166,7 @@ mod tests {
         );
         assert_eq!(
             keys[1],
-            Key {
+            KeyFacts {
                 kty: "RSA".to_owned(),
                 alg: "RS256".to_owned(),
                 kid: "absent".to_owned(),

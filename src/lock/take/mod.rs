@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use time::OffsetDateTime;
 
-pub use options::{From, Place, Wanted};
+pub use options::{FactSource, SourceKind, TakeOptions};
 
 use crate::context::Context;
 use crate::lock::facts::{AuthFacts, Captured, Lock, ServiceFacts};
@@ -23,26 +23,31 @@ use crate::lock::probe;
 ///
 /// # Errors
 /// A place does not answer, or answers what no lock can hold: who, and the way out.
-pub async fn take(wanted: &Wanted, context: &Context, now: OffsetDateTime) -> Result<Lock> {
+pub async fn take(options: &TakeOptions, context: &Context, now: OffsetDateTime) -> Result<Lock> {
     let mut services: BTreeMap<String, ServiceFacts> = BTreeMap::new();
-    for from in &wanted.from {
-        let read = match &from.place {
-            Place::Docker(name) => docker::read(name.as_deref(), from, wanted, context).await,
-            Place::Exec(prefix) => exec::read(prefix, from, wanted).await,
-            Place::Registry => registry::read(from, wanted, context).await,
+    for from in &options.from {
+        let read = match &from.kind {
+            SourceKind::Docker(name) => docker::read(name.as_deref(), from, options, context).await,
+            SourceKind::Exec(prefix) => exec::read(prefix, from, options).await,
+            SourceKind::Registry => registry::read(from, options, context).await,
         };
         for (name, facts) in read.with_context(|| format!("{from}"))? {
             merge(services.entry(name).or_default(), facts);
         }
     }
-    let mut auth = match &wanted.issuer {
-        Some(issuer) => Some(auth::read(issuer, wanted.ca.as_deref()).await?),
+    let mut auth = match &options.issuer {
+        Some(issuer) => Some(auth::read(issuer, options.ca.as_deref()).await?),
         None => None,
     };
-    if let Some(product) = product(&services, &wanted.auth) {
+    if let Some(product) = product(&services, &options.auth) {
         auth.get_or_insert_with(AuthFacts::default).product = Some(product);
     }
-    let from = wanted.from.iter().map(From::to_string).collect::<Vec<_>>().join("; ");
+    let from = options
+        .from
+        .iter()
+        .map(FactSource::to_string)
+        .collect::<Vec<_>>()
+        .join("; ");
     let captured = Captured {
         at: now,
         from,
@@ -50,7 +55,7 @@ pub async fn take(wanted: &Wanted, context: &Context, now: OffsetDateTime) -> Re
     };
     Ok(Lock {
         captured,
-        probes: wanted.probes.clone(),
+        probes: options.probes.clone(),
         services,
         auth,
     })

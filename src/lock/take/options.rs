@@ -8,7 +8,7 @@ use crate::lock::facts::OwnProbe;
 
 /// Where facts are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum SourceKind {
     /// A Docker engine, by the name of its context where it is not the usual one.
     Docker(Option<String>),
     /// A command that runs `sh` on a plain server: `ssh web-1`.
@@ -19,14 +19,14 @@ pub enum Place {
 
 /// `[SERVICE,…=]PLACE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct From {
+pub struct FactSource {
     /// What is read there; empty = whatever is found.
     pub services: Vec<String>,
     /// Where.
-    pub place: Place,
+    pub kind: SourceKind,
 }
 
-impl FromStr for Place {
+impl FromStr for SourceKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -42,14 +42,14 @@ impl FromStr for Place {
     }
 }
 
-impl FromStr for From {
+impl FromStr for FactSource {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(place) = text.parse() {
+        if let Ok(kind) = text.parse() {
             return Ok(Self {
                 services: Vec::new(),
-                place,
+                kind,
             });
         }
         let name =
@@ -57,21 +57,21 @@ impl FromStr for From {
         match text.split_once('=') {
             Some((names, place)) if names.split(',').all(name) => Ok(Self {
                 services: names.split(',').map(str::to_owned).collect(),
-                place: place.parse()?,
+                kind: place.parse()?,
             }),
-            _ => Err(text.parse::<Place>().err().unwrap_or_default()),
+            _ => Err(text.parse::<SourceKind>().err().unwrap_or_default()),
         }
     }
 }
 
-impl fmt::Display for From {
+impl fmt::Display for FactSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Docker(None) => f.write_str("docker"),
-            Place::Docker(Some(context)) => write!(f, "docker context {context}"),
+        match &self.kind {
+            SourceKind::Docker(None) => f.write_str("docker"),
+            SourceKind::Docker(Some(context)) => write!(f, "docker context {context}"),
             // The rest of the command line may hold what no file should.
-            Place::Exec(prefix) => write!(f, "exec {}", prefix.split_whitespace().next().unwrap_or_default()),
-            Place::Registry => f.write_str("registry"),
+            SourceKind::Exec(prefix) => write!(f, "exec {}", prefix.split_whitespace().next().unwrap_or_default()),
+            SourceKind::Registry => f.write_str("registry"),
         }?;
         if self.services.is_empty() {
             Ok(())
@@ -83,9 +83,9 @@ impl fmt::Display for From {
 
 /// What is asked of production.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct TakeOptions {
     /// In this order; where two know a service, the later adds to the earlier.
-    pub from: Vec<From>,
+    pub from: Vec<FactSource>,
     /// Production's services and their images, as its files have them; empty where no configuration says.
     pub services: BTreeMap<String, String>,
     /// What the candidate replaces: the service that a plain server runs unless somebody says otherwise.
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn places_are_read_as_written() {
-        let place = |text: &str| text.parse::<From>().map(|from| from.to_string());
+        let place = |text: &str| text.parse::<FactSource>().map(|from| from.to_string());
         assert_eq!(place("docker").as_deref(), Ok("docker"));
         assert_eq!(place("docker:prod").as_deref(), Ok("docker context prod"));
         assert_eq!(place("exec:ssh -o Port=22 web-1").as_deref(), Ok("exec ssh"));
