@@ -1,11 +1,9 @@
 //! Suites: the user's own tests, run inside the mirror's network, each step one test. `run` is what a run is given and
-//! comes to, `course` the way of one; `hurl`, `request`, `exec` and `container` are the kinds of steps. [`login`] is the
+//! comes to, `runner` what makes the one of the other; `hurl`, `request`, `exec` and `container` are the kinds of steps. [`login`] is the
 //! sign-in.
 
 mod container;
-mod course;
 mod exec;
-mod ground;
 mod hurl;
 mod junit;
 mod limits;
@@ -14,13 +12,15 @@ mod matcher;
 mod page;
 mod request;
 mod run;
+mod runner;
 mod template;
+mod test_bed;
 mod words;
 
 pub use run::{Captures, SuiteOutcome, SuiteRun};
 
-use self::course::Course;
-use self::ground::Ground;
+use self::runner::Runner;
+use self::test_bed::TestBed;
 use crate::mirror::Mirror;
 
 /// Runs a suite: `files`, `requests`, `exec`, `container`, in this order, each as written. Never fails as a whole:
@@ -29,19 +29,19 @@ pub async fn run(mirror: &Mirror, run: SuiteRun<'_>) -> SuiteOutcome {
     run_on(mirror, run).await
 }
 
-async fn run_on<G: Ground>(ground: &G, run: SuiteRun<'_>) -> SuiteOutcome {
-    let mut course = Course::begin(ground, &run).await;
-    hurl::run_all(&mut course).await;
+async fn run_on<B: TestBed>(bed: &B, run: SuiteRun<'_>) -> SuiteOutcome {
+    let mut runner = Runner::begin(bed, &run).await;
+    hurl::run_all(&mut runner).await;
     for step in &run.body.requests {
-        course.step(&request::Request::new(&run, step)).await;
+        runner.step(&request::Request::new(&run, step)).await;
     }
     for step in &run.body.exec {
-        course.step(&exec::Command { step }).await;
+        runner.step(&exec::Command { step }).await;
     }
     if let Some(container) = &run.body.container {
-        container::run(&mut course, container).await;
+        container::run(&mut runner, container).await;
     }
-    course.end()
+    runner.end()
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
         container: fn(&ContainerRun) -> anyhow::Result<ContainerOutcome>,
     }
 
-    impl Ground for Small {
+    impl TestBed for Small {
         fn agent(&self) -> &Client {
             &self.agent
         }

@@ -7,12 +7,12 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::course::{About, Attempt, Course, Step};
-use super::ground::Ground;
 use super::limits::{limit, millis};
 use super::matcher::{self, Subject};
 use super::run::SuiteRun;
+use super::runner::{Attempt, Runner, StepHead, TestStep};
 use super::template::{Missing, Scope};
+use super::test_bed::TestBed;
 use super::words::{self, IN_MESSAGE, quoted};
 use crate::agent::{Answer, BODY_LIMIT, Call, HttpAnswer, HttpCall};
 use crate::config::settings::{HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
@@ -67,23 +67,23 @@ impl<'a> Request<'a> {
     }
 }
 
-impl<G: Ground> Step<G> for Request<'_> {
-    fn about(&self) -> About<'_> {
+impl<B: TestBed> TestStep<B> for Request<'_> {
+    fn head(&self) -> StepHead<'_> {
         let step = self.step;
-        About::of(&step.name, &step.span, step.retry, &step.capture)
+        StepHead::of(&step.name, &step.span, step.retry, &step.capture)
     }
 
-    async fn attempt(&self, course: &Course<'_, G>) -> Result<Attempt, Missing> {
-        let expect = filled(course.scope(), &self.step.expect)?;
-        let capture = filled_captures(course.scope(), &self.step.capture)?;
-        let call = match self.call(course.scope(), &course.session)? {
+    async fn attempt(&self, runner: &Runner<'_, B>) -> Result<Attempt, Missing> {
+        let expect = filled(runner.scope(), &self.step.expect)?;
+        let capture = filled_captures(runner.scope(), &self.step.capture)?;
+        let call = match self.call(runner.scope(), &runner.session)? {
             Ok(call) => call,
             Err(problem) => return Ok(unsent(self.step, problem)),
         };
         let secrets = basic_secret(&call);
         let subject = format!("{} {}", call.method, words::masked(&call.url));
         let asked = host_of(&call.url);
-        let answer = course.ground.agent().call(Call::Http(call)).await;
+        let answer = runner.bed.agent().call(Call::Http(call)).await;
         let attempt = match answer {
             Ok(Answer::Http(answer)) => judge(&answer, &expect, &capture),
             Ok(Answer::Failed {

@@ -1,14 +1,14 @@
-//! A suite on its way: steps of whatever kind become tests, with retries, captures and names of their own.
+//! Runs a suite: steps of whatever kind become tests, with retries, captures and names of their own.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::ground::Ground;
 use super::limits::millis;
 use super::run::{Captures, SuiteOutcome, SuiteRun};
 use super::template::{Missing, Scope};
+use super::test_bed::TestBed;
 use super::words;
 use crate::agent::Call;
 use crate::agent::client::Client;
@@ -20,8 +20,8 @@ use crate::yaml::span::Span;
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 
 /// A suite on its way.
-pub(super) struct Course<'a, G> {
-    pub ground: &'a G,
+pub(super) struct Runner<'a, B> {
+    pub bed: &'a B,
     pub run: &'a SuiteRun<'a>,
     pub session: String,
     pub captured: BTreeMap<String, String>,
@@ -30,17 +30,18 @@ pub(super) struct Course<'a, G> {
 }
 
 /// A step of whatever kind, so that retries, captures and records are one thing.
-pub(super) trait Step<G> {
-    fn about(&self) -> About<'_>;
+pub(super) trait TestStep<B> {
+    /// Its name, its place, and what it has in common with others.
+    fn head(&self) -> StepHead<'_>;
     /// One attempt. Cannot fail as such: whatever happens is in the [`Attempt`].
     ///
     /// # Errors
     /// It uses a value that nobody captured.
-    fn attempt(&self, course: &Course<'_, G>) -> impl Future<Output = Result<Attempt, Missing>> + Send;
+    fn attempt(&self, runner: &Runner<'_, B>) -> impl Future<Output = Result<Attempt, Missing>> + Send;
 }
 
 /// What every step has.
-pub(super) struct About<'a> {
+pub(super) struct StepHead<'a> {
     pub name: &'a str,
     pub span: &'a Span,
     /// Tried again for this long.
@@ -49,7 +50,7 @@ pub(super) struct About<'a> {
     pub captures: Vec<&'a String>,
 }
 
-impl<'a> About<'a> {
+impl<'a> StepHead<'a> {
     pub fn of<C>(name: &'a str, span: &'a Span, retry: Option<Duration>, capture: &'a [(String, C)]) -> Self {
         Self {
             name,
@@ -78,19 +79,20 @@ pub(super) struct Attempt {
     pub secrets: Vec<String>,
 }
 
-impl<'a, G: Ground> Course<'a, G> {
+impl<'a, B: TestBed> Runner<'a, B> {
     /// Nothing has run yet.
-    pub async fn begin(ground: &'a G, run: &'a SuiteRun<'a>) -> Self {
+    pub async fn begin(bed: &'a B, run: &'a SuiteRun<'a>) -> Self {
         Self {
-            ground,
+            bed,
             run,
-            session: open_session(ground.agent(), run).await,
+            session: open_session(bed.agent(), run).await,
             captured: run.inherited.values.clone(),
             secrets: BTreeSet::new(),
             tests: Vec::new(),
         }
     }
 
+    /// What placeholders stand for by now.
     pub fn scope(&self) -> Scope<'_> {
         Scope {
             values: &self.captured,
@@ -99,12 +101,12 @@ impl<'a, G: Ground> Course<'a, G> {
     }
 
     /// Runs one step to its end and records it.
-    pub async fn step(&mut self, step: &(impl Step<G> + Sync)) {
-        let about = step.about();
-        let record = self.record(about.name, Some(about.span));
-        let record = match self.attempts(step, about.retry).await {
+    pub async fn step(&mut self, step: &(impl TestStep<B> + Sync)) {
+        let head = step.head();
+        let record = self.record(head.name, Some(head.span));
+        let record = match self.attempts(step, head.retry).await {
             Ok((attempt, retries)) => {
-                self.take_captures(&about.captures, &attempt);
+                self.take_captures(&head.captures, &attempt);
                 self.secrets.extend(attempt.secrets.iter().cloned());
                 self.judged(TestRecord { retries, ..record }, attempt)
             }
@@ -113,7 +115,11 @@ impl<'a, G: Ground> Course<'a, G> {
         self.tests.push(record);
     }
 
-    async fn attempts(&self, step: &(impl Step<G> + Sync), retry: Option<Duration>) -> Result<(Attempt, u32), Missing> {
+    async fn attempts(
+        &self,
+        step: &(impl TestStep<B> + Sync),
+        retry: Option<Duration>,
+    ) -> Result<(Attempt, u32), Missing> {
         let started = Instant::now();
         let mut retries = 0;
         loop {
@@ -139,6 +145,7 @@ impl<'a, G: Ground> Course<'a, G> {
         }
     }
 
+    /// Redacts a captured value from now on, if it looks like a secret.
     pub fn learn(&mut self, name: &str, value: &str) {
         if words::is_secret(name, value) {
             self.secrets.insert(value.to_owned());
@@ -195,6 +202,7 @@ impl<'a, G: Ground> Course<'a, G> {
         }
     }
 
+    /// Nothing more will run.
     pub fn end(self) -> SuiteOutcome {
         SuiteOutcome {
             tests: with_unique_names(self.tests),

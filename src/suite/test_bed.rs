@@ -7,7 +7,7 @@ use crate::engine::ExecOutput;
 use crate::mirror::{ContainerOutcome, ContainerRun, Mirror};
 
 /// What a suite needs of the mirror: the border at which tests put something smaller in its place.
-pub(super) trait Ground: Sync {
+pub(super) trait TestBed: Sync {
     fn agent(&self) -> &Client;
 
     fn exec(
@@ -20,7 +20,7 @@ pub(super) trait Ground: Sync {
     fn run_container(&self, run: &ContainerRun) -> impl Future<Output = anyhow::Result<ContainerOutcome>> + Send;
 }
 
-impl Ground for Mirror {
+impl TestBed for Mirror {
     fn agent(&self) -> &Client {
         Mirror::agent(self)
     }
