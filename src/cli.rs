@@ -260,7 +260,7 @@ pub struct ReportArgs {
 pub struct LockArgs {
     /// Where facts are read: docker, docker:CONTEXT, exec:'ssh web-1' or registry; docker where absent; several add up
     #[arg(long, value_name = "[SERVICE,…=]PLACE")]
-    pub from: Vec<crate::lock::take::From>,
+    pub from: Vec<crate::lock::take::FactSource>,
     /// Say what has moved since the lock was taken, and exit with 1 if anything has
     #[arg(long)]
     pub check: bool,

@@ -10,7 +10,7 @@ use super::common::refuse;
 use crate::cli::LockArgs;
 use crate::config::read::find;
 use crate::context::Context;
-use crate::lock::take::{self, Place, Wanted};
+use crate::lock::take::{self, FactSource, SourceKind, TakeOptions};
 use crate::lock::{AuthFacts, Lock, OwnProbe, Trust, compare, probe, read, write};
 use crate::prepare::{self, Asked, Prepared};
 use crate::record::exit_code::ExitCode;
@@ -33,14 +33,14 @@ pub async fn lock(args: &LockArgs, context: &Context) -> Result<ExitCode> {
         Ok(old) => old,
         Err(code) => return Ok(code),
     };
-    let wanted = match wanted(args, prepared.as_ref(), old.as_ref(), context) {
-        Ok(wanted) => wanted,
+    let options = match options(args, prepared.as_ref(), old.as_ref(), context) {
+        Ok(options) => options,
         Err(error) => {
             eprintln!("error: {error:#}");
             return Ok(ExitCode::Usage);
         }
     };
-    let new = match take::take(&wanted, context, OffsetDateTime::now_utc()).await {
+    let new = match take::take(&options, context, OffsetDateTime::now_utc()).await {
         Ok(new) => declared(new, old.as_ref()),
         Err(error) => {
             eprintln!(
@@ -55,7 +55,7 @@ pub async fn lock(args: &LockArgs, context: &Context) -> Result<ExitCode> {
     }
     match (args.check, old) {
         (true, Some(old)) => Ok(check(&file, &old, &new)),
-        _ => keep(&file, &new, &wanted),
+        _ => keep(&file, &new, &options),
     }
 }
 
@@ -115,12 +115,12 @@ fn old(args: &LockArgs, file: &Path) -> Result<Option<Lock>, ExitCode> {
     })
 }
 
-fn wanted(args: &LockArgs, prepared: Option<&Prepared>, old: Option<&Lock>, context: &Context) -> Result<Wanted> {
+fn options(args: &LockArgs, prepared: Option<&Prepared>, old: Option<&Lock>, context: &Context) -> Result<TakeOptions> {
     let mut from = args.from.clone();
     if from.is_empty() {
-        from.push(take::From {
+        from.push(FactSource {
             services: Vec::new(),
-            place: Place::Docker(None),
+            kind: SourceKind::Docker(None),
         });
     }
     let settings = prepared.map(|prepared| &prepared.settings);
@@ -131,7 +131,7 @@ fn wanted(args: &LockArgs, prepared: Option<&Prepared>, old: Option<&Lock>, cont
         .as_ref()
         .map(|file| std::fs::read(context.directory.join(file)))
         .transpose()?;
-    Ok(Wanted {
+    Ok(TakeOptions {
         from,
         services: services
             .map(|(name, service)| (name.clone(), service.image.clone()))
@@ -204,9 +204,9 @@ fn check(file: &Path, old: &Lock, new: &Lock) -> ExitCode {
     ExitCode::Block
 }
 
-fn keep(file: &Path, new: &Lock, wanted: &Wanted) -> Result<ExitCode> {
+fn keep(file: &Path, new: &Lock, options: &TakeOptions) -> Result<ExitCode> {
     let facts: usize = new.services.values().map(|service| service.facts.len()).sum();
-    let absent: Vec<&str> = wanted
+    let absent: Vec<&str> = options
         .services
         .keys()
         .filter(|name| !new.services.contains_key(*name))

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{LoadOptions, merge, scalar};
+use super::options::{Fragment, LoadOptions};
+use super::{merge, scalar};
 use crate::compose::canonical::{self, Frame};
 use crate::compose::fields::{Fields, string, string_or_list};
 use crate::yaml::diagnostic::Diagnostic;
@@ -38,13 +39,6 @@ pub(super) struct Loaded {
     pub name: String,
     pub environment: BTreeMap<String, String>,
     pub warnings: Vec<Diagnostic>,
-}
-
-/// A file to merge whose relative paths are relative to the folder it stands in.
-#[derive(Debug, Clone)]
-pub(super) struct Fragment {
-    pub path: PathBuf,
-    pub service: String,
 }
 
 /// Reads and merges all files.

@@ -17,6 +17,7 @@ mod json;
 mod load;
 mod merge;
 mod model;
+mod options;
 mod port;
 mod read;
 mod resolve;
@@ -24,30 +25,20 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-pub use model::*;
+pub use model::{
+    BindOptions, Blkio, Build, Condition, CredentialSpec, Dependency, Deploy, Device, DeviceRequest, EnvFile,
+    FileMount, FileObject, FileSource, Healthcheck, Hook, ImageOptions, Ipam, IpamPool, Limits, Logging, Model,
+    ModelBinding, Mount, MountKind, Network, NetworkAttachment, NetworkMode, Placement, Port, Project, Provider,
+    Resources, Restart, RestartPolicy, Service, TmpfsOptions, Ulimit, UpdateConfig, Volume, VolumeOptions, VolumesFrom,
+    Watch,
+};
+pub use options::LoadOptions;
 pub use scalar::parse_duration;
 
+use self::options::Fragment;
 use crate::yaml::diagnostic::Diagnostic;
-
-/// What `docker compose` would be given on its command line.
-#[derive(Debug, Clone, Default)]
-pub struct LoadOptions {
-    /// `-f`, in merge order; none means the default names in the project directory.
-    pub files: Vec<PathBuf>,
-    /// `--project-directory`; default is the folder of the first file.
-    pub project_directory: Option<PathBuf>,
-    /// `--profile`.
-    pub profiles: Vec<String>,
-    /// `--env-file`: replaces the project directory's `.env`.
-    pub env_file: Vec<PathBuf>,
-    /// The process's environment, which wins over every env file.
-    pub environment: BTreeMap<String, String>,
-    /// `--project-name`.
-    pub project_name: Option<String>,
-}
 
 /// Reads a project as `docker compose config` does.
 pub fn load(options: &LoadOptions) -> Result<Project, Diagnostic> {
@@ -57,7 +48,7 @@ pub fn load(options: &LoadOptions) -> Result<Project, Diagnostic> {
 /// Merges a Compose file over a project, as one more `-f`. Only `service` may be in its `services`; new volumes,
 /// networks, secrets and configs are welcome. Its relative paths are relative to the folder it stands in.
 pub fn merge_service_fragment(project: &Project, service: &str, fragment_file: &Path) -> Result<Project, Diagnostic> {
-    let fragment = load::Fragment {
+    let fragment = Fragment {
         path: fragment_file.to_owned(),
         service: service.to_owned(),
     };
@@ -65,7 +56,7 @@ pub fn merge_service_fragment(project: &Project, service: &str, fragment_file: &
     load_with(project.options.clone(), fragments)
 }
 
-fn load_with(options: LoadOptions, fragments: Vec<load::Fragment>) -> Result<Project, Diagnostic> {
+fn load_with(options: LoadOptions, fragments: Vec<Fragment>) -> Result<Project, Diagnostic> {
     let loaded = load::load(&options, &fragments)?;
     let sections = read::sections(&loaded.root)?;
     resolve::project(sections, loaded, options, fragments)

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::LoadOptions;
+use super::options::{Fragment, LoadOptions};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::span::Span;
 
@@ -42,7 +42,7 @@ pub struct Project {
     /// What it was loaded with: a fragment is one more file of the same list.
     pub(super) options: LoadOptions,
     /// The fragments merged over it so far.
-    pub(super) fragments: Vec<super::load::Fragment>,
+    pub(super) fragments: Vec<Fragment>,
 }
 
 /// One service.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{LoadOptions, load};
+use super::options::{Fragment, LoadOptions};
 use crate::compose::load::{Loaded, open};
 use crate::compose::model::*;
 use crate::compose::read::Sections;
@@ -19,7 +19,7 @@ pub(super) fn project(
     sections: Sections,
     loaded: Loaded,
     options: LoadOptions,
-    fragments: Vec<load::Fragment>,
+    fragments: Vec<Fragment>,
 ) -> Result<Project, Diagnostic> {
     let profiles = active_profiles(&options, &loaded.environment);
     let (services, disabled) = sections

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::facts::{AuthFacts, Facts, Lock, ServiceFacts};
 use super::probe::{self, Kind};
-use super::{AuthFacts, Facts, Lock, ServiceFacts, write};
+use super::write;
 use crate::record::fidelity::{Fidelity, FidelityState};
 
 /// What a service is in the mirror.

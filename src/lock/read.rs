@@ -9,16 +9,18 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{
-    AuthFacts, Capability, Captured, Certificate, Facts, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, Trust, probe,
-    write,
+use super::facts::{
+    AuthFacts, Capability, Captured, Certificate, Facts, KeyFacts, Known, Lock, OwnProbe, ServiceFacts, TlsFacts, Trust,
 };
+use super::probe;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::span::{Source, Span};
 use crate::yaml::tree::{self, Node};
 
 /// The only format there is.
 pub const VERSION: i64 = 1;
+/// Before the reason why a chain is not trusted.
+pub(super) const UNTRUSTED: &str = "untrusted: ";
 /// Larger than any lock.
 const MAX_BYTES: u64 = 4 << 20;
 
@@ -207,14 +209,14 @@ fn product(node: &Node) -> Read<(String, String)> {
     Ok((keys.text("name")?, keys.text("version")?))
 }
 
-fn key(node: &Node) -> Read<Key> {
+fn key(node: &Node) -> Read<KeyFacts> {
     let keys = Keys::of(node, &["kty", "alg", "kid", "bits"])?;
     let word = |key| Ok::<_, Diagnostic>(keys.maybe_text(key)?.unwrap_or_else(|| "absent".to_owned()));
     let bits = keys
         .given("bits")
         .and_then(Node::as_int)
         .and_then(|bits| u64::try_from(bits).ok());
-    Ok(Key {
+    Ok(KeyFacts {
         kty: keys.text("kty")?,
         alg: word("alg")?,
         kid: word("kid")?,
@@ -222,9 +224,9 @@ fn key(node: &Node) -> Read<Key> {
     })
 }
 
-fn tls(node: &Node) -> Read<Tls> {
+fn tls(node: &Node) -> Read<TlsFacts> {
     let keys = Keys::of(node, &["protocols", "trust", "chain"])?;
-    Ok(Tls {
+    Ok(TlsFacts {
         protocols: keys.list("protocols", text_of)?,
         trust: keys.given("trust").map_or(Ok(Trust::Unknown), trust)?,
         chain: keys.list("chain", certificate)?,
@@ -233,7 +235,7 @@ fn tls(node: &Node) -> Read<Tls> {
 
 fn trust(node: &Node) -> Read<Trust> {
     let text = text_of(node)?;
-    match text.strip_prefix(write::UNTRUSTED) {
+    match text.strip_prefix(UNTRUSTED) {
         Some(why) => Ok(Trust::No(why.to_owned())),
         None if text == "trusted" => Ok(Trust::Yes),
         None => Err(node.expected("`trusted` or `untrusted: WHY`")),

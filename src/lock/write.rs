@@ -4,13 +4,13 @@ use serde_json::{Map, Value as Json, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{AuthFacts, Capability, Certificate, Key, Known, Lock, OwnProbe, ServiceFacts, Tls, Trust};
+use super::facts::{
+    AuthFacts, Capability, Certificate, KeyFacts, Known, Lock, OwnProbe, ServiceFacts, TlsFacts, Trust,
+};
+use super::read::{UNTRUSTED, VERSION};
 use crate::yaml::write::yaml;
 
 const HEAD: &str = "# Production's facts, written by `rehearsal lock` and reviewed like any lock file: see `rehearsal explain lock`.\n";
-
-/// Before the reason why a chain is not trusted.
-pub(super) const UNTRUSTED: &str = "untrusted: ";
 
 /// The lock as the text of its file.
 pub fn text(lock: &Lock) -> String {
@@ -27,7 +27,7 @@ pub fn moment(at: OffsetDateTime) -> String {
 pub fn value(lock: &Lock) -> Json {
     let captured = json!({"at": moment(lock.captured.at), "from": lock.captured.from, "by": lock.captured.by});
     let mut file = Map::new();
-    file.insert("version".to_owned(), json!(super::read::VERSION));
+    file.insert("version".to_owned(), json!(VERSION));
     file.insert("captured".to_owned(), captured);
     if !lock.probes.is_empty() {
         file.insert(
@@ -104,7 +104,7 @@ fn auth(auth: &AuthFacts) -> Json {
     ])
 }
 
-fn key(key: &Key) -> Json {
+fn key(key: &KeyFacts) -> Json {
     given([
         ("kty", Some(json!(key.kty))),
         ("alg", Some(json!(key.alg))),
@@ -113,7 +113,7 @@ fn key(key: &Key) -> Json {
     ])
 }
 
-fn tls(tls: &Tls) -> Json {
+fn tls(tls: &TlsFacts) -> Json {
     let trust = match &tls.trust {
         Trust::Yes => Some(json!("trusted")),
         Trust::No(why) => Some(json!(format!("{UNTRUSTED}{why}"))),

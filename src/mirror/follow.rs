@@ -3,12 +3,12 @@
 
 use crate::agent::Protocol;
 use crate::lock::compare::row;
-use crate::lock::{Certificate, Tls};
+use crate::lock::{Certificate, TlsFacts};
 use crate::mirror::authority::{Form, KeyType};
 use crate::record::fidelity::{Fidelity, FidelityState};
 
 /// The nearest form to production's; the usual one where nothing is known.
-pub fn form(production: &Tls) -> Form {
+pub fn form(production: &TlsFacts) -> Form {
     let usual = Form::default();
     let spoken = |protocol: &Protocol| production.protocols.contains(&protocol.to_string());
     let protocols: Vec<Protocol> = usual.protocols.iter().copied().filter(spoken).collect();
@@ -57,7 +57,7 @@ fn key(words: &str) -> Option<KeyType> {
 
 /// The rows of the fidelity table for the service behind production's name. What is not followed is a stand-in: known
 /// to be another's, and never a reason to stop.
-pub fn rows(service: &str, production: &Tls, form: &Form) -> Vec<Fidelity> {
+pub fn rows(service: &str, production: &TlsFacts, form: &Form) -> Vec<Fidelity> {
     let mut rows = Vec::new();
     let mut add = |fact: &str, production: String, mirror: String| {
         let state = if production == mirror {
@@ -118,7 +118,7 @@ fn key_words(key: KeyType) -> &'static str {
 mod tests {
     use super::*;
 
-    fn production(protocols: &[&str], key: &str, signature: &str, aki: &str) -> Tls {
+    fn production(protocols: &[&str], key: &str, signature: &str, aki: &str) -> TlsFacts {
         let server = Certificate {
             subject: "CN=login".to_owned(),
             issuer: Some("CN=ca".to_owned()),
@@ -127,14 +127,14 @@ mod tests {
             aki: aki.to_owned(),
             ..Certificate::default()
         };
-        Tls {
+        TlsFacts {
             protocols: protocols.iter().map(|name| (*name).to_owned()).collect(),
             chain: vec![server],
-            ..Tls::default()
+            ..TlsFacts::default()
         }
     }
 
-    fn states(production: &Tls) -> Vec<String> {
+    fn states(production: &TlsFacts) -> Vec<String> {
         let rows = rows("idp", production, &form(production));
         rows.into_iter().map(|row| row.state.to_string()).collect()
     }
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn what_the_lock_does_not_say_has_no_row() {
-        assert!(states(&Tls::default()).is_empty());
-        assert_eq!(form(&Tls::default()), Form::default());
+        assert!(states(&TlsFacts::default()).is_empty());
+        assert_eq!(form(&TlsFacts::default()), Form::default());
     }
 }

@@ -1,8 +1,9 @@
 //! What each stage does, in order. A new stage is a function here, and whatever its steps need.
 
-use super::{CheckPlan, Only, Planned, StagePlan, image_of};
+use super::model::{CheckPlan, Planned, StagePlan};
+use super::only::Only;
 use crate::check::Moment;
-use crate::check::catalog::CATALOG;
+use crate::check::catalog::{self, CATALOG};
 use crate::config::settings::{Data, Rollback, Settings};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
@@ -126,7 +127,7 @@ impl Steps<'_> {
     /// Checks whose look is a step of its own.
     fn looks(&mut self, moment: Moment, on: Role) {
         let wanted = self.checks.iter().filter(|planned| planned.skipped.is_none());
-        let built = wanted.filter_map(|planned| crate::check::catalog::find(planned.id));
+        let built = wanted.filter_map(|planned| catalog::find(planned.id));
         let here = built.filter(|check| check.about().moment_in(self.stage) == Some(moment));
         let steps: Vec<Planned> = here
             .map(|check| Planned {
@@ -137,6 +138,12 @@ impl Steps<'_> {
             .collect();
         self.steps.extend(steps);
     }
+}
+
+/// The image that production runs for a service.
+pub(super) fn image_of(world: &World, service: &str) -> String {
+    let service = world.services.get(service);
+    service.map(|service| service.image.clone()).unwrap_or_default()
 }
 
 fn counted(tests: u64) -> String {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{CheckPlan, Plan, StagePlan};
+use super::model::{CheckPlan, Plan, StagePlan};
 
 impl Plan {
     /// As a tree, for people.

@@ -1,22 +1,25 @@
 //! Test containers: run to their end beside the services; what they say is read from their JUnit files, else from
 //! their exit code.
 
+use super::junit;
+use super::limits::{CONTAINER_LIMIT, millis};
+use super::runner::{Runner, not_run};
 use super::template::Missing;
+use super::test_bed::TestBed;
 use super::words::{self, IN_MESSAGE, quoted};
-use super::{CONTAINER_LIMIT, Course, Ground, junit, millis, not_run};
 use crate::config::settings::TestContainer;
 use crate::mirror::{ContainerOutcome, ContainerRun};
 use crate::record::status::Status;
 use crate::record::test::TestRecord;
 
 /// Runs the suite's container and records its tests.
-pub(super) async fn run<G: Ground>(course: &mut Course<'_, G>, container: &TestContainer) {
-    let record = course.record(&name_of(container), Some(&container.span));
-    let run = match prepared(course, container) {
+pub(super) async fn run<B: TestBed>(runner: &mut Runner<'_, B>, container: &TestContainer) {
+    let record = runner.record(&name_of(container), Some(&container.span));
+    let run = match prepared(runner, container) {
         Ok(run) => run,
-        Err(Missing(name)) => return course.tests.push(not_run(record, &name)),
+        Err(Missing(name)) => return runner.tests.push(not_run(record, &name)),
     };
-    let tests = match course.ground.run_container(&run).await {
+    let tests = match runner.bed.run_container(&run).await {
         Ok(outcome) => tests(&record, container, &outcome),
         Err(error) => {
             let why = format!("{error:#}");
@@ -29,7 +32,7 @@ pub(super) async fn run<G: Ground>(course: &mut Course<'_, G>, container: &TestC
             }]
         }
     };
-    course.tests.extend(tests);
+    runner.tests.extend(tests);
 }
 
 /// The image without registry, folder and tag: `acme/e2e:1` is `e2e`.
@@ -39,8 +42,8 @@ fn name_of(container: &TestContainer) -> String {
     last.split(':').next().unwrap_or_default().to_owned()
 }
 
-fn prepared<G: Ground>(course: &Course<'_, G>, container: &TestContainer) -> Result<ContainerRun, Missing> {
-    let scope = course.scope();
+fn prepared<B: TestBed>(runner: &Runner<'_, B>, container: &TestContainer) -> Result<ContainerRun, Missing> {
+    let scope = runner.scope();
     let words = |words: &Option<Vec<String>>| {
         words
             .as_ref()

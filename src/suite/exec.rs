@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::limits;
 use super::matcher::{self, Subject};
 use super::request::check_within;
+use super::runner::{Attempt, Runner, StepHead, TestStep};
 use super::template::{Missing, Scope};
+use super::test_bed::TestBed;
 use super::words::{self, IN_MESSAGE, quoted};
-use super::{About, Attempt, Course, Ground, Step};
 use crate::config::settings::{ExecExpect, ExecStep};
 use crate::engine::ExecOutput;
 
@@ -21,14 +23,14 @@ pub(super) struct Command<'a> {
     pub step: &'a ExecStep,
 }
 
-impl<G: Ground> Step<G> for Command<'_> {
-    fn about(&self) -> About<'_> {
+impl<B: TestBed> TestStep<B> for Command<'_> {
+    fn head(&self) -> StepHead<'_> {
         let step = self.step;
-        About::of(&step.name, &step.span, step.retry, &step.capture)
+        StepHead::of(&step.name, &step.span, step.retry, &step.capture)
     }
 
-    async fn attempt(&self, course: &Course<'_, G>) -> Result<Attempt, Missing> {
-        let scope = course.scope();
+    async fn attempt(&self, runner: &Runner<'_, B>) -> Result<Attempt, Missing> {
+        let scope = runner.scope();
         let command = self
             .step
             .command
@@ -44,13 +46,11 @@ impl<G: Ground> Step<G> for Command<'_> {
             .map(|(name, pattern)| Ok((name.clone(), scope.pattern(pattern)?)))
             .collect::<Result<_, _>>()?;
         let service = &self.step.service;
-        let limit = super::limit(expect.within, LIMIT);
-        let running = course
-            .ground
-            .exec(service, &command, stdin.as_deref().map(str::as_bytes));
+        let limit = limits::limit(expect.within, LIMIT);
+        let running = runner.bed.exec(service, &command, stdin.as_deref().map(str::as_bytes));
         let attempt = match tokio::time::timeout(limit, running).await {
             Ok(Ok(output)) => judge(&output, &expect, &capture),
-            Ok(Err(error)) => refused(format!("{error:#}"), course.run.candidates.contains(service)),
+            Ok(Err(error)) => refused(format!("{error:#}"), runner.run.candidates.contains(service)),
             Err(_) => endless(limit),
         };
         // The command as written: what is filled in may be a secret.

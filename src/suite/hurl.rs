@@ -10,10 +10,12 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::limits::{CONTAINER_LIMIT, millis};
 use super::request::is_cookie_secret;
+use super::runner::{Runner, not_run};
 use super::template::Missing;
+use super::test_bed::TestBed;
 use super::words::{self, IN_MESSAGE, quoted};
-use super::{CONTAINER_LIMIT, Course, Ground, not_run};
 use crate::agent::{Answer, Call, Cookie};
 use crate::mirror::{ContainerOutcome, ContainerRun};
 use crate::record::status::Status;
@@ -29,12 +31,12 @@ const MOST_BYTES: u64 = 64 << 20;
 const MOST_REPORT: usize = 64 << 20;
 
 /// Runs the suite's Hurl files in order.
-pub(super) async fn run_all<G: Ground>(course: &mut Course<'_, G>) {
-    let files = &course.run.body.files;
+pub(super) async fn run_all<B: TestBed>(runner: &mut Runner<'_, B>) {
+    let files = &runner.run.body.files;
     let root = common_folder(files);
     for file in files {
         let name = file.strip_prefix(&root).unwrap_or(file).to_string_lossy().into_owned();
-        run_file(course, file, &name).await;
+        run_file(runner, file, &name).await;
     }
 }
 
@@ -48,23 +50,23 @@ fn common_folder(files: &[PathBuf]) -> PathBuf {
     common
 }
 
-async fn run_file<G: Ground>(course: &mut Course<'_, G>, file: &Path, name: &str) {
+async fn run_file<B: TestBed>(runner: &mut Runner<'_, B>, file: &Path, name: &str) {
     let record = TestRecord {
         location: Some(file.display().to_string()),
-        ..course.record(name, None)
+        ..runner.record(name, None)
     };
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
-        Err(error) => return course.tests.push(broken(record, format!("cannot read it: {error}"))),
+        Err(error) => return runner.tests.push(broken(record, format!("cannot read it: {error}"))),
     };
-    let run = match prepared(course, file, name, &text).await {
+    let run = match prepared(runner, file, name, &text).await {
         Ok(run) => run,
-        Err(Missing(missing)) => return course.tests.push(not_run(record, &missing)),
+        Err(Missing(missing)) => return runner.tests.push(not_run(record, &missing)),
     };
-    match course.ground.run_container(&run).await {
+    match runner.bed.run_container(&run).await {
         Ok(outcome) => {
             take(
-                course,
+                runner,
                 &HurlFile {
                     name,
                     path: file,
@@ -75,7 +77,7 @@ async fn run_file<G: Ground>(course: &mut Course<'_, G>, file: &Path, name: &str
             )
             .await
         }
-        Err(error) => course
+        Err(error) => runner
             .tests
             .push(broken(record, format!("Hurl could not be run: {error:#}"))),
     }
@@ -91,8 +93,8 @@ fn broken(record: TestRecord, why: String) -> TestRecord {
     }
 }
 
-async fn prepared<G: Ground>(
-    course: &Course<'_, G>,
+async fn prepared<B: TestBed>(
+    runner: &Runner<'_, B>,
     file: &Path,
     name: &str,
     text: &str,
@@ -110,18 +112,18 @@ async fn prepared<G: Ground>(
     .chain(["--connect-timeout", "10", "--max-time", "60"])
     .map(str::to_owned)
     .collect();
-    let cookies = jar(&cookies_of(course).await);
+    let cookies = jar(&cookies_of(runner).await);
     if !cookies.is_empty() {
         files.push(("/rehearsal/cookies.txt".to_owned(), cookies.into_bytes()));
         command.extend(["--cookie", "/rehearsal/cookies.txt"].map(str::to_owned));
     }
-    trust(course, &mut command, &mut files);
-    for (name, value) in variables(course)? {
+    trust(runner, &mut command, &mut files);
+    for (name, value) in variables(runner)? {
         command.extend(["--variable".to_owned(), format!("{name}={}", typed(&value))]);
     }
     command.push(format!("{SUITE}/{name}"));
     Ok(ContainerRun {
-        image: course.run.hurl_image.to_owned(),
+        image: runner.run.hurl_image.to_owned(),
         command: Some(command),
         files,
         directories: vec!["/out".to_owned()],
@@ -131,9 +133,9 @@ async fn prepared<G: Ground>(
     })
 }
 
-fn trust<G: Ground>(course: &Course<'_, G>, command: &mut Vec<String>, files: &mut Vec<(String, Vec<u8>)>) {
-    let tls = &course.run.body.tls;
-    let ca: Vec<&str> = course.run.ca.iter().chain(&tls.ca).map(String::as_str).collect();
+fn trust<B: TestBed>(runner: &Runner<'_, B>, command: &mut Vec<String>, files: &mut Vec<(String, Vec<u8>)>) {
+    let tls = &runner.run.body.tls;
+    let ca: Vec<&str> = runner.run.ca.iter().chain(&tls.ca).map(String::as_str).collect();
     if tls.insecure {
         command.push("--insecure".to_owned());
     } else if !ca.is_empty() {
@@ -142,22 +144,22 @@ fn trust<G: Ground>(course: &Course<'_, G>, command: &mut Vec<String>, files: &m
     }
 }
 
-fn variables<G: Ground>(course: &Course<'_, G>) -> Result<BTreeMap<String, String>, Missing> {
+fn variables<B: TestBed>(runner: &Runner<'_, B>) -> Result<BTreeMap<String, String>, Missing> {
     let is_name = |name: &str| {
         name.starts_with(|first: char| first.is_ascii_alphabetic())
             && name
                 .chars()
                 .all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-')
     };
-    let captured = course.captured.iter().filter(|(name, _)| is_name(name));
+    let captured = runner.captured.iter().filter(|(name, _)| is_name(name));
     let mut variables: BTreeMap<_, _> = captured.map(|(name, value)| (name.clone(), value.clone())).collect();
-    if let Some(target) = &course.run.body.target {
+    if let Some(target) = &runner.run.body.target {
         variables.insert(
             "target".to_owned(),
-            course.scope().text(target)?.trim_end_matches('/').to_owned(),
+            runner.scope().text(target)?.trim_end_matches('/').to_owned(),
         );
     }
-    variables.insert("run".to_owned(), course.run.run.to_owned());
+    variables.insert("run".to_owned(), runner.run.run.to_owned());
     Ok(variables)
 }
 
@@ -199,12 +201,12 @@ fn beside(file: &Path, name: &str, text: &str) -> Vec<(String, Vec<u8>)> {
     found.into_iter().collect()
 }
 
-async fn cookies_of<G: Ground>(course: &Course<'_, G>) -> Vec<Cookie> {
-    match course
-        .ground
+async fn cookies_of<B: TestBed>(runner: &Runner<'_, B>) -> Vec<Cookie> {
+    match runner
+        .bed
         .agent()
         .call(Call::Cookies {
-            session: course.session.clone(),
+            session: runner.session.clone(),
         })
         .await
     {
@@ -319,11 +321,11 @@ struct Captured {
     value: Value,
 }
 
-async fn take<G: Ground>(course: &mut Course<'_, G>, file: &HurlFile<'_>, outcome: &ContainerOutcome) {
+async fn take<B: TestBed>(runner: &mut Runner<'_, B>, file: &HurlFile<'_>, outcome: &ContainerOutcome) {
     let said = String::from_utf8_lossy(&outcome.output).into_owned();
     let report = match read_report(outcome) {
         Ok(report) => report,
-        Err(why) => return course.tests.push(without_report(file, outcome, &said, &why)),
+        Err(why) => return runner.tests.push(without_report(file, outcome, &said, &why)),
     };
     let messages = messages(&said);
     let attempts = by_entry(&report.entries);
@@ -333,11 +335,11 @@ async fn take<G: Ground>(course: &mut Course<'_, G>, file: &HurlFile<'_>, outcom
             .iter()
             .filter(|message| (attempt.last.line..until).contains(&message.line))
             .collect();
-        let record = entry_record(course, file, attempt, own);
-        course.tests.push(record);
-        keep(course, attempt.last);
+        let record = entry_record(runner, file, attempt, own);
+        runner.tests.push(record);
+        keep(runner, attempt.last);
     }
-    let failed = course
+    let failed = runner
         .tests
         .iter()
         .rev()
@@ -346,14 +348,14 @@ async fn take<G: Ground>(course: &mut Course<'_, G>, file: &HurlFile<'_>, outcom
     if !failed && (!report.success || outcome.exit != Some(0)) {
         // Hurl found something wrong that no entry shows.
         let why = format!("Hurl failed, and no entry says why; {}", ended(outcome));
-        course.tests.push(TestRecord {
+        runner.tests.push(TestRecord {
             status: Status::Failed,
             detail: words::ending(&said),
             message: why,
             ..file.record.clone()
         });
     }
-    take_cookies(course, report.cookies).await;
+    take_cookies(runner, report.cookies).await;
 }
 
 fn read_report(outcome: &ContainerOutcome) -> Result<Report, String> {
@@ -385,7 +387,7 @@ fn without_report(file: &HurlFile<'_>, outcome: &ContainerOutcome, said: &str, w
         status,
         message,
         detail: words::ending(said),
-        duration_ms: super::millis(outcome.duration),
+        duration_ms: millis(outcome.duration),
         location: Some(file.at(line)),
         ..file.record.clone()
     }
@@ -445,8 +447,8 @@ fn is_good(entry: &Entry) -> bool {
     !entry.calls.is_empty() && entry.asserts.iter().all(|assert| assert.success)
 }
 
-fn entry_record<G: Ground>(
-    course: &Course<'_, G>,
+fn entry_record<B: TestBed>(
+    runner: &Runner<'_, B>,
     file: &HurlFile<'_>,
     attempt: &EntryAttempts<'_>,
     own: Vec<&Message>,
@@ -483,7 +485,7 @@ fn entry_record<G: Ground>(
     }
     let lines: Vec<_> = problems.iter().map(Message::in_one_line).collect();
     let detail: Vec<_> = problems.iter().map(|problem| problem.text.as_str()).collect();
-    let addressed = course.addressed(record.service.as_deref());
+    let addressed = runner.addressed(record.service.as_deref());
     TestRecord {
         status: Status::Failed,
         message: format!("{}{}{addressed}", answered(entry), lines.join("; ")),
@@ -505,35 +507,35 @@ fn answered(entry: &Entry) -> String {
 }
 
 /// Takes over what an entry captured, and learns its secrets.
-fn keep<G: Ground>(course: &mut Course<'_, G>, entry: &Entry) {
+fn keep<B: TestBed>(runner: &mut Runner<'_, B>, entry: &Entry) {
     for Captured { name, value } in &entry.captures {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        course.learn(name, &value);
-        course.captured.insert(name.clone(), value);
+        runner.learn(name, &value);
+        runner.captured.insert(name.clone(), value);
     }
     for cookie in entry.calls.iter().flat_map(|call| &call.response.cookies) {
         if is_cookie_secret(&cookie.name, &cookie.value) {
-            course.secrets.insert(cookie.value.clone());
+            runner.secrets.insert(cookie.value.clone());
         }
     }
 }
 
 /// Hurl began with the session's cookies: its jar at the end is the session.
-async fn take_cookies<G: Ground>(course: &mut Course<'_, G>, cookies: Vec<JarCookie>) {
+async fn take_cookies<B: TestBed>(runner: &mut Runner<'_, B>, cookies: Vec<JarCookie>) {
     let secret = cookies
         .iter()
         .filter(|cookie| is_cookie_secret(&cookie.name, &cookie.value));
-    course.secrets.extend(secret.map(|cookie| cookie.value.clone()));
+    runner.secrets.extend(secret.map(|cookie| cookie.value.clone()));
     let cookies = cookies.into_iter().map(Cookie::from).collect();
-    let session = course.session.clone();
-    let _ = course
-        .ground
+    let session = runner.session.clone();
+    let _ = runner
+        .bed
         .agent()
         .call(Call::Close {
             session: session.clone(),
         })
         .await;
-    let _ = course.ground.agent().call(Call::AddCookies { session, cookies }).await;
+    let _ = runner.bed.agent().call(Call::AddCookies { session, cookies }).await;
 }
 
 impl From<JarCookie> for Cookie {

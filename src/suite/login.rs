@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use url::{Url, form_urlencoded};
 
+use super::limits::millis;
 use super::page::{Form, Page};
 use super::request::{Response, is_cookie_secret};
 use super::words;
@@ -379,7 +381,7 @@ impl<'a> Visit<'a> {
                 let what = format!("got no answer ({kind}): {}", words::first_line(&message));
                 Err(Trouble::at(Kind::NoAnswer, go.method, &go.url, None, &what).into())
             }
-            other => Err(Halt::Lost(Lost::new(Part::Agent, super::unexpected(&other)))),
+            other => Err(Halt::Lost(Lost::new(Part::Agent, words::unexpected(&other)))),
         }
     }
 
@@ -414,7 +416,7 @@ impl<'a> Visit<'a> {
             headers,
             body: go.body.as_ref().map(|body| BASE64_STANDARD.encode(body)),
             follow: 0,
-            timeout_ms: super::millis(left.min(REQUEST_LIMIT)),
+            timeout_ms: millis(left.min(REQUEST_LIMIT)),
             insecure: false,
             ca: self.ca.to_vec(),
         }

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
-use url::Url;
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
+use super::limits::{limit, millis};
 use super::matcher::{self, Subject};
+use super::run::SuiteRun;
+use super::runner::{Attempt, Runner, StepHead, TestStep};
 use super::template::{Missing, Scope};
+use super::test_bed::TestBed;
 use super::words::{self, IN_MESSAGE, quoted};
-use super::{About, Attempt, Course, Ground, Step, SuiteRun, limit, unexpected};
 use crate::agent::{Answer, BODY_LIMIT, Call, HttpAnswer, HttpCall};
 use crate::config::settings::{HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
 
@@ -57,30 +60,30 @@ impl<'a> Request<'a> {
             headers,
             body: body.map(|body| BASE64_STANDARD.encode(body)),
             follow: if self.step.follow { MOST_REDIRECTS } else { 0 },
-            timeout_ms: super::millis(limit(self.step.expect.within, LIMIT)),
+            timeout_ms: millis(limit(self.step.expect.within, LIMIT)),
             insecure: self.insecure,
             ca: self.ca.clone(),
         }))
     }
 }
 
-impl<G: Ground> Step<G> for Request<'_> {
-    fn about(&self) -> About<'_> {
+impl<B: TestBed> TestStep<B> for Request<'_> {
+    fn head(&self) -> StepHead<'_> {
         let step = self.step;
-        About::of(&step.name, &step.span, step.retry, &step.capture)
+        StepHead::of(&step.name, &step.span, step.retry, &step.capture)
     }
 
-    async fn attempt(&self, course: &Course<'_, G>) -> Result<Attempt, Missing> {
-        let expect = filled(course.scope(), &self.step.expect)?;
-        let capture = filled_captures(course.scope(), &self.step.capture)?;
-        let call = match self.call(course.scope(), &course.session)? {
+    async fn attempt(&self, runner: &Runner<'_, B>) -> Result<Attempt, Missing> {
+        let expect = filled(runner.scope(), &self.step.expect)?;
+        let capture = filled_captures(runner.scope(), &self.step.capture)?;
+        let call = match self.call(runner.scope(), &runner.session)? {
             Ok(call) => call,
             Err(problem) => return Ok(unsent(self.step, problem)),
         };
         let secrets = basic_secret(&call);
         let subject = format!("{} {}", call.method, words::masked(&call.url));
         let asked = host_of(&call.url);
-        let answer = course.ground.agent().call(Call::Http(call)).await;
+        let answer = runner.bed.agent().call(Call::Http(call)).await;
         let attempt = match answer {
             Ok(Answer::Http(answer)) => judge(&answer, &expect, &capture),
             Ok(Answer::Failed {
@@ -88,7 +91,7 @@ impl<G: Ground> Step<G> for Request<'_> {
                 message,
                 duration_ms,
             }) => failed(&kind, &message, duration_ms),
-            Ok(other) => lost(unexpected(&other)),
+            Ok(other) => lost(words::unexpected(&other)),
             Err(error) => lost(format!("{error:#}")),
         };
         let service = attempt.service.or(asked);

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 use url::Url;
 
+use crate::agent::Answer;
+
 /// What a message shows of one value.
 pub(super) const IN_MESSAGE: usize = 200;
 
@@ -167,6 +169,12 @@ fn harmless(text: &str, lines: Lines) -> String {
         }
     }
     clean
+}
+
+/// The words for an answer that no call of this kind gets: agent and gate are the same binary, so a bug.
+pub(super) fn unexpected(answer: &Answer) -> String {
+    let kind = format!("{answer:?}");
+    format!("the agent answered with {}, a bug in Rehearsal", quoted(&kind, 40))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::driver::{self, Ended, end, rehearsal};
-use rehearsal::lock::{Lock, Tls, Trust, read};
+use rehearsal::lock::{Lock, TlsFacts, Trust, read};
 
 /// A provider without OpenID Connect, behind OpenSSL's own server.
 struct Server {
@@ -122,7 +122,7 @@ fn taken(folder: &Path) -> Lock {
     read::load(&folder.join("production.lock")).expect("the lock reads")
 }
 
-fn tls(folder: &Path) -> Tls {
+fn tls(folder: &Path) -> TlsFacts {
     taken(folder).auth.and_then(|auth| auth.tls).expect("TLS was seen")
 }
 

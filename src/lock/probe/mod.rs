@@ -11,7 +11,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Facts, OwnProbe};
+use super::facts::{Facts, OwnProbe};
 
 pub use question::{Kind, Parse, Probe};
 pub use table::{ALL, AUTH_PRODUCTS};

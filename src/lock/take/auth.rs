@@ -9,9 +9,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value as Json;
 use url::Url;
 
+use super::key_size::bits_of;
 use super::tls;
 use crate::agent::names::Names;
-use crate::lock::{AuthFacts, Capability, Key, Known, Tls, Trust};
+use crate::lock::facts::{AuthFacts, Capability, KeyFacts, Known, TlsFacts, Trust};
 
 /// For one answer.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -23,7 +24,7 @@ const MAX_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// It does not answer, or answers neither with a document nor with 404.
-pub async fn read(issuer: &str, ca: Option<&[u8]>) -> Result<AuthFacts> {
+pub(super) async fn read(issuer: &str, ca: Option<&[u8]>) -> Result<AuthFacts> {
     let url = Url::parse(issuer).with_context(|| format!("the issuer `{issuer}` is no URL"))?;
     let names = Names::system();
     let tls = match url.scheme() {
@@ -42,7 +43,7 @@ pub async fn read(issuer: &str, ca: Option<&[u8]>) -> Result<AuthFacts> {
     Ok(facts)
 }
 
-fn can_be_spoken(tls: &Tls) -> bool {
+fn can_be_spoken(tls: &TlsFacts) -> bool {
     tls.protocols.iter().any(|one| one == "TLSv1.2" || one == "TLSv1.3")
 }
 
@@ -100,15 +101,15 @@ async fn get(client: &reqwest::Client, address: &str) -> Result<Option<Json>> {
 }
 
 /// The key set without the keys, in an order of its own: rotation changes the keys, not what they are.
-fn keys(set: &Json) -> Vec<Key> {
+fn keys(set: &Json) -> Vec<KeyFacts> {
     let text = |key: &Json, field: &str| key[field].as_str().unwrap_or("absent").to_owned();
-    let one = |key: &Json| Key {
+    let one = |key: &Json| KeyFacts {
         kty: text(key, "kty"),
         alg: text(key, "alg"),
         kid: if key["kid"].is_string() { "present" } else { "absent" }.to_owned(),
         bits: bits(key),
     };
-    let mut keys: Vec<Key> = set["keys"].as_array().into_iter().flatten().map(one).collect();
+    let mut keys: Vec<KeyFacts> = set["keys"].as_array().into_iter().flatten().map(one).collect();
     keys.sort();
     keys
 }
@@ -123,13 +124,6 @@ fn bits(key: &Json) -> Option<u64> {
     Some(bits_of(
         &URL_SAFE_NO_PAD.decode(key["n"].as_str()?.trim_end_matches('=')).ok()?,
     ))
-}
-
-/// The size of a number, big-endian, whatever zeros it begins with.
-pub(super) fn bits_of(number: &[u8]) -> u64 {
-    let significant: Vec<&u8> = number.iter().skip_while(|byte| **byte == 0).collect();
-    let unused = significant.first().map_or(0, |byte| u64::from(byte.leading_zeros()));
-    significant.len() as u64 * 8 - unused
 }
 
 /// What the document says; whether production holds to it, and what it insists on, nobody has tried.
@@ -163,7 +157,7 @@ mod tests {
         let keys = keys(&set);
         assert_eq!(
             keys[0],
-            Key {
+            KeyFacts {
                 kty: "EC".to_owned(),
                 alg: "absent".to_owned(),
                 kid: "present".to_owned(),
@@ -172,7 +166,7 @@ mod tests {
         );
         assert_eq!(
             keys[1],
-            Key {
+            KeyFacts {
                 kty: "RSA".to_owned(),
                 alg: "RS256".to_owned(),
                 kid: "absent".to_owned(),

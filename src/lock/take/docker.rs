@@ -6,12 +6,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::try_join_all;
 
-use super::{From, Wanted};
+use super::options::{FactSource, TakeOptions};
 use crate::context::Context;
 use crate::engine::line::address::Address;
 use crate::engine::observe::Observed;
 use crate::engine::{Engine, RunLabels};
-use crate::lock::{Facts, OwnProbe, ServiceFacts, probe};
+use crate::lock::facts::{Facts, OwnProbe, ServiceFacts};
+use crate::lock::probe;
 
 /// For all probes of one container.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -20,18 +21,18 @@ const LIMIT: Duration = Duration::from_secs(90);
 ///
 /// # Errors
 /// It does not answer, or what runs there is not one production.
-pub async fn read(
+pub(super) async fn read(
     name: Option<&str>,
-    from: &From,
-    wanted: &Wanted,
+    from: &FactSource,
+    options: &TakeOptions,
     context: &Context,
 ) -> Result<BTreeMap<String, ServiceFacts>> {
     let engine = connect(name, context).await?;
-    let found = choose(engine.observe().await?, from, wanted)?;
+    let found = choose(engine.observe().await?, from, options)?;
     let all = found.into_iter().map(|(service, containers)| {
         let engine = engine.clone();
         async move {
-            let facts = service_facts(&engine, &service, &containers, &wanted.probes).await?;
+            let facts = service_facts(&engine, &service, &containers, &options.probes).await?;
             Ok::<_, anyhow::Error>((service, facts))
         }
     });
@@ -47,16 +48,16 @@ async fn connect(name: Option<&str>, context: &Context) -> Result<Engine> {
 }
 
 /// The containers of each service of production.
-fn choose(running: Vec<Observed>, from: &From, wanted: &Wanted) -> Result<BTreeMap<String, Vec<Observed>>> {
-    let asked = |service: &String| match (from.services.is_empty(), wanted.services.is_empty()) {
+fn choose(running: Vec<Observed>, from: &FactSource, options: &TakeOptions) -> Result<BTreeMap<String, Vec<Observed>>> {
+    let asked = |service: &String| match (from.services.is_empty(), options.services.is_empty()) {
         (false, _) => from.services.contains(service),
-        (true, false) => wanted.services.contains_key(service),
+        (true, false) => options.services.contains_key(service),
         (true, true) => true,
     };
     let mut found: BTreeMap<String, Vec<Observed>> = BTreeMap::new();
     for container in running {
-        let in_project = wanted.project.is_none() || container.project == wanted.project;
-        let names = wanted.services.keys().chain(&from.services);
+        let in_project = options.project.is_none() || container.project == options.project;
+        let names = options.services.keys().chain(&from.services);
         let named = names
             .into_iter()
             .find(|service| bears_name(&container, service))
@@ -144,7 +145,7 @@ async fn ask(engine: &Engine, container: &Observed, own: &BTreeMap<String, OwnPr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock::take::Place;
+    use crate::lock::take::options::SourceKind;
 
     fn container(name: &str, service: Option<&str>, project: Option<&str>) -> Observed {
         let text = |text: Option<&str>| text.map(str::to_owned);
@@ -157,20 +158,20 @@ mod tests {
     }
 
     fn chosen(running: &[Observed], services: &[&str], project: Option<&str>) -> Result<Vec<String>> {
-        let from = From {
+        let from = FactSource {
             services: Vec::new(),
-            place: Place::Docker(None),
+            kind: SourceKind::Docker(None),
         };
         let services = services
             .iter()
             .map(|name| ((*name).to_owned(), String::new()))
             .collect();
-        let wanted = Wanted {
+        let options = TakeOptions {
             services,
             project: project.map(str::to_owned),
-            ..Wanted::default()
+            ..TakeOptions::default()
         };
-        let found = choose(running.to_vec(), &from, &wanted)?;
+        let found = choose(running.to_vec(), &from, &options)?;
         Ok(found
             .into_iter()
             .map(|(name, all)| format!("{name} {}", all.len()))

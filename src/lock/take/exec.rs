@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
-use super::{From, Wanted};
-use crate::lock::{ServiceFacts, probe};
+use super::options::{FactSource, TakeOptions};
+use crate::lock::facts::ServiceFacts;
+use crate::lock::probe;
 
 /// For a slow line and all probes.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -20,17 +21,21 @@ const MAX_OUTPUT: u64 = 8 << 20;
 ///
 /// # Errors
 /// The command fails, says nothing, or nobody said which services run there.
-pub async fn read(prefix: &str, from: &From, wanted: &Wanted) -> Result<BTreeMap<String, ServiceFacts>> {
+pub(super) async fn read(
+    prefix: &str,
+    from: &FactSource,
+    options: &TakeOptions,
+) -> Result<BTreeMap<String, ServiceFacts>> {
     let services = if from.services.is_empty() {
-        &wanted.baseline
+        &options.baseline
     } else {
         &from.services
     };
     if services.is_empty() {
         bail!("which service does this server run? say it: `--from SERVICE=exec:'{prefix}'`");
     }
-    let output = run(prefix, &probe::script(&wanted.probes)).await?;
-    let facts = probe::answers(&output, &wanted.probes);
+    let output = run(prefix, &probe::script(&options.probes)).await?;
+    let facts = probe::answers(&output, &options.probes);
     ensure!(!facts.is_empty(), "`{prefix} sh -s` printed no answer to any probe");
     let service = ServiceFacts {
         image: None,
@@ -90,11 +95,12 @@ async fn converse(mut child: Child, script: &str) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lock::take::options::SourceKind;
 
-    fn from(prefix: &str, services: &[&str]) -> From {
-        From {
+    fn from(prefix: &str, services: &[&str]) -> FactSource {
+        FactSource {
             services: services.iter().map(|name| (*name).to_owned()).collect(),
-            place: super::super::Place::Exec(prefix.to_owned()),
+            kind: SourceKind::Exec(prefix.to_owned()),
         }
     }
 
@@ -103,7 +109,7 @@ mod tests {
         let found = read(
             "env LC_ALL=C",
             &from("env LC_ALL=C", &["web", "idp"]),
-            &Wanted::default(),
+            &TakeOptions::default(),
         )
         .await
         .expect("this machine");
@@ -117,15 +123,15 @@ mod tests {
         let error = read(
             "sh -c 'echo no route to host >&2; exit 255' #",
             &from("x", &["web"]),
-            &Wanted::default(),
+            &TakeOptions::default(),
         )
         .await;
         assert!(format!("{:#}", error.expect_err("it fails")).contains("no route to host"));
-        let silent = read("true #", &from("x", &["web"]), &Wanted::default())
+        let silent = read("true #", &from("x", &["web"]), &TakeOptions::default())
             .await
             .expect_err("nothing");
         assert!(silent.to_string().contains("no answer to any probe"));
-        let nameless = read("true", &from("x", &[]), &Wanted::default())
+        let nameless = read("true", &from("x", &[]), &TakeOptions::default())
             .await
             .expect_err("nobody said");
         assert!(nameless.to_string().contains("--from SERVICE=exec:'true'"));

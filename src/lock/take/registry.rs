@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use anyhow::{Result, anyhow, bail};
 use futures_util::future::try_join_all;
 
-use super::{From, Wanted};
+use super::options::{FactSource, TakeOptions};
 use crate::context::Context;
 use crate::engine::line::address::Address;
 use crate::engine::pull::credentials::Keyring;
 use crate::engine::{Engine, RunLabels};
-use crate::lock::ServiceFacts;
+use crate::lock::facts::ServiceFacts;
 use crate::text::redact::Redactor;
 
 /// Asks for the digest of every image that production's files name. The engine asks, with the
@@ -18,9 +18,13 @@ use crate::text::redact::Redactor;
 ///
 /// # Errors
 /// No configuration says what production's images are, or a registry does not answer.
-pub async fn read(from: &From, wanted: &Wanted, context: &Context) -> Result<BTreeMap<String, ServiceFacts>> {
+pub(super) async fn read(
+    from: &FactSource,
+    options: &TakeOptions,
+    context: &Context,
+) -> Result<BTreeMap<String, ServiceFacts>> {
     let asked = |service: &&String| from.services.is_empty() || from.services.contains(service);
-    let images: Vec<(&String, &String)> = wanted.services.iter().filter(|(service, _)| asked(service)).collect();
+    let images: Vec<(&String, &String)> = options.services.iter().filter(|(service, _)| asked(service)).collect();
     if images.is_empty() {
         bail!("no configuration says which images production runs: name one with `--config`");
     }

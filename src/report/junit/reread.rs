@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use super::{Case, Outcome, Suite};
+use super::cases::{Case, Outcome, Suite};
 
 /// Fails where `xml` is malformed or says anything else than `suites`.
 pub(super) fn check(xml: &str, suites: &[Suite]) -> Result<()> {

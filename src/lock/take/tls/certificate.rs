@@ -6,9 +6,9 @@ use x509_parser::objects::{oid_registry, oid2sn};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use crate::lock::Certificate;
+use crate::lock::facts::Certificate;
 use crate::lock::probe::one_line;
-use crate::lock::take::auth::bits_of;
+use crate::lock::take::key_size::bits_of;
 
 /// Names of one certificate: a provider for many may have hundreds.
 const MAX_NAMES: usize = 100;

@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct
 use url::{Host, Url};
 
 use crate::agent::names::Names;
-use crate::lock::{Tls, Trust};
+use crate::lock::facts::{TlsFacts, Trust};
 
 mod certificate;
 mod hello;
@@ -33,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// It cannot be reached, or does not speak TLS in any version.
-pub(super) async fn read(url: &Url, ca: Option<&[u8]>, names: &Names) -> Result<Tls> {
+pub(super) async fn read(url: &Url, ca: Option<&[u8]>, names: &Names) -> Result<TlsFacts> {
     let server = Server::of(url, names).await?;
     let asked = try_join_all(VERSIONS.map(|version| server.ask(version))).await?;
     let accepted: Vec<(Version, Hello)> = VERSIONS
@@ -46,7 +46,7 @@ pub(super) async fn read(url: &Url, ca: Option<&[u8]>, names: &Names) -> Result<
         Some(chain) => chain,
         None => in_the_clear(&accepted),
     };
-    Ok(Tls {
+    Ok(TlsFacts {
         protocols: accepted.iter().map(|(version, _)| version.0.to_owned()).collect(),
         trust: trust(&chain, &server.host, ca)?,
         chain: chain.iter().map(|one| certificate::describe(one)).collect(),

@@ -1,0 +1,35 @@
+//! What a suite needs of the mirror.
+
+use std::future::Future;
+
+use crate::agent::client::Client;
+use crate::engine::ExecOutput;
+use crate::mirror::{ContainerOutcome, ContainerRun, Mirror};
+
+/// What a suite needs of the mirror: the border at which tests put something smaller in its place.
+pub(super) trait TestBed: Sync {
+    fn agent(&self) -> &Client;
+
+    fn exec(
+        &self,
+        service: &str,
+        command: &[String],
+        stdin: Option<&[u8]>,
+    ) -> impl Future<Output = anyhow::Result<ExecOutput>> + Send;
+
+    fn run_container(&self, run: &ContainerRun) -> impl Future<Output = anyhow::Result<ContainerOutcome>> + Send;
+}
+
+impl TestBed for Mirror {
+    fn agent(&self) -> &Client {
+        Mirror::agent(self)
+    }
+
+    async fn exec(&self, service: &str, command: &[String], stdin: Option<&[u8]>) -> anyhow::Result<ExecOutput> {
+        Mirror::exec(self, service, command, stdin).await
+    }
+
+    async fn run_container(&self, run: &ContainerRun) -> anyhow::Result<ContainerOutcome> {
+        Mirror::run_container(self, run).await
+    }
+}
