@@ -240,7 +240,9 @@ impl Timeline {
         let times = self.clone();
         tokio::spawn(async move {
             while let Some(news) = heard.recv().await {
-                times.note(format!("{} {}", news.service, news.state));
+                if let News::Container(change) = news {
+                    times.note(format!("{} {}", change.service, change.state));
+                }
             }
         });
         news

@@ -10,11 +10,15 @@ use anyhow::{Context, anyhow};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
 
-use super::wire::next_line;
-use super::{Answer, Call, Reply, Request};
+use super::probe::{ProbeAnswer, ProbeCall, ProbeSample};
+use super::wire::{LINE_LIMIT, next_line};
+use super::{Answer, Call, Reply, ReplyBody, Request};
 
 /// A call that the agent does not answer this long after its own limit is lost: the agent hangs.
 const SLACK: Duration = Duration::from_secs(30);
+
+/// Samples that are asked for at once.
+const PAGE: usize = 50_000;
 
 /// A connection to one agent. Cheap to clone; calls may run at the same time. When the last clone is gone the agent's
 /// standard input ends, and with it the agent.
@@ -45,12 +49,14 @@ impl Client {
     /// Asks and waits for the reply.
     ///
     /// # Errors
-    /// The agent is gone: the only way a call fails; whatever happens on the wire to a service is an [`Answer`].
+    /// The agent is gone, or call or answer are longer than a line may be: nothing was learned of a service. Whatever
+    /// happens on the wire to one is an [`Answer`].
     pub async fn call(&self, call: Call) -> anyhow::Result<Answer> {
-        let limit = limit_of(&call) + SLACK;
+        let limit = call.limit() + SLACK;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let mut line = serde_json::to_vec(&Request { id, call }).context("cannot write a call to the agent")?;
         line.push(b'\n');
+        anyhow::ensure!(line.len() <= LINE_LIMIT, "{}", too_long("the call", line.len()));
         let (sender, receiver) = oneshot::channel();
         self.pending.add(id, sender)?;
         // Whoever stops waiting takes the entry along.
@@ -62,9 +68,35 @@ impl Client {
             return Err(self.pending.death());
         }
         match tokio::time::timeout(limit, receiver).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(ReplyBody::Answer(answer))) => Ok(answer),
+            Ok(Ok(ReplyBody::TooLong(bytes))) => Err(anyhow!(too_long("the answer", bytes))),
             Ok(Err(_)) => Err(self.pending.death()),
             Err(_) => Err(anyhow!("the agent did not answer within {} s", limit.as_secs())),
+        }
+    }
+
+    /// Every sample of a probe that has ended, in the order asked, page by page.
+    ///
+    /// # Errors
+    /// As for a call; or no probe of that name has ended.
+    pub async fn samples(&self, probe: &str) -> anyhow::Result<Vec<ProbeSample>> {
+        let mut samples = Vec::new();
+        loop {
+            let take = ProbeCall::Take {
+                probe: probe.to_owned(),
+                after: samples.len(),
+                most: PAGE,
+            };
+            let page = match self.call(Call::Probe(take)).await? {
+                Answer::Probe(ProbeAnswer::Samples(page)) => page,
+                Answer::Failed(failed) => return Err(anyhow!(failed.message)),
+                other => return Err(anyhow!("the agent answered a question for samples with {other:?}")),
+            };
+            let ends = page.left == 0 || page.items.is_empty();
+            samples.extend(page.items);
+            if ends {
+                return Ok(samples);
+            }
         }
     }
 }
@@ -77,15 +109,9 @@ impl fmt::Debug for Client {
     }
 }
 
-/// How long the agent itself may take for a call.
-fn limit_of(call: &Call) -> Duration {
-    match call {
-        Call::Http(http) => Duration::from_millis(http.timeout_ms),
-        Call::AwaitHttp { deadline_ms, .. } | Call::AwaitTcp { deadline_ms, .. } => Duration::from_millis(*deadline_ms),
-        // A question under way is waited for, and its limit is not known here.
-        Call::ProbeStop { .. } => Duration::from_secs(120),
-        _ => Duration::ZERO,
-    }
+fn too_long(what: &str, bytes: usize) -> String {
+    let limit = LINE_LIMIT / (1024 * 1024);
+    format!("{what} has {bytes} bytes, more than the {limit} MiB that fit between gate and agent")
 }
 
 /// Who waits for which reply.
@@ -94,7 +120,7 @@ struct Pending(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    calls: HashMap<u64, oneshot::Sender<Answer>>,
+    calls: HashMap<u64, oneshot::Sender<ReplyBody>>,
     dead: Option<String>,
 }
 
@@ -103,7 +129,7 @@ impl Pending {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, id: u64, sender: oneshot::Sender<Answer>) -> anyhow::Result<()> {
+    fn add(&self, id: u64, sender: oneshot::Sender<ReplyBody>) -> anyhow::Result<()> {
         let mut waiting = self.lock();
         match &waiting.dead {
             Some(why) => Err(gone(why)),
@@ -117,7 +143,7 @@ impl Pending {
     /// A reply that nobody waits for any more is dropped.
     fn settle(&self, reply: Reply) {
         if let Some(sender) = self.lock().calls.remove(&reply.id) {
-            let _ = sender.send(reply.answer);
+            let _ = sender.send(reply.body);
         }
     }
 
@@ -186,6 +212,8 @@ mod tests {
     use tokio::io::{AsyncBufReadExt, duplex, split};
 
     use super::*;
+    use crate::agent::session::SessionCall;
+    use crate::agent::wait::Awaited;
 
     fn pair() -> (Client, tokio::io::DuplexStream) {
         let (ours, theirs) = duplex(1024);
@@ -206,24 +234,24 @@ mod tests {
             }
             for request in ids.into_iter().rev() {
                 let last = match request.call {
-                    Call::Close { session } => session,
+                    Call::Session(SessionCall::Close { session }) => session,
                     other => format!("{other:?}"),
                 };
-                let answer = Answer::Awaited { after_ms: None, last };
-                let mut line = serde_json::to_vec(&Reply { id: request.id, answer }).unwrap();
+                let body = ReplyBody::Answer(Answer::Awaited(Awaited { after_ms: None, last }));
+                let mut line = serde_json::to_vec(&Reply { id: request.id, body }).unwrap();
                 line.push(b'\n');
                 writer.write_all(&line).await.unwrap();
             }
         });
         let ask = |name: &str| {
-            client.call(Call::Close {
+            client.call(Call::Session(SessionCall::Close {
                 session: name.to_owned(),
-            })
+            }))
         };
         let (one, two) = tokio::join!(ask("one"), ask("two"));
         agent.await.unwrap();
-        assert!(matches!(one.unwrap(), Answer::Awaited { last, .. } if last == "one"));
-        assert!(matches!(two.unwrap(), Answer::Awaited { last, .. } if last == "two"));
+        assert!(matches!(one.unwrap(), Answer::Awaited(awaited) if awaited.last == "one"));
+        assert!(matches!(two.unwrap(), Answer::Awaited(awaited) if awaited.last == "two"));
     }
 
     #[tokio::test]

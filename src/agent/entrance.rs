@@ -11,9 +11,9 @@ use tokio::io::{AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use super::bear::listen;
 use super::first_words;
-use super::names::Names;
+use super::front::listen;
+use super::resolver::Resolver;
 
 /// One connection to a service takes at most this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -56,33 +56,33 @@ pub async fn pass_on(passages: &[Passage]) -> Result<()> {
         let listener = listen(port).await.with_context(|| format!("port {port}"))?;
         Ok::<_, anyhow::Error>((listener, places.into()))
     });
-    let names = Names::system();
+    let resolver = Resolver::system();
     let doors = try_join_all(listening).await?;
     // Whoever made this container waits for a word.
     println!("open");
     let open = doors
         .into_iter()
-        .map(|(listener, places)| accept(listener, places, names.clone()));
+        .map(|(listener, places)| accept(listener, places, resolver.clone()));
     futures_util::future::join_all(open).await;
     Ok(())
 }
 
-async fn accept(listener: TcpListener, places: Arc<[Passage]>, names: Names) {
+async fn accept(listener: TcpListener, places: Arc<[Passage]>, resolver: Resolver) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(carry(stream, places.clone(), names.clone()))),
+            Ok((stream, _)) => drop(tokio::spawn(carry(stream, places.clone(), resolver.clone()))),
             // Too many open files: those that are open end.
             Err(_) => sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
-async fn carry(mut client: TcpStream, places: Arc<[Passage]>, names: Names) {
+async fn carry(mut client: TcpStream, places: Arc<[Passage]>, resolver: Resolver) {
     // A service that does not answer is seen as what it is: a connection that ends at once.
     let Some((said, to)) = meant(&mut client, &places).await else {
         return;
     };
-    let Ok(mut service) = connect(to, &names).await else {
+    let Ok(mut service) = connect(to, &resolver).await else {
         return;
     };
     if service.write_all(&said).await.is_ok() {
@@ -102,8 +102,8 @@ async fn meant<'p>(client: &mut TcpStream, places: &'p [Passage]) -> Option<(Vec
 }
 
 /// Looked up anew each time: a service's address changes when it is started again.
-async fn connect(to: &Passage, names: &Names) -> Result<TcpStream> {
-    let addresses = names.addresses(&to.host).await.map_err(|error| anyhow!(error))?;
+async fn connect(to: &Passage, resolver: &Resolver) -> Result<TcpStream> {
+    let addresses = resolver.addresses(&to.host).await.map_err(|error| anyhow!(error))?;
     let mut last = anyhow!("`{}` has no address", to.host);
     for address in addresses {
         match timeout(CONNECT_LIMIT, TcpStream::connect((address, to.port))).await {
@@ -143,7 +143,7 @@ mod tests {
         };
         let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = door.local_addr().unwrap();
-        tokio::spawn(accept(door, [passage].into(), Names::system()));
+        tokio::spawn(accept(door, [passage].into(), Resolver::system()));
         let mut client = TcpStream::connect(at).await.unwrap();
         client.write_all(b"ping").await.unwrap();
         let (mut served, _) = service.accept().await.unwrap();
@@ -185,7 +185,7 @@ mod tests {
         ];
         let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = door.local_addr().unwrap();
-        tokio::spawn(accept(door, places.into(), Names::system()));
+        tokio::spawn(accept(door, places.into(), Resolver::system()));
         let heard = async |words: &str| {
             let mut client = TcpStream::connect(at).await.unwrap();
             client.write_all(words.as_bytes()).await.unwrap();

@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Method, Response, StatusCode};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::failure::{Failure, millis};
-use super::names::{LOOKUP, Names};
+use super::failure::{CallFailure, Failure, millis};
+use super::resolver::{LOOKUP, Resolver};
 use super::session::{self, Jar, Sessions, lock};
-use super::{Answer, BODY_LIMIT, HttpAnswer, HttpCall};
+
+/// Bodies are cut here: 8 MiB.
+pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// What a request says it comes from, unless it says so itself.
 const USER_AGENT: &str = concat!("rehearsal/", env!("CARGO_PKG_VERSION"));
@@ -22,9 +25,60 @@ const USER_AGENT: &str = concat!("rehearsal/", env!("CARGO_PKG_VERSION"));
 /// Clients kept for different trust; a run knows a handful.
 const MOST_CLIENTS: usize = 32;
 
+/// One HTTP exchange.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct HttpCall {
+    /// Cookie jar to use; made when first named.
+    pub session: String,
+    /// Upper case.
+    pub method: String,
+    /// Absolute.
+    pub url: String,
+    /// In order; names as given.
+    pub headers: Vec<(String, String)>,
+    /// Base64 of the body.
+    pub body: Option<String>,
+    /// Follow at most this many redirects; 0 = none.
+    pub follow: u32,
+    /// The exchange's limit, milliseconds.
+    pub timeout_ms: u64,
+    /// Certificates are not verified.
+    pub insecure: bool,
+    /// Further CAs, PEM; the run's own is among them.
+    pub ca: Vec<String>,
+}
+
+impl HttpCall {
+    /// How long it may take.
+    pub(super) fn limit(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+}
+
+/// An HTTP response.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct HttpAnswer {
+    /// Status code.
+    pub status: u16,
+    /// In the order received; values that are not UTF-8 are lossy.
+    pub headers: Vec<(String, String)>,
+    /// Base64 of the body, at most [`BODY_LIMIT`] bytes of it.
+    pub body: String,
+    /// The body was longer than the limit.
+    pub truncated: bool,
+    /// The URL that answered, after redirects.
+    pub url: String,
+    /// Every hop: status and URL.
+    pub trail: Vec<(u16, String)>,
+    /// The session's cookies for `url` after the exchange, name and value.
+    pub cookies: Vec<(String, String)>,
+    /// First byte sent to last byte received, milliseconds.
+    pub duration_ms: u64,
+}
+
 /// What exchanges share.
 pub(super) struct Browser {
-    pub names: Names,
+    pub resolver: Resolver,
     pub sessions: Sessions,
     clients: Mutex<HashMap<(bool, Vec<String>), reqwest::Client>>,
 }
@@ -32,7 +86,7 @@ pub(super) struct Browser {
 impl Browser {
     pub fn new() -> Self {
         Self {
-            names: Names::system(),
+            resolver: Resolver::system(),
             sessions: Sessions::default(),
             clients: Mutex::default(),
         }
@@ -45,7 +99,7 @@ impl Browser {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = build(insecure, ca, &self.names)?;
+        let client = build(insecure, ca, &self.resolver)?;
         if clients.len() < MOST_CLIENTS {
             clients.insert(key, client.clone());
         }
@@ -53,8 +107,8 @@ impl Browser {
     }
 
     /// Does one exchange, within its limit.
-    pub async fn exchange(&self, call: &HttpCall) -> Answer {
-        let limit = Duration::from_millis(call.timeout_ms.max(1));
+    pub async fn exchange(&self, call: &HttpCall) -> Result<HttpAnswer, CallFailure> {
+        let limit = call.limit().max(Duration::from_millis(1));
         let started = Instant::now();
         let exchange = LOOKUP.scope(Cell::default(), async {
             let answer = self.hops(call).await?;
@@ -65,9 +119,8 @@ impl Browser {
             })
         });
         match tokio::time::timeout(limit, exchange).await {
-            Ok(Ok(answer)) => Answer::Http(answer),
-            Ok(Err(failure)) => Failure::into_answer(failure, started.elapsed()),
-            Err(_) => Failure::timeout(limit).into_answer(started.elapsed()),
+            Ok(ended) => ended.map_err(|failure: Failure| failure.after(started.elapsed())),
+            Err(_) => Err(Failure::timeout(limit).after(started.elapsed())),
         }
     }
 
@@ -102,7 +155,7 @@ fn blamed(failure: Failure, url: &Url, trail: &[(u16, String)]) -> Failure {
     }
 }
 
-fn build(insecure: bool, ca: &[String], names: &Names) -> Result<reqwest::Client, Failure> {
+fn build(insecure: bool, ca: &[String], resolver: &Resolver) -> Result<reqwest::Client, Failure> {
     let mut certificates = Vec::new();
     for pem in ca {
         let bundle = Certificate::from_pem_bundle(pem.as_bytes());
@@ -119,7 +172,7 @@ fn build(insecure: bool, ca: &[String], names: &Names) -> Result<reqwest::Client
         .pool_max_idle_per_host(0)
         .tls_certs_only(certificates)
         .tls_danger_accept_invalid_certs(insecure)
-        .dns_resolver(names.clone());
+        .dns_resolver(resolver.clone());
     Ok(builder.build()?)
 }
 
@@ -337,6 +390,7 @@ pub(super) async fn ask(browser: &Arc<Browser>, url: &str, limit: Duration) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::failure::CallFailureKind;
 
     #[test]
     fn a_gzip_bomb_is_cut_at_the_limit() {
@@ -365,7 +419,7 @@ mod tests {
     #[test]
     fn a_header_with_a_line_break_is_refused_by_name() {
         let failure = headers_of(&[("X-A".to_owned(), "a\r\nX-B: c".to_owned())]).unwrap_err();
-        assert_eq!(failure.kind, "request");
+        assert_eq!(failure.kind, CallFailureKind::Request);
         assert!(failure.message.contains("header `X-A`"), "{}", failure.message);
     }
 

@@ -1,16 +1,69 @@
 //! Why an exchange brought no answer, in one of a few words.
 
 use std::error::Error;
+use std::fmt;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use super::Answer;
+use serde::{Deserialize, Serialize};
+
+/// Where on its way an exchange failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallFailureKind {
+    /// The name has no address.
+    Dns,
+    /// Nobody takes the connection.
+    Connect,
+    /// The two do not agree on TLS.
+    Tls,
+    /// No complete answer in time.
+    Timeout,
+    /// The connection was cut.
+    Reset,
+    /// What came is not HTTP.
+    Protocol,
+    /// The call itself cannot be done.
+    Request,
+}
+
+impl fmt::Display for CallFailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::Protocol => "protocol",
+            Self::Request => "request",
+        })
+    }
+}
+
+/// A call that brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallFailure {
+    /// Where it failed.
+    pub kind: CallFailureKind,
+    /// The library's words, causes included.
+    pub message: String,
+    /// Milliseconds until it failed.
+    pub duration_ms: u64,
+}
+
+impl CallFailure {
+    /// What was asked for cannot be done.
+    pub(super) fn request(message: String) -> Self {
+        Failure::request(message).after(Duration::ZERO)
+    }
+}
 
 /// An exchange that failed on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
-    /// One of the words of [`Answer::Failed`].
-    pub kind: &'static str,
+    /// Where it failed.
+    pub kind: CallFailureKind,
     /// The library's words, causes included.
     pub message: String,
 }
@@ -19,7 +72,7 @@ impl Failure {
     /// The call itself cannot be sent.
     pub fn request(message: impl Into<String>) -> Self {
         Self {
-            kind: "request",
+            kind: CallFailureKind::Request,
             message: message.into(),
         }
     }
@@ -27,15 +80,15 @@ impl Failure {
     /// No complete answer in time.
     pub fn timeout(limit: Duration) -> Self {
         Self {
-            kind: "timeout",
+            kind: CallFailureKind::Timeout,
             message: format!("no complete answer within {} ms", limit.as_millis()),
         }
     }
 
     /// As it goes over the wire.
-    pub fn into_answer(self, duration: Duration) -> Answer {
-        Answer::Failed {
-            kind: self.kind.to_owned(),
+    pub fn after(self, duration: Duration) -> CallFailure {
+        CallFailure {
+            kind: self.kind,
             message: self.message,
             duration_ms: millis(duration),
         }
@@ -58,33 +111,33 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn kind_of(error: &reqwest::Error) -> &'static str {
+fn kind_of(error: &reqwest::Error) -> CallFailureKind {
     if error.is_builder() {
-        "request"
+        CallFailureKind::Request
     } else if error.is_dns() {
-        "dns"
+        CallFailureKind::Dns
     } else if error.is_connect() {
         connect_kind(error)
     } else if error.is_timeout() {
-        "timeout"
+        CallFailureKind::Timeout
     } else if was_cut(error) {
-        "reset"
+        CallFailureKind::Reset
     } else {
-        "protocol"
+        CallFailureKind::Protocol
     }
 }
 
 /// A connection fails as TCP does, or afterwards in the TLS handshake, which reports what it dislikes as bad data.
-fn connect_kind(error: &reqwest::Error) -> &'static str {
+fn connect_kind(error: &reqwest::Error) -> CallFailureKind {
     let https = error.url().is_some_and(|url| url.scheme() == "https");
     match io_kinds(error).last() {
         Some(ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::Other | ErrorKind::InvalidInput)
             if https =>
         {
-            "tls"
+            CallFailureKind::Tls
         }
-        Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => "reset",
-        _ => "connect",
+        Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => CallFailureKind::Reset,
+        _ => CallFailureKind::Connect,
     }
 }
 

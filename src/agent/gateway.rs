@@ -14,9 +14,9 @@ use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
 use rtnetlink::packet_route::route::{RouteScope, RouteType};
 use rtnetlink::{Handle, RouteMessageBuilder};
+use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
-use super::Inside;
 use super::notes::Notes;
 
 /// IPv4 among Ethernet's protocols, in the order of bytes in which the kernel wants it.
@@ -36,6 +36,19 @@ const ACK: u8 = 0x10;
 /// The same packet again is no news for so long, from as many senders as this.
 const NO_NEWS: Duration = Duration::from_millis(100);
 const MOST_RECENT: usize = 1_000;
+
+/// A network of the mirror, as the agent in it sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    /// Its subnet's first address …
+    pub first: Ipv4Addr,
+    /// … and bits of the prefix.
+    pub prefix: u8,
+    /// The agent's own address.
+    pub own: Ipv4Addr,
+    /// The address to which containers send what is for outside, where the agent is to take it.
+    pub gateway: Option<Ipv4Addr>,
+}
 
 /// Begins to refuse and to hear what is sent outside, until the process ends.
 ///

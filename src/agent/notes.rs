@@ -4,9 +4,35 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::AskedAnswer;
+/// Names that nobody in the mirror bears and that were asked for all the same, and addresses outside that were sought.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AskedAnswer {
+    /// By asker, in the order in which each asked first.
+    pub asked: Vec<Asked>,
+    /// Questions that were answered but not remembered: there were too many.
+    pub more: u64,
+    /// Why questions do not reach the agent on this engine, if they do not: then the list means nothing.
+    pub unheard: Option<String>,
+    /// Why raw addresses are not heard though the agent was told to take gateways.
+    pub raw_unheard: Option<String>,
+}
+
+/// A name or an address outside, and who asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The asker as the engine's DNS names it, the container's name first; empty where it has no name for the address.
+    pub by: String,
+    /// Its address.
+    pub from: IpAddr,
+    /// The name: lower case, printable, at most 253 characters. A raw address with its port: `203.0.113.9:443`,
+    /// `203.0.113.9:514/udp`.
+    pub name: String,
+    /// How often it was asked for.
+    pub times: u64,
+}
 
 /// The way to the one who remembers; what finds no room on it is counted.
 #[derive(Clone)]

@@ -6,22 +6,24 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use hickory_resolver::proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::names::Names;
-use super::notes::{Note, Notes};
-use super::{Answer, Asked, AskedAnswer, OutsideCall, gateway};
+use super::failure::{CallFailure, CallFailureKind};
+use super::gateway::{self, Inside};
+use super::notes::{Asked, AskedAnswer, Note, Notes};
+use super::resolver::Resolver;
 
 /// Different names that are remembered of one asker.
 const NAMES_OF_ONE: usize = 100;
@@ -36,9 +38,70 @@ const TCP_LIMIT: Duration = Duration::from_secs(5);
 const TCP_AT_ONCE: usize = 64;
 /// Seconds for which an allowed name's address may be remembered: none, as the door may be another one next time.
 const TTL: u32 = 0;
+/// Where DNS is asked.
+const DNS_PORT: u16 = 53;
 
 /// Asked through the engine's own DNS when the server starts: whether questions reach it at all.
 const CANARY: &str = "canary.rehearsal.test";
+
+/// What can be done about the world outside.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutsideCall {
+    /// Answers for every name that nobody in the mirror bears, from now on, until the agent ends.
+    Listen(Listen),
+    /// Which of these names were asked for until now, and by whom.
+    Asked,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutsideAnswer {
+    /// It is answered for.
+    Listening,
+    /// Names outside that were asked for.
+    Asked(AskedAnswer),
+}
+
+/// What is known of the world outside, when the agent begins to answer for it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Listen {
+    /// Names that may be reached, lower case.
+    pub allowed: Vec<String>,
+    /// Where they are reached: the door's address in each network.
+    pub doors: Vec<Ipv4Addr>,
+    /// The mirror's networks; empty = names are answered everywhere, and raw addresses are not heard.
+    pub networks: Vec<Inside>,
+}
+
+/// The agent's ear, once it has been told to listen.
+#[derive(Default)]
+pub(super) struct Ear(OnceLock<Outside>);
+
+impl Ear {
+    /// Does what is asked.
+    pub(super) async fn serve(&self, call: OutsideCall, resolver: &Resolver) -> Result<OutsideAnswer, CallFailure> {
+        match call {
+            OutsideCall::Listen(listen) => {
+                // The first stays: there is one port.
+                let _first = self.0.set(Outside::begin(listen, resolver.clone(), DNS_PORT).await?);
+                Ok(OutsideAnswer::Listening)
+            }
+            OutsideCall::Asked => Ok(OutsideAnswer::Asked(self.asked().await)),
+        }
+    }
+
+    async fn asked(&self) -> AskedAnswer {
+        match self.0.get() {
+            Some(outside) => outside.asked().await,
+            None => AskedAnswer {
+                unheard: Some("nobody told the agent to listen".to_owned()),
+                ..AskedAnswer::default()
+            },
+        }
+    }
+}
 
 /// The server, while this is held.
 pub(super) struct Outside {
@@ -55,9 +118,9 @@ impl Drop for Outside {
 
 impl Outside {
     /// Begins to answer on a port, over UDP and TCP; returns once questions are heard.
-    pub(super) async fn begin(call: OutsideCall, names: Names, port: u16) -> Result<Self, Answer> {
-        let failed = |error: std::io::Error| Answer::Failed {
-            kind: "dns".to_owned(),
+    async fn begin(call: Listen, resolver: Resolver, port: u16) -> Result<Self, CallFailure> {
+        let failed = |error: std::io::Error| CallFailure {
+            kind: CallFailureKind::Dns,
             message: format!("the agent cannot answer for names on port {port}: {error}"),
             duration_ms: 0,
         };
@@ -74,8 +137,8 @@ impl Outside {
             notes: notes.clone(),
         });
         let mut tasks = vec![
-            tokio::spawn(remember(queue, names.clone())),
-            tokio::spawn(ask_canary(names, notes.queue.clone())),
+            tokio::spawn(remember(queue, resolver.clone())),
+            tokio::spawn(ask_canary(resolver, notes.queue.clone())),
         ];
         for (datagrams, streams) in listening {
             tasks.push(tokio::spawn(server.clone().hear_datagrams(datagrams)));
@@ -94,14 +157,14 @@ impl Outside {
     }
 
     /// Everything that was asked until now.
-    pub(super) async fn asked(&self) -> Answer {
+    async fn asked(&self) -> AskedAnswer {
         let (sender, receiver) = oneshot::channel();
         // A task that has ended answers nothing, and nothing is what is told then.
         let _sent = self.notes.queue.send(Note::Tell(sender)).await;
         let mut told = receiver.await.unwrap_or_default();
         told.more += self.notes.lost.load(Ordering::Relaxed);
         told.raw_unheard.clone_from(&self.raw_unheard);
-        Answer::Asked(told)
+        told
     }
 }
 
@@ -115,14 +178,14 @@ async fn listen(own: &[Ipv4Addr], port: u16) -> std::io::Result<Vec<(UdpSocket, 
     try_join_all(each).await
 }
 
-async fn ask_canary(names: Names, notes: mpsc::Sender<Note>) {
+async fn ask_canary(resolver: Resolver, notes: mpsc::Sender<Note>) {
     // It is always told that there is no such name; what matters is whether the server heard the question.
-    let said = names.addresses(CANARY).await.err().unwrap_or_default();
+    let said = resolver.addresses(CANARY).await.err().unwrap_or_default();
     let _told = notes.send(Note::Canary(said)).await;
 }
 
 struct Server {
-    call: OutsideCall,
+    call: Listen,
     notes: Notes,
 }
 
@@ -187,7 +250,7 @@ impl Server {
 }
 
 /// The answer to a question, and the name that was refused by it.
-fn answer(message: &Message, call: &OutsideCall, from: IpAddr) -> Option<(Message, Option<String>)> {
+fn answer(message: &Message, call: &Listen, from: IpAddr) -> Option<(Message, Option<String>)> {
     if message.metadata.message_type != MessageType::Query {
         return None;
     }
@@ -236,7 +299,7 @@ fn nearest(doors: &[Ipv4Addr], from: IpAddr) -> Option<Ipv4Addr> {
 }
 
 /// Keeps what was asked, by whom: the name by which the engine knows the container that has the address just now.
-async fn remember(mut queue: mpsc::Receiver<Note>, names: Names) {
+async fn remember(mut queue: mpsc::Receiver<Note>, resolver: Resolver) {
     let mut told = Log::default();
     let mut heard = false;
     let mut canary = None;
@@ -245,7 +308,7 @@ async fn remember(mut queue: mpsc::Receiver<Note>, names: Names) {
         match note {
             Note::Asked(_, name) if name == CANARY => heard = true,
             Note::Asked(from, name) => {
-                let by = names.of_address(from).await.unwrap_or_default();
+                let by = resolver.of_address(from).await.unwrap_or_default();
                 told.add(&by, from, &name);
             }
             Note::Canary(said) => canary = Some(said),
@@ -315,11 +378,11 @@ mod tests {
 
     const FROM: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 18, 3, 7));
 
-    fn call() -> OutsideCall {
-        OutsideCall {
+    fn call() -> Listen {
+        Listen {
             allowed: vec!["api.example.com".to_owned()],
             doors: vec![Ipv4Addr::new(198, 18, 2, 3), Ipv4Addr::new(198, 18, 3, 3)],
-            ..OutsideCall::default()
+            ..Listen::default()
         }
     }
 
@@ -460,7 +523,7 @@ mod tests {
     #[tokio::test]
     async fn it_answers_over_udp_and_over_tcp_after_garbage() {
         let port = free_port().await;
-        let outside = Outside::begin(call(), Names::system(), port)
+        let outside = Outside::begin(call(), Resolver::system(), port)
             .await
             .map_err(drop)
             .unwrap();
@@ -484,9 +547,7 @@ mod tests {
         let mut reply = vec![0; usize::from(stream.read_u16().await.unwrap())];
         stream.read_exact(&mut reply).await.unwrap();
 
-        let Answer::Asked(told) = outside.asked().await else {
-            panic!("another answer")
-        };
+        let told = outside.asked().await;
         let names: Vec<_> = told.asked.iter().map(|asked| asked.name.as_str()).collect();
         assert!(
             ["udp.example.com", "tcp.example.com"]

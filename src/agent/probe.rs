@@ -5,24 +5,98 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::batch::Batch;
 use super::exchange::{Browser, ask};
-use super::failure::millis;
+use super::failure::{CallFailure, CallFailureKind, millis};
 use super::session::lock;
-use super::{Answer, ProbeSample};
 
 /// Questions under way at the same time; beyond it a question counts as unanswered without being asked.
 const MOST_ASKED: usize = 512;
 
 /// A probe keeps no more samples, and asks no further.
-const MOST_SAMPLES: usize = 100_000;
+const MOST_SAMPLES: usize = 1_000_000;
 
-/// The probes under way.
+/// A question under way is waited for when a probe ends, and its limit is not known then.
+const STOP_LIMIT: Duration = Duration::from_secs(120);
+
+/// What can be done with a probe.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeCall {
+    /// Asks `url` every `interval_ms`, on a connection of its own each time, until [`ProbeCall::Stop`]. A probe of the
+    /// same name is forgotten, with its samples. Certificates are not verified.
+    Start {
+        /// Name of the probe.
+        probe: String,
+        /// What to ask; redirects are not followed.
+        url: String,
+        /// Milliseconds between starts.
+        interval_ms: u64,
+        /// A single question's limit, milliseconds.
+        timeout_ms: u64,
+    },
+    /// Ends a probe, once the questions under way have ended.
+    Stop {
+        /// Name of the probe.
+        probe: String,
+    },
+    /// Samples of a probe that has ended, in the order asked.
+    Take {
+        /// Name of the probe.
+        probe: String,
+        /// So many have been taken already.
+        after: usize,
+        /// Not more than these.
+        most: usize,
+    },
+}
+
+impl ProbeCall {
+    /// How long it may take.
+    pub(super) fn limit(&self) -> Duration {
+        match self {
+            Self::Stop { .. } => STOP_LIMIT,
+            Self::Start { .. } | Self::Take { .. } => Duration::ZERO,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeAnswer {
+    /// It asks from now on.
+    Started,
+    /// It has ended, with so many samples.
+    Stopped(usize),
+    /// Samples.
+    Samples(Batch<ProbeSample>),
+}
+
+/// One question of a probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeSample {
+    /// When it was asked, milliseconds since the probe started.
+    pub at_ms: u64,
+    /// When the answer (or failure) was complete, milliseconds since the probe started.
+    pub done_ms: u64,
+    /// The status, if an answer came.
+    pub status: Option<u16>,
+    /// Else the failure's kind.
+    pub failure: Option<CallFailureKind>,
+}
+
+/// The probes under way, and the samples of those that have ended.
 #[derive(Default)]
-pub(super) struct Probes(Mutex<HashMap<String, Probe>>);
+pub(super) struct Probes {
+    running: Mutex<HashMap<String, Probe>>,
+    ended: Mutex<HashMap<String, Vec<ProbeSample>>>,
+}
 
 struct Probe {
     stop: CancellationToken,
@@ -37,8 +111,26 @@ impl Drop for Probe {
 }
 
 impl Probes {
-    /// Starts a probe; one of the same name is forgotten.
-    pub fn start(&self, browser: Arc<Browser>, name: String, url: String, every: Duration, limit: Duration) {
+    /// Does what is asked.
+    pub async fn serve(&self, browser: &Arc<Browser>, call: ProbeCall) -> Result<ProbeAnswer, CallFailure> {
+        match call {
+            ProbeCall::Start {
+                probe,
+                url,
+                interval_ms,
+                timeout_ms,
+            } => {
+                let (every, limit) = (Duration::from_millis(interval_ms), Duration::from_millis(timeout_ms));
+                self.start(browser.clone(), probe, url, every, limit);
+                Ok(ProbeAnswer::Started)
+            }
+            ProbeCall::Stop { probe } => self.stop(&probe).await.map(ProbeAnswer::Stopped),
+            ProbeCall::Take { probe, after, most } => self.take(&probe, after, most).map(ProbeAnswer::Samples),
+        }
+    }
+
+    fn start(&self, browser: Arc<Browser>, name: String, url: String, every: Duration, limit: Duration) {
+        lock(&self.ended).remove(&name);
         let stop = CancellationToken::new();
         let asking = tokio::spawn(run(
             browser,
@@ -47,21 +139,26 @@ impl Probes {
             limit,
             stop.clone(),
         ));
-        lock(&self.0).insert(name, Probe { stop, asking });
+        lock(&self.running).insert(name, Probe { stop, asking });
     }
 
-    /// Ends a probe; its questions under way end by their own limit.
-    pub async fn stop(&self, name: &str) -> Answer {
-        let Some(mut probe) = lock(&self.0).remove(name) else {
-            let message = format!("no probe named `{name}` is running");
-            return Answer::Failed {
-                kind: "request".to_owned(),
-                message,
-                duration_ms: 0,
-            };
-        };
+    /// Its questions under way end by their own limit.
+    async fn stop(&self, name: &str) -> Result<usize, CallFailure> {
+        let running = lock(&self.running).remove(name);
+        let mut probe = running.ok_or_else(|| CallFailure::request(format!("no probe named `{name}` is running")))?;
         probe.stop.cancel();
-        Answer::Probe((&mut probe.asking).await.unwrap_or_default())
+        let ended = (&mut probe.asking).await;
+        let samples = ended.map_err(|error| CallFailure::request(format!("the probe `{name}` was lost: {error}")))?;
+        let count = samples.len();
+        lock(&self.ended).insert(name.to_owned(), samples);
+        Ok(count)
+    }
+
+    fn take(&self, name: &str, after: usize, most: usize) -> Result<Batch<ProbeSample>, CallFailure> {
+        let ended = lock(&self.ended);
+        let samples = ended.get(name);
+        let samples = samples.ok_or_else(|| CallFailure::request(format!("no probe named `{name}` has ended")))?;
+        Ok(Batch::of(samples, after, most))
     }
 }
 
@@ -110,7 +207,7 @@ async fn question(browser: Arc<Browser>, url: String, limit: Duration, started: 
         at_ms,
         done_ms: millis(started.elapsed()),
         status: answer.as_ref().ok().copied(),
-        failure: answer.err().map(|failure| failure.kind.to_owned()),
+        failure: answer.err().map(|failure| failure.kind),
     }
 }
 
@@ -120,6 +217,17 @@ fn unasked(started: Instant) -> ProbeSample {
         at_ms: now,
         done_ms: now,
         status: None,
-        failure: Some("timeout".to_owned()),
+        failure: Some(CallFailureKind::Timeout),
+    }
+}
+
+#[cfg(test)]
+impl Probes {
+    /// With a probe that has ended.
+    pub fn with_ended(name: &str, samples: Vec<ProbeSample>) -> Self {
+        Self {
+            ended: Mutex::new([(name.to_owned(), samples)].into()),
+            ..Self::default()
+        }
     }
 }

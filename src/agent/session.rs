@@ -5,13 +5,73 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cookie_store::{CookieDomain, CookieExpiration, CookieStore};
 use reqwest::header::HeaderValue;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use url::Url;
 
-use super::Cookie;
-
 /// A jar holds no more: a service that sets cookies without end fills no memory.
 const MOST_COOKIES: usize = 3000;
+
+/// What can be done with a session. It is made when it is first named.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionCall {
+    /// Copies one session's cookies into a new session.
+    Fork {
+        /// Existing or unknown (= empty) session.
+        from: String,
+        /// The new one; what it held before is forgotten.
+        to: String,
+    },
+    /// Forgets a session.
+    Close {
+        /// Session.
+        session: String,
+    },
+    /// Every cookie of a session, to hand it to another program.
+    List {
+        /// Session.
+        session: String,
+    },
+    /// Puts cookies into a session, from another program.
+    Add {
+        /// Session.
+        session: String,
+        /// What to add.
+        cookies: Vec<Cookie>,
+    },
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionAnswer {
+    /// Done.
+    Done,
+    /// What the session holds.
+    Cookies(Vec<Cookie>),
+}
+
+/// One cookie of a session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cookie {
+    /// Host it belongs to.
+    pub domain: String,
+    /// Hosts below `domain` get it too.
+    pub subdomains: bool,
+    /// Paths below this get it.
+    pub path: String,
+    /// Only over TLS.
+    pub secure: bool,
+    /// Not for scripts.
+    pub http_only: bool,
+    /// Unix seconds; 0 = at the end of the session.
+    pub expires: i64,
+    /// Name.
+    pub name: String,
+    /// Value.
+    pub value: String,
+}
 
 /// One cookie jar.
 pub(super) type Jar = Arc<Mutex<CookieStore>>;
@@ -21,19 +81,30 @@ pub(super) type Jar = Arc<Mutex<CookieStore>>;
 pub(super) struct Sessions(Mutex<HashMap<String, Jar>>);
 
 impl Sessions {
+    /// Does what is asked.
+    pub fn serve(&self, call: SessionCall) -> SessionAnswer {
+        match call {
+            SessionCall::Fork { from, to } => self.fork(&from, &to),
+            SessionCall::Close { session } => self.close(&session),
+            SessionCall::List { session } => return SessionAnswer::Cookies(list(&self.jar(&session))),
+            SessionCall::Add { session, cookies } => add(&self.jar(&session), &cookies),
+        }
+        SessionAnswer::Done
+    }
+
     /// The session of that name, made when first named.
     pub fn jar(&self, session: &str) -> Jar {
         lock(&self.0).entry(session.to_owned()).or_default().clone()
     }
 
     /// Copies one session's cookies into a new session.
-    pub fn fork(&self, from: &str, to: &str) {
+    fn fork(&self, from: &str, to: &str) {
         let copy = lock(&self.jar(from)).clone();
         lock(&self.0).insert(to.to_owned(), Arc::new(Mutex::new(copy)));
     }
 
     /// Forgets a session.
-    pub fn close(&self, session: &str) {
+    fn close(&self, session: &str) {
         lock(&self.0).remove(session);
     }
 }
@@ -66,7 +137,7 @@ pub(super) fn pairs(jar: &Jar, url: &Url) -> Vec<(String, String)> {
 }
 
 /// Every cookie that still holds.
-pub(super) fn list(jar: &Jar) -> Vec<Cookie> {
+fn list(jar: &Jar) -> Vec<Cookie> {
     lock(jar).iter_unexpired().filter_map(exported).collect()
 }
 
@@ -92,7 +163,7 @@ fn exported(cookie: &cookie_store::Cookie<'_>) -> Option<Cookie> {
 }
 
 /// Puts cookies in. One that cannot be written as a `Set-Cookie` header is left out.
-pub(super) fn add(jar: &Jar, cookies: &[Cookie]) {
+fn add(jar: &Jar, cookies: &[Cookie]) {
     for cookie in cookies {
         let scheme = if cookie.secure { "https" } else { "http" };
         let host = cookie.domain.trim_start_matches('.');

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::Answer;
 use super::exchange::{Browser, ask};
 use super::failure::millis;
-use super::names::Names;
+use super::resolver::Resolver;
 
 /// The first pause between two questions, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(100));
@@ -23,8 +23,60 @@ const HTTP_LIMIT: Duration = Duration::from_secs(10);
 /// One connection's limit: an address that nobody has (yet) swallows packets.
 const TCP_LIMIT: Duration = Duration::from_secs(1);
 
+/// What is waited for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitCall {
+    /// Returns as soon as the URL gives any HTTP answer (`statuses` empty) or one of `statuses`, or at the deadline
+    /// with the last answer. Certificates are not verified: this is a question about life, not about trust.
+    Http {
+        /// What to ask.
+        url: String,
+        /// Wanted statuses; empty = any answer.
+        statuses: Vec<u16>,
+        /// Give up after this long, milliseconds.
+        deadline_ms: u64,
+    },
+    /// Returns as soon as a TCP connection to one of the ports is accepted, or at the deadline.
+    Tcp {
+        /// Host name or address.
+        host: String,
+        /// Any of these.
+        ports: Vec<u16>,
+        /// Give up after this long, milliseconds.
+        deadline_ms: u64,
+    },
+}
+
+/// The outcome of a wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// Milliseconds until it became true; `None` = it did not.
+    pub after_ms: Option<u64>,
+    /// The last thing seen: status or error.
+    pub last: String,
+}
+
+impl WaitCall {
+    /// How long it may take.
+    pub(super) fn limit(&self) -> Duration {
+        match self {
+            Self::Http { deadline_ms, .. } | Self::Tcp { deadline_ms, .. } => Duration::from_millis(*deadline_ms),
+        }
+    }
+}
+
+/// Waits.
+pub(super) async fn serve(browser: &Arc<Browser>, call: WaitCall) -> Awaited {
+    let limit = call.limit();
+    match call {
+        WaitCall::Http { url, statuses, .. } => http(browser, &url, &statuses, limit).await,
+        WaitCall::Tcp { host, ports, .. } => tcp(&browser.resolver, &host, &ports, limit).await,
+    }
+}
+
 /// Until `url` gives one of `statuses`, or any answer where none is named.
-pub(super) async fn http(browser: &Arc<Browser>, url: &str, statuses: &[u16], deadline: Duration) -> Answer {
+async fn http(browser: &Arc<Browser>, url: &str, statuses: &[u16], deadline: Duration) -> Awaited {
     until(deadline, async |left| {
         match ask(browser, url, left.min(HTTP_LIMIT)).await {
             Ok(status) if statuses.is_empty() || statuses.contains(&status) => Ok(format!("status {status}")),
@@ -36,9 +88,9 @@ pub(super) async fn http(browser: &Arc<Browser>, url: &str, statuses: &[u16], de
 }
 
 /// Until one of the ports accepts a connection.
-pub(super) async fn tcp(names: &Names, host: &str, ports: &[u16], deadline: Duration) -> Answer {
+async fn tcp(resolver: &Resolver, host: &str, ports: &[u16], deadline: Duration) -> Awaited {
     until(deadline, async |left| {
-        let addresses = names
+        let addresses = resolver
             .addresses(host)
             .await
             .map_err(|message| format!("dns: {message}"))?;
@@ -62,7 +114,7 @@ async fn connect(socket: SocketAddr, limit: Duration) -> Result<String, String> 
     }
 }
 
-async fn until<F>(deadline: Duration, mut question: impl FnMut(Duration) -> F) -> Answer
+async fn until<F>(deadline: Duration, mut question: impl FnMut(Duration) -> F) -> Awaited
 where
     F: Future<Output = Result<String, String>>,
 {
@@ -72,7 +124,7 @@ where
         let left = deadline.saturating_sub(started.elapsed());
         let last = match question(left.max(Duration::from_millis(1))).await {
             Ok(last) => {
-                return Answer::Awaited {
+                return Awaited {
                     after_ms: Some(millis(started.elapsed())),
                     last,
                 };
@@ -81,7 +133,7 @@ where
         };
         let left = deadline.saturating_sub(started.elapsed());
         if left.is_zero() {
-            return Answer::Awaited { after_ms: None, last };
+            return Awaited { after_ms: None, last };
         }
         sleep(pause.min(left)).await;
         pause = (pause * 3 / 2).min(PAUSES.1);

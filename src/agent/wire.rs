@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-use super::BODY_LIMIT;
+use super::exchange::BODY_LIMIT;
 
 /// No line is longer: a body at its limit in base64, and room for headers and samples.
 pub(super) const LINE_LIMIT: usize = BODY_LIMIT * 2;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::ground::Marks;
 use super::{About, Again, At, Case, Check, Evidence, Moment};
-use crate::agent::HttpCall;
+use crate::agent::exchange::HttpCall;
 use crate::config::settings::{Login, Settings};
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::facts::Swap;
 use super::suites::{self, Compared, Shown, brief};
 use super::{About, Again, At, Case, Check, Evidence, Moment, Unanswered, trouble};
-use crate::mirror::failure::{ServiceFailure, What};
+use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Outcome};
@@ -125,7 +125,7 @@ fn did_not_come_up(case: &Case<'_>, failure: &ServiceFailure) -> Option<Finding>
         .because(failure.fatal.clone())
         .seen(failure.log.clone())
         .help(help);
-    (!matches!(failure.what, What::Exited)).then_some(found)
+    (!matches!(failure.kind, ServiceFailureKind::Exited)).then_some(found)
 }
 
 /// A test that the baseline passes.

@@ -82,7 +82,7 @@ impl Check for CandidateExercised {
 
 async fn without(at: &At<'_>, service: &str) -> Result<Without, Lost> {
     let signed = is_signed(&at.case.settings.policy, service, at.case.today);
-    let ended = !at.ground.seen(service).running;
+    let ended = !at.ground.history(service).running;
     if ended {
         return Ok(Without {
             service: service.to_owned(),

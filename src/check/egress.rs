@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use serde::Serialize;
 
 use super::{About, At, Case, Check, Evidence, Moment, Unanswered};
-use crate::mirror::egress::Attempts;
+use crate::mirror::border::attempts::Attempts;
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding, Severity};
 use crate::record::outcome::Lost;

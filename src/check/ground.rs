@@ -8,13 +8,15 @@ use std::time::Duration;
 use anyhow::Result;
 use async_trait::async_trait;
 
-use crate::agent::{HttpAnswer, HttpCall, ProbeSample};
+use crate::agent::exchange::{HttpAnswer, HttpCall};
+use crate::agent::probe::ProbeSample;
 use crate::config::settings::Login;
-use crate::engine::ExecOutput;
-use crate::engine::watch;
-use crate::mirror::authority::Form;
-use crate::mirror::egress::Attempts;
+use crate::engine::exec::ExecOutput;
+use crate::engine::watch::History;
+use crate::mirror::border::attempts::Attempts;
 use crate::mirror::failure::ServiceFailure;
+use crate::mirror::logs::Mark;
+use crate::mirror::names::authority::TlsProfile;
 use crate::mirror::start::Started;
 use crate::mirror::swap::Swapped;
 use crate::record::outcome::Lost;
@@ -24,9 +26,9 @@ use crate::suite::login::LoginOutcome;
 use crate::suite::{SuiteOutcome, SuiteRun};
 use crate::world::model::Service;
 
-/// Where logs stood at a moment: service → lines.
+/// Where logs stood at a moment, by service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Marks(pub BTreeMap<String, usize>);
+pub struct Marks(pub BTreeMap<String, Mark>);
 
 /// Which mirror of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,13 +148,13 @@ pub trait Ground: Send + Sync {
     fn digests(&self, image: &str) -> Vec<String>;
 
     /// The service for which the mirror answers under production's name, and how it speaks TLS there.
-    fn tls(&self) -> Option<(String, Form)>;
+    fn tls(&self) -> Option<(String, TlsProfile)>;
 
     /// Whether the agent still answers: without it nothing can be told.
     async fn agent_lives(&self) -> bool;
 
-    /// What the engine saw of a service's present container.
-    fn seen(&self, service: &str) -> watch::Seen;
+    /// What has happened to a service's present container.
+    fn history(&self, service: &str) -> History;
 
     /// A stage begins: what is logged from now on is its.
     fn enter(&self, stage: StageId);
@@ -160,8 +162,12 @@ pub trait Ground: Send + Sync {
     /// Where the logs of these services stand.
     fn marks(&self, services: &[String]) -> Marks;
 
-    /// What a service said in a stage, oldest first.
-    fn said(&self, stage: StageId, service: &str) -> Vec<String>;
+    /// Where the logs of these services' present releases begin.
+    fn beginnings(&self, services: &[String]) -> Marks;
+
+    /// What a service said in a stage while this release had the turn, oldest first: one that is replaced what its own
+    /// release said, one that stays what it said beside it.
+    fn said(&self, stage: StageId, role: Role, service: &str) -> Vec<String>;
 
     /// The last lines of a service.
     fn tail(&self, service: &str, count: usize) -> Vec<String>;

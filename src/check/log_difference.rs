@@ -57,7 +57,7 @@ impl Check for LogDifference {
         if (at.case.stage, at.role) == (StageId::Rollback, Role::Baseline) {
             return Ok(Said::default());
         }
-        let of = |name: &String| (name.clone(), telling(&at.ground.said(at.case.stage, name)));
+        let of = |name: &String| (name.clone(), telling(&at.ground.said(at.case.stage, at.role, name)));
         Ok(Said {
             services: at.case.world.services.keys().map(of).collect(),
         })

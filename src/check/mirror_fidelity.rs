@@ -12,7 +12,7 @@ use super::{About, At, Case, Check, Evidence, Moment};
 use crate::config::settings::Settings;
 use crate::lock::compare::{self, Mirrored, Roles};
 use crate::lock::{Facts, Lock, OwnProbe, probe};
-use crate::mirror::follow;
+use crate::mirror::names::follow;
 use crate::record::check::CheckId;
 use crate::record::fidelity::{Fidelity, FidelityState};
 use crate::record::finding::{Blame, Finding};
@@ -146,7 +146,7 @@ pub(super) async fn ask(
 fn compare_tls(at: &At<'_>, lock: &Lock) -> Vec<Fidelity> {
     let production = lock.auth.as_ref().and_then(|auth| auth.tls.as_ref());
     match (production, at.ground.tls()) {
-        (Some(production), Some((service, form))) => follow::rows(&service, production, &form),
+        (Some(production), Some((service, profile))) => follow::rows(&service, production, &profile),
         _ => Vec::new(),
     }
 }

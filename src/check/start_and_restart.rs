@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::boot_production_env::failure_of;
 use super::{About, At, Case, Check, Evidence, Moment};
-use crate::mirror::failure::{ServiceFailure, What};
+use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::mirror::swap::Swapped;
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
@@ -145,8 +145,8 @@ fn of_candidate(at: &At<'_>) -> Result<Lives, Lost> {
 }
 
 fn life(at: &At<'_>, swapped: &Swapped) -> Life {
-    let seen = at.ground.seen(&swapped.service);
-    let exits: Vec<_> = seen.ended().collect();
+    let history = at.ground.history(&swapped.service);
+    let exits = &history.exits;
     let known = at
         .facts
         .exits_before(at.case.stage, &swapped.service)
@@ -156,12 +156,12 @@ fn life(at: &At<'_>, swapped: &Swapped) -> Life {
         on_the_way: swapped.exits,
         later: exits.len().saturating_sub(known),
         exits: exits.len(),
-        running: seen.running,
+        running: history.running,
         last: exits.last().map(|exit| Last {
             code: exit.code,
             killed_for_memory: exit.oom,
         }),
-        fatal: first_fatal(&at.ground.said(at.case.stage, &swapped.service)),
+        fatal: first_fatal(&at.ground.said(at.case.stage, at.role, &swapped.service)),
     }
 }
 
@@ -190,7 +190,7 @@ fn finding(case: &Case<'_>, blame: Blame, service: &str, title: String) -> Findi
 
 /// The candidate crashed instead of coming up.
 fn crashed(case: &Case<'_>, failure: &ServiceFailure) -> Option<Finding> {
-    let own = case.candidate.contains_key(&failure.service) && matches!(failure.what, What::Exited);
+    let own = case.candidate.contains_key(&failure.service) && matches!(failure.kind, ServiceFailureKind::Exited);
     let help = format!(
         "do not deploy: {} stays up here and {} does not",
         case.pair.baseline(),

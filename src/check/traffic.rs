@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::agent::ProbeSample;
+use crate::agent::probe::ProbeSample;
 use crate::text::units::seconds;
 
 /// Questions at the end of which one must have a good answer: half a second's.
@@ -129,9 +129,10 @@ fn longest_gap(ordered: &[&ProbeSample], good: Option<u16>) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::failure::CallFailureKind;
 
     fn sample(at_ms: u64, status: Option<u16>) -> ProbeSample {
-        let failure = status.is_none().then(|| "connect".to_owned());
+        let failure = status.is_none().then_some(CallFailureKind::Connect);
         ProbeSample {
             at_ms,
             done_ms: at_ms + 5,

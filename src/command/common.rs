@@ -3,8 +3,9 @@
 use anyhow::{Context as _, Result};
 
 use crate::context::Context;
+use crate::engine::Engine;
+use crate::engine::labels::RunLabels;
 use crate::engine::line::address::Address;
-use crate::engine::{Engine, RunLabels};
 use crate::interrupt::Signal;
 use crate::record::exit_code::ExitCode;
 use crate::report::terminal::say;

@@ -15,7 +15,7 @@ use crate::command::entry::moment;
 use crate::config::read;
 use crate::context::Context;
 use crate::engine::Engine;
-use crate::engine::sweep::{self, Leftover, State};
+use crate::engine::sweep::{self, Leftover, Liveness};
 use crate::lock;
 use crate::prepare::{self, Asked};
 use crate::record::exit_code::ExitCode;
@@ -145,7 +145,7 @@ impl Report {
         match sweep::leftovers(&engine).await {
             Ok(all) => {
                 for left in all {
-                    let removed = remove && left.state == State::Dead && self.remove(&engine, &left).await;
+                    let removed = remove && left.liveness == Liveness::Dead && self.remove(&engine, &left).await;
                     self.runs.push(described(left, removed));
                 }
             }
@@ -340,10 +340,10 @@ fn described(left: Leftover, removed: bool) -> Left {
     let now = u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default();
     Left {
         run: left.run,
-        state: match left.state {
-            State::Alive => "alive",
-            State::Kept => "kept",
-            State::Dead => "dead",
+        state: match left.liveness {
+            Liveness::Alive => "alive",
+            Liveness::Kept => "kept",
+            Liveness::Dead => "dead",
         },
         age_seconds: left.since.map(|since| now.saturating_sub(since)),
         until: moment(left.deadline),

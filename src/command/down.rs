@@ -6,7 +6,7 @@ use super::common::engine;
 use crate::cli::DownArgs;
 use crate::config::read;
 use crate::context::Context;
-use crate::engine::sweep::{self, Leftover, State};
+use crate::engine::sweep::{self, Leftover, Liveness};
 use crate::record::exit_code::ExitCode;
 
 /// From the command line to the exit code.
@@ -53,10 +53,10 @@ fn left_alone(args: &DownArgs, here: Option<&str>, left: &Leftover) -> Option<&'
     if let Some(run) = &args.run {
         return (*run != left.run).then_some("another run was named");
     }
-    match left.state {
-        State::Alive => Some("it is at work"),
-        State::Kept if args.all || left.kept_for.as_deref() == here => None,
-        State::Kept => Some("it was asked to stay, for another configuration; use --all"),
-        State::Dead => None,
+    match left.liveness {
+        Liveness::Alive => Some("it is at work"),
+        Liveness::Kept if args.all || left.kept_for.as_deref() == here => None,
+        Liveness::Kept => Some("it was asked to stay, for another configuration; use --all"),
+        Liveness::Dead => None,
     }
 }

@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::mirror::entrance::Way;
-use crate::mirror::names::{Borne, Name};
+use crate::mirror::border::entrance::{Answers, Way};
+use crate::mirror::names::fronts::Name;
+use crate::mirror::setup::Setup;
 
 /// The mirror's CA, in the output folder.
 pub const CA_FILE: &str = "ca.pem";
@@ -18,14 +19,17 @@ pub fn words(run: &str, until: u64, ways: &[Way], ca: Option<&Path>) -> String {
     let mut text = format!("the mirror stays up until {} (run {run})\n", moment(until));
     let width = ways.iter().map(|way| inside(way).len()).max().unwrap_or(0);
     for way in ways {
-        let at = if way.borne { borne(way, ca) } else { way.address() };
+        let at = match way.answers {
+            Answers::Front => by_name(way, ca),
+            Answers::Service => way.address(),
+        };
         push(&mut text, &format!("  {:<width$}  →  {at}", inside(way)));
     }
     let rules: Vec<String> = ways
         .iter()
         .map(|way| format!("MAP {} 127.0.0.1:{}", inside(way), way.local))
         .collect();
-    match ca.filter(|_| ways.iter().any(|way| way.borne)) {
+    match ca.filter(|_| ways.iter().any(|way| way.answers == Answers::Front)) {
         Some(ca) => push(
             &mut text,
             &format!(
@@ -56,7 +60,7 @@ fn inside(way: &Way) -> String {
 }
 
 /// `--connect-to` and not `--resolve`: the port differs, too.
-fn borne(way: &Way, ca: Option<&Path>) -> String {
+fn by_name(way: &Way, ca: Option<&Path>) -> String {
     let Way { host, port, local, .. } = way;
     let trust = ca.map_or_else(String::new, |ca| format!("--cacert {} ", ca.display()));
     let scheme = if ca.is_some() { "https" } else { "http" };
@@ -74,13 +78,13 @@ pub fn moment(seconds: u64) -> String {
 }
 
 /// Where below `out` the CA lies, if the mirror answers to a name with TLS.
-pub fn ca_path(name: Option<&Name>, out: &Path) -> Option<PathBuf> {
-    name.filter(|name| name.tls).map(|_| out.join(CA_FILE))
+pub fn ca_path(names: &[Name], out: &Path) -> Option<PathBuf> {
+    names.iter().any(|name| name.tls).then(|| out.join(CA_FILE))
 }
 
 /// The CA for whoever enters by production's names.
-pub fn write_ca(out: &Path, borne: &Borne) -> Result<()> {
-    let Some(authority) = &borne.authority else {
+pub fn write_ca(out: &Path, setup: &Setup) -> Result<()> {
+    let Some(authority) = setup.authority() else {
         return Ok(());
     };
     let file = out.join(CA_FILE);
@@ -93,11 +97,12 @@ pub fn write_ca(out: &Path, borne: &Borne) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn way(host: &str, port: u16, borne: bool, local: u16) -> Way {
+    fn way(host: &str, port: u16, answers: Answers, local: u16) -> Way {
         Way {
             host: host.to_owned(),
             port,
-            borne,
+            answers,
+            leads_to: host.to_owned(),
             local,
         }
     }
@@ -105,8 +110,8 @@ mod tests {
     #[test]
     fn every_way_in_is_told_with_what_it_takes() {
         let ways = [
-            way("web", 8080, false, 49153),
-            way("login.example.com", 443, true, 49154),
+            way("web", 8080, Answers::Service, 49153),
+            way("login.example.com", 443, Answers::Front, 49154),
         ];
         let text = words("abc", 1_795_392_000, &ways, Some(Path::new("out/ca.pem")));
         for wanted in [

@@ -10,8 +10,9 @@ use super::common::engine;
 use crate::cli::LogsArgs;
 use crate::config::read;
 use crate::context::Context;
-use crate::engine::sweep::{self, State};
-use crate::engine::{Engine, tail};
+use crate::engine::Engine;
+use crate::engine::sweep::{self, Liveness};
+use crate::engine::tail::{self, Reading};
 use crate::prepare::{self, Asked};
 use crate::record::exit_code::ExitCode;
 use crate::record::stage::StageId;
@@ -48,7 +49,7 @@ async fn living(args: &LogsArgs, context: &Context, engine: &Engine) -> Result<O
         return Ok(args.run.clone());
     }
     let mut all = sweep::leftovers(engine).await?;
-    all.retain(|left| left.state != State::Dead && left.kept_for.is_some());
+    all.retain(|left| left.liveness != Liveness::Dead && left.kept_for.is_some());
     let here = args.config.clone().or_else(|| read::find(&context.directory));
     let here = here.map(|file| read::absolute(&file).to_string_lossy().into_owned());
     let own = all.iter().find(|left| here.is_some() && left.kept_for == here);
@@ -76,12 +77,13 @@ async fn of_mirror(args: &LogsArgs, context: &Context, engine: &Engine, run: &st
         .map_or(0, |since| (OffsetDateTime::now_utc() - since).unix_timestamp());
     let since = i32::try_from(since).unwrap_or(0);
     let width = services.iter().map(String::len).max().unwrap_or(0);
-    let show = |line: &tail::Line| {
+    let show = |line: &tail::LogLine| {
         let text = harmless::line(&redactor.clean(&line.text), LINE);
         tell(&format!("{:<width$} | {text}", line.service))
     };
     let (lines, mut heard) = unbounded_channel();
-    let reading = tail::read(engine, &containers, since, args.follow, lines);
+    let mode = if args.follow { Reading::Follows } else { Reading::Ends };
+    let reading = tail::read(engine, &containers, since, mode, lines);
     if args.follow {
         tokio::pin!(reading);
         loop {

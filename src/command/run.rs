@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -19,15 +20,18 @@ use crate::command::entry::{ca_path, write_ca};
 use crate::config::settings::Settings;
 use crate::context::Context;
 use crate::engine::archive::THIS_PROGRAM;
+use crate::engine::labels::RunLabels;
 use crate::engine::line::address::Address;
 use crate::engine::pull::failure::PullFailure;
 use crate::engine::pull::reference::Reference;
 use crate::engine::reaper::Reaper;
-use crate::engine::{Engine, RunLabels, sweep};
+use crate::engine::{Engine, sweep};
 use crate::interrupt::Interrupt;
-use crate::mirror::{News, Setup, entrance};
+use crate::mirror::border::entrance;
+use crate::mirror::names::authority::Authority;
+use crate::mirror::{News, Setup};
 use crate::plan::Plan;
-use crate::prepare::borne::{borne, borne_name};
+use crate::prepare::fronts;
 use crate::prepare::images::Images;
 use crate::prepare::{self, HURL_IMAGE, Prepared, wanted};
 use crate::publish::github::Job;
@@ -346,43 +350,38 @@ impl<'a> Run<'a> {
             Ok(facts) => facts,
             Err(error) => return recorder.finding(check::trouble::machine(StageId::Control, &format!("{error:#}"))),
         };
-        let borne = match borne(&self.settings, &self.world, &self.id, self.lock.lock()) {
-            Ok(borne) => borne,
+        let fronts = match fronts::fronts(&self.settings, &self.world, &self.id, self.lock.lock()) {
+            Ok(fronts) => fronts,
             Err(error) => return recorder.finding(check::trouble::machine(StageId::Control, &format!("{error:#}"))),
         };
-        if let (true, Some(borne)) = (self.args.keep, &borne) {
-            self.warn(
-                write_ca(&self.out.folder, borne)
-                    .err()
-                    .map(|error| format!("{error:#}"))
-                    .into_iter()
-                    .collect(),
-            );
-        }
         let (news, mut heard) = unbounded_channel::<News>();
         let telling = recorder.clone();
         tokio::spawn(async move {
             while let Some(news) = heard.recv().await {
-                telling.container(&news);
+                match news {
+                    News::Container(change) => telling.container(&change),
+                    News::Note(text) => telling.note(text),
+                }
             }
         });
-        let own_ca = borne
-            .as_ref()
-            .and_then(|borne| borne.authority.as_ref())
-            .map(|authority| authority.pem());
-        let company_ca = self.settings.auth.as_ref().and_then(|auth| auth.ca.clone());
         let setup = Setup {
             engine: images.engine().clone(),
             prefix: String::new(),
-            world: self.world.clone(),
-            images: facts,
+            world: Arc::new(self.world.clone()),
+            images: Arc::new(facts),
             redactor: self.redactor.clone(),
             logs: Some(self.out.folder.join(LOGS)),
             news,
-            borne,
+            fronts,
             open: self.settings.policy.allow_egress.clone(),
             program: THIS_PROGRAM.into(),
         };
+        if self.args.keep {
+            let unwritten = write_ca(&self.out.folder, &setup).err();
+            self.warn(unwritten.iter().map(|error| format!("{error:#}")).collect());
+        }
+        let own_ca = setup.authority().map(Authority::pem);
+        let company_ca = self.settings.auth.as_ref().and_then(|auth| auth.ca.clone());
         let rehearsal = Rehearsal {
             ca: own_ca.into_iter().chain(company_ca).collect(),
             settings: &self.settings,
@@ -432,12 +431,12 @@ impl<'a> Run<'a> {
 
     /// Lets the user into the mirror that stays.
     async fn open(&self, engine: &Engine) {
-        let name = borne_name(&self.settings, &self.world);
-        let ways = entrance::open(engine, &self.world, entrance::ways(&self.world, name.as_ref())).await;
+        let names = fronts::names(&self.settings, &self.world);
+        let ways = entrance::open(engine, &self.world, entrance::ways(&self.world, &names)).await;
         if let Err(error) = &ways {
             self.warn(vec![format!("there is no way into the mirror: {error:#}")]);
         }
-        let ca = ca_path(name.as_ref(), &self.args.out);
+        let ca = ca_path(&names, &self.args.out);
         let until = engine.deadline();
         say(entry::words(&self.id, until, &ways.unwrap_or_default(), ca.as_deref()));
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -15,20 +16,25 @@ use crate::command::common::{code_of, new_id};
 use crate::command::entry::{ca_path, write_ca};
 use crate::context::Context;
 use crate::engine::archive::THIS_PROGRAM;
+use crate::engine::image::ImageFacts;
+use crate::engine::labels::RunLabels;
 use crate::engine::line::address::Address;
 use crate::engine::reaper::Reaper;
-use crate::engine::sweep::{self, Leftover, State};
-use crate::engine::{Engine, ImageFacts, RunLabels, pull};
+use crate::engine::sweep::{self, Leftover, Liveness};
+use crate::engine::{Engine, pull};
 use crate::interrupt::Interrupt;
 use crate::lock;
-use crate::mirror::entrance::{self, Way};
+use crate::mirror::border::entrance::{self, Way};
 use crate::mirror::failure::ServiceFailure;
-use crate::mirror::names::{Borne, Name};
+use crate::mirror::names::fronts::{Front, Name};
+use crate::mirror::setup::Change;
 use crate::mirror::{Mirror, News, Setup};
-use crate::prepare::borne::{borne, borne_name};
+use crate::prepare::fronts;
 use crate::prepare::images::Images;
 use crate::prepare::{self, Asked, Prepared};
+use crate::record::container::ContainerState;
 use crate::record::exit_code::ExitCode;
+use crate::record::release::Role;
 use crate::report::terminal::say;
 use crate::text::harmless;
 use crate::text::redact::Redactor;
@@ -128,7 +134,7 @@ impl<'a> Up<'a> {
     async fn existing(&self, engine: &Engine) -> Result<Option<Leftover>> {
         let file = self.prepared.settings.file.to_string_lossy().into_owned();
         let mut all = sweep::leftovers(engine).await?.into_iter();
-        Ok(all.find(|left| left.state == State::Kept && left.kept_for.as_ref() == Some(&file)))
+        Ok(all.find(|left| left.liveness == Liveness::Kept && left.kept_for.as_ref() == Some(&file)))
     }
 
     async fn tell_of_existing(&self, engine: &Engine, left: &Leftover) -> Result<ExitCode> {
@@ -145,16 +151,16 @@ impl<'a> Up<'a> {
         Ok(ExitCode::Usage)
     }
 
-    fn name(&self) -> Option<Name> {
-        borne_name(&self.prepared.settings, &self.prepared.world)
+    fn names(&self) -> Vec<Name> {
+        fronts::names(&self.prepared.settings, &self.prepared.world)
     }
 
     fn ways(&self) -> Vec<Way> {
-        entrance::ways(&self.prepared.world, self.name().as_ref())
+        entrance::ways(&self.prepared.world, &self.names())
     }
 
     fn ca_path(&self) -> Option<PathBuf> {
-        ca_path(self.name().as_ref(), &self.args.out)
+        ca_path(&self.names(), &self.args.out)
     }
 
     async fn go(&mut self, engine: &Engine, address: Option<&Address>, interrupt: &Interrupt) -> Result<ExitCode> {
@@ -245,15 +251,13 @@ impl<'a> Up<'a> {
             candidate,
             ..
         } = &self.prepared;
-        let borne = borne(settings, world, &self.id, lock.lock())?;
-        if let Some(borne) = &borne {
-            write_ca(&self.out, borne)?;
-        }
-        let mirror = Mirror::prepare(self.setup(engine, images, borne)).await?;
+        let setup = self.setup(engine, images, fronts::fronts(settings, world, &self.id, lock.lock())?);
+        write_ca(&self.out, &setup)?;
+        let mirror = Mirror::prepare(setup).await?;
         let started = mirror.start(settings.timeout).await?;
         let failed = started.iter().filter_map(|started| started.failure.as_ref());
         if let Some(failure) =
-            failed.min_by_key(|failure| matches!(failure.what, crate::mirror::failure::What::Held(_)))
+            failed.min_by_key(|failure| matches!(failure.kind, crate::mirror::failure::ServiceFailureKind::Held(_)))
         {
             return Err(self.service_failed(failure));
         }
@@ -266,7 +270,7 @@ impl<'a> Up<'a> {
             return Ok(());
         }
         say("production is up; now the candidate takes its place");
-        let swapped = mirror.swap(candidate, within, true).await;
+        let swapped = mirror.swap(candidate, within, Role::Candidate).await;
         swapped.map(drop).map_err(|failure| self.service_failed(&failure))
     }
 
@@ -282,19 +286,34 @@ impl<'a> Up<'a> {
         anyhow!("{}", failure.line())
     }
 
-    fn setup(&self, engine: &Engine, images: HashMap<String, ImageFacts>, borne: Option<Borne>) -> Setup {
+    fn setup(&self, engine: &Engine, images: HashMap<String, ImageFacts>, fronts: Vec<Front>) -> Setup {
         Setup {
             engine: engine.clone(),
             prefix: String::new(),
-            world: self.prepared.world.clone(),
-            images,
+            world: Arc::new(self.prepared.world.clone()),
+            images: Arc::new(images),
             redactor: self.redactor.clone(),
             logs: None,
             news: progress(),
-            borne,
+            fronts,
             open: self.prepared.settings.policy.allow_egress.clone(),
             program: THIS_PROGRAM.into(),
         }
+    }
+}
+
+fn tell_of_change(change: Change) {
+    let Change {
+        service,
+        state,
+        detail,
+        took,
+    } = change;
+    use ContainerState::{Exited, OutOfMemory, Ready, Restarted, Unhealthy};
+    if matches!(state, Ready | Exited | OutOfMemory | Unhealthy | Restarted) {
+        let took = took.map(|took| format!(" after {}", seconds(took))).unwrap_or_default();
+        let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+        say(format!("  {service} {state}{took}{}", harmless::line(&detail, LINE)));
     }
 }
 
@@ -302,17 +321,10 @@ impl<'a> Up<'a> {
 fn progress() -> UnboundedSender<News> {
     let (news, mut heard) = unbounded_channel::<News>();
     tokio::spawn(async move {
-        while let Some(News {
-            service,
-            state,
-            detail,
-            took,
-        }) = heard.recv().await
-        {
-            if matches!(state, "ready" | "exited" | "out of memory" | "unhealthy" | "restarted") {
-                let took = took.map(|took| format!(" after {}", seconds(took))).unwrap_or_default();
-                let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-                say(format!("  {service} {state}{took}{}", harmless::line(&detail, LINE)));
+        while let Some(news) = heard.recv().await {
+            match news {
+                News::Container(change) => tell_of_change(change),
+                News::Note(text) => say(format!("note: {}", harmless::line(&text, LINE))),
             }
         }
     });

@@ -8,9 +8,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
 use bollard::query_parameters::BuildImageOptions;
+use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 
-use super::{Engine, ImageFacts};
+use super::Engine;
+use super::image::ImageFacts;
+use super::words::one_line;
 use crate::world::model::{Build, PullPolicy, Service};
 
 /// The name of an image that is built for this run alone.
@@ -100,6 +103,55 @@ async fn build(engine: &Engine, tag: &str, build: &Build) -> Result<ImageFacts> 
         ..Default::default()
     };
     engine.build(tag, archive, options).await
+}
+
+impl Engine {
+    /// Builds an image from an archive of its context.
+    ///
+    /// # Errors
+    /// The build failed: the message ends in what the engine printed last.
+    pub async fn build(&self, tag: &str, archive: Vec<u8>, options: BuildImageOptions) -> Result<ImageFacts> {
+        let mut labels = options.labels.unwrap_or_default();
+        labels.extend(self.labels(&[]));
+        let options = BuildImageOptions {
+            t: Some(tag.to_owned()),
+            labels: Some(labels),
+            rm: true,
+            forcerm: true,
+            ..options
+        };
+        let logins = (*self.logins).clone();
+        let mut stream = Box::pin(self.docker.build_image(
+            options,
+            Some(logins),
+            Some(bollard::body_full(archive.into())),
+        ));
+        let mut tail: Vec<String> = Vec::new();
+        while let Some(step) = stream.next().await {
+            let step = step.map_err(|error| build_failure(tag, &tail, &error.to_string()))?;
+            if let Some(detail) = step.error_detail {
+                return Err(build_failure(tag, &tail, &detail.message.unwrap_or_default()));
+            }
+            tail.extend(
+                step.stream
+                    .map(|line| line.trim_end().to_owned())
+                    .filter(|line| !line.is_empty()),
+            );
+            let surplus = tail.len().saturating_sub(20);
+            tail.drain(..surplus);
+        }
+        self.image(tag)
+            .await?
+            .with_context(|| format!("image `{tag}` is not there after building it"))
+    }
+}
+
+fn build_failure(tag: &str, tail: &[String], last: &str) -> anyhow::Error {
+    anyhow!(
+        "image `{tag}` could not be built: {}\n{}",
+        one_line(last),
+        tail.join("\n")
+    )
 }
 
 /// What the recipe is called in the context that is sent.

@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow};
 use bollard::query_parameters as query;
 
 use super::Engine;
+use super::labels::LABEL_RUN;
 use crate::engine::words::engine_words;
 
 /// Compose's name for the service a container is.
@@ -52,7 +53,7 @@ impl Engine {
 
 fn observed(listed: bollard::models::ContainerSummary) -> Option<Observed> {
     let labels: HashMap<String, String> = listed.labels.unwrap_or_default();
-    let mirror = labels.contains_key(super::LABEL_RUN);
+    let mirror = labels.contains_key(LABEL_RUN);
     let one_off = labels
         .get(LABEL_ONE_OFF)
         .is_some_and(|value| value.eq_ignore_ascii_case("true"));

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::Engine;
+use super::labels::RunLabels;
 use super::sweep;
-use super::{Engine, RunLabels};
 use crate::context::Context;
 use crate::engine::archive::THIS_PROGRAM;
 use crate::engine::line::address::Address;

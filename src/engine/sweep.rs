@@ -3,18 +3,20 @@
 //! A run is alive while its process holds the lock of its file; a run of another machine is alive until its deadline.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use bollard::models::NetworkDisconnectRequest;
+use bollard::models::{ContainerSummary, ImageSummary, NetworkDisconnectRequest, Volume};
 use bollard::query_parameters as query;
 use futures_util::future::join_all;
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Engine, LABEL_DEADLINE, LABEL_HOST, LABEL_KEPT, LABEL_LOCK, LABEL_RUN};
+use super::Engine;
+use super::labels::{LABEL_DEADLINE, LABEL_HOST, LABEL_KEPT, LABEL_LOCK, LABEL_RUN};
 use crate::engine::words::{engine_words, gone};
 
 /// Sweeps that find nothing, in a row, until a run counts as gone: a call under way may still make something.
@@ -91,7 +93,7 @@ pub struct Leftover {
     /// Its id.
     pub run: String,
     /// Whether it may be removed.
-    pub state: State,
+    pub liveness: Liveness,
     /// The configuration that it was of, where it was asked to stay.
     pub kept_for: Option<String>,
     /// Until when it may live, seconds since 1970; 0 = nobody said.
@@ -104,7 +106,7 @@ pub struct Leftover {
 
 /// Whether what a run has on the engine is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum Liveness {
     /// Its process is at work, as far as can be told.
     Alive,
     /// It was asked to stay, and its time is not over.
@@ -116,10 +118,34 @@ pub enum State {
 /// Something on the engine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Object {
-    /// `container`, `network`, `volume` or `image`.
-    pub kind: &'static str,
+    /// What it is.
+    pub kind: ObjectKind,
     /// Its name.
     pub name: String,
+}
+
+/// What an engine keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ObjectKind {
+    /// A container.
+    Container,
+    /// An image.
+    Image,
+    /// A network.
+    Network,
+    /// A volume.
+    Volume,
+}
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Container => "container",
+            Self::Image => "image",
+            Self::Network => "network",
+            Self::Volume => "volume",
+        })
+    }
 }
 
 /// Every run that has something on the engine.
@@ -153,16 +179,16 @@ fn of_labels(run: String, labels: &HashMap<String, String>, host: &str, now: u64
     let lock = labels.get(LABEL_LOCK).filter(|_| here);
     let locked = lock.and_then(|path| is_locked(Path::new(path)));
     let kept_for = labels.get(LABEL_KEPT).cloned();
-    let state = match locked {
-        Some(true) => State::Alive,
-        _ if now >= deadline => State::Dead,
-        _ if kept_for.is_some() => State::Kept,
-        Some(false) => State::Dead,
-        None => State::Alive,
+    let liveness = match locked {
+        Some(true) => Liveness::Alive,
+        _ if now >= deadline => Liveness::Dead,
+        _ if kept_for.is_some() => Liveness::Kept,
+        Some(false) => Liveness::Dead,
+        None => Liveness::Alive,
     };
     Leftover {
         run,
-        state,
+        liveness,
         kept_for,
         deadline,
         since: None,
@@ -214,7 +240,7 @@ pub async fn sweep_dead(engine: &Engine) -> Result<Vec<String>> {
     let dead = leftovers(engine)
         .await?
         .into_iter()
-        .filter(|left| left.state == State::Dead);
+        .filter(|left| left.liveness == Liveness::Dead);
     let mut swept = Vec::new();
     for left in dead {
         remove_run(engine, &left.run).await?;
@@ -398,42 +424,42 @@ async fn all_labelled(engine: &Engine, label: &str) -> Result<Vec<Found>> {
             ..Default::default()
         })),
     )?;
-    let found = |kind, name: String, since: Option<i64>, labels| Found {
-        object: Object { kind, name },
-        since: since.and_then(|seconds| u64::try_from(seconds).ok()),
-        labels,
-    };
-    let containers = containers.into_iter().map(|container| {
-        let name = container
-            .names
-            .and_then(|names| names.into_iter().next())
-            .or(container.id);
-        let name = name.unwrap_or_default().trim_start_matches('/').to_owned();
-        found(
-            "container",
-            name,
-            container.created,
-            container.labels.unwrap_or_default(),
-        )
-    });
-    let networks = networks.into_iter().map(|network| {
-        found(
-            "network",
-            network.name.unwrap_or_default(),
-            None,
-            network.labels.unwrap_or_default(),
-        )
-    });
-    let volumes = volumes
-        .volumes
-        .unwrap_or_default()
-        .into_iter()
-        .map(|volume| found("volume", volume.name, None, volume.labels));
-    let images = images.into_iter().map(|image| {
-        let name = image.repo_tags.into_iter().next().unwrap_or(image.id);
-        found("image", name, Some(image.created), image.labels)
-    });
-    Ok(containers.chain(networks).chain(volumes).chain(images).collect())
+    let found = containers.into_iter().map(of_container);
+    let found = found.chain(networks.into_iter().map(of_network));
+    let found = found.chain(volumes.volumes.into_iter().flatten().map(of_volume));
+    Ok(found.chain(images.into_iter().map(of_image)).collect())
+}
+
+impl Found {
+    fn new(kind: ObjectKind, name: String, since: Option<i64>, labels: HashMap<String, String>) -> Self {
+        Self {
+            object: Object { kind, name },
+            since: since.and_then(|seconds| u64::try_from(seconds).ok()),
+            labels,
+        }
+    }
+}
+
+fn of_container(container: ContainerSummary) -> Found {
+    let named = container.names.and_then(|names| names.into_iter().next());
+    let name = named.or(container.id).unwrap_or_default();
+    let name = name.trim_start_matches('/').to_owned();
+    let labels = container.labels.unwrap_or_default();
+    Found::new(ObjectKind::Container, name, container.created, labels)
+}
+
+fn of_network(network: bollard::models::Network) -> Found {
+    let (name, labels) = (network.name.unwrap_or_default(), network.labels.unwrap_or_default());
+    Found::new(ObjectKind::Network, name, None, labels)
+}
+
+fn of_volume(volume: Volume) -> Found {
+    Found::new(ObjectKind::Volume, volume.name, None, volume.labels)
+}
+
+fn of_image(image: ImageSummary) -> Found {
+    let name = image.repo_tags.into_iter().next().unwrap_or(image.id);
+    Found::new(ObjectKind::Image, name, Some(image.created), image.labels)
 }
 
 #[cfg(test)]
@@ -441,7 +467,7 @@ mod tests {
     use super::*;
 
     /// What a run of this machine is whose labels say this. No lock file = its process has gone.
-    fn state(kept: bool, here: bool, deadline: u64) -> State {
+    fn state(kept: bool, here: bool, deadline: u64) -> Liveness {
         let host = if here { "this" } else { "another" };
         let mut labels = HashMap::from([
             (LABEL_HOST.to_owned(), host.to_owned()),
@@ -451,22 +477,22 @@ mod tests {
         if kept {
             labels.insert(LABEL_KEPT.to_owned(), "/shop/rehearsal.yaml".to_owned());
         }
-        of_labels("x".to_owned(), &labels, "this", 100).state
+        of_labels("x".to_owned(), &labels, "this", 100).liveness
     }
 
     #[test]
     fn what_is_kept_is_kept_until_its_time_is_over() {
-        assert_eq!(state(true, true, 101), State::Kept);
-        assert_eq!(state(true, true, 100), State::Dead);
-        assert_eq!(state(true, false, 101), State::Kept);
-        assert_eq!(state(true, false, 100), State::Dead);
+        assert_eq!(state(true, true, 101), Liveness::Kept);
+        assert_eq!(state(true, true, 100), Liveness::Dead);
+        assert_eq!(state(true, false, 101), Liveness::Kept);
+        assert_eq!(state(true, false, 100), Liveness::Dead);
     }
 
     #[test]
     fn what_is_not_kept_dies_with_its_process_or_with_its_time() {
-        assert_eq!(state(false, true, 101), State::Dead);
-        assert_eq!(state(false, false, 101), State::Alive);
-        assert_eq!(state(false, false, 100), State::Dead);
+        assert_eq!(state(false, true, 101), Liveness::Dead);
+        assert_eq!(state(false, false, 101), Liveness::Alive);
+        assert_eq!(state(false, false, 100), Liveness::Dead);
     }
 
     #[test]

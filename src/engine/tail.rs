@@ -9,17 +9,27 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Engine, LABEL_RUN, LABEL_SERVICE};
+use super::Engine;
+use super::labels::{LABEL_RUN, LABEL_SERVICE};
 
 /// One line of a service, raw.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Line {
+pub struct LogLine {
     /// The engine's time, which sorts as text.
     pub stamp: String,
     /// Service.
     pub service: String,
     /// Hostile.
     pub text: String,
+}
+
+/// How long a reading of a log goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// As long as the container lives.
+    Follows,
+    /// To the present end.
+    Ends,
 }
 
 /// The containers of a run's services: id and service.
@@ -41,20 +51,19 @@ pub async fn containers(engine: &Engine, run: &str) -> Result<Vec<(String, Strin
     Ok(named.collect())
 }
 
-/// Gives every line from `since` (seconds since 1970) on to `lines`: to the present end, or for as long as the
-/// containers live.
+/// Gives every line from `since` (seconds since 1970) on to `lines`.
 pub async fn read(
     engine: &Engine,
     containers: &[(String, String)],
     since: i32,
-    follow: bool,
-    lines: UnboundedSender<Line>,
+    reading: Reading,
+    lines: UnboundedSender<LogLine>,
 ) {
     let all = containers.iter().map(|(id, service)| {
         let lines = lines.clone();
         async move {
             let options = query::LogsOptions {
-                follow,
+                follow: reading == Reading::Follows,
                 since,
                 stdout: true,
                 stderr: true,
@@ -72,9 +81,9 @@ pub async fn read(
     join_all(all).await;
 }
 
-fn line(service: &str, chunk: &LogOutput) -> Line {
+fn line(service: &str, chunk: &LogOutput) -> LogLine {
     let (stamp, text) = stamped(chunk.as_ref());
-    Line {
+    LogLine {
         stamp: stamp.to_owned(),
         service: service.to_owned(),
         text: String::from_utf8_lossy(text).trim_end_matches(['\n', '\r']).to_owned(),
@@ -95,4 +104,20 @@ pub fn stamped(message: &[u8]) -> (&str, &[u8]) {
 
 fn is_time(text: &str) -> bool {
     text.len() >= 20 && text.as_bytes().get(10) == Some(&b'T') && text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stamped;
+
+    #[test]
+    fn an_entry_loses_the_engines_time_and_no_other() {
+        let (early, late) = ("2026-11-22T20:00:00.000000001Z", "2026-11-22T20:00:00.000000002Z");
+        let entry = format!("{early} {late} said the service\n");
+        assert_eq!(
+            stamped(entry.as_bytes()),
+            (early, format!("{late} said the service\n").as_bytes())
+        );
+        assert_eq!(stamped(b"no time at all\n"), ("", &b"no time at all\n"[..]));
+    }
 }

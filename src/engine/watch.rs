@@ -12,15 +12,16 @@ use bollard::query_parameters::EventsOptions;
 use futures_util::StreamExt as _;
 use tokio::sync::{broadcast, watch};
 
-use super::{Engine, LABEL_RUN, LABEL_SERVICE};
+use super::Engine;
+use super::labels::{LABEL_RUN, LABEL_SERVICE};
 
 const NANOS: i64 = 1_000_000_000;
 /// Between two tries to hear the engine again.
 const BACK_AGAIN: Duration = Duration::from_millis(200);
 
-/// All that was seen of one container.
+/// All that has happened to one container.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct History {
     /// How often it was started.
     pub starts: u32,
     /// Each exit, in order.
@@ -31,6 +32,8 @@ pub struct Seen {
     pub healthy: Option<bool>,
     /// Signals it was sent, in order, as numbers.
     pub signals: Vec<i64>,
+    /// The kernel has killed for memory, and the exit that may follow has not been told.
+    pub out_of_memory: bool,
 }
 
 /// One end of a container.
@@ -44,6 +47,26 @@ pub struct Exit {
     pub at: Instant,
 }
 
+/// What can happen to a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happening {
+    /// It was started.
+    Start,
+    /// It has ended.
+    Die {
+        /// With this code, where the engine says it.
+        code: Option<i64>,
+    },
+    /// The kernel killed something in it for memory.
+    OutOfMemory,
+    /// It was sent a signal, by its number where the engine says it.
+    Signal(Option<i64>),
+    /// Its health check passes.
+    Healthy,
+    /// Its health check fails.
+    Unhealthy,
+}
+
 /// Something that happened, for those who follow along.
 #[derive(Debug, Clone)]
 pub struct Happened {
@@ -51,16 +74,14 @@ pub struct Happened {
     pub container: String,
     /// Its service label; empty for containers that stand for no service.
     pub service: String,
-    /// `start`, `die`, `oom`, `healthy`, `unhealthy`.
-    pub what: &'static str,
-    /// Exit code of `die`.
-    pub exit: Option<i64>,
+    /// What.
+    pub what: Happening,
 }
 
 /// Follows the run's containers. Cheap to clone.
 #[derive(Clone)]
 pub struct Watch {
-    seen: Arc<Mutex<HashMap<String, watch::Sender<Seen>>>>,
+    seen: Arc<Mutex<HashMap<String, watch::Sender<History>>>>,
     news: broadcast::Sender<Happened>,
 }
 
@@ -123,10 +144,10 @@ impl Watch {
     }
 
     /// What is known of a container, now and as it changes.
-    pub fn of(&self, container: &str) -> watch::Receiver<Seen> {
+    pub fn of(&self, container: &str) -> watch::Receiver<History> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.entry(container.to_owned())
-            .or_insert_with(|| watch::Sender::new(Seen::default()))
+            .or_insert_with(|| watch::Sender::new(History::default()))
             .subscribe()
     }
 
@@ -138,15 +159,15 @@ impl Watch {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         let number = |name: &str| facts.get(name).and_then(|text| text.parse::<i64>().ok());
-        let Some(what) = word_for(event.action.as_deref().unwrap_or_default()) else {
+        let Some(what) = happening(event.action.as_deref().unwrap_or_default(), number) else {
             return;
         };
         {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             let entry = seen
                 .entry(id.clone())
-                .or_insert_with(|| watch::Sender::new(Seen::default()));
-            entry.send_modify(|seen| apply(seen, what, number("exitCode"), number("signal")));
+                .or_insert_with(|| watch::Sender::new(History::default()));
+            entry.send_modify(|seen| seen.apply(what));
         }
         let service = facts.get(LABEL_SERVICE).copied().unwrap_or_default().to_owned();
         // Nobody following is fine.
@@ -154,74 +175,116 @@ impl Watch {
             container: id,
             service,
             what,
-            exit: number("exitCode"),
         });
     }
 }
 
-fn word_for(action: &str) -> Option<&'static str> {
+/// In our words; `None` for what does not matter here. `number` gives what the engine says beside it.
+fn happening(action: &str, number: impl Fn(&str) -> Option<i64>) -> Option<Happening> {
     match action {
-        "start" => Some("start"),
-        "die" => Some("die"),
-        "oom" => Some("oom"),
-        "kill" => Some("kill"),
-        "health_status: healthy" => Some("healthy"),
-        "health_status: unhealthy" => Some("unhealthy"),
+        "start" => Some(Happening::Start),
+        "die" => Some(Happening::Die {
+            code: number("exitCode"),
+        }),
+        "oom" => Some(Happening::OutOfMemory),
+        "kill" => Some(Happening::Signal(number("signal"))),
+        "health_status: healthy" => Some(Happening::Healthy),
+        "health_status: unhealthy" => Some(Happening::Unhealthy),
         _ => None,
     }
 }
 
-fn apply(seen: &mut Seen, what: &str, exit: Option<i64>, signal: Option<i64>) {
-    match what {
-        "start" => {
-            seen.starts += 1;
-            seen.running = true;
-            seen.healthy = None;
-        }
-        "die" => {
-            // The kernel's word comes before the exit; the engine's own flag is forgotten at the next start.
-            let oom = seen.exits.last().is_some_and(|exit| exit.code == OOM_PENDING);
-            if oom {
-                seen.exits.pop();
+impl History {
+    fn apply(&mut self, what: Happening) {
+        match what {
+            Happening::Start => {
+                self.starts += 1;
+                self.running = true;
+                self.healthy = None;
             }
-            seen.running = false;
-            seen.exits.push(Exit {
-                code: exit.unwrap_or(-1),
-                oom,
-                at: Instant::now(),
-            });
+            Happening::Die { code } => self.end(code),
+            Happening::OutOfMemory => self.run_out_of_memory(),
+            Happening::Signal(number) => self.signals.extend(number),
+            Happening::Healthy => self.healthy = Some(true),
+            Happening::Unhealthy => self.healthy = Some(false),
         }
-        // The two are told by different threads of the engine: the word may come after the exit.
-        "oom" if !seen.running && seen.ended().next().is_some() => {
-            if let Some(exit) = seen.exits.last_mut() {
-                exit.oom = true;
-            }
+    }
+
+    fn end(&mut self, code: Option<i64>) {
+        self.running = false;
+        self.exits.push(Exit {
+            code: code.unwrap_or(-1),
+            oom: std::mem::take(&mut self.out_of_memory),
+            at: Instant::now(),
+        });
+    }
+
+    /// The kernel's word comes before the exit, or after it: the two are told by different threads of the engine. Its
+    /// own flag is forgotten at the next start.
+    fn run_out_of_memory(&mut self) {
+        match self.exits.last_mut() {
+            Some(exit) if !self.running => exit.oom = true,
+            _ => self.out_of_memory = true,
         }
-        "oom" if seen.exits.last().is_none_or(|exit| exit.code != OOM_PENDING) => {
-            seen.exits.push(Exit {
-                code: OOM_PENDING,
-                oom: true,
-                at: Instant::now(),
-            });
-        }
-        "kill" => seen.signals.extend(signal),
-        "healthy" => seen.healthy = Some(true),
-        "unhealthy" => seen.healthy = Some(false),
-        _ => {}
+    }
+
+    /// The last exit; it may run again since.
+    pub fn last_exit(&self) -> Option<&Exit> {
+        self.exits.last()
     }
 }
 
-/// Stands in the list between the kernel's kill and the exit that follows it.
-const OOM_PENDING: i64 = i64::MIN;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Seen {
-    /// Exits that have happened.
-    pub fn ended(&self) -> impl Iterator<Item = &Exit> {
-        self.exits.iter().filter(|exit| exit.code != OOM_PENDING)
+    const DIED: Happening = Happening::Die { code: Some(137) };
+
+    fn exits(all: &[Happening]) -> Vec<(i64, bool)> {
+        let mut history = History::default();
+        all.iter().for_each(|what| history.apply(*what));
+        history.exits.iter().map(|exit| (exit.code, exit.oom)).collect()
     }
 
-    /// The last exit, if it does not run now.
-    pub fn last_exit(&self) -> Option<&Exit> {
-        self.ended().last()
+    #[test]
+    fn the_kernels_word_belongs_to_the_exit_beside_it_on_whichever_side() {
+        let (start, oom) = (Happening::Start, Happening::OutOfMemory);
+        assert_eq!(exits(&[start, oom, DIED]), [(137, true)]);
+        assert_eq!(exits(&[start, DIED, oom]), [(137, true)]);
+        assert_eq!(exits(&[start, DIED]), [(137, false)]);
+        // Of a process that is not the container's first, and ends nothing.
+        assert_eq!(exits(&[start, oom]), []);
+        assert_eq!(
+            exits(&[start, DIED, start, oom, oom, DIED]),
+            [(137, false), (137, true)]
+        );
+    }
+
+    #[test]
+    fn a_start_forgets_health_and_no_exit() {
+        let mut history = History::default();
+        for what in [
+            Happening::Start,
+            Happening::Healthy,
+            Happening::Signal(Some(15)),
+            DIED,
+            Happening::Start,
+        ] {
+            history.apply(what);
+        }
+        assert_eq!((history.starts, history.running, history.healthy), (2, true, None));
+        assert_eq!((history.exits.len(), history.signals), (1, vec![15]));
+    }
+
+    #[test]
+    fn an_event_is_read_in_the_engines_words() {
+        let number = |name: &str| (name == "exitCode").then_some(3);
+        assert_eq!(happening("die", number), Some(Happening::Die { code: Some(3) }));
+        assert_eq!(happening("kill", number), Some(Happening::Signal(None)));
+        assert_eq!(
+            happening("health_status: unhealthy", number),
+            Some(Happening::Unhealthy)
+        );
+        assert_eq!(happening("exec_create: sh", number), None);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What went wrong with a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum ServiceFailureKind {
     /// The engine would not make the container.
     NotCreated(String),
     /// The engine would not start it, e.g. its command is not in the image.
@@ -29,7 +29,7 @@ pub struct ServiceFailure {
     /// Service.
     pub service: String,
     /// What went wrong.
-    pub what: What,
+    pub kind: ServiceFailureKind,
     /// Who waited for it, and for what: `web waits for service_healthy`.
     pub waited_by: Vec<String>,
     /// Exit code of its last exit.
@@ -45,6 +45,20 @@ pub struct ServiceFailure {
 }
 
 impl ServiceFailure {
+    /// One of which nothing more is known.
+    pub(super) fn unseen(service: &str, kind: ServiceFailureKind) -> Self {
+        Self {
+            service: service.to_owned(),
+            kind,
+            waited_by: Vec::new(),
+            exit_code: None,
+            oom: false,
+            restarts: 0,
+            fatal: None,
+            log: Vec::new(),
+        }
+    }
+
     /// One line: what, with exit code and out-of-memory flag, and what its log calls fatal.
     pub fn line(&self) -> String {
         let fatal = self
@@ -57,14 +71,14 @@ impl ServiceFailure {
     /// The same without the log's word.
     pub fn headline(&self) -> String {
         let service = &self.service;
-        let what = match &self.what {
-            What::NotCreated(words) => format!("`{service}` could not be created: {words}"),
-            What::NotStarted(words) => format!("`{service}` could not be started: {words}"),
-            What::Hook(words) => format!("`{service}` did not come up: its `post_start` {words}"),
-            What::Exited => format!("`{service}` exited{}", self.exit_words()),
-            What::Unhealthy => format!("`{service}` is unhealthy"),
-            What::NotReady(limit) => format!("`{service}` was not ready within {}", seconds(*limit)),
-            What::Held(other) => format!("`{service}` was not started because `{other}` did not come up"),
+        let what = match &self.kind {
+            ServiceFailureKind::NotCreated(words) => format!("`{service}` could not be created: {words}"),
+            ServiceFailureKind::NotStarted(words) => format!("`{service}` could not be started: {words}"),
+            ServiceFailureKind::Hook(words) => format!("`{service}` did not come up: its `post_start` {words}"),
+            ServiceFailureKind::Exited => format!("`{service}` exited{}", self.exit_words()),
+            ServiceFailureKind::Unhealthy => format!("`{service}` is unhealthy"),
+            ServiceFailureKind::NotReady(limit) => format!("`{service}` was not ready within {}", seconds(*limit)),
+            ServiceFailureKind::Held(other) => format!("`{service}` was not started because `{other}` did not come up"),
         };
         if self.waited_by.is_empty() {
             what

@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::failure::{ServiceFailure, What};
+use super::failure::{ServiceFailure, ServiceFailureKind};
 use super::{Mirror, Running};
+use crate::agent::wait::WaitCall;
 use crate::agent::{Answer, Call};
-use crate::engine::watch::Seen;
+use crate::engine::watch::History;
+use crate::record::release::Role;
 use crate::world::model::{Condition, Restart};
 
 /// Asks a health check within its container.
@@ -37,25 +39,34 @@ const KILLED: i64 = 137;
 /// A candidate crashes at its second exit.
 const CANDIDATE_EXITS: usize = 2;
 
+/// How a service has come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CameUp {
+    /// It can be used.
+    Ready,
+    /// It was a one-shot, and has ended well.
+    Completed,
+}
+
 impl Mirror {
-    /// Waits until a started container is ready. `true`: it was a one-shot and has ended well.
+    /// Waits until a started container is ready, or has ended well where that is how it is meant to be.
     /// `before`: exits of the container that happened before it was started this time.
     pub(super) async fn await_ready(
         &self,
         running: &Running,
         before: usize,
         limit: Duration,
-    ) -> Result<bool, ServiceFailure> {
+    ) -> Result<CameUp, ServiceFailure> {
         let mut seen = self.inner.watch.of(&running.id);
         let verdict = tokio::select! {
             ended = self.await_end(running, before, &mut seen) => ended,
-            () = self.await_good(running) => Ok(false),
-            () = tokio::time::sleep(limit) => Err(What::NotReady(limit)),
+            () = self.await_good(running) => Ok(CameUp::Ready),
+            () = tokio::time::sleep(limit) => Err(ServiceFailureKind::NotReady(limit)),
         };
         match verdict {
-            Ok(completed) => Ok(completed),
+            Ok(came_up) => Ok(came_up),
             Err(what) => {
-                if matches!(what, What::Exited) {
+                if matches!(what, ServiceFailureKind::Exited) {
                     self.logs().settled(&running.id).await;
                 }
                 let mut failure = self.failure(&running.service.name, what);
@@ -96,8 +107,8 @@ impl Mirror {
         &self,
         running: &Running,
         before: usize,
-        seen: &mut watch::Receiver<Seen>,
-    ) -> Result<bool, What> {
+        seen: &mut watch::Receiver<History>,
+    ) -> Result<CameUp, ServiceFailureKind> {
         let service = &running.service;
         let tolerated = match (service.restart, self.is_candidate(&service.name)) {
             (Restart::No, _) => 1,
@@ -108,8 +119,8 @@ impl Mirror {
             }
             _ => TOLERATED_EXITS,
         };
-        let done = |seen: &Seen| {
-            let exits = seen.ended().count().saturating_sub(before);
+        let done = |seen: &History| {
+            let exits = seen.exits.len().saturating_sub(before);
             let well = seen.last_exit().is_some_and(|exit| exit.code == 0) && restarts_no_more(service.restart, 0);
             (exits > 0 && !seen.running && well) || exits >= tolerated || seen.healthy == Some(false)
         };
@@ -117,13 +128,13 @@ impl Mirror {
             return std::future::pending().await;
         };
         if state.healthy == Some(false) {
-            return Err(What::Unhealthy);
+            return Err(ServiceFailureKind::Unhealthy);
         }
         let well = state.last_exit().is_some_and(|exit| exit.code == 0) && restarts_no_more(service.restart, 0);
         if well && self.may_complete(running) {
-            Ok(true)
+            Ok(CameUp::Completed)
         } else {
-            Err(What::Exited)
+            Err(ServiceFailureKind::Exited)
         }
     }
 
@@ -139,12 +150,8 @@ impl Mirror {
     }
 
     async fn await_health(&self, running: &Running, check: &HealthCheck) {
-        let mut seen = self.inner.watch.of(&running.id);
-        let engine_says = async {
-            let _healthy = seen.wait_for(|seen| seen.healthy == Some(true)).await;
-        };
         tokio::select! {
-            () = engine_says => {}
+            () = is_healthy(self.inner.watch.of(&running.id)) => {}
             () = self.ask_until_it_passes(running, check) => {}
         }
     }
@@ -184,12 +191,12 @@ impl Mirror {
             return;
         }
         let deadline_ms = SILENT_PORTS.as_millis().try_into().unwrap_or(u64::MAX);
-        let call = Call::AwaitTcp {
-            host: service.name.clone(),
+        let call = WaitCall::Tcp {
+            host: self.inner.setup.directory().reached_at(&service.name),
             ports,
             deadline_ms,
         };
-        if !matches!(self.agent().call(call).await, Ok(Answer::Awaited { .. })) {
+        if !matches!(self.agent().call(Call::Wait(call)).await, Ok(Answer::Awaited(_))) {
             std::future::pending().await
         }
     }
@@ -254,9 +261,15 @@ impl Mirror {
         self.is_one_shot(name) || did || (!self.is_candidate(name) && !self.has_health_check(running))
     }
 
-    /// Whether the service's present container was put there by a swap.
     fn is_candidate(&self, name: &str) -> bool {
-        self.swapped().contains(name)
+        self.role_of(name) == Role::Candidate
+    }
+}
+
+/// Returns when the engine says so; never, where nobody tells any more.
+async fn is_healthy(mut seen: watch::Receiver<History>) {
+    if seen.wait_for(|seen| seen.healthy == Some(true)).await.is_err() {
+        std::future::pending().await
     }
 }
 
@@ -295,7 +308,20 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn only_the_engines_word_is_health_and_not_its_silence() {
+        let (tell, seen) = watch::channel(History::default());
+        assert_eq!(is_healthy(seen.clone()).now_or_never(), None);
+        tell.send_modify(|seen| seen.healthy = Some(true));
+        assert_eq!(is_healthy(seen.clone()).now_or_never(), Some(()));
+        tell.send_modify(|seen| seen.healthy = None);
+        drop(tell);
+        assert_eq!(is_healthy(seen).now_or_never(), None);
+    }
 
     #[test]
     fn a_quoted_word_is_read_as_it_stands() {

@@ -9,12 +9,47 @@ use bollard::models::{ContainerCreateBody, EndpointSettings, HostConfig, HostCon
 use bollard::query_parameters::LogsOptions;
 use futures_util::StreamExt as _;
 
-use super::{ContainerOutcome, ContainerRun, Mirror, door, network_name};
+use super::Mirror;
+use super::border::door;
 use crate::engine::archive;
 use crate::world::model::FileInside;
 
 /// What a test container may print and leave behind: 16 MiB each.
 const LIMIT: usize = 16 * 1024 * 1024;
+
+/// A container to run to its end inside the mirror's networks.
+#[derive(Debug, Clone, Default)]
+pub struct ContainerRun {
+    /// Image reference.
+    pub image: String,
+    /// Replaces the entry point.
+    pub entrypoint: Option<Vec<String>>,
+    /// Replaces the command.
+    pub command: Option<Vec<String>>,
+    /// Environment.
+    pub env: Vec<(String, String)>,
+    /// Files put into it before it starts: absolute path, content.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// Directories made before it starts, writable for everyone.
+    pub directories: Vec<String>,
+    /// A glob of files to bring back when it has ended.
+    pub collect: Option<String>,
+    /// Killed after this long.
+    pub limit: Duration,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default)]
+pub struct ContainerOutcome {
+    /// Exit code; `None` = killed at the limit.
+    pub exit: Option<i64>,
+    /// Standard output and error, raw, in order of arrival.
+    pub output: Vec<u8>,
+    /// Path and content of the collected files, sorted by path.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// Start to exit.
+    pub duration: Duration,
+}
 
 impl Mirror {
     /// Runs a container to its end inside the mirror's networks, and removes it.
@@ -35,12 +70,7 @@ impl Mirror {
 
     fn test_body(&self, run: &ContainerRun) -> ContainerCreateBody {
         let setup = &self.inner.setup;
-        let first = setup
-            .world
-            .networks
-            .keys()
-            .next()
-            .map(|network| network_name(setup, network));
+        let first = setup.world.networks.keys().next().map(|network| setup.network(network));
         let mut host = HostConfig {
             network_mode: Some(first.clone().unwrap_or_else(|| "none".to_owned())),
             publish_all_ports: Some(false),
@@ -72,7 +102,7 @@ impl Mirror {
         for network in setup.world.networks.keys().skip(1) {
             setup
                 .engine
-                .connect_network(&network_name(setup, network), id, EndpointSettings::default())
+                .connect_network(&setup.network(network), id, EndpointSettings::default())
                 .await?;
         }
         self.put_test_files(id, run).await?;
@@ -83,7 +113,7 @@ impl Mirror {
             .start(name)
             .await
             .with_context(|| format!("test container `{}` could not be started", run.image))?;
-        let end = tokio::time::timeout(run.limit, seen.wait_for(|seen| seen.ended().next().is_some())).await;
+        let end = tokio::time::timeout(run.limit, seen.wait_for(|seen| !seen.exits.is_empty())).await;
         let exit = end
             .ok()
             .and_then(Result::ok)

@@ -1,12 +1,14 @@
 //! The swap: another release takes a service's place on the same volumes, names and networks. Upgrade and rollback are
-//! this one function with two directions.
+//! this one function: it is told which of the two comes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::failure::{ServiceFailure, What};
+use super::failure::{ServiceFailure, ServiceFailureKind};
 use super::{Mirror, Running};
+use crate::record::container::ContainerState;
+use crate::record::release::Role;
 use crate::world::model::Service;
 
 /// The engine's own default when production gives no grace period.
@@ -46,8 +48,8 @@ struct Within {
 impl Within {
     /// Says the budget that the user gave, not what was left of it for the last wait.
     fn in_words(self, mut failure: ServiceFailure) -> Box<ServiceFailure> {
-        if let What::NotReady(_) = failure.what {
-            failure.what = What::NotReady(self.budget);
+        if let ServiceFailureKind::NotReady(_) = failure.kind {
+            failure.kind = ServiceFailureKind::NotReady(self.budget);
         }
         Box::new(failure)
     }
@@ -63,36 +65,40 @@ impl Mirror {
         &self,
         releases: &BTreeMap<String, Service>,
         within: Duration,
-        candidate: bool,
+        to: Role,
     ) -> Result<Vec<Swapped>, Box<ServiceFailure>> {
-        let order: Vec<String> = self
-            .world()
-            .in_dependency_order()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let order = self.world().in_dependency_order();
+        let followers = self.followers(&order, releases);
+        let replaced: Vec<&str> = releases.keys().map(String::as_str).collect();
+        let leaving: Vec<&str> = followers.iter().map(|running| running.service.name.as_str()).collect();
+        self.logs().turn(to, &[replaced, leaving].concat());
         let within = Within {
             budget: within,
             deadline: Instant::now() + within,
         };
         let mut done = Vec::new();
-        for name in order.iter().filter(|name| releases.contains_key(*name)) {
-            self.mark_swapped(name, candidate);
-            done.push(self.replace(&releases[name], within).await?);
+        for name in order.iter().filter(|name| releases.contains_key(**name)) {
+            self.mark_swapped(name, to);
+            let release = Arc::new(releases[*name].clone());
+            done.push(self.replace(&release, within).await?);
         }
-        let replaced: BTreeSet<&str> = releases.keys().map(String::as_str).collect();
-        for name in order.iter().filter(|name| !releases.contains_key(*name)) {
-            if let Some(running) = self
-                .container_of(name)
-                .filter(|running| follows(&running.service, &replaced))
-            {
-                done.push(self.replace(&running.service, within).await?);
-            }
+        for running in followers {
+            done.push(self.replace(&running.service, within).await?);
         }
         Ok(done)
     }
 
-    async fn replace(&self, release: &Service, within: Within) -> Result<Swapped, Box<ServiceFailure>> {
+    /// What is recreated after others have been replaced, in order.
+    fn followers(&self, order: &[&str], releases: &BTreeMap<String, Service>) -> Vec<Running> {
+        let replaced: BTreeSet<&str> = releases.keys().map(String::as_str).collect();
+        let others = order.iter().filter(|name| !replaced.contains(**name));
+        others
+            .filter_map(|name| self.container_of(name))
+            .filter(|running| follows(&running.service, &replaced))
+            .collect()
+    }
+
+    async fn replace(&self, release: &Arc<Service>, within: Within) -> Result<Swapped, Box<ServiceFailure>> {
         // As Compose does: the new container is made first, so that the gap is only stop and start.
         let made = self.make(release).await?;
         let stopped = self.stop(&release.name).await;
@@ -105,8 +111,8 @@ impl Mirror {
         let (launched, ()) = tokio::join!(self.launch(made, left, || ()), self.remove(old));
         launched.map_err(|failure| within.in_words(failure))?;
         let ready = begun.elapsed();
-        self.tell(&release.name, "ready", None, Some(ready));
-        let exits = self.seen(&release.name).map_or(0, |seen| seen.ended().count());
+        self.tell(&release.name, ContainerState::Ready, None, Some(ready));
+        let exits = self.history(&release.name).map_or(0, |seen| seen.exits.len());
         Ok(Swapped {
             service: release.name.clone(),
             stopped,
@@ -121,13 +127,13 @@ impl Mirror {
             return Stopped::default();
         };
         let grace = running.service.stop_grace.unwrap_or(DEFAULT_GRACE);
-        let before = self.inner.watch.of(&running.id).borrow().ended().count();
+        let before = self.inner.watch.of(&running.id).borrow().exits.len();
         self.before_stop(&running).await;
         let begun = Instant::now();
         let asked = self.engine().stop(&running.id, grace).await;
         let took = begun.elapsed();
         let mut seen = self.inner.watch.of(&running.id);
-        let ended = seen.wait_for(|seen| !seen.running || seen.ended().count() > before);
+        let ended = seen.wait_for(|seen| !seen.running || seen.exits.len() > before);
         let last = tokio::time::timeout(Duration::from_secs(2), ended).await;
         let exit = last
             .ok()
@@ -135,7 +141,7 @@ impl Mirror {
             .and_then(|seen| seen.last_exit().cloned());
         self.logs().settled(&running.id).await;
         let detail = asked.err().map(|error| format!("{error:#}"));
-        self.tell(service, "stopped", detail, Some(took));
+        self.tell(service, ContainerState::Stopped, detail, Some(took));
         let killed = exit.as_ref().is_some_and(|exit| exit.code == 137 && !exit.oom) && took >= grace;
         Stopped {
             took,
@@ -152,9 +158,11 @@ impl Mirror {
         let Some(running) = self.container_of(service) else {
             return Ok(());
         };
-        let before = self.inner.watch.of(&running.id).borrow().ended().count();
+        let before = self.inner.watch.of(&running.id).borrow().exits.len();
         if let Err(error) = self.engine().start_again(&running.id).await {
-            return Err(Box::new(self.failure(service, What::NotStarted(format!("{error:#}")))));
+            return Err(Box::new(
+                self.failure(service, ServiceFailureKind::NotStarted(format!("{error:#}"))),
+            ));
         }
         self.after_start(&running).await?;
         self.await_ready(&running, before, limit)
@@ -170,22 +178,21 @@ impl Mirror {
         }
     }
 
-    fn mark_swapped(&self, service: &str, candidate: bool) {
+    fn mark_swapped(&self, service: &str, to: Role) {
         let mut swapped = self.inner.swapped.lock().unwrap_or_else(PoisonError::into_inner);
-        if candidate {
-            swapped.insert(service.to_owned());
-        } else {
-            swapped.remove(service);
-        }
+        match to {
+            Role::Candidate => swapped.insert(service.to_owned()),
+            Role::Baseline => swapped.remove(service),
+        };
     }
 
-    /// Services whose present release is the candidate's.
-    pub(super) fn swapped(&self) -> BTreeSet<String> {
-        self.inner
-            .swapped
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// Which release a service's present container is of.
+    pub(super) fn role_of(&self, service: &str) -> Role {
+        let swapped = self.inner.swapped.lock().unwrap_or_else(PoisonError::into_inner);
+        match swapped.contains(service) {
+            true => Role::Candidate,
+            false => Role::Baseline,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ pub use only::Only;
 
 use self::stages::image_of;
 use crate::config::settings::{CandidateImage, Rollback, Settings};
-use crate::mirror::door;
+use crate::mirror::border::door;
 use crate::record::partial::Partial;
 use crate::record::release::Release;
 use crate::record::stage::StageId;

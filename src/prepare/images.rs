@@ -7,10 +7,11 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
 use crate::context::Context;
+use crate::engine::image::ImageFacts;
 use crate::engine::pull::credentials::Keyring;
 use crate::engine::pull::failure::PullFailure;
 use crate::engine::pull::{self, Tell};
-use crate::engine::{Engine, ImageFacts, build};
+use crate::engine::{Engine, build};
 use crate::lock::Lock;
 use crate::prepare::wanted::{self, Looked, Wanted};
 use crate::record::image::{Had, ImagePlan};

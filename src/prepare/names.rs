@@ -1,9 +1,9 @@
 //! The names in a configuration: each is one of production's, or one that the mirror can answer to.
 
 use crate::config::settings::Settings;
-use crate::mirror::names::is_borne;
-use crate::prepare::borne::borne_name;
+use crate::mirror::names::fronts::is_borne;
 use crate::prepare::candidate::no_such_service;
+use crate::prepare::fronts;
 use crate::world::model::World;
 use crate::yaml::diagnostic::Diagnostic;
 
@@ -53,11 +53,11 @@ fn issuer_can_be_borne(settings: &Settings, world: &World) -> Option<Diagnostic>
 
 /// A name that the mirror itself answers to cannot lead outside as well.
 fn open_hosts_are_outside(settings: &Settings, world: &World) -> Vec<Diagnostic> {
-    let borne = borne_name(settings, world);
+    let fronts = fronts::names(settings, world);
     let policy = &settings.policy;
     let all = policy.allow_egress.iter().zip(&policy.allow_egress_spans);
-    let inside = all
-        .filter(|(open, _)| is_borne(&open.host, world) || borne.as_ref().is_some_and(|name| name.host == open.host));
+    let inside =
+        all.filter(|(open, _)| is_borne(&open.host, world) || fronts.iter().any(|name| name.host == open.host));
     inside
         .map(|(open, span)| {
             let message = format!(

@@ -9,10 +9,11 @@ use futures_util::future::try_join_all;
 use time::OffsetDateTime;
 
 use crate::config::settings::{Settings, SuiteBody};
+use crate::engine::Engine;
+use crate::engine::image::ImageFacts;
 use crate::engine::pull::credentials::Keyring;
 use crate::engine::pull::failure::{PullFailure, Why};
 use crate::engine::pull::reference::Reference;
-use crate::engine::{Engine, ImageFacts};
 use crate::lock::Lock;
 use crate::plan::Plan;
 use crate::record::image::{Had, ImagePlan};

@@ -4,6 +4,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::container::{ContainerState, PullState};
 use super::stage::StageId;
 use super::status::Status;
 use super::v1::{Check, Fidelity, Finding, Test};
@@ -82,8 +83,8 @@ pub enum EventKind {
         stage: StageId,
         /// Service.
         service: String,
-        /// One word of the list above.
-        state: String,
+        /// What became of it.
+        state: ContainerState,
         /// Exit code, out-of-memory flag, last log lines.
         detail: Option<String>,
     },
@@ -91,8 +92,8 @@ pub enum EventKind {
     Pull {
         /// Reference.
         image: String,
-        /// `begins`, `downloads`, `again`, `done`, `failed`.
-        state: String,
+        /// How it gets on.
+        state: PullState,
         /// Bytes, time, the registry's words.
         detail: Option<String>,
     },

@@ -4,6 +4,7 @@
 //! [`v1`] is what leaves the program: `result.json` and the events, in a form that other versions can read.
 
 pub mod check;
+pub mod container;
 pub mod event;
 pub mod exit_code;
 pub mod fidelity;

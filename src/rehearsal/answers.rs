@@ -8,11 +8,12 @@ use futures_util::future::{join_all, select_all};
 use url::Url;
 
 use super::{Rehearsal, probe};
+use crate::agent::wait::{Awaited, WaitCall};
 use crate::agent::{Answer, Call};
 use crate::check::ground::Expected;
 use crate::config::settings::{RequestStep, SuiteBody};
 use crate::mirror::Mirror;
-use crate::mirror::failure::{ServiceFailure, What};
+use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::text::units::millis;
 
 /// What production's release may take to answer at all; the suites tell the rest.
@@ -49,16 +50,16 @@ pub(super) async fn wait(
         (crashed, ..) = select_all(crashes), if !expected.services.is_empty() => return Err(Box::new(crashed)),
     };
     if let Some(service) = silent {
-        return Err(Box::new(mirror.failure(service, What::NotReady(budget))));
+        return Err(Box::new(mirror.failure(service, ServiceFailureKind::NotReady(budget))));
     }
     if let Some((url, good)) = &expected.probe {
-        let settled = Call::AwaitHttp {
+        let settled = WaitCall::Http {
             url: url.clone(),
             statuses: vec![*good],
             deadline_ms: millis(SETTLED.min(patience)),
         };
         // What stays bad is for the suites and the probe to tell.
-        let _settled = mirror.agent().call(settled).await;
+        let _settled = mirror.agent().call(Call::Wait(settled)).await;
     }
     Ok(())
 }
@@ -121,15 +122,15 @@ fn texts(body: &SuiteBody) -> Vec<String> {
 /// With a known good status: that one for a while, then any.
 async fn answers(mirror: &Mirror, url: &Url, good: Option<u16>, patience: Duration) -> bool {
     let ask = |statuses: Vec<u16>, deadline: Duration| {
-        let call = Call::AwaitHttp {
+        let call = WaitCall::Http {
             url: url.to_string(),
             statuses,
             deadline_ms: millis(deadline),
         };
         async move {
             matches!(
-                mirror.agent().call(call).await,
-                Ok(Answer::Awaited { after_ms: Some(_), .. })
+                mirror.agent().call(Call::Wait(call)).await,
+                Ok(Answer::Awaited(Awaited { after_ms: Some(_), .. }))
             )
         }
     };

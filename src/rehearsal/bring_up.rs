@@ -5,7 +5,7 @@ use super::course::Course;
 use super::{Next, Rehearsal};
 use crate::check::ground::Copy;
 use crate::check::trouble;
-use crate::mirror::failure::{ServiceFailure, What};
+use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::mirror::start::Started;
 use crate::record::recorded::StepRecord;
 use crate::record::release::Role;
@@ -83,6 +83,6 @@ fn start_step(since: u64, started: &Started) -> StepRecord {
 /// The failure that others only followed from.
 pub(super) fn first_failure(started: &[Started]) -> Option<&ServiceFailure> {
     let failures = || started.iter().filter_map(|started| started.failure.as_ref());
-    let own = failures().find(|failure| !matches!(failure.what, What::Held(_)));
+    let own = failures().find(|failure| !matches!(failure.kind, ServiceFailureKind::Held(_)));
     own.or_else(|| failures().next())
 }

@@ -69,11 +69,13 @@ pub(super) struct Suspect {
 
 impl Course {
     /// A stage begins.
-    pub fn enter<'a>(&mut self, stage: StageId, services: impl Iterator<Item = &'a String>) {
-        self.marks = Marks::default();
+    pub fn enter(&mut self, stage: StageId, services: &[String]) {
         let Some(ground) = &self.ground else { return };
         ground.enter(stage);
-        let exits = services.map(|name| (name.clone(), ground.seen(name).ended().count()));
+        self.marks = ground.marks(services);
+        let exits = services
+            .iter()
+            .map(|name| (name.clone(), ground.history(name).exits.len()));
         self.facts.exits.insert(stage, exits.collect());
     }
 

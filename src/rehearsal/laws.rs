@@ -2,7 +2,7 @@
 
 use super::course::AfterFailure;
 use super::scripted::{Behaviour, CONFIG, SignIn, Story, Told};
-use crate::mirror::failure::What;
+use crate::mirror::failure::ServiceFailureKind;
 use crate::record::exit_code::ExitCode;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
@@ -237,7 +237,7 @@ async fn what_the_candidate_wrote_must_be_read_by_the_baseline() {
 async fn a_candidate_that_does_not_come_up_blocks_and_the_way_back_is_tried() {
     let story = Story {
         candidate: Behaviour {
-            down: Some(What::NotReady(std::time::Duration::from_secs(120))),
+            down: Some(ServiceFailureKind::NotReady(std::time::Duration::from_secs(120))),
             ..good()
         },
         ..Story::default()
@@ -263,7 +263,7 @@ async fn a_candidate_that_does_not_come_up_blocks_and_the_way_back_is_tried() {
 async fn a_candidate_that_crashes_is_told_by_the_check_on_crashes() {
     let story = Story {
         candidate: Behaviour {
-            down: Some(What::Exited),
+            down: Some(ServiceFailureKind::Exited),
             ..good()
         },
         ..Story::default()
@@ -648,7 +648,7 @@ mod properties {
     use proptest::prelude::*;
 
     use super::super::scripted::{Behaviour, Played, SignIn, Story, Told};
-    use crate::mirror::failure::What;
+    use crate::mirror::failure::ServiceFailureKind;
     use crate::record::stage::StageId;
     use crate::record::status::Status;
     use crate::record::verdict::Verdict;
@@ -677,11 +677,11 @@ mod properties {
         prop_oneof![8 => Just(SignIn::Works), 2 => Just(SignIn::Fails), 1 => Just(SignIn::Lost)]
     }
 
-    fn down() -> impl Strategy<Value = Option<What>> {
+    fn down() -> impl Strategy<Value = Option<ServiceFailureKind>> {
         prop_oneof![
             9 => Just(None),
-            1 => Just(Some(What::Exited)),
-            1 => Just(Some(What::NotReady(Duration::from_secs(1)))),
+            1 => Just(Some(ServiceFailureKind::Exited)),
+            1 => Just(Some(ServiceFailureKind::NotReady(Duration::from_secs(1)))),
         ]
     }
 

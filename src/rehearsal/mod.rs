@@ -102,7 +102,7 @@ impl Rehearsal<'_> {
 
     async fn stage(&self, stage: &StagePlan, course: &mut Course) {
         self.recorder.stage_started(stage.id);
-        course.enter(stage.id, self.candidate.keys());
+        course.enter(stage.id, &self.candidates());
         for planned in &stage.steps {
             if let Some(note) = course.why_not(planned) {
                 course.remark(note, &self.recorder);

@@ -7,15 +7,18 @@ use std::time::Duration;
 use anyhow::Result;
 use async_trait::async_trait;
 
-use crate::agent::{Answer, Call, HttpAnswer, HttpCall, ProbeSample};
+use crate::agent::exchange::{HttpAnswer, HttpCall};
+use crate::agent::probe::{ProbeAnswer, ProbeCall, ProbeSample};
+use crate::agent::{Answer, Call};
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
 use crate::check::log_difference::template;
 use crate::config::settings::Login;
-use crate::engine::watch::Seen;
-use crate::engine::{ExecOutput, ImageFacts};
-use crate::mirror::authority::Form;
-use crate::mirror::egress::Attempts;
+use crate::engine::exec::ExecOutput;
+use crate::engine::image::ImageFacts;
+use crate::engine::watch::History;
+use crate::mirror::border::attempts::Attempts;
 use crate::mirror::failure::ServiceFailure;
+use crate::mirror::names::authority::TlsProfile;
 use crate::mirror::start::Started;
 use crate::mirror::swap::Swapped;
 use crate::mirror::{Mirror, Setup};
@@ -75,7 +78,7 @@ impl Ground for Mirror {
         within: Duration,
         role: Role,
     ) -> Result<Vec<Swapped>, Box<ServiceFailure>> {
-        Mirror::swap(self, releases, within, role == Role::Candidate).await
+        Mirror::swap(self, releases, within, role).await
     }
 
     async fn await_answers(
@@ -121,19 +124,23 @@ impl Ground for Mirror {
     }
 
     async fn probe_begins(&self, name: &str, url: &str) {
-        let call = Call::ProbeStart {
+        let call = ProbeCall::Start {
             probe: name.to_owned(),
             url: url.to_owned(),
             interval_ms: INTERVAL_MS,
             timeout_ms: TIMEOUT_MS,
         };
         // An agent that is gone is found by the next question that needs an answer.
-        let _started = self.agent().call(call).await;
+        let _started = self.agent().call(Call::Probe(call)).await;
     }
 
     async fn probe_ends(&self, name: &str) -> Result<Vec<ProbeSample>, Lost> {
-        match self.agent().call(Call::ProbeStop { probe: name.to_owned() }).await {
-            Ok(Answer::Probe(samples)) => Ok(samples),
+        let stop = ProbeCall::Stop { probe: name.to_owned() };
+        match self.agent().call(Call::Probe(stop)).await {
+            Ok(Answer::Probe(ProbeAnswer::Stopped(_))) => {
+                let samples = self.agent().samples(name).await;
+                samples.map_err(|error| gone(&error))
+            }
             Ok(other) => Err(Lost::new(
                 Part::Probe,
                 format!("the agent answered something else: {other:?}"),
@@ -147,24 +154,25 @@ impl Ground for Mirror {
     }
 
     fn fronts(&self) -> Vec<String> {
-        self.borne().map(|borne| borne.host.clone()).into_iter().collect()
+        let fronts = Mirror::fronts(self).iter();
+        fronts.map(|front| front.name.host.clone()).collect()
     }
 
     fn digests(&self, image: &str) -> Vec<String> {
         known_by(self.image(image))
     }
 
-    fn tls(&self) -> Option<(String, Form)> {
-        let borne = self.borne()?;
-        Some((borne.service.clone(), borne.authority.as_ref()?.form().clone()))
+    fn tls(&self) -> Option<(String, TlsProfile)> {
+        let mut fronts = Mirror::fronts(self).iter();
+        fronts.find_map(|front| Some((front.service.clone(), front.authority.as_ref()?.profile().clone())))
     }
 
     async fn agent_lives(&self) -> bool {
         matches!(self.agent().call(Call::Ping).await, Ok(Answer::Done))
     }
 
-    fn seen(&self, service: &str) -> Seen {
-        Mirror::seen(self, service).unwrap_or_default()
+    fn history(&self, service: &str) -> History {
+        Mirror::history(self, service).unwrap_or_default()
     }
 
     fn enter(&self, stage: StageId) {
@@ -172,20 +180,21 @@ impl Ground for Mirror {
     }
 
     fn marks(&self, services: &[String]) -> Marks {
-        Marks(
-            services
-                .iter()
-                .map(|name| (name.clone(), self.logs().mark(name)))
-                .collect(),
-        )
+        let of = |name: &String| (name.clone(), self.logs().mark(name));
+        Marks(services.iter().map(of).collect())
     }
 
-    fn said(&self, stage: StageId, service: &str) -> Vec<String> {
-        self.logs().of(stage, service)
+    fn beginnings(&self, services: &[String]) -> Marks {
+        let of = |name: &String| (name.clone(), self.logs().beginning(name));
+        Marks(services.iter().map(of).collect())
+    }
+
+    fn said(&self, stage: StageId, role: Role, service: &str) -> Vec<String> {
+        self.logs().said(service, stage, role).lines
     }
 
     fn tail(&self, service: &str, count: usize) -> Vec<String> {
-        self.logs().tail(service, count)
+        self.logs().last(service, count)
     }
 
     async fn why(&self, services: &[String], marks: &Marks) -> Option<String> {
@@ -209,9 +218,9 @@ impl Ground for Mirror {
 fn new_cause(mirror: &Mirror, services: &[String], marks: &Marks) -> Option<String> {
     let of = |service: &String| {
         let mark = marks.0.get(service).copied().unwrap_or_default();
-        let known = mirror.logs().of(StageId::Control, service);
+        let known = mirror.logs().in_stage(service, StageId::Control).lines;
         let known: BTreeSet<String> = known.iter().map(|line| template(line)).collect();
-        let said = mirror.logs().since(service, mark).into_iter();
+        let said = mirror.logs().since(service, mark).lines.into_iter();
         let new: Vec<String> = said.filter(|line| !known.contains(&template(line))).collect();
         first_fatal(&new)
     };

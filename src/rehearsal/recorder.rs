@@ -109,7 +109,7 @@ impl Recorder {
     }
 
     /// Something happened to a container.
-    pub fn container(&self, news: &crate::mirror::News) {
+    pub fn container(&self, news: &crate::mirror::setup::Change) {
         let inner = self.lock();
         let (stage, over) = (inner.stage.unwrap_or(StageId::Control), inner.over);
         drop(inner);
@@ -122,7 +122,7 @@ impl Recorder {
         self.say(EventKind::Container {
             stage,
             service: news.service.clone(),
-            state: news.state.to_owned(),
+            state: news.state,
             detail: news.detail.clone().or(took),
         });
     }
@@ -131,7 +131,7 @@ impl Recorder {
     pub fn pull(&self, progress: crate::engine::pull::Progress) {
         self.say(EventKind::Pull {
             image: progress.image,
-            state: progress.state.to_owned(),
+            state: progress.state,
             detail: progress.detail,
         });
     }

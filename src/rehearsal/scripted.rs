@@ -11,16 +11,18 @@ use async_trait::async_trait;
 use super::Rehearsal;
 use super::course::AfterFailure;
 use super::recorder::Recorder;
-use crate::agent::{HttpAnswer, HttpCall, ProbeSample};
+use crate::agent::exchange::{HttpAnswer, HttpCall};
+use crate::agent::failure::CallFailureKind;
+use crate::agent::probe::ProbeSample;
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
 use crate::config::settings::Login;
 use crate::context::Context;
-use crate::engine::ExecOutput;
-use crate::engine::watch::{Exit, Seen};
+use crate::engine::exec::ExecOutput;
+use crate::engine::watch::{Exit, History};
 use crate::lock;
-use crate::mirror::authority::Form;
-use crate::mirror::egress::Attempts;
-use crate::mirror::failure::{ServiceFailure, What};
+use crate::mirror::border::attempts::Attempts;
+use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
+use crate::mirror::names::authority::TlsProfile;
 use crate::mirror::start::Started;
 use crate::mirror::swap::{Stopped, Swapped};
 use crate::prepare::{self, Asked, Prepared};
@@ -69,7 +71,7 @@ data:
 #[derive(Debug, Clone, Default)]
 pub struct Behaviour {
     /// Why it does not come up.
-    pub down: Option<What>,
+    pub down: Option<ServiceFailureKind>,
     /// Suite and test → how its runs end, one after the other; the last goes on for ever.
     pub tests: BTreeMap<(String, String), VecDeque<Told>>,
     /// How sign-ins end, one after the other; the last goes on for ever.
@@ -347,10 +349,10 @@ impl State {
         }
     }
 
-    fn failure(&self, service: &str, what: What) -> Box<ServiceFailure> {
+    fn failure(&self, service: &str, kind: ServiceFailureKind) -> Box<ServiceFailure> {
         Box::new(ServiceFailure {
             service: service.to_owned(),
-            what,
+            kind,
             waited_by: Vec::new(),
             exit_code: Some(1),
             oom: false,
@@ -533,7 +535,7 @@ impl Ground for ScriptedGround {
             at_ms: number as u64 * 100,
             done_ms: number as u64 * 100 + 5,
             status,
-            failure: status.is_none().then(|| "connect".to_owned()),
+            failure: status.is_none().then_some(CallFailureKind::Connect),
         };
         Ok(answers.into_iter().enumerate().map(sample).collect())
     }
@@ -557,7 +559,7 @@ impl Ground for ScriptedGround {
         Vec::new()
     }
 
-    fn tls(&self) -> Option<(String, Form)> {
+    fn tls(&self) -> Option<(String, TlsProfile)> {
         None
     }
 
@@ -565,7 +567,7 @@ impl Ground for ScriptedGround {
         self.state().agent().is_ok()
     }
 
-    fn seen(&self, service: &str) -> Seen {
+    fn history(&self, service: &str) -> History {
         let mut state = self.state();
         let exits = if service == "web" {
             state.now().exits.clone()
@@ -577,11 +579,11 @@ impl Ground for ScriptedGround {
             oom: false,
             at: Instant::now(),
         };
-        Seen {
+        History {
             starts: 1 + exits.len() as u32,
             exits: exits.into_iter().map(exit).collect(),
             running: true,
-            ..Seen::default()
+            ..History::default()
         }
     }
 
@@ -593,7 +595,11 @@ impl Ground for ScriptedGround {
         Marks::default()
     }
 
-    fn said(&self, _stage: StageId, service: &str) -> Vec<String> {
+    fn beginnings(&self, _services: &[String]) -> Marks {
+        Marks::default()
+    }
+
+    fn said(&self, _stage: StageId, _role: Role, service: &str) -> Vec<String> {
         let mut state = self.state();
         if service == "web" {
             state.now().log.clone()
@@ -603,13 +609,13 @@ impl Ground for ScriptedGround {
     }
 
     fn tail(&self, service: &str, _count: usize) -> Vec<String> {
-        self.said(StageId::Control, service)
+        self.said(StageId::Control, Role::Baseline, service)
     }
 
     async fn why(&self, services: &[String], _marks: &Marks) -> Option<String> {
         if services.iter().any(|service| service == "idp") {
             return self.state().now().product_says.clone();
         }
-        crate::text::fatal::first_fatal(&self.said(StageId::Upgrade, "web"))
+        crate::text::fatal::first_fatal(&self.said(StageId::Upgrade, Role::Candidate, "web"))
     }
 }

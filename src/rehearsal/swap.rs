@@ -42,10 +42,10 @@ impl Rehearsal<'_> {
         let (status, reason) = status_of(&swap, planned.on);
         step.ended(status, reason);
         course.in_place = swap.outcome.held().map(|_| planned.on);
-        course.marks = ground.marks(&self.candidates());
-        if planned.on == Role::Candidate {
-            course.marks = Default::default();
-        }
+        course.marks = match planned.on {
+            Role::Candidate => ground.beginnings(&self.candidates()),
+            Role::Baseline => ground.marks(&self.candidates()),
+        };
         course.facts.swaps.insert(stage, swap);
         self.look_at(stage, crate::check::Moment::Swapped, course).await;
         Next::On

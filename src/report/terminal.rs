@@ -11,6 +11,7 @@
 //! ```
 
 use super::words;
+use crate::record::container::ContainerState;
 use crate::record::event::{Event, EventKind};
 use crate::record::fidelity::FidelityState;
 use crate::record::finding::{Blame, Severity};
@@ -111,11 +112,11 @@ impl Terminal {
                 state,
                 detail,
             } => {
-                let line = format!("! {} {}", clean(service), clean(state));
-                is_trouble(state, detail.as_deref()).then(|| (Some(*stage), self.because(&line, detail.as_deref())))
+                let line = format!("! {} {state}", clean(service));
+                is_trouble(*state, detail.as_deref()).then(|| (Some(*stage), self.because(&line, detail.as_deref())))
             }
             EventKind::Pull { image, state, detail } => {
-                let line = format!("pull {} {}", clean(image), clean(state));
+                let line = format!("pull {} {state}", clean(image));
                 Some((None, self.because(&line, detail.as_deref())))
             }
             EventKind::Test(test) => self.test_progress(test),
@@ -423,10 +424,12 @@ fn is_bad(status: Status) -> bool {
 }
 
 /// A container that ended well was stopped on purpose.
-fn is_trouble(state: &str, detail: Option<&str>) -> bool {
-    let trouble = ["exited", "unhealthy", "killed", "oom", "died", "restarted"];
-    let ended_well = state == "exited" && detail.is_some_and(|detail| detail.starts_with("exit code 0"));
-    !ended_well && trouble.iter().any(|word| state.contains(word))
+fn is_trouble(state: ContainerState, detail: Option<&str>) -> bool {
+    match state {
+        ContainerState::Exited => !detail.is_some_and(|detail| detail.starts_with("exit code 0")),
+        ContainerState::Restarted | ContainerState::Unhealthy | ContainerState::OutOfMemory => true,
+        ContainerState::Started | ContainerState::Ready | ContainerState::Stopped | ContainerState::HookFailed => false,
+    }
 }
 
 fn blame(blame: Blame) -> Option<&'static str> {
@@ -575,7 +578,7 @@ mod tests {
             EventKind::Container {
                 stage: StageId::Upgrade,
                 service: "web".to_owned(),
-                state: "exited".to_owned(),
+                state: ContainerState::Exited,
                 detail: Some("exit code 1\nKeyError".to_owned()),
             },
             EventKind::Test(result.tests[5].clone()),
@@ -601,13 +604,24 @@ mod tests {
             stage: StageId::Control,
             step: "up".to_owned()
         }));
-        let ready = "ready".to_owned();
         assert!(quiet(EventKind::Container {
             stage: StageId::Control,
             service: "db".to_owned(),
-            state: ready,
+            state: ContainerState::Ready,
             detail: None
         }));
+    }
+
+    #[test]
+    fn a_kill_for_memory_is_shown_while_it_runs() {
+        let kind = EventKind::Container {
+            stage: StageId::Upgrade,
+            service: "web".to_owned(),
+            state: ContainerState::OutOfMemory,
+            detail: None,
+        };
+        let line = PLAIN.progress(&Event { at_ms: 0, kind });
+        assert!(line.is_some_and(|line| line.contains("web out of memory")));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::template::Missing;
 use super::test_bed::TestBed;
 use super::words::{self, IN_MESSAGE, quoted};
 use crate::config::settings::TestContainer;
-use crate::mirror::{ContainerOutcome, ContainerRun};
+use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
 use crate::record::status::Status;
 use crate::record::test::TestRecord;
 

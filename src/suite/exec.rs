@@ -10,7 +10,7 @@ use super::template::{Missing, Scope};
 use super::test_bed::TestBed;
 use super::words::{self, IN_MESSAGE, quoted};
 use crate::config::settings::{ExecExpect, ExecStep};
-use crate::engine::ExecOutput;
+use crate::engine::exec::ExecOutput;
 
 /// A command's limit, unless the step itself waits longer.
 const LIMIT: Duration = Duration::from_secs(120);

@@ -16,8 +16,9 @@ use super::runner::{Runner, not_run};
 use super::template::Missing;
 use super::test_bed::TestBed;
 use super::words::{self, IN_MESSAGE, quoted};
-use crate::agent::{Answer, Call, Cookie};
-use crate::mirror::{ContainerOutcome, ContainerRun};
+use crate::agent::session::{Cookie, SessionAnswer, SessionCall};
+use crate::agent::{Answer, Call};
+use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
 use crate::record::status::Status;
 use crate::record::test::TestRecord;
 
@@ -202,15 +203,11 @@ fn beside(file: &Path, name: &str, text: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 async fn cookies_of<B: TestBed>(runner: &Runner<'_, B>) -> Vec<Cookie> {
-    match runner
-        .bed
-        .agent()
-        .call(Call::Cookies {
-            session: runner.session.clone(),
-        })
-        .await
-    {
-        Ok(Answer::Cookies(cookies)) => cookies,
+    let list = SessionCall::List {
+        session: runner.session.clone(),
+    };
+    match runner.bed.agent().call(Call::Session(list)).await {
+        Ok(Answer::Session(SessionAnswer::Cookies(cookies))) => cookies,
         // An agent that is gone shows with every step that needs it.
         _ => Vec::new(),
     }
@@ -528,14 +525,12 @@ async fn take_cookies<B: TestBed>(runner: &mut Runner<'_, B>, cookies: Vec<JarCo
     runner.secrets.extend(secret.map(|cookie| cookie.value.clone()));
     let cookies = cookies.into_iter().map(Cookie::from).collect();
     let session = runner.session.clone();
-    let _ = runner
-        .bed
-        .agent()
-        .call(Call::Close {
-            session: session.clone(),
-        })
-        .await;
-    let _ = runner.bed.agent().call(Call::AddCookies { session, cookies }).await;
+    let close = SessionCall::Close {
+        session: session.clone(),
+    };
+    for call in [close, SessionCall::Add { session, cookies }] {
+        let _ = runner.bed.agent().call(Call::Session(call)).await;
+    }
 }
 
 impl From<JarCookie> for Cookie {

@@ -13,7 +13,10 @@ use super::page::{Form, Page};
 use super::request::{Response, is_cookie_secret};
 use super::words;
 use crate::agent::client::Client;
-use crate::agent::{Answer, Call, HttpAnswer, HttpCall};
+use crate::agent::exchange::{HttpAnswer, HttpCall};
+use crate::agent::failure::CallFailure;
+use crate::agent::session::SessionCall;
+use crate::agent::{Answer, Call};
 use crate::config::settings::{HttpExpect, Login, StatusPattern};
 use crate::record::outcome::{Lost, Outcome, Part};
 
@@ -199,11 +202,10 @@ impl<'a> Visit<'a> {
             first_bad: None,
         };
         // An agent that is gone shows with the first request.
-        let _ = client
-            .call(Call::Close {
-                session: session.to_owned(),
-            })
-            .await;
+        let close = SessionCall::Close {
+            session: session.to_owned(),
+        };
+        let _ = client.call(Call::Session(close)).await;
         visit
     }
 
@@ -375,7 +377,7 @@ impl<'a> Visit<'a> {
                 self.learn_cookies(&answer);
                 Ok(answer)
             }
-            Answer::Failed { kind, message, .. } => {
+            Answer::Failed(CallFailure { kind, message, .. }) => {
                 self.trail
                     .push(format!("--- {} {}", go.method, words::masked(go.url.as_str())));
                 let what = format!("got no answer ({kind}): {}", words::first_line(&message));

@@ -52,8 +52,8 @@ mod tests {
     use super::*;
     use crate::agent::client::Client;
     use crate::config::settings::{ExecStep, HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep, SuiteBody};
-    use crate::engine::ExecOutput;
-    use crate::mirror::{ContainerOutcome, ContainerRun};
+    use crate::engine::exec::ExecOutput;
+    use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
     use crate::record::stage::StageId;
     use crate::record::status::Status;
     use crate::record::step::Subject;

@@ -14,7 +14,9 @@ use super::runner::{Attempt, Runner, StepHead, TestStep};
 use super::template::{Missing, Scope};
 use super::test_bed::TestBed;
 use super::words::{self, IN_MESSAGE, quoted};
-use crate::agent::{Answer, BODY_LIMIT, Call, HttpAnswer, HttpCall};
+use crate::agent::exchange::{BODY_LIMIT, HttpAnswer, HttpCall};
+use crate::agent::failure::CallFailure;
+use crate::agent::{Answer, Call};
 use crate::config::settings::{HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
 
 /// An exchange's limit, unless the step itself waits longer.
@@ -86,11 +88,7 @@ impl<B: TestBed> TestStep<B> for Request<'_> {
         let answer = runner.bed.agent().call(Call::Http(call)).await;
         let attempt = match answer {
             Ok(Answer::Http(answer)) => judge(&answer, &expect, &capture),
-            Ok(Answer::Failed {
-                kind,
-                message,
-                duration_ms,
-            }) => failed(&kind, &message, duration_ms),
+            Ok(Answer::Failed(why)) => failed(&why),
             Ok(other) => lost(words::unexpected(&other)),
             Err(error) => lost(format!("{error:#}")),
         };
@@ -235,12 +233,12 @@ fn lost(problem: String) -> Attempt {
     }
 }
 
-fn failed(kind: &str, message: &str, duration_ms: u64) -> Attempt {
-    let message = words::first_line(message);
-    let problem = format!("no answer ({kind}): {message}");
+fn failed(why: &CallFailure) -> Attempt {
+    let message = words::first_line(&why.message);
+    let problem = format!("no answer ({}): {message}", why.kind);
     Attempt {
         problems: vec![problem],
-        duration: Duration::from_millis(duration_ms),
+        duration: Duration::from_millis(why.duration_ms),
         ..Attempt::default()
     }
 }

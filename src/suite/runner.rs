@@ -12,6 +12,7 @@ use super::test_bed::TestBed;
 use super::words;
 use crate::agent::Call;
 use crate::agent::client::Client;
+use crate::agent::session::SessionCall;
 use crate::record::status::Status;
 use crate::record::test::TestRecord;
 use crate::yaml::span::Span;
@@ -221,12 +222,11 @@ async fn open_session(agent: &Client, run: &SuiteRun<'_>) -> String {
     let number = OPENED.fetch_add(1, Ordering::Relaxed);
     let session = format!("{} {} {number}", run.stage, run.subject);
     if !run.inherited.session.is_empty() {
-        let _ = agent
-            .call(Call::Fork {
-                from: run.inherited.session.clone(),
-                to: session.clone(),
-            })
-            .await;
+        let fork = SessionCall::Fork {
+            from: run.inherited.session.clone(),
+            to: session.clone(),
+        };
+        let _ = agent.call(Call::Session(fork)).await;
     }
     session
 }

@@ -3,8 +3,9 @@
 use std::future::Future;
 
 use crate::agent::client::Client;
-use crate::engine::ExecOutput;
-use crate::mirror::{ContainerOutcome, ContainerRun, Mirror};
+use crate::engine::exec::ExecOutput;
+use crate::mirror::Mirror;
+use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
 
 /// What a suite needs of the mirror: the border at which tests put something smaller in its place.
 pub(super) trait TestBed: Sync {

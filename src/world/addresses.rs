@@ -7,7 +7,6 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use bollard::models::{EndpointIpamConfig, Ipam, IpamConfig};
 
-use crate::agent::Inside;
 use crate::world::model::{Attachment, Network};
 
 /// Places up to here can be kept: 65533, the last but one of 16 bits' hosts.
@@ -162,7 +161,7 @@ pub struct Subnet {
     layout: Layout,
     first: Ipv4Addr,
     first6: Option<Ipv6Addr>,
-    led: bool,
+    agent_is_gateway: bool,
 }
 
 impl Subnet {
@@ -176,14 +175,17 @@ impl Subnet {
             layout: layout.clone(),
             first: first.into(),
             first6: layout.v6.is_some().then(|| first6.into()),
-            led: false,
+            agent_is_gateway: false,
         })
     }
 
     /// The same where what is sent outside arrives at the gateway's address, for the agent to take.
     #[must_use]
-    pub fn led(self) -> Self {
-        Self { led: true, ..self }
+    pub fn with_agent_as_gateway(self) -> Self {
+        Self {
+            agent_is_gateway: true,
+            ..self
+        }
     }
 
     /// Whether it carries IPv6.
@@ -191,14 +193,14 @@ impl Subnet {
         self.first6.is_some()
     }
 
-    /// The network as the agent in it sees it.
-    pub fn inside(&self) -> Inside {
-        Inside {
-            first: self.first,
-            prefix: 32 - self.layout.bits,
-            own: self.agent().v4,
-            gateway: self.led.then(|| self.gateway().v4),
-        }
+    /// Its first IPv4 address, and bits of the prefix.
+    pub fn prefix(&self) -> (Ipv4Addr, u8) {
+        (self.first, 32 - self.layout.bits)
+    }
+
+    /// The gateway's IPv4 address, where the agent is to take it.
+    pub fn gateway_for_agent(&self) -> Option<Ipv4Addr> {
+        self.agent_is_gateway.then(|| self.gateway().v4)
     }
 
     /// The block of IPv4 addresses that it is.

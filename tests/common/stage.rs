@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use rehearsal::context::Context;
+use rehearsal::engine::labels::RunLabels;
 use rehearsal::engine::line::address::Address;
 use rehearsal::engine::sweep;
-use rehearsal::engine::{Engine, RunLabels, build};
+use rehearsal::engine::{Engine, build};
 use rehearsal::mirror::{Mirror, Setup};
 use rehearsal::text::redact::Redactor;
 use rehearsal::world::model::{Service, World};
@@ -80,12 +81,12 @@ pub async fn setup(engine: &Engine, world: World) -> Setup {
     Setup {
         engine: engine.clone(),
         prefix: String::new(),
-        images: build::resolve(engine, &all).await.unwrap(),
-        world,
+        images: build::resolve(engine, &all).await.unwrap().into(),
+        world: world.into(),
         redactor: Redactor::default(),
         logs: None,
         news: tokio::sync::mpsc::unbounded_channel().0,
-        borne: None,
+        fronts: vec![],
         open: vec![],
         program: env!("CARGO_BIN_EXE_rehearsal").into(),
     }
@@ -113,5 +114,5 @@ pub async fn all_lines(mirror: &Mirror, service: &str) -> Vec<String> {
     let running = mirror.container_of(service).unwrap();
     mirror.stop(service).await;
     mirror.logs().settled(&running.id).await;
-    mirror.logs().of(rehearsal::record::stage::StageId::Control, service)
+    mirror.logs().of_container(&running.id).lines
 }

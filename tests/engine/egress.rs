@@ -11,8 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rehearsal::config::settings::OpenHost;
 use rehearsal::mirror::Setup;
-use rehearsal::mirror::egress::Attempts;
-use rehearsal::mirror::names::Borne;
+use rehearsal::mirror::border::attempts::Attempts;
+use rehearsal::mirror::names::fronts::{Front, Name};
+use rehearsal::record::release::Role;
 use rehearsal::world::model::{Attachment, Network, Service, World};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -34,7 +35,7 @@ async fn stage_of(front: Network, change: impl FnOnce(&mut Setup)) -> Stage {
 /// Puts a candidate in the place of `web`.
 async fn upgrade(stage: &Stage) {
     let releases = BTreeMap::from([("web".to_owned(), service("web"))]);
-    stage.mirror.swap(&releases, LIMIT, true).await.unwrap();
+    stage.mirror.swap(&releases, LIMIT, Role::Candidate).await.unwrap();
 }
 
 /// What a line of shell prints in a service's container, errors too.
@@ -114,13 +115,12 @@ async fn a_name_a_raw_address_a_datagram_and_ipv6_are_refused_and_heard_with_the
 
 #[tokio::test]
 async fn the_agent_answers_under_its_own_addresses_and_under_no_foreign_one() {
-    let borne = Borne {
-        host: "login.example.com".to_owned(),
-        port: 80,
+    let front = Front {
+        name: Name::of("http://login.example.com/").unwrap(),
         service: "other".to_owned(),
         authority: None,
     };
-    let stage = stage_of(Network::default(), |setup| setup.borne = Some(borne)).await;
+    let stage = stage_of(Network::default(), |setup| setup.fronts = vec![front]).await;
     let answer = says(&stage, "web", "wget -qO- http://login.example.com/").await;
     assert_eq!(answer, "fine");
     let foreign = says(&stage, "web", "wget -qO- http://203.0.113.9/").await;
@@ -268,7 +268,7 @@ async fn an_open_host_is_reached_by_its_name_and_nothing_beside_it() {
     ];
     let stage = stage_of(Network::default(), |setup| {
         setup.open = hosts;
-        let other = setup.world.services.get_mut("other").unwrap();
+        let other = Arc::make_mut(&mut setup.world).services.get_mut("other").unwrap();
         // Production's own entry would lead past the door.
         other.limits.extra_hosts = vec!["api.example.com:192.0.2.7".to_owned()];
     })

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::docker::{IMAGE, docker, image};
 use crate::stage::{LIMIT, Stage, all_lines, comes_up, says};
 use rehearsal::mirror::Mirror;
-use rehearsal::mirror::failure::{ServiceFailure, What};
+use rehearsal::mirror::failure::{ServiceFailure, ServiceFailureKind};
+use rehearsal::record::release::Role;
 use rehearsal::record::stage::StageId;
 use rehearsal::world::model::{
     Attachment, Condition, Dependency, Health, Mount, Network, Restart, Service, Source, World,
@@ -28,7 +29,7 @@ async fn fails(stage: &Stage) -> ServiceFailure {
 /// Waits for a service's first line: one that has just started may not have said anything yet.
 async fn says_something(mirror: &Mirror, service: &str) {
     for _ in 0..200 {
-        if !mirror.logs().of(StageId::Control, service).is_empty() {
+        if !mirror.logs().in_stage(service, StageId::Control).lines.is_empty() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -115,7 +116,7 @@ async fn a_command_that_is_not_in_the_image_is_named() {
     let stage = stage_of([web]).await;
     let failure = fails(&stage).await;
     assert!(
-        matches!(&failure.what, What::NotStarted(words) if words.contains("/no/such/command")),
+        matches!(&failure.kind, ServiceFailureKind::NotStarted(words) if words.contains("/no/such/command")),
         "{failure}"
     );
     stage.down().await;
@@ -195,7 +196,7 @@ async fn every_line_is_kept_once_across_restarts() {
     };
     let stage = stage_of([flaky]).await;
     comes_up(&stage.mirror).await;
-    assert_eq!(stage.mirror.seen("flaky").unwrap().ended().count(), 2);
+    assert_eq!(stage.mirror.history("flaky").unwrap().exits.len(), 2);
     assert_eq!(
         all_lines(&stage.mirror, "flaky").await,
         ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3"]
@@ -317,7 +318,7 @@ async fn a_check_that_needs_a_shell_which_is_not_there_is_unhealthy() {
     }])
     .await;
     let failure = fails(&stage).await;
-    assert_eq!(failure.what, What::Unhealthy, "{failure}");
+    assert_eq!(failure.kind, ServiceFailureKind::Unhealthy, "{failure}");
     stage.down().await;
 }
 
@@ -403,8 +404,11 @@ async fn a_candidate_crashes_at_its_second_exit() {
             ..web
         },
     )]);
-    let failure = stage.mirror.swap(&releases, LIMIT, true).await.unwrap_err();
-    assert_eq!((failure.what.clone(), failure.exit_code), (What::Exited, Some(1)));
+    let failure = stage.mirror.swap(&releases, LIMIT, Role::Candidate).await.unwrap_err();
+    assert_eq!(
+        (failure.kind.clone(), failure.exit_code),
+        (ServiceFailureKind::Exited, Some(1))
+    );
     assert_eq!(failure.fatal.as_deref(), Some("FATAL: no key"));
     stage.down().await;
 }

@@ -7,6 +7,7 @@ use crate::stage::{LIMIT, Stage, all_lines, comes_up, says};
 use rehearsal::compose::{self, LoadOptions};
 use rehearsal::mirror::failure::ServiceFailure;
 use rehearsal::mirror::{Mirror, Setup};
+use rehearsal::record::release::Role;
 use rehearsal::world::addresses::{Block, Layout};
 use rehearsal::world::from_compose;
 use rehearsal::world::model::{Network, World};
@@ -44,7 +45,7 @@ async fn again(stage: &Stage) -> Mirror {
 async fn swap(stage: &Stage, service: &str) -> Result<(), Box<ServiceFailure>> {
     let release = stage.setup.world.services[service].clone();
     let releases = BTreeMap::from([(service.to_owned(), release)]);
-    stage.mirror.swap(&releases, LIMIT, true).await.map(drop)
+    stage.mirror.swap(&releases, LIMIT, Role::Candidate).await.map(drop)
 }
 
 /// What the engine says of a service's container.

@@ -7,8 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rehearsal::agent::client::Client;
+use rehearsal::agent::exchange::{HttpAnswer, HttpCall};
+use rehearsal::agent::failure::{CallFailure, CallFailureKind};
+use rehearsal::agent::probe::ProbeCall;
 use rehearsal::agent::serve::serve;
-use rehearsal::agent::{Answer, Call, HttpAnswer, HttpCall};
+use rehearsal::agent::session::SessionCall;
+use rehearsal::agent::wait::{Awaited, WaitCall};
+use rehearsal::agent::{Answer, Call};
 use rehearsal::config::settings::{HttpExpect, Login, LoginExpect, LoginFields};
 use rehearsal::record::outcome::Outcome;
 use rehearsal::suite::login::{protected_without_session, sign_in};
@@ -144,7 +149,7 @@ async fn http(client: &Client, call: HttpCall) -> HttpAnswer {
 
 async fn failure(client: &Client, call: HttpCall) -> String {
     match client.call(Call::Http(call)).await.unwrap() {
-        Answer::Failed { kind, .. } => kind,
+        Answer::Failed(CallFailure { kind, .. }) => kind.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -184,10 +189,10 @@ async fn a_session_keeps_its_cookies_and_a_fork_has_its_own() {
         [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]
     );
     client
-        .call(Call::Fork {
+        .call(Call::Session(SessionCall::Fork {
             from: "s".to_owned(),
             to: "t".to_owned(),
-        })
+        }))
         .await
         .unwrap();
     http(
@@ -203,9 +208,9 @@ async fn a_session_keeps_its_cookies_and_a_fork_has_its_own() {
         "a=1; b=2"
     );
     client
-        .call(Call::Close {
+        .call(Call::Session(SessionCall::Close {
             session: "s".to_owned(),
-        })
+        }))
         .await
         .unwrap();
     assert_eq!(body(&http(&client, call("GET", format!("http://{at}/show"))).await), "");
@@ -317,29 +322,29 @@ async fn a_probe_asks_on_time_while_earlier_questions_hang() {
     })
     .await;
     let client = agent();
-    let start = Call::ProbeStart {
+    let start = ProbeCall::Start {
         probe: "p".to_owned(),
         url: format!("http://{at}/"),
         interval_ms: 10,
         timeout_ms: 300,
     };
-    client.call(start).await.unwrap();
+    client.call(Call::Probe(start)).await.unwrap();
     while asked.load(Ordering::SeqCst) < 5 {
         seen.notified().await;
     }
-    let Answer::Probe(samples) = client.call(Call::ProbeStop { probe: "p".to_owned() }).await.unwrap() else {
-        panic!("no samples")
-    };
+    let stop = || Call::Probe(ProbeCall::Stop { probe: "p".to_owned() });
+    client.call(stop()).await.unwrap();
+    let samples = client.samples("p").await.unwrap();
     assert!(samples.len() >= 5, "{samples:?}");
     assert!(samples.is_sorted_by_key(|sample| sample.at_ms));
-    assert_eq!(samples[0].failure.as_deref(), Some("timeout"));
+    assert_eq!(samples[0].failure, Some(CallFailureKind::Timeout));
     assert!(samples[0].done_ms - samples[0].at_ms >= 300);
     assert!(
         samples[1..5].iter().all(|sample| sample.status == Some(200)),
         "{samples:?}"
     );
-    let again = client.call(Call::ProbeStop { probe: "p".to_owned() }).await.unwrap();
-    assert!(matches!(again, Answer::Failed { .. }));
+    let again = client.call(stop()).await.unwrap();
+    assert!(matches!(again, Answer::Failed(_)));
 }
 
 #[tokio::test]
@@ -358,28 +363,32 @@ async fn waits_end_with_the_wanted_answer_or_with_the_last_one() {
     })
     .await;
     let client = agent();
-    let ask = |statuses: Vec<u16>, deadline_ms| Call::AwaitHttp {
-        url: format!("http://{at}/"),
-        statuses,
-        deadline_ms,
+    let ask = |statuses: Vec<u16>, deadline_ms| {
+        Call::Wait(WaitCall::Http {
+            url: format!("http://{at}/"),
+            statuses,
+            deadline_ms,
+        })
     };
     let never = client.call(ask(vec![418], 500)).await.unwrap();
-    assert!(matches!(never, Answer::Awaited { after_ms: None, last } if last.starts_with("status ")));
+    assert!(matches!(never, Answer::Awaited(Awaited { after_ms: None, last }) if last.starts_with("status ")));
     let good = client.call(ask(vec![200], 10_000)).await.unwrap();
-    assert!(matches!(good, Answer::Awaited { after_ms: Some(_), last } if last == "status 200"));
-    let port = |port| Call::AwaitTcp {
-        host: "127.0.0.1".to_owned(),
-        ports: vec![port],
-        deadline_ms: 200,
+    assert!(matches!(good, Answer::Awaited(Awaited { after_ms: Some(_), last }) if last == "status 200"));
+    let port = |port| {
+        Call::Wait(WaitCall::Tcp {
+            host: "127.0.0.1".to_owned(),
+            ports: vec![port],
+            deadline_ms: 200,
+        })
     };
     assert!(matches!(
         client.call(port(at.port())).await.unwrap(),
-        Answer::Awaited { after_ms: Some(_), .. }
+        Answer::Awaited(Awaited { after_ms: Some(_), .. })
     ));
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     assert!(matches!(
         client.call(port(free.port())).await.unwrap(),
-        Answer::Awaited { after_ms: None, .. }
+        Answer::Awaited(Awaited { after_ms: None, .. })
     ));
 }
 

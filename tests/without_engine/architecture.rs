@@ -68,7 +68,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lock", &["engine", "agent", "yaml", "text", "record", "context"]),
     ("engine", &["world", "text", "record", "context"]),
     ("config", &["yaml", "text", "record"]),
-    ("world", &["compose", "agent", "yaml"]),
+    ("world", &["compose", "yaml"]),
     ("compose", &["yaml"]),
     ("agent", &[]),
     ("yaml", &[]),

@@ -21,7 +21,7 @@ const PORTS: (u16, u16) = (2375, 2376);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// Where it listens.
-    pub place: Place,
+    pub endpoint: Endpoint,
     /// Who says so, for messages: "`DOCKER_HOST`", "the Docker context `prod`", "the usual socket".
     pub named_by: String,
     /// testcontainers finds the same engine by itself.
@@ -30,7 +30,7 @@ pub struct Address {
 
 /// Where an engine listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Endpoint {
     /// A socket of this machine.
     Socket(PathBuf),
     /// A port.
@@ -40,7 +40,7 @@ pub enum Place {
         /// Port.
         port: u16,
         /// What proves who is who; `None` = plain.
-        tls: Option<Tls>,
+        tls: Option<Certificates>,
     },
     /// Another machine's own engine, by that machine's SSH server.
     Ssh(Ssh),
@@ -48,7 +48,7 @@ pub enum Place {
 
 /// Certificates as the Docker client keeps them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
+pub struct Certificates {
     /// Holds `ca.pem`, `cert.pem` and `key.pem`; what is missing is not used.
     pub folder: PathBuf,
 }
@@ -68,11 +68,11 @@ pub struct Ssh {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ({})", self.place, self.named_by)
+        write!(f, "`{}` ({})", self.endpoint, self.named_by)
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(path) => write!(f, "unix://{}", path.display()),
@@ -103,11 +103,11 @@ impl Address {
     /// What names it cannot be understood: the user's doing; the message says what and where.
     pub fn find(context: &Context) -> Result<Self> {
         if let Some(host) = context.variable("DOCKER_HOST") {
-            let place = Place::parse(host, tls_of_environment(context))
+            let endpoint = Endpoint::parse(host, tls_of_environment(context))
                 .with_context(|| format!("`DOCKER_HOST` is `{host}`, which names no engine"))?;
             return Ok(Self {
-                known_to_testcontainers: place.is_known_to_testcontainers(context),
-                place,
+                known_to_testcontainers: endpoint.is_known_to_testcontainers(context),
+                endpoint,
                 named_by: "`DOCKER_HOST`".to_owned(),
             });
         }
@@ -135,13 +135,13 @@ impl Address {
         let endpoint = &meta["Endpoints"]["docker"];
         let host = endpoint["Host"].as_str();
         let host = host.with_context(|| format!("the Docker context `{name}` names no host"))?;
-        let tls = Tls {
+        let tls = Certificates {
             folder: folder.join("tls").join(&hash).join("docker"),
         };
-        let place = Place::parse(host, tls.folder.is_dir().then_some(tls))
+        let endpoint = Endpoint::parse(host, tls.folder.is_dir().then_some(tls))
             .with_context(|| format!("the Docker context `{name}` says `{host}`, which names no engine"))?;
         Ok(Self {
-            place,
+            endpoint,
             named_by: format!("the Docker context `{name}`"),
             known_to_testcontainers: false,
         })
@@ -158,15 +158,15 @@ impl Address {
             // The first that it tries, too.
             known_to_testcontainers: path == Path::new(DOCKER_SOCKET)
                 && !context.environment.contains_key("DOCKER_HOST"),
-            place: Place::Socket(path),
+            endpoint: Endpoint::Socket(path),
             named_by: "the usual socket".to_owned(),
         }
     }
 
     /// The variables that name this engine and no other, for a process that must find the same one later on.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let mut all = vec![("DOCKER_HOST", self.place.to_string())];
-        if let Place::Tcp { tls: Some(tls), .. } = &self.place {
+        let mut all = vec![("DOCKER_HOST", self.endpoint.to_string())];
+        if let Endpoint::Tcp { tls: Some(tls), .. } = &self.endpoint {
             all.push(("DOCKER_TLS_VERIFY", "1".to_owned()));
             all.push(("DOCKER_CERT_PATH", tls.folder.display().to_string()));
         }
@@ -174,8 +174,8 @@ impl Address {
     }
 }
 
-impl Place {
-    fn parse(text: &str, tls: Option<Tls>) -> Result<Self> {
+impl Endpoint {
+    fn parse(text: &str, tls: Option<Certificates>) -> Result<Self> {
         let text = if text.contains("://") {
             text.to_owned()
         } else {
@@ -192,7 +192,7 @@ impl Place {
         // In a URL an address of IPv6 stands in brackets, elsewhere not.
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         ensure!(!host.is_empty(), "it names no host");
-        let tcp = |tls: Option<Tls>, usual: u16| {
+        let tcp = |tls: Option<Certificates>, usual: u16| {
             let port = url.port().unwrap_or(usual);
             Ok(Self::Tcp {
                 host: host.clone(),
@@ -205,7 +205,7 @@ impl Place {
                 let usual = if tls.is_some() { PORTS.1 } else { PORTS.0 };
                 tcp(tls, usual)
             }
-            "https" => tcp(Some(tls.unwrap_or(Tls { folder: PathBuf::new() })), PORTS.1),
+            "https" => tcp(Some(tls.unwrap_or(Certificates { folder: PathBuf::new() })), PORTS.1),
             "ssh" => ssh(&url, host),
             other => bail!("an engine is reached by unix, tcp, http, https or ssh, and not by `{other}`"),
         }
@@ -225,7 +225,7 @@ impl Place {
     }
 }
 
-fn ssh(url: &Url, host: String) -> Result<Place> {
+fn ssh(url: &Url, host: String) -> Result<Endpoint> {
     ensure!(
         url.password().is_none(),
         "a password cannot stand in the address: use a key, and `ssh-agent` for its pass phrase"
@@ -240,7 +240,7 @@ fn ssh(url: &Url, host: String) -> Result<Place> {
         socket.is_none_or(is_plain),
         "the socket's path has characters that a shell would read"
     );
-    Ok(Place::Ssh(Ssh {
+    Ok(Endpoint::Ssh(Ssh {
         user: Some(url.username()).filter(|user| !user.is_empty()).map(str::to_owned),
         host,
         port: url.port(),
@@ -260,10 +260,10 @@ fn config_folder(context: &Context) -> PathBuf {
     context.directory.join(folder)
 }
 
-fn tls_of_environment(context: &Context) -> Option<Tls> {
+fn tls_of_environment(context: &Context) -> Option<Certificates> {
     let folder = context.path("DOCKER_CERT_PATH");
     let wanted = context.variable("DOCKER_TLS_VERIFY").is_some() || folder.is_some();
-    wanted.then(|| Tls {
+    wanted.then(|| Certificates {
         folder: context.directory.join(folder.unwrap_or_else(|| config_folder(context))),
     })
 }
@@ -335,7 +335,8 @@ mod tests {
     }
 
     fn place(host: &str) -> String {
-        found(&[("DOCKER_HOST", host)]).map_or_else(|error| format!("{error:#}"), |address| address.place.to_string())
+        found(&[("DOCKER_HOST", host)])
+            .map_or_else(|error| format!("{error:#}"), |address| address.endpoint.to_string())
     }
 
     #[test]
@@ -364,8 +365,8 @@ mod tests {
 
     #[test]
     fn tls_is_wanted_by_the_variables_that_say_so() {
-        let folder = |variables: &[(&str, &str)]| match found(variables).expect("it names an engine").place {
-            Place::Tcp { tls, port, .. } => (tls.map(|tls| tls.folder.display().to_string()), port),
+        let folder = |variables: &[(&str, &str)]| match found(variables).expect("it names an engine").endpoint {
+            Endpoint::Tcp { tls, port, .. } => (tls.map(|tls| tls.folder.display().to_string()), port),
             other => panic!("{other}"),
         };
         let host = ("DOCKER_HOST", "tcp://build");
@@ -391,8 +392,8 @@ mod tests {
             let variables = first.environment();
             let pairs: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
             assert_eq!(
-                found(&pairs).expect("it names an engine").place.to_string(),
-                first.place.to_string()
+                found(&pairs).expect("it names an engine").endpoint.to_string(),
+                first.endpoint.to_string()
             );
         }
     }
@@ -419,20 +420,20 @@ mod tests {
         std::fs::create_dir_all(&certificates).expect("writable");
         write_context(home.path(), "test", "ssh://build");
         std::fs::write(home.path().join(".docker/config.json"), r#"{"currentContext":"prod"}"#).expect("writable");
-        let place = |variables: &[(&str, &str)]| {
+        let endpoint = |variables: &[(&str, &str)]| {
             Address::find(&context(home.path(), variables))
                 .expect("it is there")
-                .place
+                .endpoint
         };
-        let prod = Place::Tcp {
+        let prod = Endpoint::Tcp {
             host: "10.0.0.7".to_owned(),
             port: 2376,
-            tls: Some(Tls { folder: certificates }),
+            tls: Some(Certificates { folder: certificates }),
         };
-        assert_eq!(place(&[]), prod);
-        assert_eq!(place(&[("DOCKER_CONTEXT", "test")]).to_string(), "ssh://build");
+        assert_eq!(endpoint(&[]), prod);
+        assert_eq!(endpoint(&[("DOCKER_CONTEXT", "test")]).to_string(), "ssh://build");
         assert_eq!(
-            place(&[("DOCKER_CONTEXT", "test"), ("DOCKER_HOST", "tcp://x:1")]).to_string(),
+            endpoint(&[("DOCKER_CONTEXT", "test"), ("DOCKER_HOST", "tcp://x:1")]).to_string(),
             "tcp://x:1"
         );
         let other = Address::find(&context(home.path(), &[("DOCKER_CONTEXT", "other")]));

@@ -27,7 +27,7 @@ pub mod address;
 pub(super) mod agree;
 mod tunnel;
 
-use address::{Place, Tls};
+use address::{Certificates, Endpoint};
 
 /// Seconds that the engine has for the beginning of an answer.
 const ANSWER: u64 = 120;
@@ -45,8 +45,8 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A line to an engine; it is opened by the first call.
-pub(super) struct Line {
-    place: Place,
+pub(super) struct Transport {
+    endpoint: Endpoint,
     version: OnceLock<String>,
     idle: Mutex<Vec<Idle>>,
     connecting: tokio::sync::Semaphore,
@@ -69,10 +69,10 @@ impl<B: Body> Content for Request<B> {
     type Body = B;
 }
 
-impl Line {
-    pub(super) fn to(place: Place) -> Arc<Self> {
+impl Transport {
+    pub(super) fn to(endpoint: Endpoint) -> Arc<Self> {
         Arc::new(Self {
-            place,
+            endpoint,
             version: OnceLock::new(),
             idle: Mutex::default(),
             connecting: tokio::sync::Semaphore::new(AT_ONCE),
@@ -152,10 +152,10 @@ impl Line {
 
     async fn connect(&self) -> io::Result<Calls> {
         let _turn = self.connecting.acquire().await.map_err(io::Error::other)?;
-        match &self.place {
-            Place::Socket(path) => hands(within(UnixStream::connect(path)).await?).await,
-            Place::Tcp { host, port, tls: None } => hands(tcp(host, *port).await?).await,
-            Place::Tcp {
+        match &self.endpoint {
+            Endpoint::Socket(path) => hands(within(UnixStream::connect(path)).await?).await,
+            Endpoint::Tcp { host, port, tls: None } => hands(tcp(host, *port).await?).await,
+            Endpoint::Tcp {
                 host,
                 port,
                 tls: Some(tls),
@@ -163,7 +163,7 @@ impl Line {
                 let stream = tcp(host, *port).await?;
                 hands(within(secured(stream, host, tls)).await?).await
             }
-            Place::Ssh(ssh) => {
+            Endpoint::Ssh(ssh) => {
                 let (stream, end) = tunnel::open(ssh)?;
                 let mut calls = hands(stream).await?;
                 // Whether it leads anywhere shows when something comes back; else SSH has said why.
@@ -272,7 +272,7 @@ async fn addresses(host: &str) -> io::Result<Vec<std::net::IpAddr>> {
     Ok(found.iter().collect())
 }
 
-async fn secured(stream: TcpStream, host: &str, tls: &Tls) -> io::Result<impl Stream + use<>> {
+async fn secured(stream: TcpStream, host: &str, tls: &Certificates) -> io::Result<impl Stream + use<>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     TlsConnector::from(Arc::new(config(&tls.folder)?))
         .connect(name, stream)

@@ -1,5 +1,5 @@
 //! Pulls: every image that the engine lacks, once, some at the same time, with the credentials of this machine's
-//! logins. [`wanted`] knows which, [`credentials`] with what, [`failure`] why not.
+//! logins. Whoever asks says which; [`credentials`] knows with what, [`failure`] why not.
 
 pub mod credentials;
 pub mod failure;
@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 
 use super::Engine;
 use crate::engine::words::engine_words;
+use crate::record::container::PullState;
 use crate::record::image::{Had, ImagePlan};
 use crate::text::units::seconds;
 use credentials::{Keyring, Login};
@@ -33,8 +34,8 @@ const TELL_EVERY: Duration = Duration::from_secs(3);
 pub struct Progress {
     /// Reference.
     pub image: String,
-    /// `begins`, `downloads`, `again`, `done`, `failed`.
-    pub state: &'static str,
+    /// How it gets on.
+    pub state: PullState,
     /// Bytes, time, the registry's words.
     pub detail: Option<String>,
 }
@@ -62,15 +63,15 @@ struct Pull<'a> {
 
 impl Pull<'_> {
     async fn run(self, keyring: &Keyring) -> Result<(), PullFailure> {
-        self.say("begins", None);
+        self.say(PullState::Begins, None);
         let begun = Instant::now();
         let ended = match keyring.of(&self.image.image).await {
             Ok(login) => self.with_patience(login.as_ref()).await,
             Err(error) => Err(self.failure(Why::Helper, said(&format!("{error:#}")), None, 0)),
         };
         match &ended {
-            Ok(()) => self.say("done", Some(seconds(begun.elapsed()))),
-            Err(failure) => self.say("failed", Some(failure.to_string())),
+            Ok(()) => self.say(PullState::Done, Some(seconds(begun.elapsed()))),
+            Err(failure) => self.say(PullState::Failed, Some(failure.to_string())),
         }
         ended
     }
@@ -87,7 +88,7 @@ impl Pull<'_> {
             let why = Why::of(&words);
             match waits.next().filter(|_| why.passes(&words)) {
                 Some(wait) => {
-                    self.say("again", Some(words));
+                    self.say(PullState::Again, Some(words));
                     tokio::time::sleep(*wait).await;
                 }
                 None => return Err(self.failure(why, words, login, tries)),
@@ -112,7 +113,7 @@ impl Pull<'_> {
             bytes.take(&step);
             if told.elapsed() >= TELL_EVERY {
                 told = Instant::now();
-                self.say("downloads", bytes.words());
+                self.say(PullState::Downloads, bytes.words());
             }
         }
         Ok(())
@@ -129,7 +130,7 @@ impl Pull<'_> {
         }
     }
 
-    fn say(&self, state: &'static str, detail: Option<String>) {
+    fn say(&self, state: PullState, detail: Option<String>) {
         (self.tell)(Progress {
             image: self.image.image.clone(),
             state,

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::key_size::bits_of;
 use super::tls;
-use crate::agent::names::Names;
+use crate::agent::resolver::Resolver;
 use crate::lock::facts::{AuthFacts, Capability, KeyFacts, Known, TlsFacts, Trust};
 
 /// For one answer.
@@ -26,7 +26,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// It does not answer, or answers neither with a document nor with 404.
 pub(super) async fn read(issuer: &str, ca: Option<&[u8]>) -> Result<AuthFacts> {
     let url = Url::parse(issuer).with_context(|| format!("the issuer `{issuer}` is no URL"))?;
-    let names = Names::system();
+    let names = Resolver::system();
     let tls = match url.scheme() {
         "https" => Some(tls::read(&url, ca, &names).await?),
         _ => None,
@@ -59,7 +59,7 @@ async fn documents(facts: &mut AuthFacts, issuer: &str, client: &reqwest::Client
     Ok(())
 }
 
-fn client(ca: Option<&[u8]>, untrusted: bool, names: Names) -> Result<reqwest::Client> {
+fn client(ca: Option<&[u8]>, untrusted: bool, names: Resolver) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .timeout(LIMIT)
         .redirect(reqwest::redirect::Policy::limited(3))

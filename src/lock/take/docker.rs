@@ -8,9 +8,10 @@ use futures_util::future::try_join_all;
 
 use super::options::{FactSource, TakeOptions};
 use crate::context::Context;
+use crate::engine::Engine;
+use crate::engine::labels::RunLabels;
 use crate::engine::line::address::Address;
 use crate::engine::observe::Observed;
-use crate::engine::{Engine, RunLabels};
 use crate::lock::facts::{Facts, OwnProbe, ServiceFacts};
 use crate::lock::probe;
 

@@ -7,9 +7,10 @@ use futures_util::future::try_join_all;
 
 use super::options::{FactSource, TakeOptions};
 use crate::context::Context;
+use crate::engine::Engine;
+use crate::engine::labels::RunLabels;
 use crate::engine::line::address::Address;
 use crate::engine::pull::credentials::Keyring;
-use crate::engine::{Engine, RunLabels};
 use crate::lock::facts::ServiceFacts;
 use crate::text::redact::Redactor;
 

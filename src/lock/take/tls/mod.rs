@@ -18,7 +18,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use url::{Host, Url};
 
-use crate::agent::names::Names;
+use crate::agent::resolver::Resolver;
 use crate::lock::facts::{TlsFacts, Trust};
 
 mod certificate;
@@ -33,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// It cannot be reached, or does not speak TLS in any version.
-pub(super) async fn read(url: &Url, ca: Option<&[u8]>, names: &Names) -> Result<TlsFacts> {
+pub(super) async fn read(url: &Url, ca: Option<&[u8]>, names: &Resolver) -> Result<TlsFacts> {
     let server = Server::of(url, names).await?;
     let asked = try_join_all(VERSIONS.map(|version| server.ask(version))).await?;
     let accepted: Vec<(Version, Hello)> = VERSIONS
@@ -106,7 +106,7 @@ struct Server {
 }
 
 impl Server {
-    async fn of(url: &Url, names: &Names) -> Result<Self> {
+    async fn of(url: &Url, names: &Resolver) -> Result<Self> {
         let host = url.host_str().context("the issuer has no host")?;
         let host = host.trim_matches(['[', ']']).to_owned();
         let port = url.port_or_known_default().context("the issuer has no port")?;

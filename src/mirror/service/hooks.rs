@@ -1,27 +1,28 @@
 //! Commands that production runs in a container after its start and before its stop.
 
-use super::failure::{ServiceFailure, What};
-use super::{Mirror, Running};
+use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
+use crate::mirror::{Mirror, Running};
+use crate::record::container::ContainerState;
 use crate::world::model::Hook;
 
 impl Mirror {
     /// One after the other; the first that fails is why the service did not come up.
-    pub(super) async fn after_start(&self, running: &Running) -> Result<(), ServiceFailure> {
+    pub(crate) async fn after_start(&self, running: &Running) -> Result<(), ServiceFailure> {
         for hook in &running.service.post_start {
             if let Err(words) = self.run_hook(running, hook).await {
-                return Err(self.failure(&running.service.name, What::Hook(words)));
+                return Err(self.failure(&running.service.name, ServiceFailureKind::Hook(words)));
             }
         }
         Ok(())
     }
 
     /// One after the other; a failure is told and stops nothing but the hooks after it, as the service must go.
-    pub(super) async fn before_stop(&self, running: &Running) {
+    pub(crate) async fn before_stop(&self, running: &Running) {
         let up = self.inner.watch.of(&running.id).borrow().running;
         for hook in running.service.pre_stop.iter().filter(|_| up) {
             if let Err(words) = self.run_hook(running, hook).await {
                 let detail = format!("its `pre_stop` {words}");
-                return self.tell(&running.service.name, "hook failed", Some(detail), None);
+                return self.tell(&running.service.name, ContainerState::HookFailed, Some(detail), None);
             }
         }
     }

@@ -6,8 +6,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use bollard::models::{ContainerCreateBody, HostConfig, Mount as EngineMount, MountType};
 
-use super::{Mirror, Setup, container, volume_name};
+use super::container;
 use crate::engine::archive;
+use crate::mirror::{Mirror, Setup};
 use crate::world::model::{Mount, Service, Source};
 
 /// Where a folder's volume is mounted while it is filled.
@@ -15,14 +16,14 @@ const FILLED_AT: &str = "/fill";
 
 impl Mirror {
     /// The service with what others lend it: their mounts and files, where it has none of its own.
-    pub(super) fn with_lent(&self, service: &Service) -> Service {
+    pub(crate) fn with_lent(&self, service: &Service) -> Service {
         let mut whole = service.clone();
         for from in &service.volumes_from {
             let running = self.container_of(&from.service).map(|running| running.service);
-            let Some(other) = running.or_else(|| self.world().services.get(&from.service).cloned()) else {
+            let Some(other) = running.as_deref().or_else(|| self.world().services.get(&from.service)) else {
                 continue;
             };
-            let other = self.with_lent(&other);
+            let other = self.with_lent(other);
             let declared = self.image(&other.image).volumes.into_iter().map(anonymous);
             for mount in other.mounts.iter().cloned().chain(declared) {
                 if !whole.mounts.iter().any(|own| same_place(&own.target, &mount.target)) {
@@ -39,7 +40,7 @@ impl Mirror {
     }
 
     /// Makes the volumes that a service mounts and nobody made before.
-    pub(super) async fn make_volumes(&self, service: &Service) -> Result<()> {
+    pub(crate) async fn make_volumes(&self, service: &Service) -> Result<()> {
         let declared = self.image(&service.image).volumes;
         let undeclared = |target: &String| !service.mounts.iter().any(|own| same_place(&own.target, target));
         let anonymous = declared.into_iter().filter(undeclared).map(anonymous);
@@ -83,7 +84,7 @@ fn lent(owner: &Service, mount: Mount, read_only: bool) -> Mount {
 }
 
 async fn make(setup: &Setup, volume: &str, source: &Source, image: &str) -> Result<()> {
-    let name = volume_name(setup, volume);
+    let name = setup.volume(volume);
     setup.engine.create_volume(&name).await?;
     match source {
         Source::Folder(folder) => fill(setup, &name, folder, image).await,

@@ -11,8 +11,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use bollard::models::{ContainerCreateBody, EndpointSettings, HostConfig, PortBinding};
 
-use super::names::Name;
 use crate::engine::Engine;
+use crate::engine::network::Leads;
+use crate::mirror::names::directory::Directory;
+use crate::mirror::names::fronts::Name;
 use crate::world::model::World;
 
 /// The first port on which the entrance listens inside.
@@ -31,18 +33,40 @@ pub struct Way {
     pub host: String,
     /// Port inside the mirror.
     pub port: u16,
-    /// It is one of production's names, which the agent answers to.
-    pub borne: bool,
+    /// Who answers there.
+    pub answers: Answers,
+    /// The name inside to which connections are passed on.
+    pub leads_to: String,
     /// The port of 127.0.0.1, on the engine's machine; 0 before it is open.
     pub local: u16,
 }
 
+/// Who answers at the end of a way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    /// A service of production's.
+    Service,
+    /// The agent, under one of production's names.
+    Front,
+}
+
 impl Way {
-    fn to(host: &str, port: u16, borne: bool) -> Self {
+    fn to_service(host: &str, port: u16, directory: &Directory<'_>) -> Self {
         Self {
             host: host.to_owned(),
             port,
-            borne,
+            answers: Answers::Service,
+            leads_to: directory.reached_at(host),
+            local: 0,
+        }
+    }
+
+    fn to_front(name: &Name) -> Self {
+        Self {
+            host: name.host.clone(),
+            port: name.port,
+            answers: Answers::Front,
+            leads_to: name.host.clone(),
             local: 0,
         }
     }
@@ -58,16 +82,17 @@ impl Way {
     }
 }
 
-/// Every TCP port that production publishes, and the name that the mirror answers to.
-pub fn ways(world: &World, borne: Option<&Name>) -> Vec<Way> {
+/// Every TCP port that production publishes, and the names that the agent answers to.
+pub fn ways(world: &World, fronts: &[Name]) -> Vec<Way> {
+    let directory = &Directory::of(fronts);
     let published = world.services.values().flat_map(|service| {
         // Who lives in another's network is reached there.
         let host = service.shares_network.as_deref().unwrap_or(&service.name);
         let reachable = !service.no_network;
         let ports = service.published.iter().filter(move |_| reachable);
-        ports.map(move |port| Way::to(host, *port, false))
+        ports.map(move |port| Way::to_service(host, *port, directory))
     });
-    let named = borne.map(|name| Way::to(&name.host, name.port, true));
+    let named = fronts.iter().map(Way::to_front);
     let mut all: Vec<Way> = Vec::new();
     for way in published.chain(named) {
         if !all.contains(&way) {
@@ -87,7 +112,7 @@ pub async fn open(engine: &Engine, world: &World, ways: Vec<Way>) -> Result<Vec<
     }
     // Engines lead a container's packets by, and publish its ports from, the network whose name is the first in order.
     let (network, name) = (engine.name("--entrance"), engine.name("entrance"));
-    engine.create_outer_network(&network, false).await?;
+    engine.create_outer_network(&network, Leads::Nowhere).await?;
     let inner = world
         .networks
         .keys()
@@ -110,7 +135,7 @@ pub async fn opened(engine: &Engine, run: &str, ways: Vec<Way>) -> Result<Vec<Wa
         .unwrap_or_default();
     let passages = found.config.and_then(|config| config.cmd).unwrap_or_default();
     let open = |mut way: Way| {
-        let target = format!("{}:{}", way.host, way.port);
+        let target = format!("{}:{}", way.leads_to, way.port);
         let inside = passages
             .iter()
             .find_map(|word| Some(word.split_once('=').filter(|(_, to)| *to == target)?.0))?;
@@ -127,7 +152,7 @@ fn key(port: u16) -> String {
 
 fn body(engine: &Engine, network: &str, ways: &[Way]) -> ContainerCreateBody {
     let listed = || ways.iter().zip(FIRST_PORT..);
-    let words = listed().map(|(way, inside)| format!("{inside}={}:{}", way.host, way.port));
+    let words = listed().map(|(way, inside)| format!("{inside}={}:{}", way.leads_to, way.port));
     let bound = |(_, inside): (&Way, u16)| {
         let binding = PortBinding {
             host_ip: Some("127.0.0.1".to_owned()),
@@ -146,7 +171,7 @@ fn body(engine: &Engine, network: &str, ways: &[Way]) -> ContainerCreateBody {
 }
 
 /// Makes a container of ours that passes connections on, lets it into the mirror's networks, and waits until it is open.
-pub(super) async fn stand(
+pub(crate) async fn stand(
     engine: &Engine,
     what: &str,
     name: &str,
@@ -171,7 +196,7 @@ pub(super) async fn stand(
 }
 
 /// A container of ours that passes connections on, each `PORT=HOST:PORT`, and can do nothing else.
-pub(super) fn passing(engine: &Engine, network: &str, passages: Vec<String>) -> ContainerCreateBody {
+pub(crate) fn passing(engine: &Engine, network: &str, passages: Vec<String>) -> ContainerCreateBody {
     let words = ["agent", "entrance"].map(str::to_owned).into_iter().chain(passages);
     ContainerCreateBody {
         image: Some(format!("rehearsal-agent:{}", engine.run())),
@@ -220,8 +245,8 @@ mod tests {
             .into(),
             ..World::default()
         };
-        let name = Name::of("https://login.example.com/o");
-        let ways: Vec<String> = ways(&world, name.as_ref())
+        let names = [Name::of("https://login.example.com/o").unwrap()];
+        let ways: Vec<String> = ways(&world, &names)
             .iter()
             .map(|way| format!("{}:{}", way.host, way.port))
             .collect();
@@ -229,11 +254,24 @@ mod tests {
     }
 
     #[test]
+    fn a_way_to_a_service_behind_a_front_of_its_name_leads_past_the_front() {
+        let world = World {
+            services: [service("idp", &[1812])].into(),
+            ..World::default()
+        };
+        let names = [Name::of("http://idp/").unwrap()];
+        let ways = ways(&world, &names);
+        let to: Vec<(Answers, &str)> = ways.iter().map(|way| (way.answers, way.leads_to.as_str())).collect();
+        let wanted = [(Answers::Service, "idp.origin.rehearsal.test"), (Answers::Front, "idp")];
+        assert_eq!(to, wanted);
+    }
+
+    #[test]
     fn an_address_says_what_is_spoken_there() {
         let at = |port| {
             Way {
                 local: 49153,
-                ..Way::to("web", port, false)
+                ..Way::to_service("web", port, &Directory::default())
             }
             .address()
         };

@@ -19,9 +19,9 @@ tokio::task_local! {
 
 /// The resolver of the container's `resolv.conf` and `hosts`.
 #[derive(Clone)]
-pub(crate) struct Names(Arc<Result<TokioResolver, String>>);
+pub(crate) struct Resolver(Arc<Result<TokioResolver, String>>);
 
-impl Names {
+impl Resolver {
     /// As the system says. Without a readable `resolv.conf` only `hosts` is asked.
     pub(crate) fn system() -> Self {
         let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|_| {
@@ -69,7 +69,7 @@ fn tune(options: &mut ResolverOpts) {
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
 }
 
-impl Resolve for Names {
+impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let names = self.clone();
         Box::pin(async move {
@@ -88,7 +88,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_resolves_to_itself() {
-        let names = Names::system();
+        let names = Resolver::system();
         assert_eq!(
             names.addresses("127.0.0.1").await.unwrap(),
             ["127.0.0.1".parse::<IpAddr>().unwrap()]
@@ -101,7 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn localhost_is_read_from_the_hosts_file() {
-        let found = Names::system().addresses("localhost").await.unwrap();
+        let found = Resolver::system().addresses("localhost").await.unwrap();
         assert!(found.iter().all(IpAddr::is_loopback));
     }
 }

@@ -1,19 +1,12 @@
-//! Production's own names inside the mirror. A name that a service bears is left to that service; one that none bears
-//! is borne by the agent, which passes on what it is asked to the authentication dependency.
+//! Fronts: production's own names that the agent answers to inside the mirror. A name that a service bears is left to
+//! that service; one that none bears gets a front, which passes on what it is asked to the service behind it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
-use bollard::models::ContainerCreateBody;
 use url::Url;
 
-use super::authority::{Authority, Identity};
-use super::{Setup, egress};
-use crate::agent::client::Client;
-use crate::agent::{Answer, BearCall, BearTls, Call};
-use crate::engine::ImageFacts;
-use crate::world::addresses::Subnet;
+use super::authority::Authority;
+use crate::engine::image::ImageFacts;
 use crate::world::model::{Service, World};
 
 /// Ports on which servers speak plain HTTP, tried where nothing says which.
@@ -21,20 +14,18 @@ const USUAL_PORTS: [u16; 6] = [80, 8080, 8000, 3000, 5000, 9000];
 /// Ports on which servers speak TLS, left out where there are others.
 const TLS_PORTS: [u16; 3] = [443, 8443, 9443];
 
-/// A name of production's that no service bears.
+/// A name of production's that the agent answers to.
 #[derive(Debug, Clone)]
-pub struct Borne {
-    /// The name.
-    pub host: String,
-    /// Where clients expect it.
-    pub port: u16,
-    /// The service that answers behind it: the outermost of the authentication dependency.
+pub struct Front {
+    /// The name, and where clients expect it.
+    pub name: Name,
+    /// The service that answers behind it.
     pub service: String,
     /// Who signs for it; `None` where production has it without TLS.
     pub authority: Option<Arc<Authority>>,
 }
 
-/// What of an issuer's URL matters here.
+/// What of a URL of production's matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
     /// Host name.
@@ -79,57 +70,6 @@ pub fn http_ports(service: &Service, image: &ImageFacts) -> Vec<u16> {
     }
     let plain: Vec<u16> = said.iter().copied().filter(|port| !TLS_PORTS.contains(port)).collect();
     if plain.is_empty() { USUAL_PORTS.to_vec() } else { plain }
-}
-
-/// The agent answers to the name of production's that no service bears.
-pub(super) async fn bear(setup: &Setup, subnets: &BTreeMap<String, Subnet>, agent: &Client) -> Result<()> {
-    let Some(borne) = &setup.borne else { return Ok(()) };
-    let tls = borne
-        .authority
-        .as_ref()
-        .map(|authority| tls(authority, &borne.host))
-        .transpose()?;
-    let service = setup
-        .world
-        .services
-        .get(&borne.service)
-        .with_context(|| format!("production has no service `{}`", borne.service))?;
-    let image: ImageFacts = setup.images.get(&service.image).cloned().unwrap_or_default();
-    let call = Call::Bear(BearCall {
-        host: borne.host.clone(),
-        port: borne.port,
-        tls,
-        service: borne.service.clone(),
-        ports: http_ports(service, &image),
-        own: egress::networks(setup, subnets)
-            .iter()
-            .map(|network| network.own)
-            .collect(),
-    });
-    match agent.call(call).await? {
-        Answer::Failed { message, .. } => anyhow::bail!(message),
-        _ => Ok(()),
-    }
-}
-
-fn tls(authority: &Authority, host: &str) -> Result<BearTls> {
-    let Identity { chain, key } = authority.certify(host)?;
-    let protocols = authority.form().protocols.clone();
-    Ok(BearTls { chain, key, protocols })
-}
-
-/// Production's own `extra_hosts` entry for a name that the mirror answers to would lead to production, and one for a host
-/// that is open by name would lead past the door.
-pub(super) fn leave_to_the_mirror(setup: &Setup, body: &mut ContainerCreateBody) {
-    let borne = setup.borne.iter().map(|borne| &borne.host);
-    let names: Vec<&String> = borne.chain(setup.open.iter().map(|open| &open.host)).collect();
-    let is_ours = |entry: &str| {
-        let name = entry.split([':', '=']).next().unwrap_or_default();
-        names.iter().any(|ours| ours.eq_ignore_ascii_case(name))
-    };
-    if let Some(hosts) = body.host_config.as_mut().and_then(|host| host.extra_hosts.as_mut()) {
-        hosts.retain(|entry| !is_ours(entry));
-    }
 }
 
 #[cfg(test)]

@@ -12,12 +12,14 @@ use std::net::Ipv4Addr;
 use anyhow::Result;
 use bollard::models::{EndpointSettings, HostConfig};
 
-use super::{Setup, entrance, network_name};
+use super::entrance;
 use crate::config::settings::OpenHost;
+use crate::engine::network::Leads;
+use crate::mirror::setup::Setup;
 use crate::world::addresses::Subnet;
 
 /// Makes the door and waits until it is open. None where nothing is to be reached.
-pub(super) async fn open(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Result<()> {
+pub(crate) async fn open(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Result<()> {
     if setup.open.is_empty() || subnets.is_empty() {
         return Ok(());
     }
@@ -25,7 +27,7 @@ pub(super) async fn open(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> R
     let name = engine.name(&format!("{}door", setup.prefix));
     // By the network whose name is the first in order engines lead a container's packets.
     let network = engine.name(&format!("--{}door", setup.prefix));
-    engine.create_outer_network(&network, true).await?;
+    engine.create_outer_network(&network, Leads::Outside).await?;
     let mut body = entrance::passing(engine, &network, passages(&setup.open));
     if let Some(sysctls) = body.host_config.as_mut().and_then(|host| host.sysctls.as_mut()) {
         // Ports of well-known services, without the right to them.
@@ -36,7 +38,7 @@ pub(super) async fn open(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> R
             ipam_config: Some(subnet.for_door()),
             ..Default::default()
         };
-        (network_name(setup, inner), endpoint)
+        (setup.network(inner), endpoint)
     });
     entrance::stand(engine, "door", &name, body, inner).await
 }
@@ -57,13 +59,13 @@ fn passages(open: &[OpenHost]) -> Vec<String> {
 }
 
 /// The door's address in each network; none where nothing is open.
-pub(super) fn addresses(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Vec<Ipv4Addr> {
+pub(crate) fn addresses(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Vec<Ipv4Addr> {
     let open = !setup.open.is_empty();
     subnets.values().filter(|_| open).map(Subnet::door).collect()
 }
 
 /// Open names for the `hosts` of a container in this network, where it does not ask the agent.
-pub(super) fn tell_hosts(setup: &Setup, subnet: Option<&Subnet>, host: &mut HostConfig) {
+pub(crate) fn tell_hosts(setup: &Setup, subnet: Option<&Subnet>, host: &mut HostConfig) {
     let Some(subnet) = subnet.filter(|_| !setup.engine.hands_on_unknown_names()) else {
         return;
     };

@@ -9,19 +9,19 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-use crate::agent::Protocol;
+use crate::agent::front::Protocol;
 
 /// A run's CA.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     subject: String,
-    form: Form,
+    profile: TlsProfile,
 }
 
 /// How the mirror speaks TLS under production's name: what makes a client get along with a server or not, as far as we
 /// can follow production in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Form {
+pub struct TlsProfile {
     /// Versions, oldest first; at least one.
     pub protocols: Vec<Protocol>,
     /// Type of the server's key.
@@ -32,7 +32,7 @@ pub struct Form {
     pub aki: bool,
 }
 
-impl Default for Form {
+impl Default for TlsProfile {
     /// What every client of today gets along with.
     fn default() -> Self {
         Self {
@@ -90,25 +90,29 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Authority {
-    /// A new CA for a run, whose certificates are of this form.
+    /// A new CA for a run, whose certificates are of this profile.
     ///
     /// # Errors
     /// The system gives no random bytes.
-    pub fn new(run: &str, form: Form) -> Result<Self> {
+    pub fn new(run: &str, profile: TlsProfile) -> Result<Self> {
         let subject = format!("rehearsal run {run}").to_lowercase();
         let mut params = dated(CertificateParams::default());
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, subject.as_str());
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let key = form.signer.generate().context("the run's CA could not be made")?;
+        let key = profile.signer.generate().context("the run's CA could not be made")?;
         let issuer = CertifiedIssuer::self_signed(params, key).context("the run's CA could not be made")?;
-        Ok(Self { issuer, subject, form })
+        Ok(Self {
+            issuer,
+            subject,
+            profile,
+        })
     }
 
     /// How a server that it certifies speaks TLS.
-    pub fn form(&self) -> &Form {
-        &self.form
+    pub fn profile(&self) -> &TlsProfile {
+        &self.profile
     }
 
     /// Its certificate, PEM.
@@ -144,10 +148,10 @@ impl Authority {
         params
             .distinguished_name
             .push(DnType::CommonName, host.chars().take(64).collect::<String>());
-        params.use_authority_key_identifier_extension = self.form.aki;
+        params.use_authority_key_identifier_extension = self.profile.aki;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let key = self.form.key.generate().with_context(why)?;
+        let key = self.profile.key.generate().with_context(why)?;
         let leaf = params.signed_by(&key, &self.issuer).with_context(why)?;
         Ok(Identity {
             chain: leaf.pem(),
@@ -195,15 +199,15 @@ mod tests {
 
     #[test]
     fn openssl_hashes_the_subject_to_the_same_name() {
-        let authority = Authority::new("0a1B2c", Form::default()).unwrap();
+        let authority = Authority::new("0a1B2c", TlsProfile::default()).unwrap();
         let hash = openssl(&["x509", "-noout", "-subject_hash"], &authority.pem());
         assert_eq!(format!("{}.0", hash.trim()), authority.hashed_name());
     }
 
     /// What OpenSSL says of a certificate for `login.example.com` under its strictest rules, and of its inside.
-    fn judged(form: Form) -> (String, String) {
+    fn judged(profile: TlsProfile) -> (String, String) {
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::new("run", form).unwrap();
+        let authority = Authority::new("run", profile).unwrap();
         let (ca, leaf) = (folder.path().join("ca.pem"), folder.path().join("leaf.pem"));
         std::fs::write(&ca, authority.pem()).unwrap();
         std::fs::write(&leaf, authority.certify("login.example.com").unwrap().chain).unwrap();
@@ -216,18 +220,18 @@ mod tests {
 
     #[test]
     fn openssl_accepts_the_chain_under_its_strictest_rules() {
-        let (said, _) = judged(Form::default());
+        let (said, _) = judged(TlsProfile::default());
         assert!(said.trim_end().ends_with(": OK"), "{said}");
     }
 
     #[test]
     fn a_certificate_has_productions_key_and_signature() {
-        let form = Form {
+        let profile = TlsProfile {
             key: KeyType::Ec384,
             signer: KeyType::Rsa2048,
-            ..Form::default()
+            ..TlsProfile::default()
         };
-        let (said, text) = judged(form);
+        let (said, text) = judged(profile);
         assert!(said.trim_end().ends_with(": OK"), "{said}");
         assert!(text.contains("Public-Key: (384 bit)"), "{text}");
         assert!(text.contains("sha256WithRSAEncryption"), "{text}");
@@ -235,18 +239,18 @@ mod tests {
 
     #[test]
     fn a_certificate_without_its_authoritys_key_identifier_is_refused_by_who_refuses_productions() {
-        let form = Form {
+        let profile = TlsProfile {
             aki: false,
-            ..Form::default()
+            ..TlsProfile::default()
         };
-        let (said, text) = judged(form);
+        let (said, text) = judged(profile);
         assert!(!said.trim_end().ends_with(": OK"), "{said}");
         assert!(!text.contains("Authority Key Identifier"), "{text}");
     }
 
     #[test]
     fn two_runs_have_two_authorities() {
-        let of = |run| Authority::new(run, Form::default()).unwrap().pem();
+        let of = |run| Authority::new(run, TlsProfile::default()).unwrap().pem();
         assert_ne!(of("a"), of("b"));
     }
 }

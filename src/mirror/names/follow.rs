@@ -1,20 +1,20 @@
 //! Production's TLS in the mirror: where the mirror answers under production's own name, it speaks TLS as the lock says
 //! production does. Old versions, weak hashes and longer chains we cannot make; the table says so.
 
-use crate::agent::Protocol;
+use crate::agent::front::Protocol;
 use crate::lock::compare::row;
 use crate::lock::{Certificate, TlsFacts};
-use crate::mirror::authority::{Form, KeyType};
+use crate::mirror::names::authority::{KeyType, TlsProfile};
 use crate::record::fidelity::{Fidelity, FidelityState};
 
 /// The nearest form to production's; the usual one where nothing is known.
-pub fn form(production: &TlsFacts) -> Form {
-    let usual = Form::default();
+pub fn profile(production: &TlsFacts) -> TlsProfile {
+    let usual = TlsProfile::default();
     let spoken = |protocol: &Protocol| production.protocols.contains(&protocol.to_string());
     let protocols: Vec<Protocol> = usual.protocols.iter().copied().filter(spoken).collect();
     let server = production.chain.first();
     let signer = server.map_or(usual.signer, |server| signer(&server.signature));
-    Form {
+    TlsProfile {
         protocols: if protocols.is_empty() {
             usual.protocols
         } else {
@@ -57,7 +57,7 @@ fn key(words: &str) -> Option<KeyType> {
 
 /// The rows of the fidelity table for the service behind production's name. What is not followed is a stand-in: known
 /// to be another's, and never a reason to stop.
-pub fn rows(service: &str, production: &TlsFacts, form: &Form) -> Vec<Fidelity> {
+pub fn rows(service: &str, production: &TlsFacts, profile: &TlsProfile) -> Vec<Fidelity> {
     let mut rows = Vec::new();
     let mut add = |fact: &str, production: String, mirror: String| {
         let state = if production == mirror {
@@ -68,22 +68,22 @@ pub fn rows(service: &str, production: &TlsFacts, form: &Form) -> Vec<Fidelity> 
         rows.push(row(service, fact, Some(production), Some(mirror), state));
     };
     if !production.protocols.is_empty() {
-        let ours: Vec<String> = form.protocols.iter().map(Protocol::to_string).collect();
+        let ours: Vec<String> = profile.protocols.iter().map(Protocol::to_string).collect();
         add("tls protocols", production.protocols.join(", "), ours.join(", "));
     }
     if let Some(server) = production.chain.first() {
-        let ours = certificate(form, server);
+        let ours = certificate(profile, server);
         add("tls certificate", words(server), words(&ours));
     }
     rows
 }
 
 /// Our own, as far as the lock describes production's.
-fn certificate(form: &Form, production: &Certificate) -> Certificate {
+fn certificate(profile: &TlsProfile, production: &Certificate) -> Certificate {
     Certificate {
-        signature: signature_of(form.signer).to_owned(),
-        key: production.key.as_ref().map(|_| key_words(form.key).to_owned()),
-        aki: if form.aki { "present" } else { "absent" }.to_owned(),
+        signature: signature_of(profile.signer).to_owned(),
+        key: production.key.as_ref().map(|_| key_words(profile.key).to_owned()),
+        aki: if profile.aki { "present" } else { "absent" }.to_owned(),
         ..Certificate::default()
     }
 }
@@ -135,30 +135,33 @@ mod tests {
     }
 
     fn states(production: &TlsFacts) -> Vec<String> {
-        let rows = rows("idp", production, &form(production));
+        let rows = rows("idp", production, &profile(production));
         rows.into_iter().map(|row| row.state.to_string()).collect()
     }
 
     #[test]
     fn what_production_speaks_is_spoken() {
         let old = production(&["TLSv1.2"], "RSA 2048", "sha256WithRSA", "absent");
-        let followed = Form {
+        let followed = TlsProfile {
             protocols: vec![Protocol::Tls12],
             key: KeyType::Rsa2048,
             signer: KeyType::Rsa2048,
             aki: false,
         };
-        assert_eq!(form(&old), followed);
+        assert_eq!(profile(&old), followed);
         assert_eq!(states(&old), ["same", "same"]);
         let new = production(&["TLSv1.2", "TLSv1.3"], "EC 384", "ecdsa-with-SHA384", "present");
-        assert_eq!((form(&new).key, form(&new).signer), (KeyType::Ec384, KeyType::Ec384));
+        assert_eq!(
+            (profile(&new).key, profile(&new).signer),
+            (KeyType::Ec384, KeyType::Ec384)
+        );
         assert_eq!(states(&new), ["same", "same"]);
     }
 
     #[test]
     fn what_we_cannot_speak_is_a_stand_in() {
         let oldest = production(&["TLSv1", "TLSv1.1"], "RSA 1024", "sha1WithRSA", "present");
-        assert_eq!(form(&oldest).protocols, Form::default().protocols);
+        assert_eq!(profile(&oldest).protocols, TlsProfile::default().protocols);
         assert_eq!(states(&oldest), ["stand-in", "stand-in"]);
     }
 
@@ -166,12 +169,12 @@ mod tests {
     fn a_certificate_that_signed_itself_has_nobody_to_name() {
         let mut alone = production(&["TLSv1.3"], "EC 256", "ecdsa-with-SHA256", "absent");
         alone.chain[0].issuer = Some("CN=login".to_owned());
-        assert!(form(&alone).aki);
+        assert!(profile(&alone).aki);
     }
 
     #[test]
     fn what_the_lock_does_not_say_has_no_row() {
         assert!(states(&TlsFacts::default()).is_empty());
-        assert_eq!(form(&TlsFacts::default()), Form::default());
+        assert_eq!(profile(&TlsFacts::default()), TlsProfile::default());
     }
 }

@@ -1,10 +1,12 @@
-//! Answers under a name of production's that no service of the mirror bears: TLS by the run's CA where production has
-//! TLS, and every request passed on to a service as a usual front does it.
+//! Fronts: answers under names of production's, with TLS by the run's CA where production has TLS, and every request
+//! passed on to the service behind the name as a usual front does it. Names that are expected on the same port share it:
+//! a client's first words tell which it means.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,8 +17,9 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -26,8 +29,10 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
-use super::names::Names;
-use super::{Answer, BearCall, BearTls, Protocol};
+use super::failure::CallFailure;
+use super::first_words;
+use super::resolver::Resolver;
+use super::session::lock;
 
 /// One connection to the service takes at most this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -51,33 +56,105 @@ const HOP_BY_HOP: [&str; 9] = [
 
 type Body = BoxBody<Bytes, hyper::Error>;
 
-/// A name that is answered to, while this is held.
-pub(super) struct Bearer(Vec<tokio::task::JoinHandle<()>>);
+/// Names of production's to answer to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FrontsCall {
+    /// Each.
+    pub fronts: Vec<FrontCall>,
+    /// Where they are answered, of IPv4; empty = everywhere.
+    pub own: Vec<Ipv4Addr>,
+}
 
-impl Drop for Bearer {
-    fn drop(&mut self) {
-        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+/// A name of production's to answer to, and what stands behind it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct FrontCall {
+    /// The name.
+    pub host: String,
+    /// The port on which it is expected.
+    pub port: u16,
+    /// `None` = without TLS.
+    pub tls: Option<FrontTls>,
+    /// The service that requests are passed on to.
+    pub service: String,
+    /// Its ports for plain HTTP, tried in order.
+    pub ports: Vec<u16>,
+}
+
+/// How a name is answered to over TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrontTls {
+    /// Certificate chain, PEM.
+    pub chain: String,
+    /// Its key, PEM.
+    pub key: String,
+    /// Versions that are spoken, oldest first; at least one.
+    pub protocols: Vec<Protocol>,
+}
+
+/// A version of TLS that the agent speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// 1.2, RFC 5246.
+    Tls12,
+    /// 1.3, RFC 8446.
+    Tls13,
+}
+
+impl fmt::Display for Protocol {
+    /// As a lock has it: `TLSv1.2`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls12 => "TLSv1.2",
+            Self::Tls13 => "TLSv1.3",
+        })
     }
 }
 
-/// Begins to answer under a name; returns once connections are accepted.
-pub(super) async fn begin(call: BearCall, names: Names) -> Result<Bearer, Answer> {
-    let failed = |message: String| Answer::Failed {
-        kind: "request".to_owned(),
-        message: format!("the name `{}` cannot be answered to: {message}", call.host),
-        duration_ms: 0,
-    };
-    let tls = call.tls.as_ref().map(acceptor).transpose().map_err(&failed)?;
-    let listeners = listen_at(&call.own, call.port)
-        .await
-        .map_err(|error| failed(format!("port {}: {error}", call.port)))?;
-    let front = Arc::new(Front {
-        tls,
-        names,
-        call: call.clone(),
-    });
-    let accepting = |listener| tokio::spawn(accept(listener, front.clone()));
-    Ok(Bearer(listeners.into_iter().map(accepting).collect()))
+impl std::fmt::Debug for FrontCall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrontCall")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The names that are answered to, while this is held.
+#[derive(Default)]
+pub(super) struct Fronts(Mutex<Vec<tokio::task::JoinHandle<()>>>);
+
+impl Drop for Fronts {
+    fn drop(&mut self) {
+        lock(&self.0).iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+impl Fronts {
+    /// Begins to answer; returns once connections are accepted.
+    pub(super) async fn serve(&self, call: FrontsCall, resolver: &Resolver) -> Result<(), CallFailure> {
+        let mut ports: BTreeMap<u16, Vec<Handler>> = BTreeMap::new();
+        for front in call.fronts {
+            let port = ports.entry(front.port).or_default();
+            port.push(Handler::new(front, resolver.clone()).map_err(CallFailure::request)?);
+        }
+        for (port, fronts) in ports {
+            self.open(&call.own, port, fronts.into()).await?;
+        }
+        Ok(())
+    }
+
+    async fn open(&self, own: &[Ipv4Addr], port: u16, fronts: Arc<[Handler]>) -> Result<(), CallFailure> {
+        let failed = |error: std::io::Error| {
+            let hosts: Vec<String> = fronts.iter().map(|front| format!("`{}`", front.call.host)).collect();
+            let hosts = hosts.join(", ");
+            CallFailure::request(format!("the name {hosts} cannot be answered to: port {port}: {error}"))
+        };
+        let listeners = listen_at(own, port).await.map_err(failed)?;
+        let accepting = |listener| tokio::spawn(accept(listener, fronts.clone()));
+        lock(&self.0).extend(listeners.into_iter().map(accepting));
+        Ok(())
+    }
 }
 
 /// At each of our own addresses of IPv4, where the agent has taken gateways: every other address would be ours as well.
@@ -111,7 +188,7 @@ pub(super) async fn listen(port: u16) -> std::io::Result<TcpListener> {
     }
 }
 
-fn acceptor(tls: &BearTls) -> Result<TlsAcceptor, String> {
+fn acceptor(tls: &FrontTls) -> Result<TlsAcceptor, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(tls.chain.as_bytes()).collect();
     let chain = chain.map_err(|error| format!("its certificate is not readable: {error}"))?;
     let key = PrivateKeyDer::from_pem_slice(tls.key.as_bytes())
@@ -129,25 +206,49 @@ fn acceptor(tls: &BearTls) -> Result<TlsAcceptor, String> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn accept(listener: TcpListener, front: Arc<Front>) {
+async fn accept(listener: TcpListener, fronts: Arc<[Handler]>) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => drop(tokio::spawn(front.clone().converse(stream, peer.ip().to_canonical()))),
+            Ok((stream, peer)) => drop(tokio::spawn(receive(stream, peer.ip().to_canonical(), fronts.clone()))),
             // Too many open files: those that are open end.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
-/// What every connection knows.
-struct Front {
-    tls: Option<TlsAcceptor>,
-    names: Names,
-    call: BearCall,
+/// Hands a client to the front that it means. One that is alone on its port need not be named.
+async fn receive(mut stream: TcpStream, peer: IpAddr, fronts: Arc<[Handler]>) {
+    if let [only] = &*fronts {
+        return only.clone().converse(stream, peer).await;
+    }
+    let Ok(Some((said, host))) = timeout(HANDSHAKE_LIMIT, first_words::read(&mut stream)).await else {
+        return;
+    };
+    let meant = fronts.iter().find(|front| front.call.host.eq_ignore_ascii_case(&host));
+    if let Some(front) = meant.cloned() {
+        let (reader, writer) = stream.into_split();
+        let again = tokio::io::join(std::io::Cursor::new(said).chain(reader), writer);
+        front.converse(again, peer).await;
+    }
 }
 
-impl Front {
-    async fn converse(self: Arc<Self>, stream: TcpStream, peer: IpAddr) {
+/// What every connection knows.
+#[derive(Clone)]
+struct Handler {
+    tls: Option<TlsAcceptor>,
+    resolver: Resolver,
+    call: Arc<FrontCall>,
+}
+
+impl Handler {
+    fn new(call: FrontCall, resolver: Resolver) -> Result<Self, String> {
+        let failed = |why: String| format!("the name `{}` cannot be answered to: {why}", call.host);
+        let tls = call.tls.as_ref().map(acceptor).transpose().map_err(failed)?;
+        let call = Arc::new(call);
+        Ok(Self { tls, resolver, call })
+    }
+
+    async fn converse(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: IpAddr) {
         let Some(tls) = self.tls.clone() else {
             return self.serve(stream, peer).await;
         };
@@ -157,7 +258,7 @@ impl Front {
         }
     }
 
-    async fn serve(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: IpAddr) {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: IpAddr) {
         let service = service_fn(move |request| {
             let front = self.clone();
             async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
@@ -169,8 +270,7 @@ impl Front {
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
-        let secure = self.tls.is_some();
-        match self.pass_on(forwarded(request, &self.call, secure, peer)).await {
+        match self.pass_on(forwarded(request, &self.call, peer)).await {
             Ok(response) => response.map(|body| body.boxed()),
             Err(why) => bad_gateway(&format!(
                 "{} does not answer behind {}: {why}\n",
@@ -195,7 +295,7 @@ impl Front {
     /// The first port that takes a connection: where production's files and the image name several, they are tried in order.
     async fn connect(&self) -> Result<TcpStream, String> {
         let mut tried = String::new();
-        for address in self.names.addresses(&self.call.service).await? {
+        for address in self.resolver.addresses(&self.call.service).await? {
             for port in &self.call.ports {
                 match timeout(CONNECT_LIMIT, TcpStream::connect(SocketAddr::new(address, *port))).await {
                     Ok(Ok(stream)) => return Ok(stream),
@@ -209,7 +309,7 @@ impl Front {
 }
 
 /// The request as a usual front hands it on: the path and production's name as they came, and who asked.
-fn forwarded<B>(mut request: Request<B>, call: &BearCall, secure: bool, peer: IpAddr) -> Request<B> {
+fn forwarded<B>(mut request: Request<B>, call: &FrontCall, peer: IpAddr) -> Request<B> {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let uri = path.parse().unwrap_or_default();
     *request.uri_mut() = uri;
@@ -224,6 +324,7 @@ fn forwarded<B>(mut request: Request<B>, call: &BearCall, secure: bool, peer: Ip
         .get("x-forwarded-for")
         .and_then(|value| value.to_str().ok())
         .map(|list| format!("{list}, "));
+    let scheme = if call.tls.is_some() { "https" } else { "http" };
     let known = [
         (header::HOST, host.clone()),
         (HeaderName::from_static("x-forwarded-host"), host),
@@ -233,7 +334,7 @@ fn forwarded<B>(mut request: Request<B>, call: &BearCall, secure: bool, peer: Ip
         ),
         (
             HeaderName::from_static("x-forwarded-proto"),
-            Some(HeaderValue::from_static(if secure { "https" } else { "http" })),
+            Some(HeaderValue::from_static(scheme)),
         ),
         (
             HeaderName::from_static("x-forwarded-for"),
@@ -280,17 +381,23 @@ fn bad_gateway(why: &str) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncWriteExt as _;
 
-    fn call(port: u16, ports: Vec<u16>) -> BearCall {
-        BearCall {
+    fn call(port: u16, ports: Vec<u16>) -> FrontCall {
+        FrontCall {
             host: "login.example.com".to_owned(),
             port,
             tls: None,
             service: "127.0.0.1".to_owned(),
             ports,
-            own: vec![],
         }
+    }
+
+    async fn begin(fronts: Vec<FrontCall>) -> Fronts {
+        let all = Fronts::default();
+        let call = FrontsCall { fronts, own: vec![] };
+        all.serve(call, &Resolver::system()).await.unwrap();
+        all
     }
 
     fn request(headers: &[(&str, &str)]) -> Request<()> {
@@ -309,7 +416,15 @@ mod tests {
             ("X-Forwarded-For", "192.0.2.1"),
             ("X-Forwarded-Proto", "http"),
         ]);
-        let sent = forwarded(given, &call(443, vec![]), true, "192.0.2.2".parse().unwrap());
+        let call = FrontCall {
+            tls: Some(FrontTls {
+                chain: String::new(),
+                key: String::new(),
+                protocols: vec![],
+            }),
+            ..call(443, vec![])
+        };
+        let sent = forwarded(given, &call, "192.0.2.2".parse().unwrap());
         let header = |name: &str| sent.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(sent.uri(), "/o/authorize?a=b");
         assert_eq!(header("host"), "login.example.com");
@@ -327,7 +442,7 @@ mod tests {
             ("TE", "trailers"),
             ("X-Kept", "1"),
         ]);
-        let sent = forwarded(given, &call(80, vec![]), false, "192.0.2.2".parse().unwrap());
+        let sent = forwarded(given, &call(80, vec![]), "192.0.2.2".parse().unwrap());
         assert!(
             ["connection", "x-hop", "te"]
                 .iter()
@@ -363,10 +478,7 @@ mod tests {
     #[tokio::test]
     async fn a_large_body_goes_there_and_back_by_the_first_port_that_answers() {
         let (front, silent, service) = (free_port().await, free_port().await, echo_service().await);
-        let _bearer = begin(call(front, vec![silent, service]), Names::system())
-            .await
-            .map_err(drop)
-            .unwrap();
+        let _fronts = begin(vec![call(front, vec![silent, service])]).await;
         let body = vec![7u8; 20 * 1024 * 1024];
         let client = reqwest::Client::builder()
             .no_proxy()
@@ -398,7 +510,7 @@ mod tests {
     #[tokio::test]
     async fn a_front_speaks_the_versions_that_production_speaks_and_no_other() {
         let made = rcgen::generate_simple_self_signed(["login.example.com".to_owned()]).unwrap();
-        let tls = |protocols: &[Protocol]| BearTls {
+        let tls = |protocols: &[Protocol]| FrontTls {
             chain: made.cert.pem(),
             key: made.signing_key.serialize_pem(),
             protocols: protocols.to_vec(),
@@ -409,11 +521,11 @@ mod tests {
             (&[Protocol::Tls12, Protocol::Tls13], true, true),
         ] {
             let port = free_port().await;
-            let call = BearCall {
+            let call = FrontCall {
                 tls: Some(tls(protocols)),
                 ..call(port, vec![])
             };
-            let _bearer = begin(call, Names::system()).await.map_err(drop).unwrap();
+            let _fronts = begin(vec![call]).await;
             let spoken = (
                 shakes_hands(port, &["-tls1_2"]).await,
                 shakes_hands(port, &["-tls1_3"]).await,
@@ -425,10 +537,7 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_is_away_is_a_bad_gateway_that_names_it() {
         let (front, silent) = (free_port().await, free_port().await);
-        let _bearer = begin(call(front, vec![silent]), Names::system())
-            .await
-            .map_err(drop)
-            .unwrap();
+        let _fronts = begin(vec![call(front, vec![silent])]).await;
         let mut stream = TcpStream::connect(("127.0.0.1", front)).await.unwrap();
         stream
             .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -438,5 +547,67 @@ mod tests {
         stream.read_to_string(&mut said).await.unwrap();
         assert!(said.starts_with("HTTP/1.1 502"), "{said}");
         assert!(said.contains(&format!("port {silent}:")), "{said}");
+    }
+
+    async fn answer_of(port: u16, host: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let request = format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        // Whom nobody knows is hung up on, with bytes on the way.
+        let _ended = stream.read_to_string(&mut said).await;
+        said
+    }
+
+    #[tokio::test]
+    async fn two_names_on_one_port_lead_to_two_services_and_a_third_name_to_none() {
+        let (port, silent, service) = (free_port().await, free_port().await, echo_service().await);
+        let front = |host: &str, behind| FrontCall {
+            host: host.to_owned(),
+            ..call(port, vec![behind])
+        };
+        let _fronts = begin(vec![
+            front("shop.example.com", service),
+            front("login.example.com", silent),
+        ])
+        .await;
+        let shop = answer_of(port, "Shop.example.com").await;
+        assert!(shop.starts_with("HTTP/1.1 200") && shop.ends_with("hello"), "{shop}");
+        let login = answer_of(port, "login.example.com").await;
+        assert!(login.starts_with("HTTP/1.1 502"), "{login}");
+        assert_eq!(answer_of(port, "other.example.com").await, "");
+    }
+
+    #[tokio::test]
+    async fn two_names_on_one_port_have_two_certificates() {
+        let port = free_port().await;
+        let front = |host: &str| {
+            let made = rcgen::generate_simple_self_signed([host.to_owned()]).unwrap();
+            let tls = FrontTls {
+                chain: made.cert.pem(),
+                key: made.signing_key.serialize_pem(),
+                protocols: vec![Protocol::Tls13],
+            };
+            let pem = tls.chain.clone();
+            let call = FrontCall {
+                host: host.to_owned(),
+                tls: Some(tls),
+                ..call(port, vec![])
+            };
+            (call, pem)
+        };
+        let ((shop, shop_ca), (login, _)) = (front("shop.example.com"), front("login.example.com"));
+        let _fronts = begin(vec![shop, login]).await;
+        let trusts_shop = |host: &'static str, ca: String| async move {
+            let client = reqwest::Client::builder()
+                .no_proxy()
+                .tls_certs_only([reqwest::Certificate::from_pem(ca.as_bytes()).unwrap()])
+                .resolve(host, ([127, 0, 0, 1], port).into())
+                .build()
+                .unwrap();
+            client.get(format!("https://{host}:{port}/")).send().await.is_ok()
+        };
+        assert!(trusts_shop("shop.example.com", shop_ca.clone()).await);
+        assert!(!trusts_shop("login.example.com", shop_ca).await);
     }
 }

@@ -8,12 +8,12 @@ use bollard::models::{
     MountTmpfsOptions, MountType, NetworkingConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use crate::engine::ImageFacts;
+use crate::engine::image::ImageFacts;
 use crate::world::addresses::Subnet;
 use crate::world::model::{Attachment, Health, Limits, Mount, Restart, Service, Source};
 
 /// Names on the engine that a container refers to.
-pub struct Names<'a> {
+pub struct EngineNames<'a> {
     /// Network of the world → network on the engine.
     pub network: &'a (dyn Fn(&str) -> String + Sync),
     /// Volume of the world → volume on the engine.
@@ -28,7 +28,7 @@ pub struct Names<'a> {
 pub fn body(
     service: &Service,
     image: &ImageFacts,
-    names: &Names<'_>,
+    names: &EngineNames<'_>,
     labels: HashMap<String, String>,
 ) -> ContainerCreateBody {
     let first = service.networks.iter().next();
@@ -81,7 +81,7 @@ fn environment(service: &Service) -> Vec<String> {
     service.env.iter().map(entry).collect()
 }
 
-fn host(service: &Service, image: &ImageFacts, names: &Names<'_>) -> HostConfig {
+fn host(service: &Service, image: &ImageFacts, names: &EngineNames<'_>) -> HostConfig {
     let limits = &service.limits;
     HostConfig {
         network_mode: Some(network_mode(service, names)),
@@ -147,7 +147,7 @@ fn some(list: &[String]) -> Option<Vec<String>> {
     (!list.is_empty()).then(|| list.to_vec())
 }
 
-fn namespace(mode: &str, names: &Names<'_>) -> String {
+fn namespace(mode: &str, names: &EngineNames<'_>) -> String {
     match mode
         .strip_prefix("service:")
         .and_then(|service| (names.container)(service))
@@ -157,7 +157,7 @@ fn namespace(mode: &str, names: &Names<'_>) -> String {
     }
 }
 
-fn network_mode(service: &Service, names: &Names<'_>) -> String {
+fn network_mode(service: &Service, names: &EngineNames<'_>) -> String {
     if let Some(other) = &service.shares_network {
         return format!("container:{}", (names.container)(other).unwrap_or_default());
     }
@@ -192,7 +192,7 @@ fn health(health: &Health) -> HealthConfig {
     }
 }
 
-fn mounts(service: &Service, image: &ImageFacts, names: &Names<'_>) -> Vec<EngineMount> {
+fn mounts(service: &Service, image: &ImageFacts, names: &EngineNames<'_>) -> Vec<EngineMount> {
     let own = service.mounts.iter().map(|mount| engine_mount(service, mount, names));
     let taken = |path: &&String| {
         !service
@@ -211,7 +211,7 @@ fn mounts(service: &Service, image: &ImageFacts, names: &Names<'_>) -> Vec<Engin
     own.chain(declared).collect()
 }
 
-fn engine_mount(service: &Service, mount: &Mount, names: &Names<'_>) -> EngineMount {
+fn engine_mount(service: &Service, mount: &Mount, names: &EngineNames<'_>) -> EngineMount {
     let base = EngineMount {
         target: Some(mount.target.clone()),
         read_only: mount.read_only.then_some(true),

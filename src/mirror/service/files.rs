@@ -4,20 +4,41 @@
 //! image has there.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
 
 use anyhow::Result;
 use bollard::models::ContainerCreateBody;
 
-use super::trust::{self, Trust};
-use super::{Mirror, container, volume_name};
+use super::container;
 use crate::engine::archive;
+use crate::mirror::Mirror;
+use crate::mirror::names::trust::{self, Trust};
 use crate::world::model::{FileInside, Service, Source};
 
 impl Mirror {
+    /// What a container of the service needs so that it trusts the run's CA; nothing where the run has none.
+    pub(crate) async fn trust(&self, service: &Service) -> Result<Trust> {
+        let setup = &self.inner.setup;
+        let Some(authority) = setup.authority() else {
+            return Ok(Trust::default());
+        };
+        let key = trust::key_of(service);
+        let cell = {
+            let mut trusts = self.inner.trusts.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(trusts.entry(key.clone()).or_default())
+        };
+        let name = setup
+            .engine
+            .name(&format!("{}look-{}", setup.prefix, self.next_generation()));
+        let trust = cell
+            .get_or_try_init(|| trust::look(&setup.engine, &name, &key, authority))
+            .await?;
+        Ok(trust.clone())
+    }
+
     /// Every file that a container of the service gets.
-    pub(super) fn files_for(&self, service: &Service, trust: &Trust) -> Vec<FileInside> {
-        let borne = self.inner.setup.borne.as_ref();
-        let authority = borne.and_then(|borne| borne.authority.as_ref());
+    pub(crate) fn files_for(&self, service: &Service, trust: &Trust) -> Vec<FileInside> {
+        let authority = self.inner.setup.authority();
         let with_ca =
             |file: &FileInside| authority.map_or_else(|| file.clone(), |ca| trust::in_own_file(file, service, ca));
         service
@@ -29,7 +50,7 @@ impl Mirror {
     }
 
     /// Makes the volumes that some of the files need; gives their folders.
-    pub(super) async fn make_room(
+    pub(crate) async fn make_room(
         &self,
         service: &Service,
         files: &[FileInside],
@@ -42,7 +63,7 @@ impl Mirror {
         let mounts = host.mounts.get_or_insert_default();
         let folders = folders(service, files);
         for folder in &folders {
-            let volume = volume_name(&self.inner.setup, &format!("files-{}", self.next_generation()));
+            let volume = self.inner.setup.volume(&format!("files-{}", self.next_generation()));
             self.engine().create_volume(&volume).await?;
             mounts.retain(|mount| mount.target.as_deref().is_none_or(|target| bare(target) != folder));
             mounts.push(container::volume_mount(&volume, folder));
@@ -51,7 +72,7 @@ impl Mirror {
     }
 
     /// Copies the files into a container that has not started: each into its volume, or into the container's root.
-    pub(super) async fn put(
+    pub(crate) async fn put(
         &self,
         service: &Service,
         files: Vec<FileInside>,

@@ -7,17 +7,15 @@
 //! variable that is ever set.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
 
 use anyhow::Result;
-use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::models::ContainerCreateBody;
 use futures_util::future::join_all;
 
-use super::Mirror;
 use super::authority::Authority;
 use super::keystore;
 use crate::engine::Engine;
-use crate::engine::archive;
+use crate::engine::image_files::ImageFiles;
 use crate::world::model::{FileInside, Service};
 
 /// Where systems keep all CAs in one file: Debian and Alpine, Red Hat (twice), SUSE, Alpine and BSD.
@@ -48,8 +46,6 @@ const BELOW_JAVA_HOME: [&str; 2] = ["lib/security/cacerts", "jre/lib/security/ca
 const ENVIRONMENTS: [&str; 4] = ["/opt/venv", "/venv", "/app/.venv", "/app/venv"];
 /// No store of CAs is larger.
 const LARGEST: usize = 8 * 1024 * 1024;
-/// Links are followed this far.
-const MOST_LINKS: usize = 8;
 
 /// What has to be put into a container so that it trusts the run's CA.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +58,7 @@ pub struct Trust {
 
 impl Trust {
     /// Sets the one variable that Node needs.
-    pub(super) fn tell_node(&self, body: &mut ContainerCreateBody) {
+    pub(crate) fn tell_node(&self, body: &mut ContainerCreateBody) {
         if let (Some(path), Some(env)) = (&self.node, body.env.as_mut()) {
             env.push(format!("NODE_EXTRA_CA_CERTS={path}"));
         }
@@ -70,10 +66,10 @@ impl Trust {
 }
 
 /// What decides which files count: the same image with the same of these has the same trust.
-pub type Key = (String, Vec<(String, Option<String>)>);
+pub(crate) type Key = (String, Vec<(String, Option<String>)>);
 
 /// The key of a service.
-fn key_of(service: &Service) -> Key {
+pub(crate) fn key_of(service: &Service) -> Key {
     let tells = |name: &str| {
         FILE_VARIABLES.contains(&name) || ["SSL_CERT_DIR", "JAVA_HOME", "VIRTUAL_ENV", "PATH"].contains(&name)
     };
@@ -89,49 +85,14 @@ fn key_of(service: &Service) -> Key {
 ///
 /// # Errors
 /// The engine cannot make a container of the image.
-pub async fn look(engine: &Engine, name: &str, key: &Key, authority: &Authority) -> Result<Trust> {
+pub(crate) async fn look(engine: &Engine, name: &str, key: &Key, authority: &Authority) -> Result<Trust> {
     let (image, env) = key;
-    let entry = |(name, value): &(String, Option<String>)| {
-        value
-            .as_ref()
-            .map_or_else(|| name.clone(), |value| format!("{name}={value}"))
-    };
-    let body = ContainerCreateBody {
-        image: Some(image.clone()),
-        entrypoint: Some(vec!["never-started".to_owned()]),
-        env: Some(env.iter().map(entry).collect()),
-        labels: Some(engine.labels(&[])),
-        host_config: Some(HostConfig {
-            network_mode: Some("none".to_owned()),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    let id = engine.create_container(name, "", body).await?;
     let look = Look {
-        engine,
-        id: &id,
-        env: environment(engine, &id).await?,
+        files: ImageFiles::open(engine, name, image, env).await?,
     };
     let trust = look.trust(authority).await;
-    // What cannot be removed now is found by the sweep at the end.
-    let _removed = engine.remove_container(&id).await;
+    look.files.close().await;
     Ok(trust)
-}
-
-/// The image's variables with the service's over them, as the engine merges them.
-async fn environment(engine: &Engine, id: &str) -> Result<BTreeMap<String, String>> {
-    let all = engine
-        .inspect(id)
-        .await?
-        .config
-        .and_then(|config| config.env)
-        .unwrap_or_default();
-    Ok(all
-        .iter()
-        .filter_map(|entry| entry.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect())
 }
 
 /// A file of production's that holds CAs, with the run's own behind them; any other is as it was.
@@ -158,32 +119,8 @@ fn with_pem(content: &[u8], authority: &Authority) -> Option<Vec<u8>> {
     is_bundle.then(|| [content, pem.as_bytes()].concat())
 }
 
-impl Mirror {
-    /// What a container of the service needs so that it trusts the run's CA; nothing where the run has none.
-    pub(super) async fn trust(&self, service: &Service) -> Result<Trust> {
-        let setup = &self.inner.setup;
-        let Some(authority) = setup.borne.as_ref().and_then(|borne| borne.authority.as_ref()) else {
-            return Ok(Trust::default());
-        };
-        let key = key_of(service);
-        let cell = {
-            let mut trusts = self.inner.trusts.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(trusts.entry(key.clone()).or_default())
-        };
-        let name = setup
-            .engine
-            .name(&format!("{}look-{}", setup.prefix, self.next_generation()));
-        let trust = cell
-            .get_or_try_init(|| look(&setup.engine, &name, &key, authority))
-            .await?;
-        Ok(trust.clone())
-    }
-}
-
 struct Look<'a> {
-    engine: &'a Engine,
-    id: &'a str,
-    env: BTreeMap<String, String>,
+    files: ImageFiles<'a>,
 }
 
 impl Look<'_> {
@@ -194,7 +131,10 @@ impl Look<'_> {
             files.insert(BUNDLES[0].to_owned(), file(BUNDLES[0], authority.pem().into_bytes()));
         }
         files.extend(stores);
-        let directories = [Some(DIRECTORY), self.env.get("SSL_CERT_DIR").map(String::as_str)];
+        let directories = [
+            Some(DIRECTORY),
+            self.files.env().get("SSL_CERT_DIR").map(String::as_str),
+        ];
         for directory in directories
             .into_iter()
             .flatten()
@@ -204,7 +144,7 @@ impl Look<'_> {
             let path = format!("{}/{}", directory.trim_end_matches('/'), authority.hashed_name());
             files.insert(path.clone(), file(&path, authority.pem().into_bytes()));
         }
-        let wants = node && !self.env.contains_key(NODE_VARIABLE);
+        let wants = node && !self.files.env().contains_key(NODE_VARIABLE);
         Trust {
             files: files.into_values().collect(),
             node: wants.then(|| format!("{DIRECTORY}/{}", authority.hashed_name())),
@@ -215,7 +155,7 @@ impl Look<'_> {
     async fn bundles(&self, authority: &Authority) -> BTreeMap<String, FileInside> {
         let named = FILE_VARIABLES
             .iter()
-            .filter_map(|name| self.env.get(*name))
+            .filter_map(|name| self.files.env().get(*name))
             .filter(|path| path.starts_with('/'));
         let mut paths: BTreeSet<String> = BUNDLES
             .iter()
@@ -228,7 +168,8 @@ impl Look<'_> {
 
     async fn stores(&self, authority: &Authority) -> BTreeMap<String, FileInside> {
         let home = self
-            .env
+            .files
+            .env()
             .get("JAVA_HOME")
             .map(|home| home.trim_end_matches('/').to_owned());
         let below = home
@@ -244,7 +185,7 @@ impl Look<'_> {
         paths: BTreeSet<String>,
         with_ca: impl Fn(&[u8]) -> Option<Vec<u8>>,
     ) -> BTreeMap<String, FileInside> {
-        let found = join_all(paths.into_iter().map(|path| self.read(path))).await;
+        let found = join_all(paths.into_iter().map(|path| self.files.read(path, LARGEST))).await;
         let changed = found.into_iter().flatten().filter_map(|file| {
             let content = with_ca(&file.content)?;
             Some((file.target.clone(), FileInside { content, ..file }))
@@ -252,48 +193,22 @@ impl Look<'_> {
         changed.collect()
     }
 
-    /// A file behind all its links; `None` where none is, or something else.
-    async fn read(&self, mut path: String) -> Option<FileInside> {
-        for _ in 0..MOST_LINKS {
-            let archive = self.engine.download(self.id, &path, LARGEST).await.ok()?;
-            match archive::first_in(&archive).ok()?? {
-                archive::First::File {
-                    content,
-                    mode,
-                    uid,
-                    gid,
-                } => {
-                    return Some(FileInside {
-                        target: path,
-                        content,
-                        mode,
-                        uid,
-                        gid,
-                        origin: None,
-                    });
-                }
-                archive::First::Link(target) => path = joined(&path, &target),
-            }
-        }
-        None
-    }
-
     async fn has_node(&self) -> bool {
-        if self.env.contains_key("NODE_VERSION") {
+        if self.files.env().contains_key("NODE_VERSION") {
             return true;
         }
-        let asked = ["/usr/bin/node", "/usr/local/bin/node"].map(|path| self.engine.link_target(self.id, path));
-        join_all(asked).await.iter().any(Option::is_some)
+        let asked = ["/usr/bin/node", "/usr/local/bin/node"].map(|path| self.files.has(path));
+        join_all(asked).await.contains(&true)
     }
 
     /// Where Python's `certifi` may have its own bundle: Debian's, and below each prefix that has a Python.
     async fn certifi(&self) -> Vec<String> {
-        let path = self.env.get("PATH").map(String::as_str).unwrap_or_default();
+        let path = self.files.env().get("PATH").map(String::as_str).unwrap_or_default();
         let mut prefixes: BTreeSet<&str> = path
             .split(':')
             .filter_map(|folder| folder.strip_suffix("/bin"))
             .collect();
-        prefixes.extend(self.env.get("VIRTUAL_ENV").map(String::as_str));
+        prefixes.extend(self.files.env().get("VIRTUAL_ENV").map(String::as_str));
         prefixes.extend(ENVIRONMENTS);
         let below = join_all(prefixes.into_iter().map(|prefix| async move {
             let version = self.python_version(prefix).await?;
@@ -305,22 +220,11 @@ impl Look<'_> {
 
     /// `python3.11`, read off the links behind `bin/python3`.
     async fn python_version(&self, prefix: &str) -> Option<String> {
-        let mut path = format!("{prefix}/bin/python3");
-        for _ in 0..MOST_LINKS {
-            let target = self.engine.link_target(self.id, &path).await?;
-            let name = target.rsplit('/').next().unwrap_or_default();
-            if name
-                .strip_prefix("python3.")
-                .is_some_and(|minor| minor.parse::<u32>().is_ok())
-            {
-                return Some(name.to_owned());
-            }
-            if target.is_empty() {
-                return None;
-            }
-            path = joined(&path, &target);
-        }
-        None
+        let is_version = |name: &str| {
+            let minor = name.strip_prefix("python3.");
+            minor.is_some_and(|minor| minor.parse::<u32>().is_ok())
+        };
+        self.files.linked(format!("{prefix}/bin/python3"), is_version).await
     }
 }
 
@@ -335,43 +239,14 @@ fn file(path: &str, content: Vec<u8>) -> FileInside {
     }
 }
 
-/// What a link's target is, seen from the link.
-fn joined(link: &str, target: &str) -> String {
-    let folder = link.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let full = if target.starts_with('/') {
-        target.to_owned()
-    } else {
-        format!("{folder}/{target}")
-    };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in full.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mirror::authority::Form;
-
-    #[test]
-    fn a_link_is_followed_from_where_it_stands() {
-        assert_eq!(
-            joined("/etc/pki/tls/certs/ca-bundle.crt", "../../ca-trust/x.pem"),
-            "/etc/pki/ca-trust/x.pem"
-        );
-        assert_eq!(joined("/etc/ssl/cert.pem", "/a/./b"), "/a/b");
-        assert_eq!(joined("/a", "../../../b"), "/b");
-    }
+    use crate::mirror::names::authority::TlsProfile;
 
     #[test]
     fn a_bundle_of_productions_own_gets_the_ca_and_another_file_does_not() {
-        let authority = Authority::new("run", Form::default()).unwrap();
+        let authority = Authority::new("run", TlsProfile::default()).unwrap();
         let mut service = Service::default();
         service
             .env

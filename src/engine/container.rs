@@ -1,0 +1,146 @@
+//! Containers: made, started, stopped, looked at and removed; and the volumes that they mount.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use bollard::errors::Error as DockerError;
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, VolumeCreateRequest};
+use bollard::query_parameters as query;
+use futures_util::StreamExt as _;
+use testcontainers::core::ImageExt as _;
+use testcontainers::runners::AsyncRunner as _;
+use testcontainers::{GenericImage, ReuseDirective};
+
+use super::Engine;
+use super::labels::LABEL_RUN;
+use super::words::{engine_words, gone, start_words};
+
+impl Engine {
+    /// Makes a volume.
+    ///
+    /// # Errors
+    /// The engine refused.
+    pub async fn create_volume(&self, name: &str) -> Result<()> {
+        let request = VolumeCreateRequest {
+            name: Some(name.to_owned()),
+            labels: Some(self.labels(&[])),
+            ..Default::default()
+        };
+        let docker = self.docker.clone();
+        self.finish(async move { docker.create_volume(request).await })
+            .await?
+            .with_context(|| format!("volume `{name}` could not be made"))?;
+        Ok(())
+    }
+
+    /// Makes a container and returns its id.
+    ///
+    /// # Errors
+    /// The engine refused: its words are the message.
+    pub async fn create_container(&self, name: &str, platform: &str, body: ContainerCreateBody) -> Result<String> {
+        let options = query::CreateContainerOptions {
+            name: Some(name.to_owned()),
+            platform: platform.to_owned(),
+        };
+        let docker = self.docker.clone();
+        let made = self
+            .finish(async move { docker.create_container(Some(options), body).await })
+            .await?;
+        Ok(made.map_err(|error| anyhow!("{}", engine_words(&error)))?.id)
+    }
+
+    /// Starts a container that was made before. testcontainers adopts it by name and label and starts it, where it
+    /// finds this engine: it looks for one by itself, and not everywhere.
+    ///
+    /// # Errors
+    /// The engine refused, e.g. the command does not exist in the image: its words are the message.
+    pub async fn start(&self, name: &str) -> Result<()> {
+        let _turn = self.starts.acquire().await;
+        if !self.by_testcontainers {
+            let (engine, name) = (self.clone(), name.to_owned());
+            return self.finish(async move { engine.start_again(&name).await }).await?;
+        }
+        let request = GenericImage::new("adopted", "by-name")
+            .with_container_name(name)
+            .with_label(LABEL_RUN, self.run.as_ref())
+            .with_reuse(ReuseDirective::Always);
+        let started = self.finish(async move { request.start().await.map(drop) }).await?;
+        started.map_err(|error| anyhow!("{}", start_words(&error.to_string())))
+    }
+
+    /// Waits until a container has said anything.
+    ///
+    /// # Errors
+    /// It ended without a word, or said nothing in time.
+    pub async fn await_word(&self, container: &str, limit: Duration) -> Result<()> {
+        let options = query::LogsOptions {
+            follow: true,
+            stdout: true,
+            ..Default::default()
+        };
+        let mut said = Box::pin(self.docker.logs(container, Some(options)));
+        match tokio::time::timeout(limit, said.next()).await {
+            Ok(Some(Ok(_))) => Ok(()),
+            Ok(Some(Err(error))) => Err(anyhow!("{}", engine_words(&error))),
+            Ok(None) => Err(anyhow!("it ended")),
+            Err(_) => Err(anyhow!("it said nothing within {} s", limit.as_secs())),
+        }
+    }
+
+    /// Starts again a container that ran before.
+    ///
+    /// # Errors
+    /// The engine refused.
+    pub async fn start_again(&self, container: &str) -> Result<()> {
+        let started = self
+            .docker
+            .start_container(container, None::<query::StartContainerOptions>)
+            .await;
+        started.map_err(|error| anyhow!("{}", engine_words(&error)))
+    }
+
+    /// Stops a container production's way: its signal, its grace period, then the kill.
+    ///
+    /// # Errors
+    /// The engine refused.
+    pub async fn stop(&self, container: &str, grace: Duration) -> Result<()> {
+        let seconds = i32::try_from(grace.as_secs_f64().ceil() as u64).unwrap_or(i32::MAX);
+        let options = query::StopContainerOptions {
+            t: Some(seconds),
+            ..Default::default()
+        };
+        let docker = self.docker.clone().with_timeout(grace + Duration::from_secs(60));
+        match docker.stop_container(container, Some(options)).await {
+            Ok(())
+            | Err(DockerError::DockerResponseServerError {
+                status_code: 304 | 404, ..
+            }) => Ok(()),
+            Err(error) => Err(anyhow!("{}", engine_words(&error))),
+        }
+    }
+
+    /// Removes a container, running or not, with its anonymous volumes.
+    ///
+    /// # Errors
+    /// The engine refused.
+    pub async fn remove_container(&self, container: &str) -> Result<()> {
+        let options = query::RemoveContainerOptions {
+            force: true,
+            v: true,
+            ..Default::default()
+        };
+        let _turn = self.removals.acquire().await;
+        gone(self.docker.remove_container(container, Some(options)).await)
+    }
+
+    /// Everything the engine knows of a container.
+    ///
+    /// # Errors
+    /// There is no such container.
+    pub async fn inspect(&self, container: &str) -> Result<ContainerInspectResponse> {
+        Ok(self
+            .docker
+            .inspect_container(container, None::<query::InspectContainerOptions>)
+            .await?)
+    }
+}

@@ -1,0 +1,109 @@
+//! Images: what the engine has, and what is made out of a file system.
+
+use anyhow::{Context as _, Result};
+use bollard::errors::Error as DockerError;
+use bollard::models::ImageInspect;
+use bollard::query_parameters as query;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+
+use super::Engine;
+
+/// What is known of an image.
+#[derive(Debug, Clone, Default)]
+pub struct ImageFacts {
+    /// `sha256:…`: the registry's digest where it has one, else the image's own id.
+    pub digest: String,
+    /// The image's own id.
+    pub id: String,
+    /// Health check of its recipe.
+    pub health: Option<bollard::models::HealthConfig>,
+    /// TCP ports it says it listens on.
+    pub ports: Vec<u16>,
+    /// Paths it declares as volumes.
+    pub volumes: Vec<String>,
+    /// What its recipe's shell form runs in; empty = the engine's default.
+    pub shell: Vec<String>,
+    /// `repository@sha256:…`, by which registries know it; empty = it was made here.
+    pub repo_digests: Vec<String>,
+    /// `linux/amd64`, with the variant where there is one.
+    pub platform: String,
+    /// When it got its name on this engine: when it was pulled last.
+    pub tagged: Option<time::OffsetDateTime>,
+}
+
+impl Engine {
+    /// Facts of an image the engine has; `None` where it has it not.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn image(&self, reference: &str) -> Result<Option<ImageFacts>> {
+        match self.docker.inspect_image(reference).await {
+            Ok(found) => Ok(Some(facts_of(found))),
+            Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("image `{reference}` could not be inspected")),
+        }
+    }
+
+    /// Makes an image out of an archive of a file system.
+    ///
+    /// # Errors
+    /// The engine refused.
+    pub async fn import(&self, name: &str, tag: &str, archive: Vec<u8>, changes: Vec<String>) -> Result<()> {
+        let options = query::CreateImageOptions {
+            from_src: Some("-".to_owned()),
+            repo: Some(name.to_owned()),
+            tag: Some(tag.to_owned()),
+            changes,
+            ..Default::default()
+        };
+        let engine = self.clone();
+        let reference = format!("{name}:{tag}");
+        let tagged = query::TagImageOptions {
+            repo: Some(name.to_owned()),
+            tag: Some(tag.to_owned()),
+        };
+        self.finish(async move {
+            let body = bollard::body_full(Bytes::from(archive));
+            let mut stream = Box::pin(engine.docker.create_image(Some(options), Some(body), None));
+            let mut made = String::new();
+            while let Some(step) = stream.next().await {
+                made = step?.status.unwrap_or(made);
+            }
+            // Podman names what it imports by the repository alone.
+            if engine.image(&reference).await?.is_none() {
+                engine.docker.tag_image(&made, Some(tagged)).await?;
+            }
+            Ok::<(), anyhow::Error>(())
+        })
+        .await?
+        .context("the agent's image could not be made")
+    }
+}
+
+fn facts_of(image: ImageInspect) -> ImageFacts {
+    let config = image.config.unwrap_or_default();
+    let id = image.id.unwrap_or_default();
+    let repo_digests = image.repo_digests.unwrap_or_default();
+    let digest = repo_digests.first().and_then(|full| full.split_once('@'));
+    let ports = config.exposed_ports.unwrap_or_default();
+    let platform = [image.os, image.architecture, image.variant];
+    let platform: Vec<String> = platform.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    let tagged = image.metadata.and_then(|metadata| metadata.last_tag_time);
+    ImageFacts {
+        digest: digest.map_or_else(|| id.clone(), |(_, digest)| digest.to_owned()),
+        id,
+        health: config.healthcheck,
+        ports: ports.iter().filter_map(|port| tcp_port(port)).collect(),
+        volumes: config.volumes.unwrap_or_default(),
+        shell: config.shell.unwrap_or_default(),
+        platform: platform.join("/"),
+        tagged,
+        repo_digests,
+    }
+}
+
+fn tcp_port(text: &str) -> Option<u16> {
+    let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    (protocol == "tcp").then(|| port.parse().ok()).flatten()
+}

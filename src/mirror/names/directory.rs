@@ -1,0 +1,124 @@
+//! The directory: who bears which name inside the mirror, and under which name the gate itself reaches a service.
+//!
+//! A service bears its own names, those that a front bears excepted: these are the agent's, which passes on what it is
+//! asked. A service whose own name is a front's stands under a name of ours behind it.
+
+use std::collections::BTreeSet;
+
+use super::fronts::Name;
+use crate::world::model::{Attachment, Service};
+
+/// Ends the names that are ours: reserved for tests by RFC 2606, so that nobody bears one outside.
+const OURS: &str = "origin.rehearsal.test";
+
+/// Who bears which name.
+#[derive(Debug, Clone, Default)]
+pub struct Directory<'a> {
+    fronts: Vec<&'a Name>,
+}
+
+impl<'a> Directory<'a> {
+    /// Of a mirror with these fronts.
+    pub fn of(fronts: impl IntoIterator<Item = &'a Name>) -> Self {
+        Self {
+            fronts: fronts.into_iter().collect(),
+        }
+    }
+
+    /// The names of the agent, in every network.
+    pub fn of_agent(&self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.fronts.iter().map(|name| &name.host).collect();
+        names.into_iter().cloned().collect()
+    }
+
+    /// The service as its container is made: with the names that are left to it in each network.
+    #[must_use]
+    pub fn assigned(&self, mut service: Service) -> Service {
+        let reached = self.reached_at(&service.name);
+        for attachment in service.networks.values_mut() {
+            attachment.aliases = self.left_to(attachment, &service.name, &reached);
+        }
+        service
+    }
+
+    fn left_to(&self, attachment: &Attachment, name: &str, reached: &str) -> Vec<String> {
+        let own = attachment.aliases.iter().filter(|alias| !self.is_front(alias));
+        let ours = (reached != name).then(|| reached.to_owned());
+        own.cloned().chain(ours).collect()
+    }
+
+    /// The name under which the gate itself reaches a service, whoever stands before it.
+    pub fn reached_at(&self, service: &str) -> String {
+        if self.is_front(service) {
+            format!("{service}.{OURS}")
+        } else {
+            service.to_owned()
+        }
+    }
+
+    /// Every name that is answered to inside, lower case: those of the services, and those of the fronts.
+    pub fn inside<'s>(&self, services: impl Iterator<Item = &'s Service>) -> BTreeSet<String> {
+        let of_service = |service: &Service| -> Vec<String> {
+            let reached = self.reached_at(&service.name);
+            service.names().cloned().chain([reached]).collect()
+        };
+        let all = services.flat_map(of_service).chain(self.of_agent());
+        all.map(|name| name.to_ascii_lowercase()).collect()
+    }
+
+    fn is_front(&self, name: &str) -> bool {
+        self.fronts.iter().any(|front| front.host.eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn product() -> Service {
+        Service {
+            name: "idp".to_owned(),
+            networks: [("front".to_owned(), Attachment::named(["idp", "login.example.com"]))].into(),
+            ..Service::default()
+        }
+    }
+
+    fn name(host: &str) -> Name {
+        Name {
+            host: host.to_owned(),
+            port: 443,
+            tls: true,
+        }
+    }
+
+    fn aliases(directory: &Directory<'_>) -> Vec<String> {
+        directory.assigned(product()).networks["front"].aliases.clone()
+    }
+
+    #[test]
+    fn without_a_front_of_its_names_a_service_bears_all_of_them_and_is_reached_by_its_own() {
+        let issuer = name("sso.example.com");
+        let directory = Directory::of([&issuer]);
+        assert_eq!(directory.of_agent(), ["sso.example.com"]);
+        assert_eq!(aliases(&directory), ["idp", "login.example.com"]);
+        assert_eq!(directory.reached_at("idp"), "idp");
+    }
+
+    #[test]
+    fn a_service_behind_a_front_of_its_own_name_is_reached_by_a_name_of_ours() {
+        let (own, alias) = (name("idp"), name("login.example.com"));
+        let directory = Directory::of([&own, &alias]);
+        assert_eq!(directory.of_agent(), ["idp", "login.example.com"]);
+        assert_eq!(directory.reached_at("idp"), "idp.origin.rehearsal.test");
+        assert_eq!(aliases(&directory), ["idp.origin.rehearsal.test"]);
+        assert_eq!(directory.reached_at("web"), "web");
+    }
+
+    #[test]
+    fn every_name_of_services_and_fronts_is_inside() {
+        let own = name("IDP");
+        let inside = Directory::of([&own]).inside([product()].iter());
+        let wanted = ["idp", "idp.origin.rehearsal.test", "login.example.com"];
+        assert_eq!(inside.into_iter().collect::<Vec<_>>(), wanted);
+    }
+}

@@ -1,0 +1,69 @@
+//! How the agent comes to answer under production's names, and how nothing else leads past it.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use bollard::models::ContainerCreateBody;
+
+use super::authority::{Authority, Identity};
+use super::fronts::{Front, Name, http_ports};
+use crate::agent::client::Client;
+use crate::agent::front::{FrontCall, FrontTls, FrontsCall};
+use crate::agent::{Answer, Call};
+use crate::mirror::border::outside;
+use crate::mirror::setup::Setup;
+use crate::world::addresses::Subnet;
+
+/// The agent begins to answer under the names of the fronts.
+pub(crate) async fn begin(setup: &Setup, subnets: &BTreeMap<String, Subnet>, agent: &Client) -> Result<()> {
+    if setup.fronts.is_empty() {
+        return Ok(());
+    }
+    let fronts: Result<_> = setup.fronts.iter().map(|front| call(setup, front)).collect();
+    let networks = outside::networks(setup, subnets);
+    let call = FrontsCall {
+        fronts: fronts?,
+        own: networks.iter().map(|network| network.own).collect(),
+    };
+    match agent.call(Call::Fronts(call)).await? {
+        Answer::Failed(failed) => anyhow::bail!(failed.message),
+        _ => Ok(()),
+    }
+}
+
+fn call(setup: &Setup, front: &Front) -> Result<FrontCall> {
+    let Name { host, port, .. } = &front.name;
+    let service = setup
+        .world
+        .services
+        .get(&front.service)
+        .with_context(|| format!("production has no service `{}`", front.service))?;
+    let tls = front.authority.as_ref().map(|authority| tls(authority, host));
+    Ok(FrontCall {
+        host: host.clone(),
+        port: *port,
+        tls: tls.transpose()?,
+        service: setup.directory().reached_at(&front.service),
+        ports: http_ports(service, &setup.image(&service.image)),
+    })
+}
+
+fn tls(authority: &Authority, host: &str) -> Result<FrontTls> {
+    let Identity { chain, key } = authority.certify(host)?;
+    let protocols = authority.profile().protocols.clone();
+    Ok(FrontTls { chain, key, protocols })
+}
+
+/// Production's own `extra_hosts` entry for a name that the mirror answers to would lead to production, and one for a host
+/// that is open by name would lead past the door.
+pub(crate) fn leave_to_the_mirror(setup: &Setup, body: &mut ContainerCreateBody) {
+    let fronts = setup.fronts.iter().map(|front| &front.name.host);
+    let names: Vec<&String> = fronts.chain(setup.open.iter().map(|open| &open.host)).collect();
+    let is_ours = |entry: &str| {
+        let name = entry.split([':', '=']).next().unwrap_or_default();
+        names.iter().any(|ours| ours.eq_ignore_ascii_case(name))
+    };
+    if let Some(hosts) = body.host_config.as_mut().and_then(|host| host.extra_hosts.as_mut()) {
+        hosts.retain(|entry| !is_ours(entry));
+    }
+}

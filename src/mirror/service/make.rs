@@ -1,0 +1,65 @@
+//! A service's container: made with its files and all its networks, and not yet started.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::container::{self, EngineNames};
+use crate::engine::labels::LABEL_SERVICE;
+use crate::mirror::border::door;
+use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
+use crate::mirror::names::serve;
+use crate::mirror::{Mirror, Running};
+use crate::world::model::Service;
+
+impl Mirror {
+    /// Makes a service's container, with its files and all its networks, without starting it.
+    pub(crate) async fn make(&self, service: &Arc<Service>) -> Result<Running, ServiceFailure> {
+        self.try_make(service)
+            .await
+            .map_err(|error| self.failure(&service.name, ServiceFailureKind::NotCreated(format!("{error:#}"))))
+    }
+
+    async fn try_make(&self, asked: &Arc<Service>) -> Result<Running> {
+        let setup = &self.inner.setup;
+        let service = &setup.directory().assigned(self.with_lent(asked));
+        let ((), trust) = tokio::try_join!(self.make_volumes(service), self.trust(service))?;
+        let name = setup
+            .engine
+            .name(&format!("{}{}-{}", setup.prefix, service.name, self.next_generation()));
+        let names = EngineNames {
+            network: &|network| setup.network(network),
+            volume: &|volume| setup.volume(volume),
+            subnet: &|network| self.subnet(network).cloned(),
+            container: &|other| self.container_of(other).map(|running| running.id),
+        };
+        let labels = setup.engine.labels(&[(LABEL_SERVICE, service.name.as_str())]);
+        let mut body = container::body(service, &self.image(&service.image), &names, labels);
+        serve::leave_to_the_mirror(setup, &mut body);
+        self.remember(&name, &service.name);
+        if let (Some(host), false) = (body.host_config.as_mut(), service.no_network) {
+            self.ask_the_agent(service.networks.keys(), host);
+            let subnet = service.networks.keys().find_map(|network| self.subnet(network));
+            door::tell_hosts(setup, subnet, host);
+        }
+        trust.tell_node(&mut body);
+        let files = self.files_for(service, &trust);
+        let folders = self.make_room(service, &files, &mut body).await?;
+        let platform = service.limits.platform.clone().unwrap_or_default();
+        let id = setup.engine.create_container(&name, &platform, body).await?;
+        self.inner.logs.open(&id, &service.name);
+        for (network, attachment) in service.networks.iter().skip(1) {
+            let endpoint = container::endpoint(attachment, self.subnet(network));
+            setup
+                .engine
+                .connect_network(&setup.network(network), &id, endpoint)
+                .await?;
+        }
+        self.put(service, files, &folders, &id).await?;
+        Ok(Running {
+            id,
+            name,
+            service: Arc::clone(asked),
+        })
+    }
+}
