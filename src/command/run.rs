@@ -64,13 +64,19 @@ pub(crate) const KEPT_FOR: Duration = Duration::from_secs(8 * 3600);
 /// # Errors
 /// Only what is our bug or what left no way to write a report; the caller makes it exit code 70.
 pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Result<ExitCode> {
-    let out = match Out::claim(&context.directory.join(&args.out)) {
-        Ok(out) => out,
+    let folder = context.directory.join(&args.out);
+    // A green report of a former run does not stand beside a configuration that is refused.
+    let former = match folder.exists().then(|| Out::claim(&folder)).transpose() {
+        Ok(former) => former,
         Err(refusal) => return Ok(refused(&refusal)),
     };
     let prepared = match prepare::prepare(&args.what.asked(args.timeout), context) {
         Ok(prepared) => prepared,
         Err(errors) => return Ok(refuse(&errors)),
+    };
+    let out = match former.map_or_else(|| Out::claim(&folder), Ok) {
+        Ok(out) => out,
+        Err(refusal) => return Ok(refused(&refusal)),
     };
     let run = Run::begin(args, context, prepared, out)?;
     let judgement = run.go(interrupt).await?;

@@ -37,7 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "interrupt",
         ],
     ),
-    ("cli", &["prepare", "lock", "config", "agent"]),
+    ("cli", &["report", "prepare", "lock", "config", "agent"]),
     ("publish", &["report", "record"]),
     ("report", &["text", "record"]),
     (
