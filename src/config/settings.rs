@@ -396,7 +396,8 @@ pub struct Upgrade {
     pub within: Duration,
     /// The longest time without a good answer; default 30 s.
     pub max_downtime: Duration,
-    /// What is asked while the swap goes on; default: the first GET of the first suite that needs no capture.
+    /// What is asked around the swap; default: what production's health check asks over HTTP, else its front page, else a
+    /// connection.
     pub probe: Option<String>,
 }
 

@@ -57,7 +57,7 @@ fn at(result: &Record, detail: Detail) -> String {
     // What the heading says whole is not said again.
     let parts: String = parts
         .iter()
-        .filter(|(_, text)| *text != words::cause(result))
+        .filter(|_| parts.len() > 1)
         .map(|(name, text)| format!("- {name}: {}\n", escape(text)))
         .collect();
     let counts = format!(

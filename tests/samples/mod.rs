@@ -86,10 +86,14 @@ pub fn hostile() -> Vec<Record> {
 pub fn hostile_with(nasty: &str) -> Record {
     let mut result = block();
     result.cause = nasty.to_owned();
-    result.headline = Headline::plain(nasty);
-    result.headline.pair = nasty.to_owned();
-    result.headline.way_out = nasty.to_owned();
-    result.again = Some(nasty.to_owned());
+    // What says nothing is left out.
+    let part = || format!("part {nasty}");
+    result.headline = Headline {
+        what: part(),
+        pair: part(),
+        way_out: part(),
+    };
+    result.again = Some(part());
     result.notes = vec![nasty.to_owned()];
     result.lock.statement = nasty.to_owned();
     let releases = result

@@ -53,7 +53,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "plan", "mirror", "lock", "engine", "config", "world", "compose", "text", "yaml", "record", "context",
         ],
     ),
-    ("plan", &["check", "mirror", "config", "world", "yaml", "record"]),
+    (
+        "plan",
+        &["check", "mirror", "engine", "config", "world", "yaml", "record"],
+    ),
     (
         "check",
         &[
