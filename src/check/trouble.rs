@@ -32,6 +32,14 @@ pub fn machine(stage: StageId, error: &str) -> Finding {
     )
 }
 
+/// An image cannot be built, or has gone: the error's first line says which and why, the others are the builder's.
+pub fn no_build(error: &str) -> Finding {
+    let mut lines = error.lines().map(str::to_owned);
+    let title = lines.next().unwrap_or_default();
+    let help = "see to its recipe, or bring the image to the engine before the run";
+    finding(StageId::Control, title, help).seen(lines.collect())
+}
+
 /// Something of the machine's or of the gate's own was lost meanwhile.
 pub fn lost(stage: StageId, lost: &Lost) -> Finding {
     cannot_tell(stage, lost.to_string(), Vec::new())

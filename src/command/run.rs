@@ -354,7 +354,7 @@ impl<'a> Run<'a> {
         }
         let facts = match images.facts(&self.plan.images, &self.world, &self.candidate).await {
             Ok(facts) => facts,
-            Err(error) => return recorder.finding(check::trouble::machine(StageId::Control, &format!("{error:#}"))),
+            Err(error) => return recorder.finding(check::trouble::no_build(&format!("{error:#}"))),
         };
         let fronts = match fronts::fronts(&self.settings, &self.world, &self.id, self.lock.lock()) {
             Ok(fronts) => fronts,

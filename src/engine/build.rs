@@ -85,9 +85,8 @@ async fn build(engine: &Engine, tag: &str, build: &Build) -> Result<ImageFacts> 
     if let Some(refusal) = &build.refusal {
         anyhow::bail!("image `{tag}` is not on the engine and cannot be built: {refusal}");
     }
-    let recipe = recipe(build)?;
-    // All of them: a sweep that saw only the run's name would take a living run for dead.
-    let added = (RECIPE, labelled(&recipe, &labels(engine)));
+    let target = build.target.as_deref();
+    let added = (RECIPE, labelled(&recipe(build)?, target, &labels(engine)));
     let context = build.context.clone();
     let archive = tokio::task::spawn_blocking(move || context_archive(&context, added)).await??;
     let options = BuildImageOptions {
@@ -111,11 +110,8 @@ impl Engine {
     /// # Errors
     /// The build failed: the message ends in what the engine printed last.
     pub async fn build(&self, tag: &str, archive: Vec<u8>, options: BuildImageOptions) -> Result<ImageFacts> {
-        let mut labels = options.labels.unwrap_or_default();
-        labels.extend(self.labels(&[]));
         let options = BuildImageOptions {
             t: Some(tag.to_owned()),
-            labels: Some(labels),
             rm: true,
             forcerm: true,
             ..options
@@ -165,7 +161,8 @@ fn recipe(build: &Build) -> Result<String> {
     std::fs::read_to_string(&file).with_context(|| format!("the recipe `{}` could not be read", file.display()))
 }
 
-/// The run's labels as a step of a recipe has them.
+/// The run's labels as a step of a recipe has them. All of them: a sweep that saw only the run's name would take a
+/// living run for dead.
 fn labels(engine: &Engine) -> String {
     let all = engine.labels(&[]).into_iter().collect::<BTreeMap<_, _>>();
     let words = all.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
@@ -178,30 +175,62 @@ fn quoted(value: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-/// The recipe with labels as the first step of every stage: layers of a build that is killed are found by them.
-fn labelled(recipe: &str, label: &str) -> String {
-    let (mut text, mut continued, mut begins) = (String::new(), false, false);
-    for line in recipe.lines() {
-        text.push_str(line);
-        text.push('\n');
-        let words = line.trim();
+/// The recipe with labels as the last step of the stage that is built, and as one step: any earlier, they would part
+/// the layers from those of the last run, and the engine would build all of them again.
+fn labelled(recipe: &str, target: Option<&str>, label: &str) -> String {
+    let mut lines: Vec<&str> = recipe.lines().collect();
+    let stages = stages(&lines);
+    let built = target.and_then(|target| {
+        let number = |stage: usize| target.parse() == Ok(stage);
+        stages
+            .iter()
+            .enumerate()
+            .find_map(|(index, stage)| (stage.is_called(target) || number(index)).then_some(index))
+    });
+    let next = built.and_then(|index| stages.get(index + 1));
+    let step = format!("LABEL {label}");
+    lines.insert(next.map_or(lines.len(), |stage| stage.line), &step);
+    lines.join("\n") + "\n"
+}
+
+/// A stage of a recipe: the line on which it begins, and its name.
+struct Stage {
+    line: usize,
+    name: Option<String>,
+}
+
+impl Stage {
+    fn is_called(&self, name: &str) -> bool {
+        self.name.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
+fn stages(lines: &[&str]) -> Vec<Stage> {
+    let (mut stages, mut step, mut begun) = (Vec::new(), String::new(), 0);
+    for (number, line) in lines.iter().map(|line| line.trim()).enumerate() {
         // Neither ends a step that goes on.
-        if continued && (words.is_empty() || words.starts_with('#')) {
+        if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let first = words.split_whitespace().next().unwrap_or_default();
-        begins = if continued {
-            begins
-        } else {
-            first.eq_ignore_ascii_case("from")
-        };
-        continued = words.ends_with('\\') && !words.starts_with('#');
-        if begins && !continued {
-            text.push_str(&format!("LABEL {label}\n"));
-            begins = false;
+        if step.is_empty() {
+            begun = number;
+        }
+        step.push_str(line.strip_suffix('\\').unwrap_or(line));
+        step.push(' ');
+        if !line.ends_with('\\') {
+            stages.extend(stage(begun, &std::mem::take(&mut step)));
         }
     }
-    text
+    stages
+}
+
+fn stage(line: usize, step: &str) -> Option<Stage> {
+    let words: Vec<&str> = step.split_whitespace().collect();
+    words.first().filter(|word| word.eq_ignore_ascii_case("from"))?;
+    let is_as = |word: &&str| word.eq_ignore_ascii_case("as");
+    let name = words.iter().position(is_as).and_then(|place| words.get(place + 1));
+    let name = name.map(|name| (*name).to_owned());
+    Some(Stage { line, name })
 }
 
 /// The build context as the builder wants it: an archive without what `.dockerignore` leaves out, and the recipe.
@@ -287,15 +316,31 @@ fn rule(line: &str) -> Option<(bool, regex::Regex)> {
 mod tests {
     use super::{labelled, quoted};
 
+    const RECIPE: &str =
+        "# FROM nothing\nfrom a AS one\nRUN select \\\n# FROM here\n  FROM there\nFROM \\\n  b\nCOPY --from=one /a /a";
+
     #[test]
     fn a_label_is_read_as_it_stands() {
         assert_eq!(quoted(r#"/a b/$x"\"#), r#""/a b/\$x\"\\""#);
     }
 
     #[test]
-    fn every_stage_begins_with_the_label_and_no_other_line_is_touched() {
-        let recipe = "# FROM nothing\nfrom a AS one\nRUN select \\\n# FROM here\n  FROM there\nFROM \\\n  b\nCOPY --from=one /a /a";
-        let expected = "# FROM nothing\nfrom a AS one\nLABEL x=y\nRUN select \\\n# FROM here\n  FROM there\nFROM \\\n  b\nLABEL x=y\nCOPY --from=one /a /a\n";
-        assert_eq!(labelled(recipe, "x=y"), expected);
+    fn the_label_is_the_last_step_and_no_other_line_is_touched() {
+        assert_eq!(labelled(RECIPE, None, "x=y"), format!("{RECIPE}\nLABEL x=y\n"));
+    }
+
+    #[test]
+    fn a_stage_that_is_named_ends_in_the_label() {
+        let expected = RECIPE.replace("FROM \\\n", "LABEL x=y\nFROM \\\n") + "\n";
+        for target in ["one", "ONE", "0"] {
+            assert_eq!(labelled(RECIPE, Some(target), "x=y"), expected, "{target}");
+        }
+        for target in ["1", "another"] {
+            assert_eq!(
+                labelled(RECIPE, Some(target), "x=y"),
+                format!("{RECIPE}\nLABEL x=y\n"),
+                "{target}"
+            );
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A run is alive while its process holds the lock of its file; a run of another machine is alive until its deadline.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::MetadataExt as _;
@@ -307,19 +307,20 @@ async fn remove_labelled(engine: &Engine, label: &str) -> Result<(usize, Vec<Str
         .collect();
     let images = docker
         .list_images(Some(query::ListImagesOptions {
-            all: false,
+            // The builder's own steps between the recipe's last and the finished image bear the labels, too.
+            all: true,
             filters,
             ..Default::default()
         }))
         .await?;
-    let images: Vec<String> = images.into_iter().map(|image| image.id).collect();
+    let images = children_first(images.into_iter().map(|image| (image.id, image.parent_id)).collect());
     let (networks_left, volumes_left, images_left) = tokio::join!(
         each(networks.iter(), |id| remove_network(docker, id)),
         each(
             volumes.iter(),
             |name| async move { gone(remove_volume(docker, name).await) }
         ),
-        each(images.iter(), |id| async move { gone(remove_image(docker, id).await) }),
+        remove_images(docker, &images),
     );
     errors.extend(networks_left.into_iter().chain(volumes_left).chain(images_left));
     Ok((containers.len() + networks.len() + volumes.len() + images.len(), errors))
@@ -362,9 +363,38 @@ async fn remove_volume(docker: &bollard::Docker, name: &str) -> Result<(), bolla
         .await
 }
 
+/// Images in the order in which they can go, of id and parent.
+fn children_first(mut left: Vec<(String, String)>) -> Vec<String> {
+    let mut order = Vec::new();
+    while !left.is_empty() {
+        let parents: BTreeSet<String> = left.iter().map(|(_, parent)| parent.clone()).collect();
+        let (inner, mut free): (Vec<_>, Vec<_>) = left.into_iter().partition(|(id, _)| parents.contains(id));
+        if free.is_empty() {
+            // A circle is no order: as they come.
+            order.extend(inner.into_iter().map(|(id, _)| id));
+            break;
+        }
+        order.extend(free.drain(..).map(|(id, _)| id));
+        left = inner;
+    }
+    order
+}
+
+async fn remove_images(docker: &bollard::Docker, images: &[String]) -> Vec<String> {
+    let mut errors = Vec::new();
+    for id in images {
+        if let Err(error) = gone(remove_image(docker, id).await) {
+            errors.push(format!("{error:#}"));
+        }
+    }
+    errors
+}
+
 async fn remove_image(docker: &bollard::Docker, id: &str) -> Result<(), bollard::errors::Error> {
+    // What it was built upon is the engine's cache for the next run.
     let options = query::RemoveImageOptions {
         force: true,
+        noprune: true,
         ..Default::default()
     };
     docker.remove_image(id, Some(options), None).await.map(drop)
@@ -420,6 +450,7 @@ async fn all_labelled(engine: &Engine, label: &str) -> Result<Vec<Found>> {
         docker.list_networks(Some(query::ListNetworksOptions { filters: filter(label) })),
         docker.list_volumes(Some(query::ListVolumesOptions { filters: filter(label) })),
         docker.list_images(Some(query::ListImagesOptions {
+            all: true,
             filters: filter(label),
             ..Default::default()
         })),
@@ -493,6 +524,14 @@ mod tests {
         assert_eq!(state(false, true, 101), Liveness::Dead);
         assert_eq!(state(false, false, 101), Liveness::Alive);
         assert_eq!(state(false, false, 100), Liveness::Dead);
+    }
+
+    #[test]
+    fn an_image_goes_before_the_one_it_was_made_from() {
+        let image = |id: &str, parent: &str| (id.to_owned(), parent.to_owned());
+        let all = vec![image("a", "base"), image("c", "b"), image("b", "a"), image("x", "")];
+        assert_eq!(children_first(all), ["c", "x", "b", "a"]);
+        assert_eq!(children_first(vec![image("a", "a")]), ["a"]);
     }
 
     #[test]
