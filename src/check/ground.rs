@@ -149,6 +149,9 @@ pub trait Ground: Send + Sync {
     /// The service for which the mirror answers under production's name, and how it speaks TLS there.
     fn tls(&self) -> Option<(String, TlsProfile)>;
 
+    /// Whether it is to stay when the run is over.
+    fn stays(&self) -> bool;
+
     /// Whether the agent still answers: without it nothing can be told.
     async fn agent_lives(&self) -> bool;
 

@@ -192,6 +192,10 @@ impl Ground for Mirror {
         fronts.find_map(|front| Some((front.service.clone(), front.authority.as_ref()?.profile().clone())))
     }
 
+    fn stays(&self) -> bool {
+        self.engine().keeps()
+    }
+
     async fn agent_lives(&self) -> bool {
         matches!(self.agent().call(Call::Ping).await, Ok(Answer::Done))
     }

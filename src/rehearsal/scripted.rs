@@ -578,6 +578,10 @@ impl Ground for ScriptedGround {
         None
     }
 
+    fn stays(&self) -> bool {
+        false
+    }
+
     async fn agent_lives(&self) -> bool {
         self.state().agent().is_ok()
     }

@@ -59,8 +59,8 @@ fn the_incident_shuts_the_gate_of_pull_requests_and_merge_groups() {
         for part in [
             "404",
             ".well-known/openid-configuration",
-            "incident/shop:2.0",
-            "incident/provider:1.3.3",
+            "web shop:2.0 for shop:1.0",
+            "idp provider:1.3.3",
         ] {
             assert!(seen.output("cause").contains(part), "{}", seen.output("cause"));
         }

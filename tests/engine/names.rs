@@ -63,6 +63,6 @@ fn the_incident_is_blocked_under_productions_own_name() {
     assert_eq!(ran.exit, Some(1), "{}", ran.result["cause"]);
     let found = ran.findings("auth-login");
     assert_eq!(found.len(), 1);
-    let asked = "GET https://login.example.com/o/.well-known/openid-configuration answers 404 on this mirror";
+    let asked = "idp answers 404 to GET /o/.well-known/openid-configuration";
     assert!(found[0]["evidence"].to_string().contains(asked), "{}", found[0]);
 }

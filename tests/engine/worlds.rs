@@ -146,8 +146,8 @@ fn the_first_line_of_the_incident_names_the_discovery_404_and_both_versions() {
             "auth-login",
             "404",
             "/.well-known/openid-configuration",
-            "incident/shop:2.0",
-            "incident/provider:1.3.3",
+            "web shop:2.0 for shop:1.0",
+            "idp provider:1.3.3",
         ] {
             assert!(line.contains(part), "`{part}` is missing: {line}");
         }
@@ -269,8 +269,9 @@ fn every_report_that_a_summary_names_is_on_disk() {
     let run = rehearsed("incident");
     // The line is wrapped where the folder's path is long.
     let (_, reports) = run.ended.stderr.rsplit_once("\n  reports ").expect("reports are named");
+    let (reports, _) = reports.split_once(")\n").expect("their names are in parentheses");
     let (_, names) = reports.rsplit_once('(').expect("their names are in parentheses");
-    for name in names.trim_end().trim_end_matches(')').split(',').map(str::trim) {
+    for name in names.split(',').map(str::trim) {
         assert!(run.out.join(name).exists(), "{name} is named and not there");
     }
 }
