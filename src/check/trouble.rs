@@ -40,6 +40,15 @@ pub fn no_build(error: &str) -> Finding {
     finding(StageId::Control, title, help).seen(lines.collect())
 }
 
+/// A release was named that is production's own.
+pub fn nothing_to_rehearse(services: &[String]) -> Finding {
+    let names: Vec<String> = services.iter().map(|name| format!("`{name}`")).collect();
+    let (names, verb) = (names.join(" and "), if services.len() == 1 { "is" } else { "are" });
+    let title = format!("nothing to rehearse: {names} {verb} what production runs, image and settings");
+    let help = "name the release that is to come, or say policy: {same_release: pass}";
+    finding(StageId::Control, title, help)
+}
+
 /// Something of the machine's or of the gate's own was lost meanwhile.
 pub fn lost(stage: StageId, lost: &Lost) -> Finding {
     cannot_tell(stage, lost.to_string(), Vec::new())

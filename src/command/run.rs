@@ -1,6 +1,5 @@
 //! `rehearsal run`: the flow, from a command line to a verdict.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use super::out::{LOGS, Out, PLAN, Refusal};
 use crate::cli::{Color, Format, RunArgs};
 use crate::command::common::{code_of, new_id};
 use crate::command::entry::{ca_path, write_ca};
-use crate::config::settings::Settings;
+use crate::config::settings::{SameRelease, Settings};
 use crate::context::Context;
 use crate::engine::archive::THIS_PROGRAM;
 use crate::engine::labels::RunLabels;
@@ -31,6 +30,7 @@ use crate::mirror::border::entrance;
 use crate::mirror::names::authority::Authority;
 use crate::mirror::{News, Setup};
 use crate::plan::Plan;
+use crate::prepare::candidate::{Candidates, same_as_production};
 use crate::prepare::fronts;
 use crate::prepare::images::Images;
 use crate::prepare::{self, HURL_IMAGE, Prepared, wanted};
@@ -51,7 +51,7 @@ use crate::report::terminal::{Colour, Terminal, say, tell};
 use crate::report::{ReportKind, json};
 use crate::text::redact::Redactor;
 use crate::verdict::{self, Ended, Judgement};
-use crate::world::model::{Service, World};
+use crate::world::model::World;
 use crate::{check, lock};
 
 /// After the run's own limit: for taking down and for reports.
@@ -97,7 +97,7 @@ struct Run<'a> {
     context: &'a Context,
     settings: Settings,
     world: World,
-    candidate: BTreeMap<String, Service>,
+    candidate: Candidates,
     plan: Plan,
     lock: lock::State,
     id: String,
@@ -295,7 +295,7 @@ impl<'a> Run<'a> {
     async fn digests(&mut self, engine: &Engine) {
         let plan = &mut self.plan;
         for (releases, services) in [
-            (&mut plan.candidate, &self.candidate),
+            (&mut plan.candidate, &self.candidate.services),
             (&mut plan.baseline, &self.world.services),
             (&mut plan.mirror, &self.world.services),
         ] {
@@ -356,6 +356,11 @@ impl<'a> Run<'a> {
             Ok(facts) => facts,
             Err(error) => return recorder.finding(check::trouble::no_build(&format!("{error:#}"))),
         };
+        let id = |image: &str| facts.get(image).map(|facts| facts.id.clone()).unwrap_or_default();
+        let same = same_as_production(&self.candidate, &self.world, id);
+        if !same.is_empty() && self.settings.policy.same_release == SameRelease::Inconclusive {
+            return recorder.finding(check::trouble::nothing_to_rehearse(&same));
+        }
         let fronts = match fronts::fronts(&self.settings, &self.world, &self.id, self.lock.lock()) {
             Ok(fronts) => fronts,
             Err(error) => return recorder.finding(check::trouble::machine(StageId::Control, &format!("{error:#}"))),
@@ -394,7 +399,7 @@ impl<'a> Run<'a> {
             plan: &self.plan,
             lock: &self.lock,
             world: &self.world,
-            candidate: &self.candidate,
+            candidate: &self.candidate.services,
             grounds: &setup,
             pair: self.plan.pair(self.settings.auth_services()),
             recorder: recorder.clone(),

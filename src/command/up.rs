@@ -144,7 +144,7 @@ impl<'a> Up<'a> {
             .unwrap_or_default();
         say("this configuration has a mirror already; nothing was started");
         say(entry::words(&left.run, left.deadline, &ways, self.ca_path().as_deref()));
-        if self.prepared.candidate.is_empty() {
+        if self.prepared.candidate.services.is_empty() {
             return Ok(ExitCode::Pass);
         }
         say("error: it may have another release than the one asked for: remove it first");
@@ -261,7 +261,8 @@ impl<'a> Up<'a> {
         {
             return Err(self.service_failed(failure));
         }
-        self.upgrade(&mirror, candidate, settings.stages.upgrade.within).await?;
+        self.upgrade(&mirror, &candidate.services, settings.stages.upgrade.within)
+            .await?;
         entrance::open(engine, world, self.ways()).await
     }
 

@@ -12,12 +12,17 @@ use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{GenericImage, ReuseDirective};
 
 use super::Engine;
+use super::image::ImageFacts;
 use super::labels::LABEL_RUN;
 use super::words::{EngineError, gone, start_error};
 use crate::record::outcome::{Lost, Part};
 
 /// A busy engine answers late; one that takes longer than this does not answer.
 const PING_LIMIT: Duration = Duration::from_secs(30);
+
+fn same_id(one: &str, other: &str) -> bool {
+    one.trim_start_matches("sha256:") == other.trim_start_matches("sha256:")
+}
 
 impl Engine {
     /// Whether it still answers.
@@ -64,6 +69,28 @@ impl Engine {
             .finish(async move { docker.create_container(Some(options), body).await })
             .await?;
         Ok(made.map_err(|error| EngineError::from(&error))?.id)
+    }
+
+    /// Holds the image that a container was made from against the one that was asked for: a tag may have been moved
+    /// since it was looked at.
+    ///
+    /// # Errors
+    /// It is another one, or the engine does not answer.
+    pub async fn holds(&self, container: &str, asked: &ImageFacts) -> Result<()> {
+        let runs = self.inspect(container).await?.image.unwrap_or_default();
+        if asked.id.is_empty() || same_id(&runs, &asked.id) {
+            return Ok(());
+        }
+        // Some engines name an image's manifest in one place and its configuration in another.
+        let facts = self.image(&runs).await?;
+        if facts.is_some_and(|facts| same_id(&facts.id, &asked.id)) {
+            return Ok(());
+        }
+        let why = format!(
+            "it would run {runs}, and {} was meant: somebody has moved the tag since",
+            asked.id
+        );
+        Err(EngineError::OtherImage(why).into())
     }
 
     /// Starts a container that was made before. testcontainers adopts it by name and label and starts it, where it
@@ -155,9 +182,10 @@ impl Engine {
     /// # Errors
     /// There is no such container.
     pub async fn inspect(&self, container: &str) -> Result<ContainerInspectResponse> {
-        Ok(self
+        let found = self
             .docker
             .inspect_container(container, None::<query::InspectContainerOptions>)
-            .await?)
+            .await;
+        Ok(found.map_err(|error| EngineError::from(&error))?)
     }
 }

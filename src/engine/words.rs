@@ -17,6 +17,9 @@ pub(crate) enum EngineError {
     /// It did not answer, or not to the end.
     #[error("{0}")]
     Silent(String),
+    /// Under the name of an image there is another one by now.
+    #[error("{0}")]
+    OtherImage(String),
 }
 
 /// What an engine says whose disk takes nothing more: the texts of ENOSPC, EDQUOT and EIO. Not of EROFS: a release
@@ -52,6 +55,7 @@ pub(crate) fn lost(error: &anyhow::Error) -> Option<Lost> {
         EngineError::Refused(_) => return None,
         EngineError::NoRoom(_) => Part::Disk,
         EngineError::Silent(_) => Part::Engine,
+        EngineError::OtherImage(_) => Part::Image,
     };
     Some(Lost::new(part, format!("{error:#}")))
 }

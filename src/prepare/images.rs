@@ -1,6 +1,6 @@
 //! The images of a run: which it needs and how each is had, what is pulled and built, and with whose logins.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use anyhow::Result;
 use time::OffsetDateTime;
@@ -13,6 +13,7 @@ use crate::engine::pull::failure::PullFailure;
 use crate::engine::pull::{self, Tell};
 use crate::engine::{Engine, build};
 use crate::lock::Lock;
+use crate::prepare::candidate::Candidates;
 use crate::prepare::wanted::{self, Looked, Wanted};
 use crate::record::image::{Had, ImagePlan};
 use crate::text::redact::Redactor;
@@ -51,7 +52,7 @@ impl<'a> Images<'a> {
         &self,
         lock: Option<&Lock>,
         world: &mut World,
-        candidate: &mut BTreeMap<String, Service>,
+        candidate: &mut Candidates,
         tests: &[(String, String)],
         now: OffsetDateTime,
     ) -> Result<(Looked, Vec<String>)> {
@@ -59,7 +60,7 @@ impl<'a> Images<'a> {
             Some(lock) => self.pin(lock, world, candidate).await?,
             None => Vec::new(),
         };
-        build::name_builds(&self.engine, &mut world.services, candidate).await?;
+        build::name_builds(&self.engine, &mut world.services, &mut candidate.services).await?;
         let wanted = Wanted {
             world,
             candidate,
@@ -68,12 +69,7 @@ impl<'a> Images<'a> {
         Ok((wanted.look(&self.engine, now).await?, notes))
     }
 
-    async fn pin(
-        &self,
-        lock: &Lock,
-        world: &mut World,
-        candidate: &mut BTreeMap<String, Service>,
-    ) -> Result<Vec<String>> {
+    async fn pin(&self, lock: &Lock, world: &mut World, candidate: &mut Candidates) -> Result<Vec<String>> {
         let pinned = wanted::pin(&self.engine, lock, world, candidate).await?;
         if pinned.is_empty() {
             return Ok(Vec::new());
@@ -103,9 +99,9 @@ impl<'a> Images<'a> {
         &self,
         plans: &[ImagePlan],
         world: &World,
-        candidate: &BTreeMap<String, Service>,
+        candidate: &Candidates,
     ) -> Result<HashMap<String, ImageFacts>> {
-        let services: Vec<&Service> = world.services.values().chain(candidate.values()).collect();
+        let services: Vec<&Service> = world.services.values().chain(candidate.services.values()).collect();
         let logins = if plans.iter().any(|image| image.had == Had::Build) {
             self.keyring().await?.all().await
         } else {

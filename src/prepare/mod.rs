@@ -1,13 +1,12 @@
 //! Prepare: from settings, production and lock to everything that a mirror is made from. One story for every command
 //! that reads production: `run`, `up`, `plan`, `lock`, `doctor`.
 
-mod candidate;
+pub mod candidate;
 pub mod fronts;
 pub mod images;
 mod names;
 pub mod wanted;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,10 +14,10 @@ use crate::config::read;
 use crate::config::settings::Settings;
 use crate::context::Context;
 use crate::plan::{self, Only, Plan};
-use crate::prepare::candidate::candidates;
+use crate::prepare::candidate::{Candidates, candidates};
 use crate::prepare::names::names_exist;
 use crate::world::from_compose;
-use crate::world::model::{Service, World};
+use crate::world::model::World;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::{compose, lock};
 use wanted::Wanted;
@@ -58,7 +57,7 @@ pub struct Prepared {
     /// Production, as the mirror will have it.
     pub world: World,
     /// The candidate's services.
-    pub candidate: BTreeMap<String, Service>,
+    pub candidate: Candidates,
     /// What will happen.
     pub plan: Plan,
 }

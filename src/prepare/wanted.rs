@@ -1,7 +1,6 @@
 //! Which images a run needs, and what has to be done to have each: known before anything is pulled. What the lock
 //! has a digest of is run by that digest, whatever its tag points to today.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -16,6 +15,7 @@ use crate::engine::pull::failure::{PullFailure, Why};
 use crate::engine::pull::reference::Reference;
 use crate::lock::Lock;
 use crate::plan::Plan;
+use crate::prepare::candidate::Candidates;
 use crate::record::image::{Had, ImagePlan};
 use crate::record::step::{Step, Subject};
 use crate::world::model::{PullPolicy, Service, World};
@@ -29,7 +29,7 @@ pub struct Wanted<'a> {
     /// Production.
     pub world: &'a World,
     /// What replaces a part of it.
-    pub candidate: &'a BTreeMap<String, Service>,
+    pub candidate: &'a Candidates,
     /// Test containers: who wants it, image.
     pub tests: &'a [(String, String)],
 }
@@ -54,12 +54,9 @@ impl Wanted<'_> {
         for service in self.world.services.values() {
             add(&mut all, of_service(service, digest(service)));
         }
-        for service in self.candidate.values() {
-            let unchanged = self.world.services.get(&service.name);
-            let unchanged = unchanged.is_some_and(|own| own.image == service.image && own.build == service.build);
-            if !unchanged {
-                add(&mut all, of_service(service, None));
-            }
+        let named = |service: &&Service| self.candidate.named.contains(&service.name);
+        for service in self.candidate.services.values().filter(named) {
+            add(&mut all, of_service(service, None));
         }
         for (who, image) in self.tests {
             let plan = ImagePlan {
@@ -79,7 +76,7 @@ impl Wanted<'_> {
     /// # Errors
     /// The engine does not answer.
     pub async fn look(self, engine: &Engine, now: OffsetDateTime) -> Result<Looked> {
-        let services = || self.world.services.values().chain(self.candidate.values());
+        let services = || self.world.services.values().chain(self.candidate.services.values());
         let policy = |image: &ImagePlan| {
             let of = services().filter(|service| service.image == image.image);
             of.map(|service| service.pull_policy).max_by_key(|policy| policy.rank())
@@ -206,17 +203,12 @@ pub struct Pinned {
     pub digest: String,
 }
 
-/// Lets production's services, and what the candidate leaves as it is, run the images whose digests the lock has.
-/// What was replaced.
+/// Lets production's services, and those of the candidate whose image the release does not name, run the images whose
+/// digests the lock has. What was replaced.
 ///
 /// # Errors
 /// The engine does not answer.
-pub async fn pin(
-    engine: &Engine,
-    lock: &Lock,
-    world: &mut World,
-    candidate: &mut BTreeMap<String, Service>,
-) -> Result<Vec<Pinned>> {
+pub async fn pin(engine: &Engine, lock: &Lock, world: &mut World, candidate: &mut Candidates) -> Result<Vec<Pinned>> {
     let mut all = Vec::new();
     for (name, service) in &mut world.services {
         let digest = lock.services.get(name).and_then(|facts| facts.digest.as_ref());
@@ -230,8 +222,8 @@ pub async fn pin(
             exact: exact.clone(),
             digest: digest.clone(),
         });
-        let same = candidate.get_mut(name);
-        if let Some(same) = same.filter(|other| other.image == service.image && other.build == service.build) {
+        let unnamed = !candidate.named.contains(name);
+        if let Some(same) = candidate.services.get_mut(name).filter(|_| unnamed) {
             same.image.clone_from(&exact);
             same.build = None;
         }
@@ -358,9 +350,13 @@ mod tests {
             service("c", "other:1", PullPolicy::Never),
         ]);
         let tests = [("suite e2e".to_owned(), "shop:1".to_owned())];
+        let candidate = Candidates {
+            services: world.services.clone(),
+            named: world.services.keys().cloned().collect(),
+        };
         let wanted = Wanted {
             world: &world,
-            candidate: &world.services,
+            candidate: &candidate,
             tests: &tests,
         };
         let images = wanted.images(None);
@@ -384,7 +380,7 @@ mod tests {
         let world = world([service("api", "shop:1", PullPolicy::Always), built]);
         let wanted = Wanted {
             world: &world,
-            candidate: &BTreeMap::new(),
+            candidate: &Candidates::default(),
             tests: &[],
         };
         let images = wanted.images(None);

@@ -45,6 +45,9 @@ pub enum Part {
     /// A network of the mirror.
     #[strum(to_string = "a network of the mirror")]
     Network,
+    /// An image that was asked for, under whose name there is another one by now.
+    #[strum(to_string = "the image")]
+    Image,
     /// Time: the run's own limit.
     #[strum(to_string = "the run's time")]
     Time,

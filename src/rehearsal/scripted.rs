@@ -245,6 +245,7 @@ impl Story {
             candidate,
             plan,
         } = prepared;
+        let candidate = &candidate.services;
         let recorder = Recorder::begin(folder, Instant::now(), &Redactor::default(), Box::new(|_| ()));
         let recorder = recorder.expect("a folder of ours");
         let after_failure = self.after_failure;

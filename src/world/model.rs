@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Production, as far as it can be mirrored.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct World {
     /// Name → service.
     pub services: BTreeMap<String, Service>,
@@ -52,7 +52,7 @@ impl World {
 }
 
 /// A network, closed to the outside.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Network {
     /// Carries IPv6 too.
     pub ipv6: bool,
@@ -86,7 +86,7 @@ impl Attachment {
 }
 
 /// One service: a container of the mirror.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Service {
     /// Name, and the name others know it by.
     pub name: String,
@@ -222,7 +222,7 @@ pub struct Build {
 }
 
 /// One mount.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Mount {
     /// Absolute path in the container.
     pub target: String,
@@ -233,7 +233,7 @@ pub struct Mount {
 }
 
 /// What a mount shows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// A named volume of the world.
     Volume(String),
@@ -253,7 +253,7 @@ pub enum Source {
 }
 
 /// A file inside a container.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FileInside {
     /// Absolute path in the container.
     pub target: String,
@@ -335,7 +335,7 @@ pub enum Restart {
 }
 
 /// Limits and rights of a container, in the engine's units.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Limits {
     /// Bytes.
     pub memory: Option<u64>,

@@ -42,5 +42,6 @@ mod names;
 mod parallel;
 mod pulls;
 mod reaper;
+mod roles;
 mod up;
 mod worlds;

@@ -50,6 +50,7 @@ impl Mirror {
         let folders = self.make_room(service, &files, &mut body).await?;
         let platform = service.limits.platform.clone().unwrap_or_default();
         let id = setup.engine.create_container(&name, &platform, body).await?;
+        setup.engine.holds(&id, &self.image(&service.image)).await?;
         self.inner.logs.open(&id, &service.name);
         for (network, attachment) in service.networks.iter().skip(1) {
             let endpoint = container::endpoint(attachment, self.subnet(network));
