@@ -16,6 +16,7 @@ pub mod facts;
 pub mod ground;
 pub mod log_difference;
 pub mod mirror_fidelity;
+pub mod no_auth;
 pub mod pair;
 pub mod question;
 pub mod rollback;

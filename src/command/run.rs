@@ -365,6 +365,9 @@ impl<'a> Run<'a> {
             Ok(fronts) => fronts,
             Err(error) => return recorder.finding(check::trouble::machine(StageId::Control, &format!("{error:#}"))),
         };
+        for warning in check::no_auth::warnings(&self.settings, &self.world, self.lock.lock()) {
+            recorder.finding(warning);
+        }
         let (news, mut heard) = unbounded_channel::<News>();
         let telling = recorder.clone();
         tokio::spawn(async move {

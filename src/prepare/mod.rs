@@ -10,6 +10,7 @@ pub mod wanted;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::check::no_auth;
 use crate::config::read;
 use crate::config::settings::Settings;
 use crate::context::Context;
@@ -99,6 +100,12 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context) -> Result<Prep
         tests: &tests,
     }
     .images(lock.as_ref());
+    let unasked = no_auth::warnings(&settings, &world, lock.as_ref());
+    plan.notes.extend(
+        unasked
+            .iter()
+            .map(|warning| format!("{}; {}", warning.title, warning.help)),
+    );
     plan.notes
         .extend(project.warnings.iter().map(|warning| warning.message.clone()));
     Ok(Prepared {

@@ -50,7 +50,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "prepare",
         &[
-            "plan", "mirror", "lock", "engine", "config", "world", "compose", "text", "yaml", "record", "context",
+            "plan", "check", "mirror", "lock", "engine", "config", "world", "compose", "text", "yaml", "record",
+            "context",
         ],
     ),
     (
