@@ -12,6 +12,7 @@ pub mod failure;
 mod first_words;
 pub mod front;
 pub mod gateway;
+pub mod held;
 pub mod notes;
 pub mod outside;
 pub mod probe;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use exchange::{HttpAnswer, HttpCall};
 use failure::CallFailure;
 use front::FrontsCall;
+use held::{HeldAnswer, HeldCall};
 use outside::{OutsideAnswer, OutsideCall};
 use probe::{ProbeAnswer, ProbeCall};
 use session::{SessionAnswer, SessionCall};
@@ -77,6 +79,8 @@ pub enum Call {
     Wait(WaitCall),
     /// The same question again and again.
     Probe(ProbeCall),
+    /// Requests whose last byte waits.
+    Held(HeldCall),
     /// Answers under names of production's from now on, until the agent ends.
     Fronts(FrontsCall),
     /// The world outside.
@@ -90,6 +94,7 @@ impl Call {
             Self::Http(call) => call.limit(),
             Self::Wait(call) => call.limit(),
             Self::Probe(call) => call.limit(),
+            Self::Held(call) => call.limit(),
             Self::Ping | Self::Stay | Self::Session(_) | Self::Fronts(_) | Self::Outside(_) => Duration::ZERO,
         }
     }
@@ -111,6 +116,8 @@ pub enum Answer {
     Awaited(Awaited),
     /// Of a probe.
     Probe(ProbeAnswer),
+    /// Of requests that wait.
+    Held(HeldAnswer),
     /// Of the world outside.
     Outside(OutsideAnswer),
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::exchange::Browser;
 use super::front::Fronts;
+use super::held::Held;
 use super::outside::Ear;
 use super::probe::Probes;
 use super::wire::{LINE_LIMIT, next_line};
@@ -89,6 +90,7 @@ fn line(reply: &Reply) -> Option<Vec<u8>> {
 struct Agent {
     browser: Arc<Browser>,
     probes: Probes,
+    held: Held,
     fronts: Fronts,
     ear: Ear,
     stays: AtomicBool,
@@ -99,6 +101,7 @@ impl Agent {
         Self {
             browser: Arc::new(Browser::new()),
             probes,
+            held: Held::default(),
             fronts: Fronts::default(),
             ear: Ear::default(),
             stays: AtomicBool::new(false),
@@ -117,6 +120,7 @@ impl Agent {
             Call::Session(call) => Answer::Session(browser.sessions.serve(call)),
             Call::Wait(call) => Answer::Awaited(wait::serve(browser, call).await),
             Call::Probe(call) => Answer::of(self.probes.serve(browser, call).await, Answer::Probe),
+            Call::Held(call) => Answer::of(self.held.serve(&browser.resolver, call).await, Answer::Held),
             Call::Fronts(call) => Answer::of(self.fronts.serve(call, &browser.resolver).await, |()| Answer::Done),
             Call::Outside(call) => Answer::of(self.ear.serve(call, &browser.resolver).await, Answer::Outside),
         }

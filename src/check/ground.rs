@@ -78,12 +78,13 @@ pub trait Ground: Send + Sync {
     /// The agent did not come up: the machine's doing.
     async fn start(&self, limit: Duration) -> Result<Vec<Started>>;
 
-    /// Puts releases in the place of what runs. It broke where a service did not come up: the first.
+    /// Puts releases in the place of what runs, while what `asks` names is under way there. It broke where a service did not come up: the first.
     async fn swap(
         &self,
         releases: &BTreeMap<String, Service>,
         within: Duration,
         role: Role,
+        asks: Option<&Question>,
     ) -> Outcome<Vec<Swapped>, Box<ServiceFailure>>;
 
     /// Waits until the services that have no health check answer. It broke where one does not answer, or has crashed

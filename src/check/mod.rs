@@ -93,6 +93,8 @@ pub enum Moment {
     AfterSuites,
     /// As a step of its own, last of all. The mirror is not used after this.
     Last,
+    /// When a release has given way to another: at how it stopped. The baseline's stop, in `upgrade`, is for comparison.
+    Stopping,
     /// As soon as the other release was put in place, whether or not it came up.
     Swapped,
     /// When a release has been tried: before it is replaced, and at the end of the stage.
@@ -138,8 +140,16 @@ impl About {
 
     /// It gives an answer in that stage.
     pub fn answers_in(&self, stage: StageId) -> bool {
-        self.moment_in(stage)
-            .is_some_and(|moment| moment != Moment::ForComparison)
+        match self.moment_in(stage) {
+            None | Some(Moment::ForComparison) => false,
+            Some(Moment::Stopping) => stage == StageId::Rollback,
+            Some(_) => true,
+        }
+    }
+
+    /// It looks at production, and so at a difference later.
+    pub fn compares(&self) -> bool {
+        self.moment_in(StageId::Control).is_some() || self.moment_in(StageId::Upgrade) == Some(Moment::Stopping)
     }
 }
 

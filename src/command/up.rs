@@ -271,7 +271,7 @@ impl<'a> Up<'a> {
             return Ok(());
         }
         say("production is up; now the candidate takes its place");
-        let swapped = mirror.swap(candidate, within, Role::Candidate).await;
+        let swapped = mirror.swap(candidate, within, Role::Candidate, None).await;
         swapped.map(drop).map_err(|failure| self.service_failed(&failure))
     }
 

@@ -10,6 +10,7 @@
 mod agent;
 pub mod border;
 pub mod failure;
+mod in_flight;
 pub mod logs;
 pub mod names;
 mod networks;

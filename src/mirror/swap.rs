@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use super::failure::{ServiceFailure, ServiceFailureKind};
 use super::{Mirror, Running};
+use crate::agent::probe::Question;
 use crate::record::container::ContainerState;
 use crate::record::release::Role;
 use crate::world::model::Service;
@@ -36,6 +39,17 @@ pub struct Stopped {
     pub killed: bool,
     /// Its exit code.
     pub exit_code: Option<i64>,
+    /// What became of requests that it had begun; nothing where it was asked none.
+    pub in_flight: Option<InFlight>,
+}
+
+/// Requests that were under way when a release was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct InFlight {
+    /// Begun before.
+    pub begun: usize,
+    /// Answered to the end.
+    pub completed: usize,
 }
 
 /// The time that a swap may take, and from when on it counts.
@@ -87,7 +101,8 @@ impl Within {
 }
 
 impl Mirror {
-    /// Puts `releases` in the place of what runs, in dependency order. Services that live in a replaced service's
+    /// Puts `releases` in the place of what runs, in dependency order. What `asks` names is under way at a service while
+    /// it is stopped. Services that live in a replaced service's
     /// network, or ask to be restarted with it, are recreated after it.
     ///
     /// # Errors
@@ -97,6 +112,7 @@ impl Mirror {
         releases: &BTreeMap<String, Service>,
         within: Duration,
         to: Role,
+        asks: Option<&Question>,
     ) -> Result<Vec<Swapped>, Box<ServiceFailure>> {
         let order = self.world().in_dependency_order();
         let followers = self.followers(&order, releases);
@@ -108,10 +124,10 @@ impl Mirror {
         for name in order.iter().filter(|name| releases.contains_key(**name)) {
             self.mark_swapped(name, to);
             let release = Arc::new(releases[*name].clone());
-            done.push(self.replace(&release, &mut within).await?);
+            done.push(self.replace(&release, &mut within, asks).await?);
         }
         for running in followers {
-            done.push(self.replace(&running.service, &mut within).await?);
+            done.push(self.replace(&running.service, &mut within, None).await?);
         }
         Ok(done)
     }
@@ -126,10 +142,15 @@ impl Mirror {
             .collect()
     }
 
-    async fn replace(&self, release: &Arc<Service>, within: &mut Within) -> Result<Swapped, Box<ServiceFailure>> {
+    async fn replace(
+        &self,
+        release: &Arc<Service>,
+        within: &mut Within,
+        asks: Option<&Question>,
+    ) -> Result<Swapped, Box<ServiceFailure>> {
         // As Compose does: the new container is made first, so that the gap is only stop and start.
         let made = self.make(release).await?;
-        let stopped = self.stop(&release.name).await;
+        let stopped = self.stop_under(&release.name, asks).await;
         let old = self.running().remove(&release.name);
         let begun = Instant::now();
         let (launched, ()) = tokio::join!(self.launch(made, within.left(), || ()), self.remove(old));
@@ -148,15 +169,20 @@ impl Mirror {
 
     /// Stops a service production's way: its signal, its grace period.
     pub async fn stop(&self, service: &str) -> Stopped {
+        self.stop_under(service, None).await
+    }
+
+    async fn stop_under(&self, service: &str, asks: Option<&Question>) -> Stopped {
         let Some(running) = self.container_of(service) else {
             return Stopped::default();
         };
         let grace = running.service.stop_grace.unwrap_or(DEFAULT_GRACE);
         let before = self.inner.watch.of(&running.id).borrow().exits.len();
         self.before_stop(&running).await;
+        let held = self.hold(&running, asks).await;
         let begun = Instant::now();
-        let asked = self.engine().stop(&running.id, grace).await;
-        let took = begun.elapsed();
+        let stop = async { (self.engine().stop(&running.id, grace).await, begun.elapsed()) };
+        let ((asked, took), in_flight) = tokio::join!(stop, self.let_go(&running, held));
         let mut seen = self.inner.watch.of(&running.id);
         let ended = seen.wait_for(|seen| !seen.running || seen.exits.len() > before);
         let last = tokio::time::timeout(Duration::from_secs(2), ended).await;
@@ -172,6 +198,7 @@ impl Mirror {
             took,
             killed,
             exit_code: exit.map(|exit| exit.code),
+            in_flight,
         }
     }
 

@@ -6,7 +6,7 @@ use super::recorder::Recorder;
 use crate::agent::probe::Question;
 use crate::check::facts::Facts;
 use crate::check::ground::{Ground, Marks};
-use crate::check::{Entry, Seen};
+use crate::check::{Entry, Moment, Seen};
 use crate::plan::Planned;
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding, Severity};
@@ -55,6 +55,7 @@ pub(super) struct Course {
 pub(super) struct Look {
     pub check: &'static dyn Entry,
     pub stage: StageId,
+    pub role: Role,
     pub seen: Result<Seen, Lost>,
     pub took_ms: u64,
 }
@@ -106,8 +107,14 @@ impl Course {
 
     /// The look that others are compared with.
     pub fn baseline_of(&self, check: CheckId) -> Option<&Result<Seen, Lost>> {
-        let looks = self.looks.iter().filter(|look| look.stage == StageId::Control);
-        let mut own = looks.filter(|look| look.check.about().id == check);
+        let stops = |look: &Look| look.check.about().moment_in(look.stage) == Some(Moment::Stopping);
+        let is_production =
+            |look: &&Look| look.stage == StageId::Control || (look.role == Role::Baseline && stops(look));
+        let mut own = self
+            .looks
+            .iter()
+            .filter(is_production)
+            .filter(|look| look.check.about().id == check);
         own.next().map(|look| &look.seen)
     }
 

@@ -87,6 +87,19 @@ impl Rehearsal<'_> {
         }
     }
 
+    /// Every check that looks at how the release has stopped that gave way. Production's stop is what the candidate's is
+    /// compared with.
+    pub(super) async fn look_stopping(&self, stage: StageId, left: Role, course: &mut Course) {
+        let Some(ground) = course.ground.clone() else { return };
+        let here = |check: &&'static dyn Entry| check.about().moment_in(stage) == Some(Moment::Stopping);
+        for check in self.compared_later().filter(here).collect::<Vec<_>>() {
+            let looked = self.look(check, &*ground, stage, left, course).await;
+            if left == Role::Candidate {
+                self.judge(check, stage, left, looked, course).await;
+            }
+        }
+    }
+
     /// Checks that compare with production as it was in `control`.
     fn compared_later(&self) -> impl Iterator<Item = &'static dyn Entry> {
         let later = |check: &&'static dyn Entry| {
@@ -148,6 +161,7 @@ impl Rehearsal<'_> {
         course.looks.push(Look {
             check,
             stage,
+            role,
             seen: looked.clone(),
             took_ms: millis(begun.elapsed()),
         });
@@ -286,9 +300,9 @@ impl Rehearsal<'_> {
     }
 }
 
-/// It looks at production in `control`, and so at a difference later.
+/// It looks at production, and so at a difference later.
 fn has_comparison(check: &'static dyn Entry) -> bool {
-    check.about().moment_in(StageId::Control).is_some()
+    check.about().compares()
 }
 
 /// The release that was to take the place in this stage, and did not come up.

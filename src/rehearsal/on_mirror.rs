@@ -92,8 +92,9 @@ impl Ground for Mirror {
         releases: &BTreeMap<String, Service>,
         within: Duration,
         role: Role,
+        asks: Option<&Question>,
     ) -> Outcome<Vec<Swapped>, Box<ServiceFailure>> {
-        match Mirror::swap(self, releases, within, role).await {
+        match Mirror::swap(self, releases, within, role, asks).await {
             Ok(swapped) => Outcome::Held(swapped),
             Err(failure) => whose(self, failure).await,
         }

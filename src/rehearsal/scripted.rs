@@ -25,7 +25,7 @@ use crate::mirror::border::attempts::Attempts;
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::mirror::names::authority::TlsProfile;
 use crate::mirror::start::Started;
-use crate::mirror::swap::{Stopped, Swapped};
+use crate::mirror::swap::{InFlight, Stopped, Swapped};
 use crate::prepare::{self, Asked, Prepared};
 use crate::record::finding::Finding;
 use crate::record::outcome::{Lost, Outcome, Part};
@@ -89,6 +89,8 @@ pub struct Behaviour {
     pub seeks: Vec<String>,
     /// It had to be killed.
     pub killed: bool,
+    /// What becomes of requests that it has begun when it is stopped.
+    pub in_flight: Option<InFlight>,
     /// How long it takes to be ready.
     pub ready: Duration,
 }
@@ -414,12 +416,13 @@ impl Ground for ScriptedGround {
         releases: &BTreeMap<String, Service>,
         _within: Duration,
         role: Role,
+        _asks: Option<&Question>,
     ) -> Outcome<Vec<Swapped>, Box<ServiceFailure>> {
         let mut state = self.state();
         if let Err(lost) = state.agent() {
             return Outcome::Lost(lost);
         }
-        let killed = state.now().killed;
+        let Behaviour { killed, in_flight, .. } = state.now().clone();
         state.place = match role {
             Role::Candidate => Place::Candidate,
             Role::Baseline => Place::Back,
@@ -435,6 +438,7 @@ impl Ground for ScriptedGround {
                 took: Duration::from_secs(1),
                 killed,
                 exit_code: Some(0),
+                in_flight,
             },
             ready: now.ready,
             exits: 0,

@@ -29,6 +29,7 @@ impl Rehearsal<'_> {
         if course.in_place == Some(Role::Candidate) {
             self.settle(stage, course).await;
         }
+        let left = course.in_place;
         let step = self.recorder.step(stage, &planned.id);
         let within = self.within(planned.on);
         let begun = Instant::now();
@@ -48,6 +49,9 @@ impl Rehearsal<'_> {
             Role::Baseline => ground.marks(&self.candidates()),
         };
         course.facts.swaps.insert(stage, swap);
+        if let Some(left) = left {
+            self.look_stopping(stage, left, course).await;
+        }
         self.look_at(stage, crate::check::Moment::Swapped, course).await;
         Next::On
     }
@@ -72,7 +76,10 @@ impl Rehearsal<'_> {
             // A release that is late is still worth knowing to come at all, so the clock is read, not obeyed.
             Role::Baseline => within * 2,
         };
-        let swapped = match ground.swap(&self.releases(to), patience, to).await {
+        let swapped = match ground
+            .swap(&self.releases(to), patience, to, course.probe.as_ref())
+            .await
+        {
             Outcome::Held(swapped) => swapped,
             Outcome::Broke(failure) => return Outcome::Broke(*failure),
             Outcome::Lost(lost) => return Outcome::Lost(lost),

@@ -35,7 +35,11 @@ async fn stage_of(front: Network, change: impl FnOnce(&mut Setup)) -> Stage {
 /// Puts a candidate in the place of `web`.
 async fn upgrade(stage: &Stage) {
     let releases = BTreeMap::from([("web".to_owned(), service("web"))]);
-    stage.mirror.swap(&releases, LIMIT, Role::Candidate).await.unwrap();
+    stage
+        .mirror
+        .swap(&releases, LIMIT, Role::Candidate, None)
+        .await
+        .unwrap();
 }
 
 /// What a line of shell prints in a service's container, errors too.

@@ -404,7 +404,11 @@ async fn a_candidate_crashes_at_its_second_exit() {
             ..web
         },
     )]);
-    let failure = stage.mirror.swap(&releases, LIMIT, Role::Candidate).await.unwrap_err();
+    let failure = stage
+        .mirror
+        .swap(&releases, LIMIT, Role::Candidate, None)
+        .await
+        .unwrap_err();
     assert_eq!(
         (failure.kind.clone(), failure.exit_code),
         (ServiceFailureKind::Exited, Some(1))

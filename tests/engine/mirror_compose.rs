@@ -45,7 +45,11 @@ async fn again(stage: &Stage) -> Mirror {
 async fn swap(stage: &Stage, service: &str) -> Result<(), Box<ServiceFailure>> {
     let release = stage.setup.world.services[service].clone();
     let releases = BTreeMap::from([(service.to_owned(), release)]);
-    stage.mirror.swap(&releases, LIMIT, Role::Candidate).await.map(drop)
+    stage
+        .mirror
+        .swap(&releases, LIMIT, Role::Candidate, None)
+        .await
+        .map(drop)
 }
 
 /// What the engine says of a service's container.
