@@ -44,7 +44,6 @@ pub struct Lives {
     #[serde(skip)]
     failure: Option<ServiceFailure>,
     services: BTreeMap<String, Life>,
-    stops: Vec<Stop>,
 }
 
 /// How one service lived in this stage.
@@ -71,15 +70,6 @@ struct Last {
     killed_for_memory: bool,
 }
 
-/// How a service of each release was stopped.
-#[derive(Debug, Serialize)]
-struct Stop {
-    service: String,
-    took_ms: u64,
-    killed: bool,
-    baseline_killed: bool,
-}
-
 impl Check for StartAndRestart {
     type Seen = Lives;
 
@@ -90,10 +80,7 @@ impl Check for StartAndRestart {
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Lives, Lost> {
         match (at.case.stage, at.role) {
             (StageId::Control, _) => Ok(of_baseline(at)),
-            (StageId::Rollback, Role::Baseline) => Ok(Lives {
-                stops: stops(at)?,
-                ..Lives::default()
-            }),
+            (StageId::Rollback, Role::Baseline) => Ok(Lives::default()),
             _ => of_candidate(at),
         }
     }
@@ -106,9 +93,7 @@ impl Check for StartAndRestart {
                 .into_iter()
                 .chain(slow(case, service, life, before))
         });
-        let killed = |stop: &&Stop| stop.killed && !stop.baseline_killed;
-        let killed = after.stops.iter().filter(killed).map(|stop| killed_at_stop(case, stop));
-        crashed.into_iter().chain(lived).chain(killed).collect()
+        crashed.into_iter().chain(lived).collect()
     }
 }
 
@@ -163,25 +148,6 @@ fn life(at: &At<'_>, swapped: &Swapped) -> Life {
         }),
         fatal: first_fatal(&at.ground.said(at.case.stage, at.role, &swapped.service)),
     }
-}
-
-fn stops(at: &At<'_>) -> Result<Vec<Stop>, Lost> {
-    let held = |stage| Ok::<_, Lost>(at.facts.swap(stage)?.outcome.held().cloned().unwrap_or_default());
-    let gone: Vec<Swapped> = held(StageId::Upgrade).unwrap_or_default();
-    let killed = |service: &str| {
-        let baseline = gone.iter().find(|one| one.service == service);
-        baseline.is_none_or(|one| one.stopped.killed)
-    };
-    let own = held(StageId::Rollback)?;
-    let own = own.iter().filter(|one| at.case.candidate.contains_key(&one.service));
-    Ok(own
-        .map(|one| Stop {
-            service: one.service.clone(),
-            took_ms: millis(one.stopped.took),
-            killed: one.stopped.killed,
-            baseline_killed: killed(&one.service),
-        })
-        .collect())
 }
 
 fn finding(case: &Case<'_>, blame: Blame, service: &str, title: String) -> Finding {
@@ -257,16 +223,4 @@ fn slow(case: &Case<'_>, service: &str, life: &Life, before: Option<u64>) -> Opt
     );
     let help = "a slow start is downtime in every deploy and every restart";
     is_slow.then(|| finding(case, Blame::Nobody, service, title).detail("slow").help(help))
-}
-
-/// A release that had to be killed where the other stopped by itself.
-fn killed_at_stop(case: &Case<'_>, stop: &Stop) -> Finding {
-    let title = format!(
-        "`{}` of the candidate did not stop within its grace period and was killed after {}",
-        stop.service,
-        seconds(Duration::from_millis(stop.took_ms))
-    );
-    finding(case, Blame::Nobody, &stop.service, title)
-        .detail("killed-at-stop")
-        .help("handle the stop signal: what is in flight at the kill is lost")
 }
