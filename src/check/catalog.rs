@@ -1,8 +1,8 @@
 //! The catalog: every check that is built, a line each.
 
 use super::{
-    Entry, auth_exercised, auth_login, boot_production_env, candidate_exercised, control, egress, log_difference,
-    mirror_fidelity, rollback, runtime_constraint, start_and_restart, upgrade_in_place,
+    Entry, auth_exercised, auth_login, boot_production_env, candidate_exercised, control, egress, graceful_stop,
+    log_difference, mirror_fidelity, rollback, runtime_constraint, start_and_restart, upgrade_in_place,
 };
 use crate::record::check::CheckId;
 
@@ -20,6 +20,7 @@ pub static CATALOG: &[&dyn Entry] = &[
     &candidate_exercised::CandidateExercised,
     &log_difference::LogDifference,
     &egress::Egress,
+    &graceful_stop::GracefulStop,
 ];
 
 /// The check of that id, if it is built.

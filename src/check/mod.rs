@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod control;
 pub mod egress;
 pub mod facts;
+pub mod graceful_stop;
 pub mod ground;
 pub mod log_difference;
 pub mod mirror_fidelity;

@@ -3,6 +3,7 @@
 use super::course::AfterFailure;
 use super::scripted::{Behaviour, CONFIG, SignIn, Story, Told};
 use crate::mirror::failure::ServiceFailureKind;
+use crate::mirror::swap::InFlight;
 use crate::record::exit_code::ExitCode;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
@@ -349,6 +350,53 @@ async fn noise_notices_nothing() {
             played.judgement.headline
         );
     }
+}
+
+fn stops(begun: usize, completed: usize) -> Behaviour {
+    Behaviour {
+        in_flight: Some(InFlight { begun, completed }),
+        ..Behaviour::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_the_baseline_ended_and_the_candidate_cut_blocks() {
+    for (baseline, candidate, verdict) in [
+        (stops(3, 1), stops(3, 0), Verdict::Block),
+        (stops(3, 3), stops(3, 1), Verdict::Pass),
+        (stops(3, 0), stops(3, 0), Verdict::Pass),
+        (Behaviour::default(), stops(3, 0), Verdict::Pass),
+        (stops(3, 3), Behaviour::default(), Verdict::Pass),
+    ] {
+        let story = Story {
+            baseline,
+            candidate,
+            ..Story::default()
+        };
+        let played = story.play().await;
+        assert_eq!(played.judgement.verdict, verdict, "{:?}", played.findings());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_at_the_stop_is_a_warning_where_the_baseline_stops_by_itself() {
+    let killed = Behaviour {
+        killed: true,
+        ..Behaviour::default()
+    };
+    let story = |baseline: &Behaviour| Story {
+        baseline: baseline.clone(),
+        candidate: killed.clone(),
+        ..Story::default()
+    };
+    let played = story(&Behaviour::default()).play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Pass);
+    let found = played.findings();
+    assert!(
+        found.len() == 1 && found[0].starts_with("graceful-stop warn nobody in rollback"),
+        "{found:?}"
+    );
+    assert!(story(&killed).play().await.findings().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -112,6 +112,7 @@ worlds! {
     a_test_that_fails_now_and_then_never_blocks: "flaky",
     data_that_gets_lost_is_blocked: "narrowing",
     a_swap_over_its_budget_is_blocked: "slow-swap",
+    requests_that_are_cut_off_at_the_stop_are_blocked: "cuts-requests",
     every_kind_of_suite_at_once_passes: "e2e",
     a_mirror_that_is_as_the_lock_says_passes: "locked",
     a_mirror_that_is_not_production_is_inconclusive: "not-production",

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::driver::{self, Rehearsed, end, rehearsal, without_engine};
+use rehearsal::check::catalog::CATALOG;
 use rehearsal::yaml::span::Source;
 use rehearsal::yaml::tree::{self, Node, Value as Yaml};
 use serde_json::{Value, json};
@@ -248,19 +249,9 @@ fn a_missing_secret_is_refused_before_anything_starts() {
 fn every_check_is_explained() {
     let all = end(without_engine(&["explain"]));
     assert_eq!(all.code, Some(0));
-    for check in [
-        "control",
-        "boot-production-env",
-        "auth-login",
-        "auth-exercised",
-        "upgrade-in-place",
-        "rollback",
-        "start-and-restart",
-        "log-difference",
-        "egress",
-    ] {
+    for check in CATALOG.iter().map(|check| check.about().id.to_string()) {
         assert!(all.stdout.contains(&format!("{check}: ")), "{check}");
-        assert_eq!(end(without_engine(&["explain", check])).code, Some(0));
+        assert_eq!(end(without_engine(&["explain", &check])).code, Some(0));
     }
     assert_eq!(end(without_engine(&["explain", "nothing"])).code, Some(2));
 }
