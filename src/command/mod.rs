@@ -11,6 +11,7 @@ mod lock;
 mod logs;
 mod out;
 mod plan;
+mod refused;
 mod report;
 mod run;
 mod up;

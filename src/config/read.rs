@@ -43,6 +43,8 @@ pub struct Options {
     pub keys: Keys,
     /// `--timeout`.
     pub timeout: Option<Duration>,
+    /// Why this job may have been given no secrets, and the way out: said where one is missing.
+    pub withheld: Option<String>,
     /// The process's environment. It is handed in because only `context.rs` reads it.
     pub environment: BTreeMap<String, String>,
 }
@@ -107,7 +109,7 @@ fn read(options: &Options) -> Result<Settings, Vec<Diagnostic>> {
     if !errors.is_empty() {
         return Err(without_secrets(errors));
     }
-    let reader = Reader::new(folder, environment);
+    let reader = Reader::new(folder, environment, options.withheld.clone());
     let settings = settings(&reader, &document, options);
     let met = reader.finish().map_err(without_secrets)?;
     secrets.extend(met);

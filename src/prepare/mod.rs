@@ -144,6 +144,7 @@ fn settings(asked: &Asked, keys: Keys, context: &Context) -> Result<Settings, Ve
         config: file,
         candidate_overrides: asked.candidate.clone(),
         keys,
+        withheld: context.withheld().map(|why| why.words().to_owned()),
         timeout: asked.timeout,
         environment: context.environment.clone(),
     })

@@ -162,3 +162,108 @@ fn a_configuration_that_was_found_and_cannot_be_used_is_an_error() {
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("absent.yaml"), "{}", ended.stderr);
 }
+
+#[test]
+fn the_line_of_an_env_file_that_cannot_be_read_is_not_shown() {
+    let folder = project(
+        "quote",
+        "production: {compose: compose.yaml}\ncandidate: {web: {image: \"shop:2\"}}\n",
+    );
+    let compose = "services: {web: {image: \"shop:1\", env_file: [web.env]}, idp: {image: \"idp:1\"}}\n";
+    std::fs::write(folder.join("compose.yaml"), compose).expect("the folder is ours");
+    std::fs::write(folder.join("web.env"), "A=1\nPASSWORD=\"hunter22 and no end\n").expect("the folder is ours");
+    let env_file = ["config", "--compose", "other.yaml", "--env-file", "web.env"];
+    std::fs::write(folder.join("other.yaml"), COMPOSE).expect("the folder is ours");
+    for arguments in [&["plan"][..], &["config"], &env_file] {
+        let ended = end(within(&folder, arguments));
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter22"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("line 2 of `") && ended.stderr.contains("web.env"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+/// A run in a job of GitHub Actions in which the secret is blank.
+fn in_a_job(folder: &Path, event: &str, actor: &str) -> Ended {
+    let files = ["output", "summary"].map(|name| folder.join(name));
+    std::fs::write(folder.join("event.json"), event).expect("the folder is ours");
+    files
+        .iter()
+        .for_each(|file| std::fs::write(file, "").expect("the folder is ours"));
+    let mut command = within(folder, &["run"]);
+    command
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_ACTOR", actor)
+        .env("GITHUB_EVENT_PATH", folder.join("event.json"))
+        .env("GITHUB_WORKSPACE", folder.parent().expect("a folder above"))
+        .env("GITHUB_OUTPUT", &files[0])
+        .env("GITHUB_STEP_SUMMARY", &files[1])
+        .env("TEST_PASSWORD", "");
+    end(command)
+}
+
+#[test]
+fn a_secret_that_a_fork_or_dependabot_is_not_given_is_said_once_at_its_line_with_the_way_out() {
+    let config = r#"production: {compose: compose.yaml}
+candidate: {web: {image: "shop:2"}}
+suites:
+  smoke:
+    target: http://web:8080
+    requests:
+      - {name: one, get: /, headers: {X-One: {secret: TEST_PASSWORD}}}
+      - {name: two, get: /, headers: {X-Two: {secret: TEST_PASSWORD}}}
+"#;
+    let folder = project("fork", config);
+    let fork = r#"{"pull_request": {"head": {"repo": {"full_name": "somebody/shop"}}, "base": {"repo": {"full_name": "acme/shop"}}}}"#;
+    let own = fork.replace("somebody", "acme");
+    for (event, actor, wanted) in [
+        (fork, "somebody", "a pull request from a fork"),
+        (&own, "dependabot[bot]", "a pull request of Dependabot"),
+        (&own, "alice", "set `TEST_PASSWORD` in the environment"),
+    ] {
+        let ended = in_a_job(&folder, event, actor);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert_eq!(
+            ended.stderr.matches("the secret `TEST_PASSWORD` is blank").count(),
+            1,
+            "{}",
+            ended.stderr
+        );
+        let at =
+            "::error file=fork/rehearsal.yaml,line=7,col=46,title=Rehearsal::the secret `TEST_PASSWORD` is blank; ";
+        assert!(
+            ended.stdout.starts_with(at) && ended.stdout.lines().count() == 1,
+            "{}",
+            ended.stdout
+        );
+        let summary = std::fs::read_to_string(folder.join("summary")).expect("a job summary");
+        let output = std::fs::read_to_string(folder.join("output")).expect("outputs");
+        for text in [&ended.stderr, &ended.stdout, &output] {
+            assert!(text.contains(wanted), "{wanted}: {text}");
+        }
+        assert!(
+            summary.starts_with("## INCONCLUSIVE") && summary.contains("rehearsal.yaml:7"),
+            "{summary}"
+        );
+        assert!(
+            output.starts_with("verdict<<") && output.contains("\ninconclusive\n"),
+            "{output}"
+        );
+    }
+    let named = in_a_job(&folder, &own, "alice").stderr;
+    assert!(named.contains("only where `production.env_file` names it"), "{named}");
+}
+
+#[test]
+fn a_candidate_without_its_service_is_told_how_it_was_meant() {
+    let ended = end(without_engine(&["plan", "--candidate", "shop:2"]));
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("`--candidate SERVICE=shop:2`"),
+        "{}",
+        ended.stderr
+    );
+}
