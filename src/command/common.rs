@@ -31,6 +31,11 @@ pub(super) fn shown(text: impl std::fmt::Display, redactor: &Redactor) -> String
     harmless::line(&redactor.clean(&text.to_string()), LINE)
 }
 
+/// The same of a text of several lines.
+pub(super) fn shown_lines(text: &str, redactor: &Redactor) -> String {
+    harmless::block(&redactor.clean(text), usize::MAX)
+}
+
 /// Says that something went wrong, with the whole chain of reasons.
 pub(super) fn failed(error: &anyhow::Error, redactor: &Redactor) {
     say(format!("error: {}", shown(format_args!("{error:#}"), redactor)));

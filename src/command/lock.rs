@@ -209,10 +209,9 @@ fn keep(file: &Path, new: &Lock, options: &TakeOptions, redactor: &Redactor) -> 
     let wrote = format!("wrote `{shown_file}`: {services} services, {facts} facts, from {from}");
     say(shown(wrote, redactor));
     if !absent.is_empty() {
-        say(format!(
-            "note: nothing is known of {}: add where they run with `--from SERVICE=…`",
-            absent.join(", ")
-        ));
+        let absent = absent.join(", ");
+        let note = format!("note: nothing is known of {absent}: add where they run with `--from SERVICE=…`");
+        say(shown(note, redactor));
     }
     ExitCode::Pass
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::common::{context, print_json, refuse};
+use super::common::{context, print_json, refuse, shown_lines};
 use crate::cli::PlanArgs;
 use crate::prepare;
 use crate::record::exit_code::ExitCode;
@@ -20,6 +20,6 @@ pub fn plan(args: &PlanArgs) -> Result<ExitCode> {
         return print_json(&plan);
     }
     // Nobody reading any more is no failure.
-    let _read = tell(&redactor.clean(prepared.plan.to_text().trim_end()));
+    let _read = tell(&shown_lines(prepared.plan.to_text().trim_end(), &redactor));
     Ok(ExitCode::Pass)
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::out::{LOGS, Out, PLAN, Refusal};
 use super::{entry, refused};
 use crate::cli::{Color, Format, RunArgs};
-use crate::command::common::{code_of, new_id};
+use crate::command::common::{code_of, new_id, shown, shown_lines};
 use crate::command::entry::{ca_path, write_ca};
 use crate::config::settings::{SameRelease, Settings};
 use crate::context::Context;
@@ -84,7 +84,7 @@ pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Re
 
 /// Where nothing can be written nothing is started.
 fn refused(refusal: &Refusal) -> ExitCode {
-    say(format!("error: {refusal}"));
+    say(format!("error: {}", shown(refusal, &Redactor::default())));
     match refusal {
         Refusal::Usage(_) => ExitCode::Usage,
         Refusal::Machine(_) => ExitCode::Inconclusive,
@@ -213,7 +213,9 @@ impl<'a> Run<'a> {
 
     fn mask_secrets(&self) {
         if self.format == Format::Github {
+            // GitHub would take an ordinary word out of every line of the job.
             let secrets = self.settings.secrets.values().map(String::as_str);
+            let secrets = secrets.filter(|secret| !self.redactor.is_ordinary(secret));
             self.warn(refused::job(self.context).mask(secrets, &mut std::io::stdout()));
         }
     }
@@ -316,7 +318,7 @@ impl<'a> Run<'a> {
         let json = serde_json::to_string_pretty(&plan).context("the plan cannot be written as JSON")?;
         json::replace(&self.out.folder.join(PLAN), json.as_bytes())?;
         if self.format != Format::Json {
-            say(self.redactor.clean(&self.plan.to_text()));
+            say(shown_lines(&self.plan.to_text(), &self.redactor));
         }
         Ok(())
     }
@@ -452,7 +454,8 @@ impl<'a> Run<'a> {
         }
         let ca = ca_path(&names, &self.args.out);
         let until = engine.deadline();
-        say(entry::words(&self.id, until, &ways.unwrap_or_default(), ca.as_deref()));
+        let words = entry::words(&self.id, until, &ways.unwrap_or_default(), ca.as_deref());
+        say(shown_lines(&words, &self.redactor));
     }
 
     fn judge(&self, recorder: &Recorder, ended: &Ended, engine: Option<EngineRecord>) -> (Record, Judgement) {

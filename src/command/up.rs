@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use super::common::refuse;
 use super::entry;
 use crate::cli::UpArgs;
-use crate::command::common::{code_of, new_id};
+use crate::command::common::{code_of, new_id, shown_lines};
 use crate::command::entry::{ca_path, write_ca};
 use crate::context::Context;
 use crate::engine::archive::THIS_PROGRAM;
@@ -143,7 +143,8 @@ impl<'a> Up<'a> {
             .await
             .unwrap_or_default();
         say("this configuration has a mirror already; nothing was started");
-        say(entry::words(&left.run, left.deadline, &ways, self.ca_path().as_deref()));
+        let words = entry::words(&left.run, left.deadline, &ways, self.ca_path().as_deref());
+        say(shown_lines(&words, &self.redactor));
         if self.prepared.candidate.services.is_empty() {
             return Ok(ExitCode::Pass);
         }
@@ -181,7 +182,8 @@ impl<'a> Up<'a> {
                 for missing in self.missing() {
                     say(format!("note: {}", self.line(&missing)));
                 }
-                say(entry::words(&self.id, self.until, &ways, self.ca_path().as_deref()));
+                let words = entry::words(&self.id, self.until, &ways, self.ca_path().as_deref());
+                say(shown_lines(&words, &self.redactor));
                 ExitCode::Pass
             }
             Err(code) => {

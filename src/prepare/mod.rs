@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::check::no_auth;
-use crate::config::read;
 use crate::config::read::{self, Keys};
 use crate::config::settings::Settings;
 use crate::context::Context;

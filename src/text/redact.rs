@@ -115,6 +115,12 @@ impl Redactor {
         }
     }
 
+    /// Whether a secret is an ordinary word.
+    pub fn is_ordinary(&self, secret: &str) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.values.is_one(secret.trim())
+    }
+
     /// The text without secrets.
     pub fn clean(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.replaced(text.as_bytes())).into_owned()

@@ -41,7 +41,7 @@ fn within(folder: &Path, arguments: &[&str]) -> Command {
 
 fn is_inert(ended: &Ended) {
     for text in [&ended.stdout, &ended.stderr] {
-        let hostile = |ch: char| ch.is_control() && ch != '\n';
+        let hostile = |ch: char| (ch.is_control() && ch != '\n') || ch == '\u{202e}';
         assert!(!text.contains(hostile), "{text:?}");
     }
 }
@@ -266,4 +266,14 @@ fn a_candidate_without_its_service_is_told_how_it_was_meant() {
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn a_plan_is_inert_on_the_terminal() {
+    let config = "production: {compose: compose.yaml}\ncandidate: {web: {image: \"shop:\\e[2J\\x9b31m\\u202e2\"}}\n";
+    let folder = project("inert", config);
+    let planned = end(within(&folder, &["plan"]));
+    assert_eq!(planned.code, Some(0), "{}", planned.stderr);
+    assert!(planned.stdout.contains("candidate  web  shop:"), "{}", planned.stdout);
+    is_inert(&planned);
 }
