@@ -22,12 +22,12 @@ const VALUE: &str = r#"[^\s&"'<>;,)}|\\]+"#;
 /// Most lines hold nothing of all this, and are let go at once.
 static WORTH_A_LOOK: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        "(?i)token|secret|code|state|nonce|ticket|assertion|verifier|saml|passw|cookie|authorization|bearer|dpop|basic|eyj",
+        "(?i)token|secret|api-?key|code|state|nonce|ticket|assertion|verifier|saml|passw|cookie|authorization|bearer|dpop|basic|eyj",
     )
 });
 
 /// Each has the value as its group 1.
-static SHAPES: LazyLock<[Shape; 8]> = LazyLock::new(|| {
+static SHAPES: LazyLock<[Shape; 11]> = LazyLock::new(|| {
     [
         (format!(r#"(?i)(?:\b|_)(?:{SURE})(?:=|%3d)(?:\\*["'])?({VALUE})"#), Is::Given),
         (
@@ -44,6 +44,22 @@ static SHAPES: LazyLock<[Shape; 8]> = LazyLock::new(|| {
                 r#"(?i)\bauthorization\\*["']?\s*[:=]\s*\[?\s*\\*["']?(?:bearer|basic|digest|negotiate|ntlm|dpop|token)\s+({VALUE})"#
             ),
             Is::Given,
+        ),
+        (
+            format!(
+                r#"(?i)\bx-(?:auth|api|access|csrf|xsrf)-?(?:token|key)\\*["']?\s*[:=]\s*(?:\[?\s*\\*["'])?({VALUE})"#
+            ),
+            Is::Given,
+        ),
+        (
+            format!(
+                r#"(?i)\bname=\\*["'](?:{SURE}|{IN_QUERY})\\*["'][^<>]{{0,200}}?\bvalue=\\*["']([^"'\\]+)"#
+            ),
+            Is::Given,
+        ),
+        (
+            format!(r#"(?i)["'](?:{IN_QUERY})\\*["']\s*:\s*\[?\s*\\*["']([^"'\s\\]+)"#),
+            Is::Random,
         ),
         (r"(?i)\b(?:bearer|dpop)\s+([a-z0-9._~+/-]{16,}=*)".to_owned(), Is::Token),
         (r"(?i)\bbasic\s+([a-z0-9+/_-]{4,}={0,2})".to_owned(), Is::Basic),
@@ -73,6 +89,8 @@ enum Is {
     Given,
     /// What it is made of: `Bearer authentication_required` and `Bearer realm="x"` name none.
     Token,
+    /// It is long and mixed, as no person writes: a `"code": "not_found"` in JSON is a word.
+    Random,
     /// It is `user:password` in Base64: `Basic authentication` is not.
     Basic,
 }
@@ -121,6 +139,10 @@ impl Is {
             Self::Token => {
                 let names_something = value.ends_with(b"=") && matches!(next, Some(b'"' | b'\''));
                 value.iter().any(u8::is_ascii_digit) && !names_something
+            }
+            Self::Random => {
+                let has = |class: fn(&u8) -> bool| value.iter().any(class);
+                value.len() >= 20 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
             }
             Self::Basic => {
                 let ways = [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD];
@@ -226,6 +248,16 @@ mod tests {
                 "sent Basic YWxpY2U6cHc= to idp",
                 "sent Basic [redacted] to idp".to_owned(),
             ),
+            ("X-Auth-Token: abc", "X-Auth-Token: [redacted]".to_owned()),
+            ("'x-api-key': 'abc'", "'x-api-key': '[redacted]'".to_owned()),
+            (
+                r#"<input type="hidden" name="csrfmiddlewaretoken" value="abc">"#,
+                r#"<input type="hidden" name="csrfmiddlewaretoken" value="[redacted]">"#.to_owned(),
+            ),
+            (
+                "<QueryDict: {'code': ['sF3QDKm6uole6CqCdWnK'], 'page': ['2']}>",
+                "<QueryDict: {'code': ['[redacted]'], 'page': ['2']}>".to_owned(),
+            ),
             (&format!("got {jwt} back"), "got [redacted] back".to_owned()),
         ];
         for (text, wanted) in cases {
@@ -246,6 +278,7 @@ mod tests {
             "no cookie: sign in first",
             "authorization: denied for alice",
             "GET /items?page=2&sort=name",
+            r#"<input name="user" value="alice"><input name="state">"#,
         ] {
             assert_eq!(masked(text), text);
         }

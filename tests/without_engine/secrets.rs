@@ -277,3 +277,24 @@ fn a_plan_is_inert_on_the_terminal() {
     assert!(planned.stdout.contains("candidate  web  shop:"), "{}", planned.stdout);
     is_inert(&planned);
 }
+
+#[test]
+fn an_error_that_quotes_production_shows_no_marked_secret() {
+    let config = r#"production: {compose: compose.yaml}
+candidate: {web: {image: "shop:2"}}
+suites:
+  smoke: {target: "http://web:8080", requests: [{name: root, get: /, headers: {X-Key: {secret: PASSWORD}}}]}
+"#;
+    let folder = project("quoted", config);
+    let compose = "services: {web: {image: \"shop:1\", ports: [\"${PASSWORD}\"]}}\n";
+    std::fs::write(folder.join("compose.yaml"), compose).expect("the folder is ours");
+    let mut command = within(&folder, &["plan"]);
+    command.env("PASSWORD", "hunter22");
+    let ended = end(command);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("`[redacted]`") && !ended.stderr.contains("hunter22"),
+        "{}",
+        ended.stderr
+    );
+}
