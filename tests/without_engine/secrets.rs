@@ -298,3 +298,49 @@ suites:
         ended.stderr
     );
 }
+
+#[test]
+fn a_secret_that_is_a_word_of_the_vocabulary_breaks_no_record_and_no_log_of_a_job() {
+    let config = r#"production: {compose: compose.yaml}
+candidate: {web: {image: "shop:2"}}
+suites:
+  smoke: {target: "http://web:8080", requests: [{name: root, get: /, basic: {username: {secret: WORD}, password: {secret: PASSWORD}}}]}
+"#;
+    let folder = project("vocabulary", config);
+    for word in ["control", "not-run", "inconclusive", "web"] {
+        let mut command = within(&folder, &["run"]);
+        command
+            .env("GITHUB_ACTIONS", "true")
+            .env("WORD", word)
+            .env("PASSWORD", "hunter22");
+        let ended = end(command);
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        assert!(ended.stdout.contains("::add-mask::hunter22\n"), "{}", ended.stdout);
+        assert!(
+            !ended.stdout.contains(&format!("::add-mask::{word}\n")),
+            "{}",
+            ended.stdout
+        );
+        let out = folder.join("rehearsal-out");
+        let read = |name: &str| std::fs::read_to_string(out.join(name)).expect("the run writes it");
+        let record: Value = serde_json::from_str(&read("result.json")).expect("a record");
+        assert_eq!(
+            (&record["verdict"], &record["stages"][0]["id"]),
+            (&"inconclusive".into(), &"control".into())
+        );
+        assert_eq!(record["candidate"][0]["service"], "web");
+        let plan: Value = serde_json::from_str(&read("plan.json")).expect("a plan");
+        assert_eq!(
+            (&plan["stages"][0]["id"], &plan["candidate"][0]["service"]),
+            (&"control".into(), &"web".into())
+        );
+        for event in read("events.jsonl").lines() {
+            let event: Value = serde_json::from_str(event).expect("an event");
+            assert!(
+                event["event"].is_string() && !event.to_string().contains("hunter22"),
+                "{event}"
+            );
+        }
+        assert!(read("summary.md").starts_with("## INCONCLUSIVE"));
+    }
+}
