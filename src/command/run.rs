@@ -111,6 +111,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn begin(args: &'a RunArgs, context: &'a Context, prepared: Prepared, out: Out) -> Result<Self> {
+        let redactor = prepared.redactor();
         let Prepared {
             settings,
             world,
@@ -118,7 +119,6 @@ impl<'a> Run<'a> {
             plan,
         } = prepared;
         let id = new_id()?;
-        let redactor = Redactor::of(settings.secrets.values());
         let format = args
             .format
             .unwrap_or(if context.github { Format::Github } else { Format::Human });
@@ -313,8 +313,10 @@ impl<'a> Run<'a> {
     }
 
     fn show_plan(&self) -> Result<()> {
-        let json = serde_json::to_string_pretty(&self.plan).context("the plan cannot be written as JSON")?;
-        json::replace(&self.out.folder.join(PLAN), self.redactor.clean(&json).as_bytes())?;
+        let mut plan = serde_json::to_value(&self.plan).context("the plan cannot be written as JSON")?;
+        self.redactor.clean_value(&mut plan);
+        let json = serde_json::to_string_pretty(&plan).context("the plan cannot be written as JSON")?;
+        json::replace(&self.out.folder.join(PLAN), json.as_bytes())?;
         if self.format != Format::Json {
             say(self.redactor.clean(&self.plan.to_text()));
         }
