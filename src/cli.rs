@@ -77,7 +77,7 @@ pub struct What {
     #[arg(long, env = "REHEARSAL_CONFIG")]
     pub config: Option<PathBuf>,
     /// What replaces a service's release; may be given several times
-    #[arg(long, value_name = "SERVICE=IMAGE", env = "REHEARSAL_CANDIDATE", value_delimiter = ',', value_parser = pair)]
+    #[arg(long, value_name = "SERVICE=IMAGE", env = "REHEARSAL_CANDIDATE", value_delimiter = ',', value_parser = candidate)]
     pub candidate: Vec<(String, String)>,
     /// Only this stage, suite or check; may be given several times
     #[arg(
@@ -178,7 +178,7 @@ pub struct UpArgs {
     #[arg(long, env = "REHEARSAL_CONFIG")]
     pub config: Option<PathBuf>,
     /// Upgrade the mirror to this release; may be given several times
-    #[arg(long, value_name = "SERVICE=IMAGE", env = "REHEARSAL_CANDIDATE", value_delimiter = ',', value_parser = pair)]
+    #[arg(long, value_name = "SERVICE=IMAGE", env = "REHEARSAL_CANDIDATE", value_delimiter = ',', value_parser = candidate)]
     pub candidate: Vec<(String, String)>,
     /// Upgrade the mirror to the configuration's candidate
     #[arg(long)]
@@ -384,6 +384,16 @@ fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("`{text}` is not of the form NAME=VALUE")),
+    }
+}
+
+fn candidate(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        None => Err(format!(
+            "`{text}` does not say which service it replaces: write `--candidate SERVICE={text}`, with the service's name \
+             in production's Compose file"
+        )),
+        Some(_) => pair(text),
     }
 }
 

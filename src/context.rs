@@ -4,6 +4,33 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
+/// Why a job of GitHub Actions has no secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// Its pull request is from a fork.
+    Fork,
+    /// Dependabot started it.
+    Dependabot,
+}
+
+impl Withheld {
+    /// For people, with the way out.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Fork => {
+                "GitHub gives no secrets to a pull request from a fork: rehearse it with a test user that is no secret, whose \
+                 password stands here as a text; the mirror is closed, and the user needs to exist nowhere else"
+            }
+            Self::Dependabot => {
+                "GitHub gives a pull request of Dependabot none but Dependabot's own secrets: set it there too (Settings, \
+                 Secrets, Dependabot), or sign in with a test user that is no secret, whose password stands here as a text"
+            }
+        }
+    }
+}
+
 /// Facts about the process, read once at its start.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -61,6 +88,25 @@ impl Context {
     pub fn variable(&self, name: &str) -> Option<&str> {
         let value = self.environment.get(name).map(String::as_str);
         value.filter(|value| !value.is_empty())
+    }
+
+    /// Why GitHub gave this job no secrets, as far as its event tells.
+    pub fn withheld(&self) -> Option<Withheld> {
+        if !self.github {
+            return None;
+        }
+        if self.variable("GITHUB_ACTOR") == Some("dependabot[bot]") {
+            return Some(Withheld::Dependabot);
+        }
+        let event = std::fs::read(self.path("GITHUB_EVENT_PATH")?).ok()?;
+        let event: Value = serde_json::from_slice(&event).ok()?;
+        let request = event.get("pull_request")?;
+        let (head, base) = (
+            request.pointer("/head/repo/full_name"),
+            request.pointer("/base/repo/full_name"),
+        );
+        // A fork that has been deleted has no name any more.
+        (base.is_some() && head != base).then_some(Withheld::Fork)
     }
 
     /// A path of the environment.

@@ -307,9 +307,9 @@ impl Report {
                 Health::Note => '·',
                 Health::Wrong => '✗',
             };
-            tell(&format!("{mark} {:<18} {}", line.about, line.seen));
+            tell(&format!("{mark} {:<18} {}", line.about, one_line(&line.seen)));
             if let (Some(whose), Some(way_out)) = (line.whose, &line.way_out) {
-                tell(&format!("  {:<18} {whose}: {way_out}", ""));
+                tell(&format!("  {:<18} {whose}: {}", "", one_line(way_out)));
             }
         }
         for left in &self.runs {
@@ -331,7 +331,7 @@ impl Report {
             }
         }
         for file in &self.files {
-            tell(&format!("  file {}", file.display()));
+            tell(&format!("  file {}", one_line(&file.display().to_string())));
         }
     }
 }

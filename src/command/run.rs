@@ -10,11 +10,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::common::refuse;
-use super::entry;
 use super::out::{LOGS, Out, PLAN, Refusal};
+use super::{entry, refused};
 use crate::cli::{Color, Format, RunArgs};
-use crate::command::common::{code_of, new_id};
+use crate::command::common::{code_of, new_id, shown, shown_lines};
 use crate::command::entry::{ca_path, write_ca};
 use crate::config::settings::{SameRelease, Settings};
 use crate::context::Context;
@@ -34,7 +33,6 @@ use crate::prepare::candidate::{Candidates, same_as_production};
 use crate::prepare::fronts;
 use crate::prepare::images::Images;
 use crate::prepare::{self, HURL_IMAGE, Prepared, wanted};
-use crate::publish::github::Job;
 use crate::record::event::EventKind;
 use crate::record::exit_code::ExitCode;
 use crate::record::headline::Headline;
@@ -46,7 +44,8 @@ use crate::record::v1::{Counts, Parts, Record, SCHEMA};
 use crate::record::verdict::Verdict;
 use crate::rehearsal::Rehearsal;
 use crate::rehearsal::course::AfterFailure;
-use crate::rehearsal::recorder::Recorder;
+use crate::rehearsal::recorder::{EVIDENCE, Recorder};
+use crate::rehearsal::scrub;
 use crate::report::terminal::{Colour, Terminal, say, tell};
 use crate::report::{ReportKind, json};
 use crate::text::redact::Redactor;
@@ -72,7 +71,7 @@ pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Re
     };
     let prepared = match prepare::prepare(&args.what.asked(args.timeout), context) {
         Ok(prepared) => prepared,
-        Err(errors) => return Ok(refuse(&errors)),
+        Err(errors) => return Ok(refused::mistakes(&errors, args.format, context)),
     };
     let out = match former.map_or_else(|| Out::claim(&folder), Ok) {
         Ok(out) => out,
@@ -85,7 +84,7 @@ pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Re
 
 /// Where nothing can be written nothing is started.
 fn refused(refusal: &Refusal) -> ExitCode {
-    say(format!("error: {refusal}"));
+    say(format!("error: {}", shown(refusal, &Redactor::default())));
     match refusal {
         Refusal::Usage(_) => ExitCode::Usage,
         Refusal::Machine(_) => ExitCode::Inconclusive,
@@ -111,6 +110,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn begin(args: &'a RunArgs, context: &'a Context, prepared: Prepared, out: Out) -> Result<Self> {
+        let redactor = prepared.redactor();
         let Prepared {
             settings,
             world,
@@ -118,10 +118,7 @@ impl<'a> Run<'a> {
             plan,
         } = prepared;
         let id = new_id()?;
-        let redactor = Redactor::of(settings.secrets.values());
-        let format = args
-            .format
-            .unwrap_or(if context.github { Format::Github } else { Format::Human });
+        let format = refused::format(args.format, context);
         let colour = match args.color {
             Color::Always => Colour::On,
             Color::Never => Colour::Off,
@@ -196,6 +193,7 @@ impl<'a> Run<'a> {
             }
         }
         drop(alive);
+        self.scrub(&recorder);
         let (mut result, mut judgement) = self.judge(&recorder, &ended, engine_facts);
         self.redactor.clean_texts(&mut result);
         if let Err(error) = json::write(&result, &self.out.folder.join(json::RESULT)) {
@@ -215,16 +213,18 @@ impl<'a> Run<'a> {
 
     fn mask_secrets(&self) {
         if self.format == Format::Github {
+            // GitHub would take an ordinary word out of every line of the job.
             let secrets = self.settings.secrets.values().map(String::as_str);
-            self.warn(self.job().mask(secrets, &mut std::io::stdout()));
+            let secrets = secrets.filter(|secret| !self.redactor.is_ordinary(secret));
+            self.warn(refused::job(self.context).mask(secrets, &mut std::io::stdout()));
         }
     }
 
-    fn job(&self) -> Job {
-        Job {
-            output: self.context.path("GITHUB_OUTPUT"),
-            step_summary: self.context.path("GITHUB_STEP_SUMMARY"),
-        }
+    /// What was learned on the way goes from what was written before, too.
+    fn scrub(&self, recorder: &Recorder) {
+        self.warn(scrub::logs(&self.out.folder.join(LOGS), &self.redactor));
+        self.warn(scrub::evidence(&self.out.folder.join(EVIDENCE), &self.redactor));
+        self.warn(recorder.scrub());
     }
 
     fn warn(&self, problems: Vec<String>) {
@@ -313,10 +313,12 @@ impl<'a> Run<'a> {
     }
 
     fn show_plan(&self) -> Result<()> {
-        let json = serde_json::to_string_pretty(&self.plan).context("the plan cannot be written as JSON")?;
-        json::replace(&self.out.folder.join(PLAN), self.redactor.clean(&json).as_bytes())?;
+        let mut plan = serde_json::to_value(&self.plan).context("the plan cannot be written as JSON")?;
+        self.redactor.clean_value(&mut plan);
+        let json = serde_json::to_string_pretty(&plan).context("the plan cannot be written as JSON")?;
+        json::replace(&self.out.folder.join(PLAN), json.as_bytes())?;
         if self.format != Format::Json {
-            say(self.redactor.clean(&self.plan.to_text()));
+            say(shown_lines(&self.plan.to_text(), &self.redactor));
         }
         Ok(())
     }
@@ -452,7 +454,8 @@ impl<'a> Run<'a> {
         }
         let ca = ca_path(&names, &self.args.out);
         let until = engine.deadline();
-        say(entry::words(&self.id, until, &ways.unwrap_or_default(), ca.as_deref()));
+        let words = entry::words(&self.id, until, &ways.unwrap_or_default(), ca.as_deref());
+        say(shown_lines(&words, &self.redactor));
     }
 
     fn judge(&self, recorder: &Recorder, ended: &Ended, engine: Option<EngineRecord>) -> (Record, Judgement) {
@@ -537,7 +540,7 @@ impl<'a> Run<'a> {
         self.warn(written.problems);
         self.warn(further(result, &self.args.report, &self.context.directory));
         if self.format == Format::Github {
-            self.warn(self.job().publish(result, &self.args.out, &mut std::io::stdout()));
+            self.warn(refused::job(self.context).publish(result, &self.args.out, &mut std::io::stdout()));
         }
         if self.format != Format::Json {
             let reports = self.out.reports(&self.args.out);

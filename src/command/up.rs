@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use super::common::refuse;
 use super::entry;
 use crate::cli::UpArgs;
-use crate::command::common::{code_of, new_id};
+use crate::command::common::{code_of, new_id, shown_lines};
 use crate::command::entry::{ca_path, write_ca};
 use crate::context::Context;
 use crate::engine::archive::THIS_PROGRAM;
@@ -92,7 +92,7 @@ struct Up<'a> {
 impl<'a> Up<'a> {
     fn new(args: &'a UpArgs, context: &'a Context, prepared: Prepared) -> Result<Self> {
         let id = new_id()?;
-        let redactor = Redactor::of(prepared.settings.secrets.values());
+        let redactor = prepared.redactor();
         let until = OffsetDateTime::now_utc() + args.stay;
         Ok(Self {
             args,
@@ -143,7 +143,8 @@ impl<'a> Up<'a> {
             .await
             .unwrap_or_default();
         say("this configuration has a mirror already; nothing was started");
-        say(entry::words(&left.run, left.deadline, &ways, self.ca_path().as_deref()));
+        let words = entry::words(&left.run, left.deadline, &ways, self.ca_path().as_deref());
+        say(shown_lines(&words, &self.redactor));
         if self.prepared.candidate.services.is_empty() {
             return Ok(ExitCode::Pass);
         }
@@ -181,7 +182,8 @@ impl<'a> Up<'a> {
                 for missing in self.missing() {
                     say(format!("note: {}", self.line(&missing)));
                 }
-                say(entry::words(&self.id, self.until, &ways, self.ca_path().as_deref()));
+                let words = entry::words(&self.id, self.until, &ways, self.ca_path().as_deref());
+                say(shown_lines(&words, &self.redactor));
                 ExitCode::Pass
             }
             Err(code) => {
@@ -202,9 +204,7 @@ impl<'a> Up<'a> {
     fn missing(&self) -> Vec<String> {
         let mut missing = self.prepared.plan.notes.clone();
         missing.retain(|note| !note.is_empty());
-        if self.prepared.settings.data.seed.is_some() {
-            missing.push("data: `data.seed` is not run, so volumes hold what production's images put there".to_owned());
-        }
+        missing.push("no entry of `data` is run: volumes hold what production's images put there".to_owned());
         missing
     }
 
@@ -295,7 +295,7 @@ impl<'a> Up<'a> {
             images: Arc::new(images),
             redactor: self.redactor.clone(),
             logs: None,
-            news: progress(),
+            news: progress(self.redactor.clone()),
             fronts,
             open: self.prepared.settings.policy.allow_egress.clone(),
             program: THIS_PROGRAM.into(),
@@ -303,7 +303,7 @@ impl<'a> Up<'a> {
     }
 }
 
-fn tell_of_change(change: Change) {
+fn tell_of_change(change: Change, redactor: &Redactor) {
     let Change {
         service,
         state,
@@ -314,18 +314,21 @@ fn tell_of_change(change: Change) {
     if matches!(state, Ready | Exited | OutOfMemory | Unhealthy | Restarted) {
         let took = took.map(|took| format!(" after {}", seconds(took))).unwrap_or_default();
         let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-        say(format!("  {service} {state}{took}{}", harmless::line(&detail, LINE)));
+        say(format!(
+            "  {service} {state}{took}{}",
+            harmless::line(&redactor.clean(&detail), LINE)
+        ));
     }
 }
 
 /// Says on standard error how services come up.
-fn progress() -> UnboundedSender<News> {
+fn progress(redactor: Redactor) -> UnboundedSender<News> {
     let (news, mut heard) = unbounded_channel::<News>();
     tokio::spawn(async move {
         while let Some(news) = heard.recv().await {
             match news {
-                News::Container(change) => tell_of_change(change),
-                News::Note(text) => say(format!("note: {}", harmless::line(&text, LINE))),
+                News::Container(change) => tell_of_change(change, &redactor),
+                News::Note(text) => say(format!("note: {}", harmless::line(&redactor.clean(&text), LINE))),
             }
         }
     });

@@ -146,7 +146,8 @@ fn with_env_files(outer: &BTreeMap<String, String>, files: &[PathBuf]) -> Result
     let mut found = BTreeMap::new();
     for file in files {
         let lookup = |name: &str| outer.get(name).or_else(|| found.get(name)).cloned();
-        let variables = env_file::parse(open(file, None)?, Format::Dotenv, &lookup)?;
+        let variables = env_file::parse(open(file, None)?, Format::Dotenv, &lookup)
+            .map_err(|error| env_file::without_line(&error, &file.display().to_string(), None))?;
         found.extend(variables);
     }
     found.extend(outer.clone());

@@ -446,7 +446,8 @@ fn read_env_files(service: &mut Service, environment: &BTreeMap<String, String>)
                 .flatten()
         };
         let lookup = |name: &str| environment.get(name).cloned().or_else(|| own(name));
-        let variables = env_file::parse(source, file.format, &lookup)?;
+        let variables = env_file::parse(source, file.format, &lookup)
+            .map_err(|error| env_file::without_line(&error, &file.path.display().to_string(), Some(&file.span)))?;
         found.extend(variables.into_iter().map(|(name, value)| (name, Some(value))));
     }
     found.extend(std::mem::take(&mut service.environment));

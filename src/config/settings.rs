@@ -20,6 +20,8 @@ pub struct Settings {
     pub production: Production,
     /// Service → what replaces it; at least one entry, unless only production was to be read.
     pub candidate: BTreeMap<String, Candidate>,
+    /// The names in `candidate`, also where only production was to be read.
+    pub replaced: Vec<String>,
     /// The third-party authentication dependency, where there is one.
     pub auth: Option<Auth>,
     /// The user's suites, in the order written.
@@ -32,7 +34,8 @@ pub struct Settings {
     pub policy: Policy,
     /// The whole run's limit; reaching it is `inconclusive`.
     pub timeout: Duration,
-    /// Every `{secret: NAME}` of the file, resolved: name → value. Redaction starts from here.
+    /// Every `{secret: NAME}` of the file that has a value, those of keys that are not used too: name → value. Redaction
+    /// starts from here.
     pub secrets: BTreeMap<String, String>,
 }
 

@@ -1,5 +1,7 @@
 //! Images: what the engine has, and what is made out of a file system.
 
+use std::collections::{BTreeSet, HashMap};
+
 use anyhow::{Context as _, Result};
 use bollard::errors::Error as DockerError;
 use bollard::models::ImageInspect;
@@ -8,6 +10,10 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::Engine;
+use super::pull::reference::Reference;
+
+/// So many tags are named in a hint.
+const TAGS: usize = 10;
 
 /// What is known of an image.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +49,24 @@ impl Engine {
             Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("image `{reference}` could not be inspected")),
         }
+    }
+
+    /// What the engine has of the same repository, by name and tag, in order; none where it does not answer, for this is
+    /// a hint.
+    pub async fn tags_beside(&self, reference: &str) -> Vec<String> {
+        let repository = Reference::of(reference).repository();
+        let options = query::ListImagesOptions {
+            filters: Some(HashMap::from([("reference".to_owned(), vec![repository.clone()])])),
+            ..Default::default()
+        };
+        let images = self.docker.list_images(Some(options)).await.unwrap_or_default();
+        let is_beside = |tag: &String| Reference::of(tag).repository() == repository && tag != reference;
+        let tags: BTreeSet<String> = images
+            .into_iter()
+            .flat_map(|image| image.repo_tags)
+            .filter(is_beside)
+            .collect();
+        tags.into_iter().take(TAGS).collect()
     }
 
     /// Makes an image out of an archive of a file system.

@@ -91,7 +91,10 @@ impl Wanted<'_> {
             let facts = facts.filter(|facts| image.platform.as_ref().is_none_or(|wanted| facts.runs_as(wanted)));
             match decide(image, facts.as_ref(), policy(image).unwrap_or_default(), now) {
                 Some(had) => image.had = had,
-                None => looked.failures.push(never(image)),
+                None => {
+                    let here = engine.tags_beside(&image.image).await;
+                    looked.failures.push(PullFailure { here, ..never(image) });
+                }
             }
         }
         Ok(looked)
@@ -125,6 +128,7 @@ fn never(image: &ImagePlan) -> PullFailure {
         words: String::new(),
         login: None,
         tries: 0,
+        here: Vec::new(),
     }
 }
 

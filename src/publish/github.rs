@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::record::v1::Record;
-use crate::report::github::{self, Token};
+use crate::report::github::{self, Mistake, Token};
 use crate::report::summary;
 
 /// A job, as its environment describes it.
@@ -42,10 +42,33 @@ impl Job {
             .collect();
         let mut warnings = warning("annotations", log.write_all(annotations.as_bytes()).map_err(Into::into));
         if let Some(file) = &self.output {
-            warnings.extend(warning("outputs", write_outputs(result, report_dir, file)));
+            warnings.extend(warning(
+                "outputs",
+                write_outputs(&github::outputs(result, report_dir), file),
+            ));
         }
         if let Some(file) = &self.step_summary {
             warnings.extend(warning("the job summary", append_summary(result, file)));
+        }
+        warnings
+    }
+}
+
+impl Job {
+    /// Publishes why a run was refused, as [`Job::publish`] does a record.
+    pub fn refuse(&self, mistakes: &[Mistake], exit_code: u8, log: &mut impl Write) -> Vec<String> {
+        let annotations: String = mistakes
+            .iter()
+            .take(github::ANNOTATIONS)
+            .map(|mistake| mistake.annotation() + "\n")
+            .collect();
+        let mut warnings = warning("annotations", log.write_all(annotations.as_bytes()).map_err(Into::into));
+        if let Some(file) = &self.output {
+            let outputs = github::outputs_of_refusal(mistakes, exit_code);
+            warnings.extend(warning("outputs", write_outputs(&outputs, file)));
+        }
+        if let Some(file) = &self.step_summary {
+            warnings.extend(warning("the job summary", append(file, &github::refusal(mistakes))));
         }
         warnings
     }
@@ -58,9 +81,8 @@ fn warning(what: &str, done: Result<()>) -> Vec<String> {
         .collect()
 }
 
-fn write_outputs(result: &Record, report_dir: &Path, file: &Path) -> Result<()> {
+fn write_outputs(outputs: &[(&str, String)], file: &Path) -> Result<()> {
     let token = Token::random()?;
-    let outputs = github::outputs(result, report_dir);
     let entries: Vec<String> = outputs
         .iter()
         .map(|(name, value)| github::file_entry(name, value, &token))

@@ -31,6 +31,7 @@ pub mod on_mirror;
 pub mod probe;
 pub mod recorder;
 mod repeat;
+pub mod scrub;
 mod swap;
 mod tests_run;
 

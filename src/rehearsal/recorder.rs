@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
+use super::scrub;
 use crate::plan::Plan;
 use crate::record::event::{Event, EventKind};
 use crate::record::fidelity::Fidelity;
@@ -42,6 +43,7 @@ pub struct Recorder {
 #[derive(Default)]
 struct Inner {
     file: Option<File>,
+    said: Vec<Event>,
     stages: Vec<StageRecord>,
     tests: Vec<TestRecord>,
     checks: Vec<CheckRecord>,
@@ -94,8 +96,28 @@ impl Recorder {
             // A full disk must not turn into another verdict; the record is kept in memory too.
             let _written = writeln!(file, "{}", serde_json::to_string(&event).unwrap_or_default());
         }
+        inner.said.push(event.clone());
         drop(inner);
         (self.listener)(&event);
+    }
+
+    /// Writes the stream again, without what has been learned since it was written. What could not be done, in a sentence.
+    pub fn scrub(&self) -> Vec<String> {
+        let path = self.folder.join(EVENTS);
+        let mut inner = self.lock();
+        let Inner { file, said, .. } = &mut *inner;
+        said.iter_mut()
+            .for_each(|event| self.redactor.clean_texts(&mut event.kind));
+        let written = scrub::replace(&path, |written| {
+            let line = |event: &Event| writeln!(written, "{}", serde_json::to_string(event).unwrap_or_default());
+            said.iter().try_for_each(line)
+        });
+        let opened = written.and_then(|()| OpenOptions::new().append(true).open(&path));
+        match opened {
+            Ok(opened) => *file = Some(opened),
+            Err(error) => return vec![scrub::problem(&path, &error)],
+        }
+        Vec::new()
     }
 
     /// What a check saw, as a file of its own below `evidence`. What cannot be written is no other verdict; the finding

@@ -88,6 +88,64 @@ fn of_test(result: &Record, test: &Test) -> String {
     }
 }
 
+/// A mistake in a file: nothing was started because of it.
+#[derive(Debug, Clone)]
+pub struct Mistake {
+    /// The file as the repository names it, line and column from 1; `None` where it has no place.
+    pub place: Option<(String, usize, usize)>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub way_out: Option<String>,
+}
+
+impl Mistake {
+    /// In one sentence.
+    pub fn line(&self) -> String {
+        let way_out = self.way_out.as_ref().map(|way_out| format!("; {way_out}"));
+        harmless::line(&format!("{}{}", self.message, way_out.unwrap_or_default()), MESSAGE)
+    }
+
+    /// As an annotation at its line.
+    pub fn annotation(&self) -> String {
+        let place = self.place.as_ref();
+        let place = place.map(|(file, line, column)| (file.clone(), line.to_string(), column.to_string()));
+        match &place {
+            Some((file, line, column)) => command(
+                "error",
+                &[("file", file), ("line", line), ("col", column), ("title", "Rehearsal")],
+                &self.line(),
+            ),
+            None => command("error", &[("title", "Rehearsal")], &self.line()),
+        }
+    }
+}
+
+/// The job summary of a run that was refused.
+pub fn refusal(mistakes: &[Mistake]) -> String {
+    let place = |mistake: &Mistake| match &mistake.place {
+        Some((file, line, _)) => format!("{}:{line}: ", super::summary::escape(file)),
+        None => String::new(),
+    };
+    let items = mistakes
+        .iter()
+        .map(|mistake| format!("* {}{}\n", place(mistake), super::summary::escape(&mistake.line())));
+    format!(
+        "## INCONCLUSIVE: the configuration cannot be used, and nothing was started\n\n{}",
+        items.collect::<String>()
+    )
+}
+
+/// The outputs of a run that was refused.
+pub fn outputs_of_refusal(mistakes: &[Mistake], exit_code: u8) -> Vec<(&'static str, String)> {
+    let cause = mistakes.first().map(Mistake::line).unwrap_or_default();
+    vec![
+        ("verdict", "inconclusive".to_owned()),
+        ("cause", cause),
+        ("exit-code", exit_code.to_string()),
+    ]
+}
+
 fn command(name: &str, properties: &[(&str, &str)], message: &str) -> String {
     let property = |(name, value): &(&str, &str)| format!("{name}={}", escape_property(&harmless::line(value, 200)));
     let properties = properties.iter().map(property).collect::<Vec<_>>().join(",");

@@ -41,6 +41,18 @@ pub fn parse(
     }
 }
 
+/// The same mistake without the line and without what the message quotes of it: either may hold a secret. It stands at the
+/// place that names the file, where there is one.
+pub fn without_line(error: &Diagnostic, file: &str, named: Option<&Span>) -> Diagnostic {
+    let (line, column) = error.span.as_ref().map_or((1, 1), Span::line_column);
+    let message = format!("line {line} of `{file}` cannot be read, from column {column} on");
+    let hidden = named.map_or_else(
+        || Diagnostic::new(message.clone()),
+        |span| Diagnostic::at(span, message.clone()),
+    );
+    hidden.help("see to its quotes, its `${…}` and the name before the `=`; it is not shown, as it may hold a secret")
+}
+
 fn bom_length(text: &str) -> usize {
     if text.starts_with('\u{feff}') {
         '\u{feff}'.len_utf8()

@@ -300,6 +300,22 @@ fn what_the_registry_has_not_is_named_and_asked_for_once() {
 }
 
 #[test]
+fn other_tags_that_the_engine_has_are_named() {
+    crate::docker::image();
+    let folder = driver::folder("pulls/beside");
+    let registry = Registry::open(&folder);
+    let logins = registry.config("nobody", None);
+    for policy in ["", ", pull_policy: never"] {
+        let image = "rehearsal-test/busybox:2".to_owned();
+        let config = world(&folder, &one(image.clone()), policy, None);
+        let rehearsed = rehearse(&folder, &config, &logins);
+        let finding = cannot_have(&rehearsed, &image, "could not be had");
+        let help = finding["help"].as_str().expect("text");
+        assert!(help.contains("this engine has rehearsal-test/busybox:1"), "{help}");
+    }
+}
+
+#[test]
 fn a_rate_limit_is_said_and_not_tried_again() {
     let folder = driver::folder("pulls/limit");
     let ear = Ear::alone(Box::new(|line| {

@@ -594,6 +594,7 @@ suites:
     exec:
       - {name: raw, command: [printenv, TEST_PASSWORD], expect: {stdout: something else}}
       - {name: encoded, command: [bash, -c, 'printf "alice:%s" "$TEST_PASSWORD" | base64 -w 0'], expect: {stdout: something else}}
+      - {name: uncaptured, command: [bash, -c, 'printf "{\"access_token\": \"%s\"}" t0k-nobody-$(printf took); exit 1']}
       - {name: logged, command: [bash, -c, 'printf "it is %s\n" "$TEST_PASSWORD" | tee /proc/1/fd/1 /proc/1/fd/2 >&2; exit 1']}
 "#;
 
@@ -620,7 +621,53 @@ fn a_secret_that_containers_tell_is_redacted_everywhere() {
         "{}",
         run.read("logs/control/idp.log")
     );
-    assert_eq!(leaks(&run, "stand-in-for-alice"), Vec::<String>::new());
+    for secret in ["stand-in-for-alice", "t0k-nobody-took"] {
+        assert_eq!(leaks(&run, secret), Vec::<String>::new());
+    }
+}
+
+/// The clean twin whose servers write the access log that they write where nobody says otherwise.
+const ORDINARY_LOGS: &str = r#"
+x-logs: &logs
+  GUNICORN_CMD_ARGS: >-
+    --access-logformat='%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
+services:
+  web: {environment: *logs}
+  idp: {environment: *logs}
+"#;
+
+#[test]
+fn an_ordinary_access_log_holds_no_code_that_a_sign_in_left_there() {
+    let out = driver::folder("worlds/ordinary-logs");
+    let fixtures = driver::root().join("fixtures/incident");
+    let logs = out.with_extension("compose.yaml");
+    std::fs::write(&logs, ORDINARY_LOGS).expect("the folder is ours");
+    let twin = std::fs::read_to_string(driver::world("twin")).expect("readable");
+    let compose = format!("[{}, {}]", fixtures.join("compose.yaml").display(), logs.display());
+    let text = twin
+        .replace("worlds/", &format!("{}/", fixtures.join("worlds").display()))
+        .replace("compose: compose.yaml", &format!("compose: {compose}"));
+    let config = out.with_extension("yaml");
+    std::fs::write(&config, text).expect("the folder is ours");
+    let run = Rehearsed::of(driver::run(&config, &out), &out);
+    assert_eq!(run.ended.code, Some(0), "{}", run.ended.stderr);
+    let mut masked = 0;
+    for file in files(&run.out) {
+        let text = String::from_utf8_lossy(&std::fs::read(&file).expect("readable")).into_owned();
+        for parameter in text.split(['?', '&']).filter(|part| part.starts_with("code=")) {
+            assert!(
+                parameter.starts_with("code=[redacted]"),
+                "{}: {parameter}",
+                file.display()
+            );
+            masked += 1;
+        }
+    }
+    assert!(
+        masked > 0,
+        "the log has no query: it proves nothing\n{}",
+        run.read("logs/upgrade/web.log")
+    );
 }
 
 #[test]

@@ -30,5 +30,6 @@ mod config_valid;
 mod function_lengths;
 mod junit_consumers;
 mod lock_tls;
+mod secrets;
 mod source;
 mod summary_consumers;

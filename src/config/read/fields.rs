@@ -1,7 +1,7 @@
 //! Reading one mapping, key by key, with what all of them share: the folder, the environment, the secrets, the errors.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,16 +25,20 @@ pub(super) struct Reader {
     pub(super) folder: PathBuf,
     /// The process's environment over production's env file.
     pub(super) environment: BTreeMap<String, String>,
+    withheld: Option<String>,
     secrets: RefCell<BTreeMap<String, String>>,
+    missing: RefCell<BTreeSet<String>>,
     errors: RefCell<Vec<Diagnostic>>,
 }
 
 impl Reader {
-    pub(super) fn new(folder: &Path, environment: BTreeMap<String, String>) -> Self {
+    pub(super) fn new(folder: &Path, environment: BTreeMap<String, String>, withheld: Option<String>) -> Self {
         Self {
             folder: folder.to_owned(),
             environment,
+            withheld,
             secrets: RefCell::default(),
+            missing: RefCell::default(),
             errors: RefCell::default(),
         }
     }
@@ -110,11 +114,21 @@ impl Reader {
             Some(_) => "is blank",
             None => "is not set",
         };
-        self.refuse(
-            Diagnostic::at(span, format!("the secret `{name}` {problem}"))
-                .help(format!("set `{name}` in the environment or in `production.env_file`")),
-        );
+        // It is missing once, however often it is used.
+        if self.missing.borrow_mut().insert(name.to_owned()) {
+            let error = Diagnostic::at(span, format!("the secret `{name}` {problem}"));
+            self.refuse(error.help(self.way_to(name)));
+        }
         String::new()
+    }
+
+    fn way_to(&self, name: &str) -> String {
+        self.withheld.clone().unwrap_or_else(|| {
+            format!(
+                "set `{name}` in the environment or in `production.env_file`; a `.env` is read for Compose, and for \
+                 `{{secret: …}}` only where `production.env_file` names it"
+            )
+        })
     }
 
     /// A text that says something.

@@ -8,7 +8,6 @@ use super::structure::is_secret;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::env_file::{self, Format};
 use crate::yaml::interpolate::{Dialect, interpolate};
-use crate::yaml::span::Span;
 use crate::yaml::tree::{Node, Value, resolve};
 
 /// The process's environment over production's env file. The file's own path sees the process's environment only.
@@ -28,20 +27,10 @@ pub(super) fn environment(
     let source = files::source(&folder.join(&path), &path, &node.span).map_err(|error| vec![error])?;
     let lookup = |name: &str| process.get(name).cloned();
     let variables = env_file::parse(source, Format::Dotenv, &lookup)
-        .map_err(|error| vec![unreadable_line(&path, &error, &node.span)])?;
+        .map_err(|error| vec![env_file::without_line(&error, &path, Some(&node.span))])?;
     let mut environment: BTreeMap<_, _> = variables.into_iter().collect();
     environment.extend(process.clone());
     Ok(environment)
-}
-
-/// The line itself is not shown, nor what the parser quotes of it: it may well hold a secret.
-fn unreadable_line(name: &str, error: &Diagnostic, span: &Span) -> Diagnostic {
-    let (line, column) = error.span.as_ref().map_or((1, 1), Span::line_column);
-    Diagnostic::at(
-        span,
-        format!("line {line} of `{name}` cannot be read, from column {column} on"),
-    )
-    .help("see to its quotes, its `${…}` and the name before the `=`; it is not shown, as it may hold a secret")
 }
 
 /// Replaces the variables of every value below `node`; keys are left alone. A variable that nobody set is an error
@@ -111,10 +100,20 @@ pub(super) fn forget_overridden(document: &mut Node, overridden: &BTreeSet<&str>
     }
 }
 
-/// For a mirror of production alone: the candidate may well name variables that only a pipeline sets.
-pub(super) fn forget_candidates(document: &mut Node) {
-    if let Value::Map(keys) = &mut document.value {
-        keys.retain(|entry| entry.key != "candidate");
+/// For a command that asks what production is, and not what is tried on it.
+pub(super) fn forget_all_but_production(document: &mut Node) {
+    let Value::Map(keys) = &mut document.value else { return };
+    keys.retain(|entry| !["release", "suites", "data", "stages"].contains(&entry.key.as_str()));
+    let candidates = keys.iter_mut().find(|entry| entry.key == "candidate");
+    if let Some(Value::Map(services)) = candidates.map(|entry| &mut entry.node.value) {
+        // Which services they replace is a fact of production's; what replaces them is not.
+        services
+            .iter_mut()
+            .for_each(|service| service.node.value = Value::Map(Vec::new()));
+    }
+    let auth = keys.iter_mut().find(|entry| entry.key == "auth");
+    if let Some(Value::Map(keys)) = auth.map(|entry| &mut entry.node.value) {
+        keys.retain(|entry| entry.key != "login");
     }
 }
 

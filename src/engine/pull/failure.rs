@@ -49,6 +49,8 @@ pub struct PullFailure {
     pub login: Option<String>,
     /// How often it was tried.
     pub tries: u32,
+    /// What the engine has of the same repository, under other tags.
+    pub here: Vec<String>,
 }
 
 /// Whose words are too long for one line are cut here.
@@ -163,6 +165,14 @@ impl PullFailure {
 
     /// Who can do something about it, and what.
     pub fn help(&self) -> String {
+        if self.here.is_empty() {
+            return self.way_out();
+        }
+        let here = self.here.join(", ");
+        format!("this engine has {here}: look at the tag; else {}", self.way_out())
+    }
+
+    fn way_out(&self) -> String {
         match (&self.why, &self.login) {
             (Why::Refused, Some(login)) => format!(
                 "the credentials are of {login}: log in again (`docker login`) as somebody who may pull it, and look at \
@@ -287,6 +297,32 @@ mod tests {
         assert!(!again("unauthorized: authentication required"));
         assert!(!again("manifest unknown"));
         assert!(!again("toomanyrequests: slow down"));
+    }
+
+    #[test]
+    fn other_tags_that_the_engine_has_are_named_before_the_registry_is_blamed() {
+        let failure = PullFailure {
+            image: "web:1.2".to_owned(),
+            wanted_by: Vec::new(),
+            why: Why::Unreachable,
+            words: String::new(),
+            login: None,
+            tries: 3,
+            here: vec!["web:1.0".to_owned(), "web:1.1".to_owned()],
+        };
+        assert!(
+            failure
+                .help()
+                .starts_with("this engine has web:1.0, web:1.1: look at the tag; else ")
+        );
+        assert!(
+            !PullFailure {
+                here: Vec::new(),
+                ..failure
+            }
+            .help()
+            .contains("this engine has")
+        );
     }
 
     #[test]

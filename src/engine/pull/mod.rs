@@ -65,10 +65,13 @@ impl Pull<'_> {
     async fn run(self, keyring: &Keyring) -> Result<(), PullFailure> {
         self.say(PullState::Begins, None);
         let begun = Instant::now();
-        let ended = match keyring.of(&self.image.image).await {
+        let mut ended = match keyring.of(&self.image.image).await {
             Ok(login) => self.with_patience(login.as_ref()).await,
             Err(error) => Err(self.failure(Why::Helper, said(&format!("{error:#}")), None, 0)),
         };
+        if let Err(failure) = &mut ended {
+            failure.here = self.engine.tags_beside(&self.image.image).await;
+        }
         match &ended {
             Ok(()) => self.say(PullState::Done, Some(seconds(begun.elapsed()))),
             Err(failure) => self.say(PullState::Failed, Some(failure.to_string())),
@@ -127,6 +130,7 @@ impl Pull<'_> {
             words,
             login: login.map(|login| login.from.clone()),
             tries,
+            here: Vec::new(),
         }
     }
 
@@ -180,6 +184,7 @@ impl Engine {
             words,
             login: login.map(|login| login.from),
             tries: 1,
+            here: Vec::new(),
         };
         let login = keyring.of(reference).await;
         let login = login.map_err(|error| failure(Why::Helper, said(&format!("{error:#}")), None))?;
