@@ -323,7 +323,17 @@ fn health_test(node: &Node) -> Read<Vec<String>> {
     }
 }
 
+/// What a container runs once it has started, or before it is stopped.
 fn hook(node: &Node) -> Read<Hook> {
+    let hook = watch_hook(node)?;
+    if hook.command.is_empty() {
+        return Err(Diagnostic::at(&node.span, "the key `command` is missing"));
+    }
+    Ok(hook)
+}
+
+/// What runs after a sync. `docker compose config` prints one without a command for every rule that has none.
+fn watch_hook(node: &Node) -> Read<Hook> {
     let mut fields = Fields::of(node)?;
     let hook = Hook {
         command: fields.or("command", command)?,
@@ -333,9 +343,6 @@ fn hook(node: &Node) -> Read<Hook> {
         environment: fields.or("environment", variables)?,
     };
     fields.finish()?;
-    if hook.command.is_empty() {
-        return Err(Diagnostic::at(&node.span, "the key `command` is missing"));
-    }
     Ok(hook)
 }
 
@@ -817,7 +824,7 @@ fn watch(node: &Node) -> Read<Watch> {
         path: fields.required("path")?,
         action: action.ok_or_else(|| Diagnostic::at(&node.span, "the key `action` is missing"))?,
         target: fields.string("target")?,
-        exec: fields.opt("exec", hook)?,
+        exec: fields.opt("exec", watch_hook)?,
         include: fields.or("include", string_or_list)?,
         ignore: fields.or("ignore", string_or_list)?,
         initial_sync: fields.flag("initial_sync")?,
