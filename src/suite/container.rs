@@ -103,7 +103,7 @@ fn tests(record: &TestRecord, container: &TestContainer, outcome: &ContainerOutc
     tests
 }
 
-fn by_file(record: &TestRecord, path: &str, bytes: &[u8]) -> Vec<TestRecord> {
+pub(super) fn by_file(record: &TestRecord, path: &str, bytes: &[u8]) -> Vec<TestRecord> {
     let report = junit::read(bytes);
     let mut tests: Vec<_> = report.cases.into_iter().map(|case| by_case(record, case)).collect();
     if let Some(problem) = report.problem {
