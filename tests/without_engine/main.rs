@@ -34,6 +34,7 @@ mod config_valid;
 mod foreign_bytes;
 mod function_lengths;
 mod junit_consumers;
+mod laws_of_text;
 mod lock_tls;
 mod source;
 mod summary_consumers;
