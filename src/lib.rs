@@ -27,6 +27,9 @@
 //!
 //! [`context`] and [`interrupt`] are what is known of the process.
 
+// What is said goes through one mouth: `println!` panics where nobody reads any more.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 // The samples in `tests/` are shared with tests for which the product is another crate.
 #[cfg(test)]
 use crate as product;

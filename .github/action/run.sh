@@ -4,8 +4,10 @@
 set -euo pipefail
 
 out="${INPUT_REPORT_DIR:-rehearsal-out}"
-own_output="$(mktemp "${RUNNER_TEMP:-${TMPDIR:-/tmp}}/rehearsal-output.XXXXXX")"
-trap 'rm -f "$own_output"' EXIT
+work="$(mktemp -d "${RUNNER_TEMP:-${TMPDIR:-/tmp}}/rehearsal.XXXXXX")"
+own_output="$work/output"
+: >"$own_output"
+trap 'rm -rf "$work"' EXIT
 
 # Workflow commands are read from every line: a message is one line.
 error() {
@@ -52,41 +54,31 @@ find_binary() {
         bin="$(cd "$(dirname "$bin")" && pwd)/$(basename "$bin")"
         return
     fi
-    local wanted found
-    wanted="$(sed -n 's/^version = "\(.*\)"$/\1/p' "$GITHUB_ACTION_PATH/Cargo.toml" | head -n 1)"
-    if bin="$(command -v rehearsal)"; then
-        found="$("$bin" --version 2>/dev/null || true)"
-        if [ "$found" = "rehearsal $wanted" ]; then return; fi
-        echo "Rehearsal on PATH is not version $wanted and is left alone."
-    fi
     build
 }
 
-# The sources are those of this action at the commit that the workflow pins; so the pin covers the binary too.
+# The sources are those of this action at the commit that the workflow pins; so the pin covers the binary too. It is built
+# where nobody has been before and serves this step alone: whoever could write a cached binary could write its checksum.
 build() {
-    local sources cached target built
-    sources="$(cd "$GITHUB_ACTION_PATH" && find src Cargo.toml Cargo.lock .cargo -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d ' ' -f 1)"
-    cached="${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:-/tmp}}/rehearsal/$sources/$(uname -m)"
-    if [ -d "$cached" ] && (cd "$cached" && sha256sum --check --status rehearsal.sha256); then
-        bin="$cached/rehearsal"
-        return
-    fi
+    local target
     command -v cargo >/dev/null ||
-        inconclusive 2 "there is no rehearsal on PATH and no cargo to build it: install Rust before this step, or give the input bin-path"
+        inconclusive 2 "there is no cargo to build Rehearsal with: install Rust before this step, or give the input bin-path"
     echo "::group::Build Rehearsal"
-    target="${RUNNER_TEMP:-/tmp}/rehearsal-target"
+    target="$work/target"
     (cd "$GITHUB_ACTION_PATH" && CARGO_TARGET_DIR="$target" cargo build --release --locked --bin rehearsal) ||
         inconclusive 2 "Rehearsal could not be built from the action's sources: the log above says why"
     echo "::endgroup::"
-    built="$(find "$target" -path '*/release/rehearsal' -type f | head -n 1)"
-    [ -n "$built" ] || inconclusive 2 "cargo built no rehearsal"
-    mkdir -p "$cached"
-    cp "$built" "$cached/rehearsal"
-    (cd "$cached" && sha256sum rehearsal >rehearsal.sha256)
-    bin="$cached/rehearsal"
+    bin="$(find "$target" -path '*/release/rehearsal' -type f | head -n 1)"
+    [ -n "$bin" ] || inconclusive 2 "cargo built no rehearsal"
 }
 
-# An empty input leaves alone what the job's own environment says.
+# The inputs alone say what is rehearsed and what decides; a variable that an earlier step left in the job does not.
+forget_the_jobs_own() {
+    unset REHEARSAL_CONFIG REHEARSAL_CANDIDATE REHEARSAL_ONLY REHEARSAL_SEED REHEARSAL_FAIL_FAST REHEARSAL_KEEP
+    unset REHEARSAL_OUT REHEARSAL_REPORT REHEARSAL_FORMAT REHEARSAL_COLOR REHEARSAL_TIMEOUT REHEARSAL_HURL_IMAGE
+}
+
+# An empty input leaves the choice to the configuration.
 give() {
     if [ -n "$2" ]; then export "$1=$2"; fi
 }
@@ -111,11 +103,13 @@ run() {
 
 put_defaults
 find_binary
+forget_the_jobs_own
 give REHEARSAL_CONFIG "${INPUT_CONFIG:-}"
 give REHEARSAL_CANDIDATE "${INPUT_CANDIDATE:-}"
-give REHEARSAL_ONLY "${INPUT_ONLY:-}"
 give REHEARSAL_SEED "${INPUT_SEED:-}"
 give REHEARSAL_TIMEOUT "${INPUT_TIMEOUT:-}"
+give REHEARSAL_REPORT "${INPUT_REPORT:-}"
+give REHEARSAL_HURL_IMAGE "${INPUT_HURL_IMAGE:-}"
 give REHEARSAL_OUT "$out"
 give REHEARSAL_FORMAT github
 case "${INPUT_FAIL_FAST:-false}" in

@@ -2,6 +2,7 @@
 //! several, a client's first words tell which it means; one that means none of them is hung up on.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ pub async fn pass_on(passages: &[Passage]) -> Result<()> {
     let resolver = Resolver::system();
     let doors = try_join_all(listening).await?;
     // Whoever made this container waits for a word.
-    println!("open");
+    writeln!(std::io::stdout(), "open")?;
     let open = doors
         .into_iter()
         .map(|(listener, places)| accept(listener, places, resolver.clone()));

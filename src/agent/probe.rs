@@ -2,12 +2,14 @@
 //! a gap in the service and not in the asking.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::batch::Batch;
@@ -28,13 +30,13 @@ const STOP_LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeCall {
-    /// Asks `url` every `interval_ms`, on a connection of its own each time, until [`ProbeCall::Stop`]. A probe of the
-    /// same name is forgotten, with its samples. Certificates are not verified.
+    /// Asks every `interval_ms`, on a connection of its own each time, until [`ProbeCall::Stop`]. A probe of the same
+    /// name is forgotten, with its samples.
     Start {
         /// Name of the probe.
         probe: String,
-        /// What to ask; redirects are not followed.
-        url: String,
+        /// What to ask.
+        asks: Question,
         /// Milliseconds between starts.
         interval_ms: u64,
         /// A single question's limit, milliseconds.
@@ -54,6 +56,25 @@ pub enum ProbeCall {
         /// Not more than these.
         most: usize,
     },
+}
+
+/// What a probe asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// A GET of a URL. Redirects are not followed, certificates are not verified.
+    Get(String),
+    /// A TCP connection, closed at once: to a host and a port.
+    Connect(String, u16),
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Get(url) => f.write_str(url),
+            Self::Connect(host, port) => write!(f, "tcp://{host}:{port}"),
+        }
+    }
 }
 
 impl ProbeCall {
@@ -85,9 +106,9 @@ pub struct ProbeSample {
     pub at_ms: u64,
     /// When the answer (or failure) was complete, milliseconds since the probe started.
     pub done_ms: u64,
-    /// The status, if an answer came.
+    /// The status, if a GET had an answer.
     pub status: Option<u16>,
-    /// Else the failure's kind.
+    /// The failure's kind, if there was no answer or no connection.
     pub failure: Option<CallFailureKind>,
 }
 
@@ -116,12 +137,12 @@ impl Probes {
         match call {
             ProbeCall::Start {
                 probe,
-                url,
+                asks,
                 interval_ms,
                 timeout_ms,
             } => {
                 let (every, limit) = (Duration::from_millis(interval_ms), Duration::from_millis(timeout_ms));
-                self.start(browser.clone(), probe, url, every, limit);
+                self.start(browser.clone(), probe, asks, every, limit);
                 Ok(ProbeAnswer::Started)
             }
             ProbeCall::Stop { probe } => self.stop(&probe).await.map(ProbeAnswer::Stopped),
@@ -129,12 +150,12 @@ impl Probes {
         }
     }
 
-    fn start(&self, browser: Arc<Browser>, name: String, url: String, every: Duration, limit: Duration) {
+    fn start(&self, browser: Arc<Browser>, name: String, asks: Question, every: Duration, limit: Duration) {
         lock(&self.ended).remove(&name);
         let stop = CancellationToken::new();
         let asking = tokio::spawn(run(
             browser,
-            url,
+            asks,
             every.max(Duration::from_millis(1)),
             limit,
             stop.clone(),
@@ -164,7 +185,7 @@ impl Probes {
 
 async fn run(
     browser: Arc<Browser>,
-    url: String,
+    asks: Question,
     every: Duration,
     limit: Duration,
     stop: CancellationToken,
@@ -186,7 +207,7 @@ async fn run(
                 } else if asked.len() >= MOST_ASKED {
                     samples.push(unasked(started));
                 } else {
-                    asked.spawn(question(browser.clone(), url.clone(), limit, started));
+                    asked.spawn(sample(browser.clone(), asks.clone(), limit, started));
                 }
             }
         }
@@ -195,20 +216,42 @@ async fn run(
         samples.extend(done);
     }
     // Asked after all that came before: a release that was ready between two questions would else have none.
-    samples.push(question(browser, url, limit, started).await);
+    samples.push(sample(browser, asks, limit, started).await);
     samples.sort_by_key(|sample| sample.at_ms);
     samples
 }
 
-async fn question(browser: Arc<Browser>, url: String, limit: Duration, started: Instant) -> ProbeSample {
+async fn sample(browser: Arc<Browser>, asks: Question, limit: Duration, started: Instant) -> ProbeSample {
     let at_ms = millis(started.elapsed());
-    let answer = ask(&browser, &url, limit).await;
+    let answer = match &asks {
+        Question::Get(url) => ask(&browser, url, limit)
+            .await
+            .map(Some)
+            .map_err(|failure| failure.kind),
+        Question::Connect(host, port) => connects(&browser, host, *port, limit).await.map(|()| None),
+    };
     ProbeSample {
         at_ms,
         done_ms: millis(started.elapsed()),
-        status: answer.as_ref().ok().copied(),
-        failure: answer.err().map(|failure| failure.kind),
+        status: answer.as_ref().ok().copied().flatten(),
+        failure: answer.err(),
     }
+}
+
+async fn connects(browser: &Browser, host: &str, port: u16, limit: Duration) -> Result<(), CallFailureKind> {
+    let connected = async {
+        let addresses = browser.resolver.addresses(host).await;
+        let mut failure = CallFailureKind::Dns;
+        for address in addresses.unwrap_or_default() {
+            match TcpStream::connect((address, port)).await {
+                Ok(_) => return Ok(()),
+                Err(_) => failure = CallFailureKind::Connect,
+            }
+        }
+        Err(failure)
+    };
+    let in_time = timeout(limit, connected).await;
+    in_time.unwrap_or(Err(CallFailureKind::Timeout))
 }
 
 fn unasked(started: Instant) -> ProbeSample {

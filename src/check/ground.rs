@@ -9,9 +9,10 @@ use anyhow::Result;
 use async_trait::async_trait;
 
 use crate::agent::exchange::{HttpAnswer, HttpCall};
-use crate::agent::probe::ProbeSample;
+use crate::agent::probe::{ProbeSample, Question};
 use crate::config::settings::Login;
 use crate::engine::exec::ExecOutput;
+use crate::engine::image::ImageFacts;
 use crate::engine::watch::History;
 use crate::mirror::border::attempts::Attempts;
 use crate::mirror::failure::ServiceFailure;
@@ -19,7 +20,7 @@ use crate::mirror::logs::Mark;
 use crate::mirror::names::authority::TlsProfile;
 use crate::mirror::start::Started;
 use crate::mirror::swap::Swapped;
-use crate::record::outcome::Lost;
+use crate::record::outcome::{Lost, Outcome};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::suite::login::LoginOutcome;
@@ -77,27 +78,22 @@ pub trait Ground: Send + Sync {
     /// The agent did not come up: the machine's doing.
     async fn start(&self, limit: Duration) -> Result<Vec<Started>>;
 
-    /// Puts releases in the place of what runs.
-    ///
-    /// # Errors
-    /// The first service that did not come up.
+    /// Puts releases in the place of what runs. It broke where a service did not come up: the first.
     async fn swap(
         &self,
         releases: &BTreeMap<String, Service>,
         within: Duration,
         role: Role,
-    ) -> Result<Vec<Swapped>, Box<ServiceFailure>>;
+    ) -> Outcome<Vec<Swapped>, Box<ServiceFailure>>;
 
-    /// Waits until the services that have no health check answer.
-    ///
-    /// # Errors
-    /// One that does not answer, or has crashed meanwhile.
+    /// Waits until the services that have no health check answer. It broke where one does not answer, or has crashed
+    /// meanwhile.
     async fn await_answers(
         &self,
         expected: &Expected,
         patience: Duration,
         budget: Duration,
-    ) -> Result<(), Box<ServiceFailure>>;
+    ) -> Outcome<(), Box<ServiceFailure>>;
 
     /// Stops a service production's way.
     async fn stop(&self, service: &str);
@@ -126,8 +122,8 @@ pub trait Ground: Send + Sync {
     /// A command in a service's container; `None` where it has none, or cannot run it.
     async fn exec(&self, service: &str, command: &[String]) -> Option<ExecOutput>;
 
-    /// Begins to ask a URL again and again.
-    async fn probe_begins(&self, name: &str, url: &str);
+    /// Begins to ask the same again and again.
+    async fn probe_begins(&self, name: &str, asks: &Question);
 
     /// Ends that, and gives what was seen.
     ///
@@ -143,6 +139,9 @@ pub trait Ground: Send + Sync {
 
     /// Production's names that the mirror itself answers to.
     fn fronts(&self) -> Vec<String>;
+
+    /// What is known of an image.
+    fn image(&self, image: &str) -> ImageFacts;
 
     /// Digests by which an image is known here.
     fn digests(&self, image: &str) -> Vec<String>;

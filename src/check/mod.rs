@@ -17,6 +17,7 @@ pub mod ground;
 pub mod log_difference;
 pub mod mirror_fidelity;
 pub mod pair;
+pub mod question;
 pub mod rollback;
 pub mod runtime_constraint;
 pub mod start_and_restart;

@@ -1,5 +1,6 @@
 //! Traffic: what a probe saw, reduced to downtime and single failures.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,18 +11,37 @@ use crate::text::units::seconds;
 /// Questions at the end of which one must have a good answer: half a second's.
 const LAST: usize = 5;
 
+/// What counts as a good answer: what the baseline gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Good {
+    /// This status.
+    Status(u16),
+    /// A connection.
+    Connection,
+}
+
+impl fmt::Display for Good {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Connection => f.write_str("a connection"),
+        }
+    }
+}
+
 /// What a probe saw.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Traffic {
     /// What was asked.
-    pub url: String,
-    /// The status that counts as good: the baseline's; nothing where the baseline never answered.
-    pub good: Option<u16>,
+    pub asked_for: String,
+    /// What counts as good: the baseline's answer; nothing where the baseline never answered.
+    pub good: Option<Good>,
     /// Questions.
     pub asked: usize,
     /// Questions without a good answer, all of them.
     pub failed: usize,
-    /// The longest time without a good answer.
+    /// The longest time without a good answer: from the first question that has none to the next good answer.
     pub downtime: Duration,
     /// Failures outside that gap.
     pub singles: usize,
@@ -32,26 +52,22 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Reduces samples. With `good` unknown (on the baseline) it is the status seen most often.
-    pub fn of(url: &str, samples: &[ProbeSample], good: Option<u16>) -> Self {
+    /// Reduces samples. With `good` unknown (on the baseline) it is the answer seen most often.
+    pub fn of(asked_for: &str, samples: &[ProbeSample], good: Option<Good>) -> Self {
         let good = good.or_else(|| most_frequent(samples));
         let mut ordered: Vec<&ProbeSample> = samples.iter().collect();
         ordered.sort_by_key(|sample| sample.at_ms);
-        let is_good = |sample: &ProbeSample| good.is_some() && sample.status == good;
+        let is_good = |sample: &ProbeSample| good.is_some() && answer(sample) == good;
         let failed = ordered.iter().filter(|sample| !is_good(sample)).count();
-        let (from, to) = longest_gap(&ordered, good);
+        let (from, to) = longest_gap(&ordered, is_good);
         let in_gap = |sample: &&&ProbeSample| !is_good(sample) && sample.at_ms >= from && sample.at_ms <= to;
         let last = ordered.last();
         Self {
-            url: url.to_owned(),
+            asked_for: asked_for.to_owned(),
             good,
             asked: ordered.len(),
             failed,
-            downtime: if failed == 0 {
-                Duration::ZERO
-            } else {
-                Duration::from_millis(to - from)
-            },
+            downtime: Duration::from_millis(to - from),
             singles: failed - ordered.iter().filter(in_gap).count(),
             recovered: ordered.iter().rev().take(LAST).any(|sample| is_good(sample)),
             last: last.map_or_else(|| "nothing was asked".to_owned(), |sample| words(sample)),
@@ -65,17 +81,17 @@ impl Traffic {
         rate
     }
 
-    /// The good status in words.
+    /// The good answer in words.
     pub fn good_words(&self) -> String {
         self.good
-            .map_or_else(|| "nothing".to_owned(), |status| status.to_string())
+            .map_or_else(|| "any answer".to_owned(), |good| good.to_string())
     }
 
     /// One line.
     pub fn words(&self) -> String {
         format!(
-            "probe {}: {} questions, {} without status {}, longest time without a good answer {}, {} failures outside it",
-            self.url,
+            "probe {}: {} questions, {} without {}, longest time without a good answer {}, {} failures outside it",
+            self.asked_for,
             self.asked,
             self.failed,
             self.good_words(),
@@ -85,44 +101,48 @@ impl Traffic {
     }
 }
 
-fn words(sample: &ProbeSample) -> String {
+/// What came, if something came.
+fn answer(sample: &ProbeSample) -> Option<Good> {
     match (sample.status, &sample.failure) {
-        (Some(status), _) => format!("status {status}"),
-        (None, Some(kind)) => format!("no answer ({kind})"),
-        (None, None) => "no answer".to_owned(),
+        (Some(status), _) => Some(Good::Status(status)),
+        (None, None) => Some(Good::Connection),
+        (None, Some(_)) => None,
     }
 }
 
-fn most_frequent(samples: &[ProbeSample]) -> Option<u16> {
-    let statuses = samples.iter().filter_map(|sample| sample.status);
+fn words(sample: &ProbeSample) -> String {
+    match &sample.failure {
+        Some(kind) => format!("no answer ({kind})"),
+        None => answer(sample).map(|answer| answer.to_string()).unwrap_or_default(),
+    }
+}
+
+fn most_frequent(samples: &[ProbeSample]) -> Option<Good> {
     let mut counts = std::collections::BTreeMap::new();
-    for status in statuses {
-        *counts.entry(status).or_insert(0usize) += 1;
+    for answer in samples.iter().filter_map(answer) {
+        *counts.entry(answer).or_insert(0usize) += 1;
     }
     counts
         .into_iter()
-        .max_by_key(|(status, count)| (*count, std::cmp::Reverse(*status)))
-        .map(|(status, _)| status)
+        .max_by_key(|(answer, count)| (*count, std::cmp::Reverse(*answer)))
+        .map(|(answer, _)| answer)
 }
 
-/// The longest stretch between two good answers (or the ends) that holds a failure.
-fn longest_gap(ordered: &[&ProbeSample], good: Option<u16>) -> (u64, u64) {
-    let is_good = |sample: &ProbeSample| good.is_some() && sample.status == good;
+/// The longest stretch between two good answers (or the ends), from the first question in it that has none.
+fn longest_gap(ordered: &[&ProbeSample], is_good: impl Fn(&ProbeSample) -> bool) -> (u64, u64) {
     let end = ordered.iter().map(|sample| sample.done_ms).max().unwrap_or_default();
-    let mut goods: Vec<u64> = ordered
-        .iter()
-        .filter(|sample| is_good(sample))
-        .map(|sample| sample.done_ms)
-        .collect();
+    let goods = ordered.iter().filter(|sample| is_good(sample));
+    let mut goods: Vec<u64> = goods.map(|sample| sample.done_ms).collect();
     goods.sort_unstable();
     let mut edges = vec![0];
     edges.extend(goods);
     edges.push(end);
-    let has_failure = |from: u64, to: u64| ordered.iter().any(|s| !is_good(s) && s.at_ms >= from && s.at_ms <= to);
-    let gaps = edges
-        .windows(2)
-        .map(|pair| (pair[0], pair[1]))
-        .filter(|(from, to)| has_failure(*from, *to));
+    let first_failure = |(from, to): (u64, u64)| {
+        let mut failed = ordered.iter().filter(|sample| !is_good(sample));
+        let first = failed.find(|sample| sample.at_ms >= from && sample.at_ms <= to)?;
+        Some((first.at_ms, to))
+    };
+    let gaps = edges.windows(2).filter_map(|pair| first_failure((pair[0], pair[1])));
     gaps.max_by_key(|(from, to)| to - from).unwrap_or((0, 0))
 }
 
@@ -152,17 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn downtime_lasts_from_the_last_good_answer_to_the_next() {
+    fn downtime_lasts_from_the_first_failure_to_the_next_good_answer() {
         let samples = [
             sample(0, Some(200)),
             sample(100, None),
             sample(200, Some(502)),
             sample(300, Some(200)),
         ];
-        let traffic = Traffic::of("http://web/", &samples, Some(200));
+        let traffic = Traffic::of("http://web/", &samples, Some(Good::Status(200)));
         assert_eq!(
             (traffic.downtime, traffic.failed, traffic.singles),
-            (Duration::from_millis(300), 2, 0)
+            (Duration::from_millis(205), 2, 0)
         );
     }
 
@@ -170,7 +190,7 @@ mod tests {
     fn a_failure_outside_the_longest_gap_is_single() {
         let answers = [Some(200), None, Some(200), None, None, None, Some(200)];
         let samples: Vec<_> = (0..).zip(answers).map(|(n, status)| sample(n * 100, status)).collect();
-        let traffic = Traffic::of("http://web/", &samples, Some(200));
+        let traffic = Traffic::of("http://web/", &samples, Some(Good::Status(200)));
         assert_eq!((traffic.singles, traffic.failed), (1, 4));
     }
 
@@ -182,16 +202,16 @@ mod tests {
             sample(5_100, None),
             sample(5_200, Some(200)),
         ];
-        let traffic = Traffic::of("http://web/", &samples, Some(200));
-        assert_eq!((traffic.downtime, traffic.singles), (Duration::from_millis(200), 0));
+        let traffic = Traffic::of("http://web/", &samples, Some(Good::Status(200)));
+        assert_eq!((traffic.downtime, traffic.singles), (Duration::from_millis(105), 0));
     }
 
     #[test]
     fn the_longest_gap_counts_though_another_comes_after_it() {
         let answers = [Some(200), None, None, None, Some(200), None, Some(200)];
         let samples: Vec<_> = (0..).zip(answers).map(|(n, status)| sample(n * 100, status)).collect();
-        let traffic = Traffic::of("http://web/", &samples, Some(200));
-        assert_eq!((traffic.downtime, traffic.singles), (Duration::from_millis(400), 1));
+        let traffic = Traffic::of("http://web/", &samples, Some(Good::Status(200)));
+        assert_eq!((traffic.downtime, traffic.singles), (Duration::from_millis(305), 1));
         assert!(
             (traffic.single_rate() - 1.0 / 7.0).abs() < 1e-9,
             "{}",
@@ -204,7 +224,7 @@ mod tests {
         let traffic = Traffic::of("http://web/", &[], None);
         assert!(traffic.single_rate().abs() < 1e-9);
         assert_eq!(traffic.last, "nothing was asked");
-        assert_eq!(traffic.good_words(), "nothing");
+        assert_eq!(traffic.good_words(), "any answer");
     }
 
     #[test]
@@ -213,18 +233,44 @@ mod tests {
             let samples: Vec<_> = statuses.iter().map(|status| sample(0, Some(*status))).collect();
             Traffic::of("http://web/", &samples, None).good
         };
-        assert_eq!(good(&[200, 503, 503]), Some(503));
-        assert_eq!(good(&[503, 200, 503, 200]), Some(200));
+        assert_eq!(good(&[200, 503, 503]), Some(Good::Status(503)));
+        assert_eq!(good(&[503, 200, 503, 200]), Some(Good::Status(200)));
         assert_eq!(good(&[]), None);
     }
 
     #[test]
     fn one_line_says_what_was_asked_and_what_came() {
         let samples = [sample(0, Some(200)), sample(100, None), sample(200, Some(200))];
-        let traffic = Traffic::of("http://web/", &samples, Some(200));
+        let traffic = Traffic::of("http://web/", &samples, Some(Good::Status(200)));
         assert_eq!(
             traffic.words(),
-            "probe http://web/: 3 questions, 1 without status 200, longest time without a good answer 200 ms, 0 failures outside it"
+            "probe http://web/: 3 questions, 1 without status 200, longest time without a good answer 105 ms, 0 failures outside it"
+        );
+    }
+
+    #[test]
+    fn a_baseline_that_still_answers_while_it_stops_is_no_downtime() {
+        let answers = [Some(200), Some(200), Some(200), None, Some(200)];
+        let mut samples: Vec<_> = (0..).zip(answers).map(|(n, status)| sample(n * 100, status)).collect();
+        // The last that the old release answered took its time.
+        samples[2].done_ms = 290;
+        let traffic = Traffic::of("http://web/", &samples, Some(Good::Status(200)));
+        assert_eq!(traffic.downtime, Duration::from_millis(105));
+    }
+
+    #[test]
+    fn a_connection_is_an_answer_where_nothing_speaks_http() {
+        let connected = |n: u64| ProbeSample {
+            failure: None,
+            ..sample(n * 100, None)
+        };
+        let samples = [connected(0), sample(100, None), connected(2)];
+        let traffic = Traffic::of("tcp://db:5432", &samples, None);
+        assert_eq!((traffic.good, traffic.failed), (Some(Good::Connection), 1));
+        assert!(
+            traffic.words().contains("1 without a connection"),
+            "{}",
+            traffic.words()
         );
     }
 
@@ -233,7 +279,7 @@ mod tests {
         let samples: Vec<_> = (0..8)
             .map(|n| sample(n * 100, Some(if n == 0 { 302 } else { 500 })))
             .collect();
-        let traffic = Traffic::of("http://web/", &samples, Some(302));
+        let traffic = Traffic::of("http://web/", &samples, Some(Good::Status(302)));
         assert!(!traffic.recovered);
         assert_eq!(traffic.last, "status 500");
     }

@@ -72,7 +72,7 @@ impl Check for UpgradeInPlace {
         let tell = |traffic: &Traffic| {
             let title = format!(
                 "production itself never answers the probe `{}`: {}",
-                traffic.url, traffic.last
+                traffic.asked_for, traffic.last
             );
             Finding::new(CheckId::Control, case.stage, Blame::Mirror, title)
                 .help("set stages.upgrade.probe to an address inside the mirror that production answers")
@@ -144,7 +144,7 @@ fn evidence(before: &Traffic, swap: &Traffic) -> Vec<String> {
 fn not_recovered(case: &Case<'_>, before: &Traffic, swap: &Traffic) -> Option<Finding> {
     let title = format!(
         "`{}` is not answered as before after the upgrade: {}",
-        swap.url, swap.last
+        swap.asked_for, swap.last
     );
     let help = format!(
         "do not deploy: {} answers it with {}",

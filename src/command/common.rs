@@ -8,7 +8,9 @@ use crate::engine::labels::RunLabels;
 use crate::engine::line::address::Address;
 use crate::interrupt::Signal;
 use crate::record::exit_code::ExitCode;
-use crate::report::terminal::say;
+use crate::report::terminal::{say, tell};
+use crate::text::harmless;
+use crate::text::redact::Redactor;
 use crate::yaml::diagnostic::Diagnostic;
 
 pub(super) fn context() -> Result<Context> {
@@ -16,8 +18,22 @@ pub(super) fn context() -> Result<Context> {
 }
 
 pub(super) fn print_json(value: &impl serde::Serialize) -> Result<ExitCode> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    // Nobody reading any more is no failure.
+    let _read = tell(&serde_json::to_string_pretty(value)?);
     Ok(ExitCode::Pass)
+}
+
+/// What a line of an error shows.
+const LINE: usize = 8 * 1024;
+
+/// In one line, without secrets, and inert on a terminal: an error's parts come from engines, registries and files.
+pub(super) fn shown(text: impl std::fmt::Display, redactor: &Redactor) -> String {
+    harmless::line(&redactor.clean(&text.to_string()), LINE)
+}
+
+/// Says that something went wrong, with the whole chain of reasons.
+pub(super) fn failed(error: &anyhow::Error, redactor: &Redactor) {
+    say(format!("error: {}", shown(format_args!("{error:#}"), redactor)));
 }
 
 /// Shows the user's mistakes; the exit code says that nothing was started.

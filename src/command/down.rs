@@ -2,22 +2,37 @@
 
 use anyhow::Result;
 
-use super::common::engine;
+use super::common::{engine, failed, refuse, shown};
 use crate::cli::DownArgs;
 use crate::config::read;
 use crate::context::Context;
 use crate::engine::sweep::{self, Leftover, Liveness};
 use crate::record::exit_code::ExitCode;
+use crate::report::terminal::say;
+use crate::text::redact::Redactor;
+use crate::yaml::diagnostic::Diagnostic;
 
 /// From the command line to the exit code.
 ///
 /// # Errors
 /// Only what is our bug.
 pub async fn down(args: &DownArgs, context: &Context) -> Result<ExitCode> {
+    if let Some(file) = args
+        .config
+        .as_ref()
+        .filter(|file| !context.directory.join(file).is_file())
+    {
+        let error = Diagnostic::new(format!("there is no `{}`", file.display()));
+        return Ok(refuse(&[error.help(
+            "name the configuration that the mirror was made from, or `--run`, or `--all`",
+        )]));
+    }
+    // What others called their runs and files; no secret is known here.
+    let redactor = Redactor::default();
     let engine = match engine(context).await {
         Ok(engine) => engine,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            failed(&error, &redactor);
             return Ok(ExitCode::Inconclusive);
         }
     };
@@ -25,16 +40,17 @@ pub async fn down(args: &DownArgs, context: &Context) -> Result<ExitCode> {
     let mut code = ExitCode::Pass;
     for left in sweep::leftovers(&engine).await? {
         if let Some(why) = left_alone(args, here.as_deref(), &left) {
-            eprintln!("run {} is left alone: {why}", left.run);
+            say(format!("run {} is left alone: {why}", shown(&left.run, &redactor)));
         } else if let Err(error) = sweep::remove_run(&engine, &left.run).await {
-            eprintln!("error: {error:#}");
+            failed(&error, &redactor);
             code = ExitCode::Inconclusive;
         } else {
-            eprintln!("removed what run {} had left", left.run);
+            say(format!("removed what run {} had left", shown(&left.run, &redactor)));
         }
     }
     for file in sweep::remove_lock_files(&context.runs) {
-        eprintln!("error: `{}` could not be removed", file.display());
+        let error = format!("error: `{}` could not be removed", file.display());
+        say(shown(error, &redactor));
         code = ExitCode::Inconclusive;
     }
     Ok(code)

@@ -1,23 +1,27 @@
 //! `rehearsal explain`: what a check does, what makes it fire and what to do then.
 
+use super::common::shown;
 use crate::cli::ExplainArgs;
 use crate::record::check::CheckId;
 use crate::record::exit_code::ExitCode;
+use crate::report::terminal::{say, tell};
+use crate::text::redact::Redactor;
 use crate::{check, lock};
 
 pub fn explain(args: &ExplainArgs) -> ExitCode {
     if args.check.as_deref() == Some("lock") {
-        print!("{}", lock::explain::TEXT);
+        tell(lock::explain::TEXT.trim_end());
         return ExitCode::Pass;
     }
     let wanted = |about: &&check::About| args.check.as_ref().is_none_or(|id| id == about.id.as_str());
     let all = check::catalog::CATALOG.iter().map(|check| check.about());
     let found: Vec<&check::About> = all.filter(wanted).collect();
     for about in &found {
-        println!("{}: {}\n\n{}\n", about.id, about.question, about.explain);
+        tell(&format!("{}: {}\n\n{}\n", about.id, about.question, about.explain));
     }
     if found.is_empty() {
-        eprintln!("error: {}", unknown(args.check.as_deref().unwrap_or_default()));
+        let unknown = unknown(args.check.as_deref().unwrap_or_default());
+        say(format!("error: {}", shown(unknown, &Redactor::default())));
         return ExitCode::Usage;
     }
     ExitCode::Pass

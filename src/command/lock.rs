@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use time::OffsetDateTime;
 
-use super::common::refuse;
+use super::common::{failed, refuse, shown};
 use crate::cli::LockArgs;
 use crate::config::read::find;
 use crate::context::Context;
@@ -15,6 +15,8 @@ use crate::lock::{AuthFacts, Lock, OwnProbe, Trust, compare, probe, read, write}
 use crate::prepare::{self, Asked, Prepared};
 use crate::record::exit_code::ExitCode;
 use crate::report::json;
+use crate::report::terminal::{say, tell};
+use crate::text::redact::Redactor;
 
 /// Where nobody says otherwise.
 const FILE_NAME: &str = "production.lock";
@@ -28,55 +30,43 @@ pub async fn lock(args: &LockArgs, context: &Context) -> Result<ExitCode> {
         Ok(prepared) => prepared,
         Err(code) => return Ok(code),
     };
+    let redactor = prepared.as_ref().map(Prepared::redactor).unwrap_or_default();
     let file = file(args, prepared.as_ref(), context);
-    let old = match old(args, &file) {
+    let old = match old(args, &file, &redactor) {
         Ok(old) => old,
         Err(code) => return Ok(code),
     };
     let options = match options(args, prepared.as_ref(), old.as_ref(), context) {
         Ok(options) => options,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            failed(&error, &redactor);
             return Ok(ExitCode::Usage);
         }
     };
     let new = match take::take(&options, context, OffsetDateTime::now_utc()).await {
         Ok(new) => declared(new, old.as_ref()),
         Err(error) => {
-            eprintln!(
-                "error: production could not be read: {}",
-                one_line(&format!("{error:#}"))
-            );
+            failed(&error.context("production could not be read"), &redactor);
             return Ok(ExitCode::Inconclusive);
         }
     };
     if let Some(note) = new.auth.as_ref().and_then(not_as_clients_see_it) {
-        eprintln!("note: {}", one_line(&note));
+        say(format!("note: {}", shown(note, &redactor)));
     }
     match (args.check, old) {
-        (true, Some(old)) => Ok(check(&file, &old, &new)),
-        _ => keep(&file, &new, &options),
+        (true, Some(old)) => Ok(check(&file, &old, &new, &redactor)),
+        _ => Ok(keep(&file, &new, &options, &redactor)),
     }
 }
 
-/// The configuration that is named, or one that is found and can be read: on a server there may be none.
+/// The configuration that is named or found; on a server there may be none.
 fn configuration(args: &LockArgs, context: &Context) -> Result<Option<Prepared>, ExitCode> {
     if args.config.is_none() && find(&context.directory).is_none() {
         return Ok(None);
     }
     let asked = Asked::of(args.config.as_deref());
-    match (prepare::prepare(&asked, context), &args.config) {
-        (Ok(prepared), _) => Ok(Some(prepared)),
-        (Err(errors), Some(_)) => Err(refuse(&errors)),
-        (Err(errors), None) => {
-            let first = errors.first().map(|error| error.message.clone()).unwrap_or_default();
-            eprintln!(
-                "note: the configuration that was found here is not used: {}",
-                one_line(&first)
-            );
-            Ok(None)
-        }
-    }
+    let prepared = prepare::prepare_production(&asked, context);
+    prepared.map(Some).map_err(|errors| refuse(&errors))
 }
 
 /// What no probe can tell stays as somebody has written it down: the version of a provider that is not ours.
@@ -100,13 +90,13 @@ fn file(args: &LockArgs, prepared: Option<&Prepared>, context: &Context) -> Path
 
 /// The lock that is there. To be checked it must be; to be taken again it may be absent, but not unreadable: it may
 /// hold probes that nobody wants to lose.
-fn old(args: &LockArgs, file: &Path) -> Result<Option<Lock>, ExitCode> {
+fn old(args: &LockArgs, file: &Path, redactor: &Redactor) -> Result<Option<Lock>, ExitCode> {
     if !args.check && !file.exists() {
         return Ok(None);
     }
     read::load(file).map(Some).map_err(|error| {
-        eprintln!("{error}");
-        eprintln!("  in the lock `{}`", file.display());
+        say(redactor.clean(&error.to_string()));
+        say(format!("  in the lock `{}`", shown(file.display(), redactor)));
         if args.check {
             ExitCode::Inconclusive
         } else {
@@ -136,9 +126,7 @@ fn options(args: &LockArgs, prepared: Option<&Prepared>, old: Option<&Lock>, con
         services: services
             .map(|(name, service)| (name.clone(), service.image.clone()))
             .collect(),
-        baseline: settings
-            .map(|settings| settings.candidate.keys().cloned().collect())
-            .unwrap_or_default(),
+        baseline: settings.map(|settings| settings.replaced.clone()).unwrap_or_default(),
         auth: auth.map(|auth| auth.services.clone()).unwrap_or_default(),
         project: args.project.clone(),
         probes: probes(args, old)?,
@@ -180,31 +168,32 @@ fn probes(args: &LockArgs, old: Option<&Lock>) -> Result<BTreeMap<String, OwnPro
     Ok(probes)
 }
 
-fn check(file: &Path, old: &Lock, new: &Lock) -> ExitCode {
+fn check(file: &Path, old: &Lock, new: &Lock, redactor: &Redactor) -> ExitCode {
     let moved = compare::moved(old, new);
     for moved in &moved {
-        println!("{}", one_line(&moved.to_string()));
+        tell(&shown(moved, redactor));
     }
     let taken = write::moment(old.captured.at);
     if moved.is_empty() {
-        eprintln!("production is as `{}` has it, taken {taken}", file.display());
+        say(format!(
+            "production is as `{}` has it, taken {taken}",
+            shown(file.display(), redactor)
+        ));
         return ExitCode::Pass;
     }
     if old.captured.from != new.captured.from {
-        eprintln!(
-            "note: the lock was taken from {}, and now {} was asked",
-            one_line(&old.captured.from),
-            new.captured.from
-        );
+        let (before, now) = (&old.captured.from, &new.captured.from);
+        let note = format!("note: the lock was taken from {before}, and now {now} was asked");
+        say(shown(note, redactor));
     }
-    eprintln!(
+    say(format!(
         "production has moved since {taken}: {} differences; take the lock again with `rehearsal lock`",
         moved.len()
-    );
+    ));
     ExitCode::Block
 }
 
-fn keep(file: &Path, new: &Lock, options: &TakeOptions) -> Result<ExitCode> {
+fn keep(file: &Path, new: &Lock, options: &TakeOptions, redactor: &Redactor) -> ExitCode {
     let facts: usize = new.services.values().map(|service| service.facts.len()).sum();
     let absent: Vec<&str> = options
         .services
@@ -213,22 +202,19 @@ fn keep(file: &Path, new: &Lock, options: &TakeOptions) -> Result<ExitCode> {
         .map(String::as_str)
         .collect();
     if let Err(error) = json::replace(file, write::text(new).as_bytes()) {
-        eprintln!("error: {error:#}");
-        return Ok(ExitCode::Usage);
+        failed(&error, redactor);
+        return ExitCode::Usage;
     }
-    eprintln!(
-        "wrote `{}`: {} services, {facts} facts, from {}",
-        file.display(),
-        new.services.len(),
-        new.captured.from
-    );
+    let (shown_file, services, from) = (file.display(), new.services.len(), &new.captured.from);
+    let wrote = format!("wrote `{shown_file}`: {services} services, {facts} facts, from {from}");
+    say(shown(wrote, redactor));
     if !absent.is_empty() {
-        eprintln!(
+        say(format!(
             "note: nothing is known of {}: add where they run with `--from SERVICE=…`",
             absent.join(", ")
-        );
+        ));
     }
-    Ok(ExitCode::Pass)
+    ExitCode::Pass
 }
 
 /// What of the issuer's TLS this machine could not take.

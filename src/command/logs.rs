@@ -6,7 +6,7 @@ use anyhow::Result;
 use time::OffsetDateTime;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::common::engine;
+use super::common::{engine, failed, refuse, shown};
 use crate::cli::LogsArgs;
 use crate::config::read;
 use crate::context::Context;
@@ -19,6 +19,7 @@ use crate::record::stage::StageId;
 use crate::report::terminal::{say, tell};
 use crate::text::harmless;
 use crate::text::redact::Redactor;
+use crate::yaml::diagnostic::Diagnostic;
 
 /// A line is shown up to here.
 const LINE: usize = 16 * 1024;
@@ -32,7 +33,7 @@ pub async fn logs(args: &LogsArgs, context: &Context) -> Result<ExitCode> {
     let living = match &engine {
         Ok(engine) => living(args, context, engine).await?,
         Err(error) if args.run.is_some() => {
-            say(format!("error: {error:#}"));
+            failed(error, &Redactor::default());
             return Ok(ExitCode::Inconclusive);
         }
         Err(_) => None,
@@ -68,10 +69,14 @@ async fn of_mirror(args: &LogsArgs, context: &Context, engine: &Engine, run: &st
         containers.retain(|(_, service)| service == wanted);
     }
     if containers.is_empty() {
-        say(format!("error: {}", nothing(args, run, &services)));
+        let error = format!("error: {}", nothing(args, run, &services));
+        say(shown(error, &Redactor::default()));
         return Ok(ExitCode::Usage);
     }
-    let redactor = redactor(args, context);
+    let redactor = match redactor(args, context) {
+        Ok(redactor) => redactor,
+        Err(errors) => return Ok(refuse(&errors)),
+    };
     let since = args
         .since
         .map_or(0, |since| (OffsetDateTime::now_utc() - since).unix_timestamp());
@@ -114,16 +119,14 @@ fn nothing(args: &LogsArgs, run: &str, services: &[String]) -> String {
     }
 }
 
-/// Knows the secrets of the configuration, where there is one.
-fn redactor(args: &LogsArgs, context: &Context) -> Redactor {
-    let asked = Asked::of(args.config.as_deref());
-    match prepare::prepare_production(&asked, context) {
-        Ok(prepared) => Redactor::of(prepared.settings.secrets.values()),
-        Err(_) => {
-            say("note: no configuration can be read here, so no secret is known and none is redacted");
-            Redactor::default()
-        }
+/// Knows the secrets of the configuration, where there is one: with one that cannot be used they would be shown.
+fn redactor(args: &LogsArgs, context: &Context) -> Result<Redactor, Vec<Diagnostic>> {
+    if args.config.is_none() && read::find(&context.directory).is_none() {
+        say("note: there is no configuration here, so only what has the shape of a token is redacted");
+        return Ok(Redactor::default());
     }
+    let asked = Asked::of(args.config.as_deref());
+    prepare::prepare_production(&asked, context).map(|prepared| prepared.redactor())
 }
 
 /// What the last run wrote down, stage by stage: redacted when it was written.

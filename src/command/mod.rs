@@ -25,7 +25,9 @@ use crate::cli::{Cli, Command};
 use crate::config::schema;
 use crate::interrupt::Interrupt;
 use crate::record::exit_code::ExitCode;
-use common::{context, print_json};
+use crate::report::terminal::say;
+use crate::text::redact::Redactor;
+use common::{context, failed, print_json};
 
 /// From the process's command line to its exit code. No path leads from an internal error to a pass.
 pub fn main() -> ExitCode {
@@ -44,7 +46,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: no runtime: {error}");
+            say(format!("error: no runtime: {error}"));
             return ExitCode::Bug;
         }
     };
@@ -53,7 +55,7 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
-            eprintln!("error: {error:#}");
+            failed(&error, &Redactor::default());
             a_bug()
         }
         // The panic's own message has been printed by now.
@@ -62,7 +64,7 @@ pub fn main() -> ExitCode {
 }
 
 fn a_bug() -> ExitCode {
-    eprintln!("  this is a bug in Rehearsal; what it left on the engine goes with `rehearsal down --all`");
+    say("  this is a bug in Rehearsal; what it left on the engine goes with `rehearsal down --all`");
     ExitCode::Bug
 }
 
@@ -97,6 +99,6 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
 }
 
 fn unbuilt() -> ExitCode {
-    eprintln!("error: this command is valid, but not built yet");
+    say("error: this command is valid, but not built yet");
     ExitCode::Usage
 }

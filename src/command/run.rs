@@ -64,13 +64,19 @@ pub(crate) const KEPT_FOR: Duration = Duration::from_secs(8 * 3600);
 /// # Errors
 /// Only what is our bug or what left no way to write a report; the caller makes it exit code 70.
 pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Result<ExitCode> {
-    let out = match Out::claim(&context.directory.join(&args.out)) {
-        Ok(out) => out,
+    let folder = context.directory.join(&args.out);
+    // A green report of a former run does not stand beside a configuration that is refused.
+    let former = match folder.exists().then(|| Out::claim(&folder)).transpose() {
+        Ok(former) => former,
         Err(refusal) => return Ok(refused(&refusal)),
     };
     let prepared = match prepare::prepare(&args.what.asked(args.timeout), context) {
         Ok(prepared) => prepared,
         Err(errors) => return Ok(refuse(&errors)),
+    };
+    let out = match former.map_or_else(|| Out::claim(&folder), Ok) {
+        Ok(out) => out,
+        Err(refusal) => return Ok(refused(&refusal)),
     };
     let run = Run::begin(args, context, prepared, out)?;
     let judgement = run.go(interrupt).await?;
@@ -105,6 +111,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn begin(args: &'a RunArgs, context: &'a Context, prepared: Prepared, out: Out) -> Result<Self> {
+        let redactor = prepared.redactor();
         let Prepared {
             settings,
             world,
@@ -112,7 +119,6 @@ impl<'a> Run<'a> {
             plan,
         } = prepared;
         let id = new_id()?;
-        let redactor = Redactor::of(settings.secrets.values());
         let format = args
             .format
             .unwrap_or(if context.github { Format::Github } else { Format::Human });
@@ -307,8 +313,10 @@ impl<'a> Run<'a> {
     }
 
     fn show_plan(&self) -> Result<()> {
-        let json = serde_json::to_string_pretty(&self.plan).context("the plan cannot be written as JSON")?;
-        json::replace(&self.out.folder.join(PLAN), self.redactor.clean(&json).as_bytes())?;
+        let mut plan = serde_json::to_value(&self.plan).context("the plan cannot be written as JSON")?;
+        self.redactor.clean_value(&mut plan);
+        let json = serde_json::to_string_pretty(&plan).context("the plan cannot be written as JSON")?;
+        json::replace(&self.out.folder.join(PLAN), json.as_bytes())?;
         if self.format != Format::Json {
             say(self.redactor.clean(&self.plan.to_text()));
         }

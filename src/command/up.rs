@@ -92,7 +92,7 @@ struct Up<'a> {
 impl<'a> Up<'a> {
     fn new(args: &'a UpArgs, context: &'a Context, prepared: Prepared) -> Result<Self> {
         let id = new_id()?;
-        let redactor = Redactor::of(prepared.settings.secrets.values());
+        let redactor = prepared.redactor();
         let until = OffsetDateTime::now_utc() + args.stay;
         Ok(Self {
             args,
@@ -202,9 +202,7 @@ impl<'a> Up<'a> {
     fn missing(&self) -> Vec<String> {
         let mut missing = self.prepared.plan.notes.clone();
         missing.retain(|note| !note.is_empty());
-        if self.prepared.settings.data.seed.is_some() {
-            missing.push("data: `data.seed` is not run, so volumes hold what production's images put there".to_owned());
-        }
+        missing.push("no entry of `data` is run: volumes hold what production's images put there".to_owned());
         missing
     }
 
@@ -294,7 +292,7 @@ impl<'a> Up<'a> {
             images: Arc::new(images),
             redactor: self.redactor.clone(),
             logs: None,
-            news: progress(),
+            news: progress(self.redactor.clone()),
             fronts,
             open: self.prepared.settings.policy.allow_egress.clone(),
             program: THIS_PROGRAM.into(),
@@ -302,7 +300,7 @@ impl<'a> Up<'a> {
     }
 }
 
-fn tell_of_change(change: Change) {
+fn tell_of_change(change: Change, redactor: &Redactor) {
     let Change {
         service,
         state,
@@ -313,18 +311,21 @@ fn tell_of_change(change: Change) {
     if matches!(state, Ready | Exited | OutOfMemory | Unhealthy | Restarted) {
         let took = took.map(|took| format!(" after {}", seconds(took))).unwrap_or_default();
         let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-        say(format!("  {service} {state}{took}{}", harmless::line(&detail, LINE)));
+        say(format!(
+            "  {service} {state}{took}{}",
+            harmless::line(&redactor.clean(&detail), LINE)
+        ));
     }
 }
 
 /// Says on standard error how services come up.
-fn progress() -> UnboundedSender<News> {
+fn progress(redactor: Redactor) -> UnboundedSender<News> {
     let (news, mut heard) = unbounded_channel::<News>();
     tokio::spawn(async move {
         while let Some(news) = heard.recv().await {
             match news {
-                News::Container(change) => tell_of_change(change),
-                News::Note(text) => say(format!("note: {}", harmless::line(&text, LINE))),
+                News::Container(change) => tell_of_change(change, &redactor),
+                News::Note(text) => say(format!("note: {}", harmless::line(&redactor.clean(&text), LINE))),
             }
         }
     });

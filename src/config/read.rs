@@ -39,12 +39,23 @@ pub struct Options {
     pub config: PathBuf,
     /// `--candidate SERVICE=IMAGE`, in order; of one service the last holds.
     pub candidate_overrides: Vec<(String, String)>,
-    /// What the candidate is does not matter: it is not read.
-    pub production_only: bool,
+    /// Which of its keys the command uses.
+    pub keys: Keys,
     /// `--timeout`.
     pub timeout: Option<Duration>,
     /// The process's environment. It is handed in because only `context.rs` reads it.
     pub environment: BTreeMap<String, String>,
+}
+
+/// Which keys are resolved. What the other keys say is not looked at: they may well name variables and secrets that only a
+/// pipeline has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that say what production is.
+    Production,
 }
 
 /// The configuration that holds for a folder: its own, or that of the nearest folder above it. The path must be
@@ -78,14 +89,18 @@ fn read(options: &Options) -> Result<Settings, Vec<Diagnostic>> {
         .map(|(service, _)| service.as_str())
         .collect();
     variables::forget_overridden(&mut document, &overridden);
-    if options.production_only {
-        variables::forget_candidates(&mut document);
-    }
     let environment = variables::environment(&document, folder, &options.environment)?;
+    // Also those of keys that are not used: what is marked is not shown.
+    let marked = variables::secrets(&document, &environment);
+    if options.keys == Keys::Production {
+        variables::forget_all_but_production(&mut document);
+    }
     variables::replace(&mut document, &environment)?;
-    let secrets = variables::secrets(&document, &environment);
+    let mut secrets = variables::secrets(&document, &environment);
+    secrets.extend(marked);
+    let known = secrets.clone();
     let without_secrets = |errors: Vec<Diagnostic>| -> Vec<Diagnostic> {
-        let clean = |error| variables::without_secrets(&secrets, error);
+        let clean = |error| variables::without_secrets(&known, error);
         errors.into_iter().map(clean).collect()
     };
     let errors = structure::check(&document, &grammar::FILE);
@@ -94,7 +109,8 @@ fn read(options: &Options) -> Result<Settings, Vec<Diagnostic>> {
     }
     let reader = Reader::new(folder, environment);
     let settings = settings(&reader, &document, options);
-    let secrets = reader.finish().map_err(without_secrets)?;
+    let met = reader.finish().map_err(without_secrets)?;
+    secrets.extend(met);
     Ok(Settings { secrets, ..settings })
 }
 
@@ -116,11 +132,11 @@ fn settings(reader: &Reader, document: &Node, options: &Options) -> Settings {
     Settings {
         file: files::absolute(&options.config),
         production: production::production(&file),
-        candidate: if options.production_only {
-            production::no_candidates(&file)
-        } else {
-            production::candidates(&file, &options.candidate_overrides)
+        candidate: match options.keys {
+            Keys::Production => BTreeMap::new(),
+            Keys::All => production::candidates(&file, &options.candidate_overrides),
         },
+        replaced: production::replaced(&file),
         auth: file.fields("auth", &grammar::AUTH).map(|fields| auth::auth(&fields)),
         suites: suite::suites(&file),
         data: file

@@ -20,6 +20,8 @@ pub struct Settings {
     pub production: Production,
     /// Service → what replaces it; at least one entry, unless only production was to be read.
     pub candidate: BTreeMap<String, Candidate>,
+    /// The names in `candidate`, also where only production was to be read.
+    pub replaced: Vec<String>,
     /// The third-party authentication dependency, where there is one.
     pub auth: Option<Auth>,
     /// The user's suites, in the order written.
@@ -32,7 +34,8 @@ pub struct Settings {
     pub policy: Policy,
     /// The whole run's limit; reaching it is `inconclusive`.
     pub timeout: Duration,
-    /// Every `{secret: NAME}` of the file, resolved: name → value. Redaction starts from here.
+    /// Every `{secret: NAME}` of the file that has a value, those of keys that are not used too: name → value. Redaction
+    /// starts from here.
     pub secrets: BTreeMap<String, String>,
 }
 
@@ -396,7 +399,8 @@ pub struct Upgrade {
     pub within: Duration,
     /// The longest time without a good answer; default 30 s.
     pub max_downtime: Duration,
-    /// What is asked while the swap goes on; default: the first GET of the first suite that needs no capture.
+    /// What is asked around the swap; default: what production's health check asks over HTTP, else its front page, else a
+    /// connection.
     pub probe: Option<String>,
 }
 

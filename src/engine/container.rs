@@ -13,9 +13,26 @@ use testcontainers::{GenericImage, ReuseDirective};
 
 use super::Engine;
 use super::labels::LABEL_RUN;
-use super::words::{engine_words, gone, start_words};
+use super::words::{EngineError, gone, start_error};
+use crate::record::outcome::{Lost, Part};
+
+/// A busy engine answers late; one that takes longer than this does not answer.
+const PING_LIMIT: Duration = Duration::from_secs(30);
 
 impl Engine {
+    /// Whether it still answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn answers(&self) -> Result<(), Lost> {
+        let silent = |why: String| Lost::new(Part::Engine, why);
+        match tokio::time::timeout(PING_LIMIT, self.docker.ping()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(silent(EngineError::from(&error).to_string())),
+            Err(_) => Err(silent(format!("no answer within {} s", PING_LIMIT.as_secs()))),
+        }
+    }
+
     /// Makes a volume.
     ///
     /// # Errors
@@ -46,7 +63,7 @@ impl Engine {
         let made = self
             .finish(async move { docker.create_container(Some(options), body).await })
             .await?;
-        Ok(made.map_err(|error| anyhow!("{}", engine_words(&error)))?.id)
+        Ok(made.map_err(|error| EngineError::from(&error))?.id)
     }
 
     /// Starts a container that was made before. testcontainers adopts it by name and label and starts it, where it
@@ -65,7 +82,7 @@ impl Engine {
             .with_label(LABEL_RUN, self.run.as_ref())
             .with_reuse(ReuseDirective::Always);
         let started = self.finish(async move { request.start().await.map(drop) }).await?;
-        started.map_err(|error| anyhow!("{}", start_words(&error.to_string())))
+        Ok(started.map_err(|error| start_error(&error.to_string()))?)
     }
 
     /// Waits until a container has said anything.
@@ -81,7 +98,7 @@ impl Engine {
         let mut said = Box::pin(self.docker.logs(container, Some(options)));
         match tokio::time::timeout(limit, said.next()).await {
             Ok(Some(Ok(_))) => Ok(()),
-            Ok(Some(Err(error))) => Err(anyhow!("{}", engine_words(&error))),
+            Ok(Some(Err(error))) => Err(EngineError::from(&error).into()),
             Ok(None) => Err(anyhow!("it ended")),
             Err(_) => Err(anyhow!("it said nothing within {} s", limit.as_secs())),
         }
@@ -96,7 +113,7 @@ impl Engine {
             .docker
             .start_container(container, None::<query::StartContainerOptions>)
             .await;
-        started.map_err(|error| anyhow!("{}", engine_words(&error)))
+        Ok(started.map_err(|error| EngineError::from(&error))?)
     }
 
     /// Stops a container production's way: its signal, its grace period, then the kill.
@@ -115,7 +132,7 @@ impl Engine {
             | Err(DockerError::DockerResponseServerError {
                 status_code: 304 | 404, ..
             }) => Ok(()),
-            Err(error) => Err(anyhow!("{}", engine_words(&error))),
+            Err(error) => Err(EngineError::from(&error).into()),
         }
     }
 

@@ -1,12 +1,12 @@
 //! Files on their way into containers and out of them, through the archive API alone: no container needs a shell.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result};
 use bollard::query_parameters as query;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::Engine;
-use super::words::engine_words;
+use super::words::EngineError;
 
 impl Engine {
     /// Puts an archive's files into a container, running or not.
@@ -20,7 +20,8 @@ impl Engine {
         };
         let body = bollard::body_full(Bytes::from(archive));
         let sent = self.docker.upload_to_container(container, Some(options), body).await;
-        sent.map_err(|error| anyhow!("files could not be put into the container: {}", engine_words(&error)))
+        sent.map_err(|error| EngineError::from(&error))
+            .context("files could not be put into the container")
     }
 
     /// Brings back an archive of a path of a container.
@@ -32,7 +33,7 @@ impl Engine {
         let mut stream = Box::pin(self.docker.download_from_container(container, Some(options)));
         let mut archive = Vec::new();
         while let Some(chunk) = stream.next().await {
-            archive.extend_from_slice(&chunk.map_err(|error| anyhow!("{}", engine_words(&error)))?);
+            archive.extend_from_slice(&chunk.map_err(|error| EngineError::from(&error))?);
             anyhow::ensure!(archive.len() <= limit, "`{path}` is larger than {limit} bytes");
         }
         Ok(archive)

@@ -3,6 +3,59 @@
 use anyhow::{Result, anyhow};
 use bollard::errors::Error as DockerError;
 
+use crate::record::outcome::{Lost, Part};
+
+/// Why a call to the engine came to nothing, in words for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EngineError {
+    /// It answered, and refused: the doing of whoever asked.
+    #[error("{0}")]
+    Refused(String),
+    /// It answered that its disk is full or broken.
+    #[error("{0}")]
+    NoRoom(String),
+    /// It did not answer, or not to the end.
+    #[error("{0}")]
+    Silent(String),
+}
+
+/// What an engine says whose disk takes nothing more: the texts of ENOSPC, EDQUOT and EIO. Not of EROFS: a release
+/// whose own root is read-only has that.
+const DISK: [&str; 3] = ["no space left on device", "disk quota exceeded", "input/output error"];
+
+impl EngineError {
+    /// In the engine's own words.
+    pub fn refused(words: String) -> Self {
+        let lower = words.to_lowercase();
+        match DISK.iter().any(|text| lower.contains(text)) {
+            true => Self::NoRoom(words),
+            false => Self::Refused(words),
+        }
+    }
+}
+
+impl From<&DockerError> for EngineError {
+    fn from(error: &DockerError) -> Self {
+        let words = engine_words(error);
+        match error {
+            DockerError::DockerResponseServerError { .. } | DockerError::DockerStreamError { .. } => {
+                Self::refused(words)
+            }
+            _ => Self::Silent(words),
+        }
+    }
+}
+
+/// What a failed call tells of the machine: nothing, where the engine answered and refused.
+pub(crate) fn lost(error: &anyhow::Error) -> Option<Lost> {
+    let part = match error.downcast_ref::<EngineError>()? {
+        EngineError::Refused(_) => return None,
+        EngineError::NoRoom(_) => Part::Disk,
+        EngineError::Silent(_) => Part::Engine,
+    };
+    Some(Lost::new(part, format!("{error:#}")))
+}
+
 /// Removing what is already gone is success.
 pub(crate) fn gone(removed: Result<(), DockerError>) -> Result<()> {
     match removed {
@@ -26,7 +79,15 @@ pub(crate) fn engine_words(error: &DockerError) -> String {
     }
 }
 
-pub(super) fn start_words(message: &str) -> String {
+/// What testcontainers says of a start; without an answer of the engine in it, there was none.
+pub(super) fn start_error(message: &str) -> EngineError {
+    match message.contains("Docker responded with status code") {
+        true => EngineError::refused(start_words(message)),
+        false => EngineError::Silent(one_line(message)),
+    }
+}
+
+fn start_words(message: &str) -> String {
     let inner = message
         .rsplit("Docker responded with status code")
         .next()
@@ -37,4 +98,34 @@ pub(super) fn start_words(message: &str) -> String {
 
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    fn answered(message: &str) -> anyhow::Error {
+        let error = DockerError::DockerResponseServerError {
+            status_code: 500,
+            message: message.to_owned(),
+        };
+        EngineError::from(&error).into()
+    }
+
+    #[test]
+    fn a_full_disk_and_a_silent_engine_are_the_machines_and_a_refusal_is_not() {
+        let part = |error: anyhow::Error| lost(&error.context("`web` could not be made")).map(|lost| lost.part);
+        assert_eq!(part(answered("exec: \"/no\": no such file or directory")), None);
+        assert_eq!(part(answered("write /x: No space left on device")), Some(Part::Disk));
+        let cut = DockerError::IOError {
+            err: std::io::Error::from(std::io::ErrorKind::ConnectionReset),
+        };
+        assert_eq!(part(EngineError::from(&cut).into()), Some(Part::Engine));
+        assert_eq!(part(start_error("failed to connect").into()), Some(Part::Engine));
+        let refused = "Docker responded with status code 400: OCI runtime create failed";
+        assert_eq!(part(start_error(refused).into()), None);
+        assert_eq!(Err::<(), _>(anyhow!("ours")).context("x").map_err(part), Err(None));
+    }
 }

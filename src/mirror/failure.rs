@@ -1,5 +1,7 @@
 //! A service that did not come up, or did not stay up: everything a human needs to act.
 
+use crate::engine::words;
+use crate::record::outcome::Lost;
 use crate::text::units::seconds;
 use std::time::Duration;
 
@@ -20,6 +22,15 @@ pub enum ServiceFailureKind {
     NotReady(Duration),
     /// Something it depends on did not come up.
     Held(String),
+    /// It cannot be told: a part of the machine or of the gate is gone.
+    Lost(Lost),
+}
+
+impl ServiceFailureKind {
+    /// What a failed call to the engine says of a service: `refused` in the engine's words, where it is the service's.
+    pub(super) fn of(error: &anyhow::Error, refused: impl FnOnce(String) -> Self) -> Self {
+        words::lost(error).map_or_else(|| refused(format!("{error:#}")), Self::Lost)
+    }
 }
 
 /// A service that did not come up.
@@ -78,6 +89,7 @@ impl ServiceFailure {
             ServiceFailureKind::Exited => format!("`{service}` exited{}", self.exit_words()),
             ServiceFailureKind::Unhealthy => format!("`{service}` is unhealthy"),
             ServiceFailureKind::NotReady(limit) => format!("`{service}` was not ready within {}", seconds(*limit)),
+            ServiceFailureKind::Lost(lost) => format!("what became of `{service}` cannot be told: {lost}"),
             ServiceFailureKind::Held(other) => format!("`{service}` was not started because `{other}` did not come up"),
         };
         if self.waited_by.is_empty() {

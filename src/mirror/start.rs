@@ -203,7 +203,7 @@ impl Mirror {
         let begun = Instant::now();
         self.running().insert(name.clone(), running.clone());
         if let Err(error) = self.engine().start(&running.name).await {
-            return Err(self.failure(&name, ServiceFailureKind::NotStarted(format!("{error:#}"))));
+            return Err(self.failure(&name, ServiceFailureKind::of(&error, ServiceFailureKind::NotStarted)));
         }
         self.inner.logs.follow(&running.id);
         self.tell(&name, ContainerState::Started, None, Some(begun.elapsed()));

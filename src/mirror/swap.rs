@@ -38,16 +38,47 @@ pub struct Stopped {
     pub exit_code: Option<i64>,
 }
 
-/// The time that a whole swap may take.
-#[derive(Clone, Copy)]
+/// The time that a swap may take, and from when on it counts.
 struct Within {
     budget: Duration,
-    deadline: Instant,
+    clock: Clock,
+}
+
+enum Clock {
+    /// While the new release comes up: what the old one takes to stop is not the new one's.
+    ComingUp { left: Duration },
+    /// From the order on: on the way back, what the failed release takes to stop is part of the outage.
+    Order { until: Instant },
 }
 
 impl Within {
+    fn of(budget: Duration, to: Role) -> Self {
+        let clock = match to {
+            Role::Candidate => Clock::ComingUp { left: budget },
+            Role::Baseline => Clock::Order {
+                until: Instant::now() + budget,
+            },
+        };
+        Self { budget, clock }
+    }
+
+    fn left(&self) -> Duration {
+        let left = match self.clock {
+            Clock::ComingUp { left } => left,
+            Clock::Order { until } => until.saturating_duration_since(Instant::now()),
+        };
+        left.max(Duration::from_millis(1))
+    }
+
+    /// A service took so long to come up.
+    fn spend(&mut self, took: Duration) {
+        if let Clock::ComingUp { left } = &mut self.clock {
+            *left = left.saturating_sub(took);
+        }
+    }
+
     /// Says the budget that the user gave, not what was left of it for the last wait.
-    fn in_words(self, mut failure: ServiceFailure) -> Box<ServiceFailure> {
+    fn in_words(&self, mut failure: ServiceFailure) -> Box<ServiceFailure> {
         if let ServiceFailureKind::NotReady(_) = failure.kind {
             failure.kind = ServiceFailureKind::NotReady(self.budget);
         }
@@ -72,18 +103,15 @@ impl Mirror {
         let replaced: Vec<&str> = releases.keys().map(String::as_str).collect();
         let leaving: Vec<&str> = followers.iter().map(|running| running.service.name.as_str()).collect();
         self.logs().turn(to, &[replaced, leaving].concat());
-        let within = Within {
-            budget: within,
-            deadline: Instant::now() + within,
-        };
+        let mut within = Within::of(within, to);
         let mut done = Vec::new();
         for name in order.iter().filter(|name| releases.contains_key(**name)) {
             self.mark_swapped(name, to);
             let release = Arc::new(releases[*name].clone());
-            done.push(self.replace(&release, within).await?);
+            done.push(self.replace(&release, &mut within).await?);
         }
         for running in followers {
-            done.push(self.replace(&running.service, within).await?);
+            done.push(self.replace(&running.service, &mut within).await?);
         }
         Ok(done)
     }
@@ -98,19 +126,16 @@ impl Mirror {
             .collect()
     }
 
-    async fn replace(&self, release: &Arc<Service>, within: Within) -> Result<Swapped, Box<ServiceFailure>> {
+    async fn replace(&self, release: &Arc<Service>, within: &mut Within) -> Result<Swapped, Box<ServiceFailure>> {
         // As Compose does: the new container is made first, so that the gap is only stop and start.
         let made = self.make(release).await?;
         let stopped = self.stop(&release.name).await;
         let old = self.running().remove(&release.name);
         let begun = Instant::now();
-        let left = within
-            .deadline
-            .saturating_duration_since(begun)
-            .max(Duration::from_millis(1));
-        let (launched, ()) = tokio::join!(self.launch(made, left, || ()), self.remove(old));
+        let (launched, ()) = tokio::join!(self.launch(made, within.left(), || ()), self.remove(old));
         launched.map_err(|failure| within.in_words(failure))?;
         let ready = begun.elapsed();
+        within.spend(ready);
         self.tell(&release.name, ContainerState::Ready, None, Some(ready));
         let exits = self.history(&release.name).map_or(0, |seen| seen.exits.len());
         Ok(Swapped {
@@ -160,9 +185,8 @@ impl Mirror {
         };
         let before = self.inner.watch.of(&running.id).borrow().exits.len();
         if let Err(error) = self.engine().start_again(&running.id).await {
-            return Err(Box::new(
-                self.failure(service, ServiceFailureKind::NotStarted(format!("{error:#}"))),
-            ));
+            let kind = ServiceFailureKind::of(&error, ServiceFailureKind::NotStarted);
+            return Err(Box::new(self.failure(service, kind)));
         }
         self.after_start(&running).await?;
         self.await_ready(&running, before, limit)
@@ -206,4 +230,28 @@ fn follows(service: &Service, replaced: &BTreeSet<&str>) -> bool {
             .depends_on
             .iter()
             .any(|need| need.restart && replaced.contains(need.service.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_candidate_has_its_whole_time_however_long_the_baseline_takes_to_stop() {
+        let minute = Duration::from_secs(60);
+        let mut within = Within::of(minute, Role::Candidate);
+        // Nothing but coming up is spent.
+        assert_eq!(within.left(), minute);
+        within.spend(minute / 4);
+        assert_eq!(within.left(), minute / 4 * 3);
+        within.spend(minute);
+        assert_eq!(within.left(), Duration::from_millis(1));
+    }
+
+    #[test]
+    fn the_way_back_counts_from_the_order() {
+        let mut within = Within::of(Duration::ZERO, Role::Baseline);
+        within.spend(Duration::ZERO);
+        assert_eq!(within.left(), Duration::from_millis(1));
+    }
 }

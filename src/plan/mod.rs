@@ -3,6 +3,7 @@
 //! plan.
 
 mod model;
+mod names;
 mod only;
 mod stages;
 mod words;

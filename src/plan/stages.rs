@@ -4,7 +4,9 @@ use super::model::{CheckPlan, Planned, StagePlan};
 use super::only::Only;
 use crate::check::Moment;
 use crate::check::catalog::{self, CATALOG};
+use crate::check::question::{self, questions};
 use crate::config::settings::{Data, Rollback, Settings};
+use crate::engine::image::ImageFacts;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::step::{DataEntry, Step, Subject};
@@ -27,7 +29,7 @@ pub(super) fn plan(id: StageId, settings: &Settings, world: &World, only: &Only)
     };
     match id {
         StageId::Control => steps.control(world),
-        StageId::Upgrade => steps.upgrade(),
+        StageId::Upgrade => steps.upgrade(world),
         StageId::Rollback => steps.rollback(),
     }
     StagePlan {
@@ -78,11 +80,15 @@ impl Steps<'_> {
         self.looks(Moment::Last, Role::Baseline);
     }
 
-    fn upgrade(&mut self) {
-        self.swap(
-            Role::Candidate,
-            "the candidate takes the baseline's place, under traffic",
-        );
+    fn upgrade(&mut self, world: &World) {
+        // An engine may know more of the image: a health check, ports.
+        let asked = questions(self.settings, world, |_| ImageFacts::default());
+        let asked = match asked.is_empty() {
+            true => "what the image's health check asks or where it listens".to_owned(),
+            false => question::words(&asked),
+        };
+        let what = format!("the candidate takes the baseline's place, while a probe asks {asked}");
+        self.swap(Role::Candidate, &what);
         self.suites(Role::Candidate);
         self.data(&[DataEntry::Verify], Role::Candidate);
         self.looks(Moment::Last, Role::Candidate);

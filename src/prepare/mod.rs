@@ -5,18 +5,20 @@ mod candidate;
 pub mod fronts;
 pub mod images;
 mod names;
+mod secrets;
 pub mod wanted;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::read;
+use crate::config::read::{self, Keys};
 use crate::config::settings::Settings;
 use crate::context::Context;
 use crate::plan::{self, Only, Plan};
 use crate::prepare::candidate::candidates;
 use crate::prepare::names::names_exist;
+use crate::text::redact::Redactor;
 use crate::world::from_compose;
 use crate::world::model::{Service, World};
 use crate::yaml::diagnostic::Diagnostic;
@@ -63,25 +65,33 @@ pub struct Prepared {
     pub plan: Plan,
 }
 
+impl Prepared {
+    /// Knows the secrets of the configuration.
+    pub fn redactor(&self) -> Redactor {
+        Redactor::marked(self.settings.secrets.values(), self.plan.names())
+    }
+}
+
 /// Reads configuration and Compose files and makes the plan. Starts nothing.
 ///
 /// # Errors
 /// The user's mistakes, each with its place and the way out: exit code 2.
 pub fn prepare(asked: &Asked, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
-    prepared(settings(asked, Whole::All, context)?, asked, context)
+    prepared(settings(asked, Keys::All, context)?, asked, context)
 }
 
-/// The same for a mirror of production alone, whatever the candidate is.
+/// The same for what production is, whatever is tried on it: only the keys that say so are resolved.
 ///
 /// # Errors
 /// As [`prepare`].
 pub fn prepare_production(asked: &Asked, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
-    prepared(settings(asked, Whole::Production, context)?, asked, context)
+    prepared(settings(asked, Keys::Production, context)?, asked, context)
 }
 
 fn prepared(settings: Settings, asked: &Asked, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
-    let project = compose::load(&load_options(&settings)).map_err(|error| vec![error])?;
-    let mut world = from_compose::world(&project).map_err(|error| vec![error])?;
+    let without_secrets = |error| vec![secrets::hidden(&settings.secrets, error)];
+    let project = compose::load(&load_options(&settings)).map_err(without_secrets)?;
+    let mut world = from_compose::world(&project).map_err(without_secrets)?;
     let candidate = candidates(&settings, &project, &mut world)?;
     names_exist(&settings, &world)?;
     let seed = asked.seed.unwrap_or_else(|| seed_of(&settings));
@@ -100,6 +110,7 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context) -> Result<Prep
         tests: &tests,
     }
     .images(lock.as_ref());
+    plan.notes.extend(secrets::ordinary(&settings.secrets, &plan.names()));
     plan.notes
         .extend(project.warnings.iter().map(|warning| warning.message.clone()));
     Ok(Prepared {
@@ -110,16 +121,7 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context) -> Result<Prep
     })
 }
 
-/// How much of the configuration is resolved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whole {
-    /// All of it.
-    All,
-    /// Production, whatever the candidate is.
-    Production,
-}
-
-fn settings(asked: &Asked, whole: Whole, context: &Context) -> Result<Settings, Vec<Diagnostic>> {
+fn settings(asked: &Asked, keys: Keys, context: &Context) -> Result<Settings, Vec<Diagnostic>> {
     let file = match &asked.config {
         Some(file) => file.clone(),
         None => read::find(&context.directory).ok_or_else(|| {
@@ -134,7 +136,7 @@ fn settings(asked: &Asked, whole: Whole, context: &Context) -> Result<Settings, 
     read::load(&read::Options {
         config: file,
         candidate_overrides: asked.candidate.clone(),
-        production_only: whole == Whole::Production,
+        keys,
         timeout: asked.timeout,
         environment: context.environment.clone(),
     })

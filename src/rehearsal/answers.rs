@@ -1,17 +1,16 @@
 //! Answers: what has no health check may run long before it listens, so the addresses that the configuration names are
 //! asked until they answer. A service with a health check is ready when that says so, and is not asked.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::{join_all, select_all};
 use url::Url;
 
-use super::{Rehearsal, probe};
+use super::Rehearsal;
 use crate::agent::wait::{Awaited, WaitCall};
 use crate::agent::{Answer, Call};
 use crate::check::ground::Expected;
-use crate::config::settings::{RequestStep, SuiteBody};
+use crate::check::question::addresses;
 use crate::mirror::Mirror;
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::text::units::millis;
@@ -70,33 +69,18 @@ impl Rehearsal<'_> {
         let named = |url: Url| Some((self.service_at(&url)?, url));
         Expected {
             services,
-            addresses: self.addresses().into_iter().filter_map(named).collect(),
+            addresses: self.addresses(probe.as_ref()).into_iter().filter_map(named).collect(),
             probe,
         }
     }
 
-    /// Every address that a suite, the sign-in or the probe names in full; each host and port once, the probe's first.
-    fn addresses(&self) -> Vec<Url> {
-        let data = &self.settings.data;
-        let data = [&data.seed, &data.verify, &data.write, &data.verify_write]
-            .into_iter()
-            .flatten();
-        let bodies = self.settings.suites.iter().map(|suite| &suite.body).chain(data);
-        let login = self.settings.auth.as_ref().and_then(|auth| auth.login.as_ref());
-        let login = login
-            .into_iter()
-            .flat_map(|login| [login.start.clone(), login.expect.get.clone()]);
-        let all = probe::url(self.settings)
-            .into_iter()
-            .chain(bodies.flat_map(texts))
-            .chain(login);
-        let mut seen = BTreeSet::new();
-        let parsed = all
-            .filter(|text| !text.contains("{{"))
-            .filter_map(|text| Url::parse(&text).ok());
-        parsed
-            .filter(|url| seen.insert((url.host_str().map(str::to_owned), url.port_or_known_default())))
-            .collect()
+    /// Every address that the configuration names, the probe's first.
+    fn addresses(&self, probe: Option<&(String, u16)>) -> Vec<Url> {
+        let probe = probe.and_then(|(url, _)| Url::parse(url).ok());
+        let place = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
+        let others = addresses(self.settings).into_iter();
+        let others = others.filter(|url| probe.as_ref().is_none_or(|probe| place(probe) != place(url)));
+        probe.iter().cloned().chain(others).collect()
     }
 
     /// The service that bears the host's name.
@@ -109,14 +93,6 @@ impl Rehearsal<'_> {
         });
         bearers.next().map(|service| service.name.clone())
     }
-}
-
-fn texts(body: &SuiteBody) -> Vec<String> {
-    let steps = body
-        .requests
-        .iter()
-        .filter_map(|step: &RequestStep| probe::absolute(&step.url, body.target.as_deref()));
-    steps.chain(body.target.clone()).collect()
 }
 
 /// With a known good status: that one for a while, then any.

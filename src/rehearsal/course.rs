@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::recorder::Recorder;
+use crate::agent::probe::Question;
 use crate::check::facts::Facts;
 use crate::check::ground::{Ground, Marks};
 use crate::check::{Entry, Seen};
@@ -37,8 +38,8 @@ pub(super) struct Course {
     pub data: Captures,
     /// Where the candidate's logs stood when what is tried now began.
     pub marks: Marks,
-    /// What the probe asks now.
-    pub probing: Option<String>,
+    /// What the probe asks around the swap.
+    pub probe: Option<Question>,
     /// Every look of every check.
     pub looks: Vec<Look>,
     /// Failures that must be confirmed before they block.

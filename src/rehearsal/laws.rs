@@ -14,7 +14,7 @@ fn good() -> Behaviour {
     Behaviour::default()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_candidate_that_does_what_the_baseline_did_passes_without_a_word() {
     let played = Story::default().play().await;
     assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.headline);
@@ -23,7 +23,7 @@ async fn a_candidate_that_does_what_the_baseline_did_passes_without_a_word() {
     assert!(played.recorded.checks.iter().all(|check| !check.status.is_red()));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_test_that_only_the_candidate_fails_blocks() {
     let story = Story {
         candidate: good().fails("smoke", "account"),
@@ -48,7 +48,7 @@ async fn a_test_that_only_the_candidate_fails_blocks() {
     assert_eq!(played.check("rollback", StageId::Rollback), Status::Passed);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_failing_tests_of_a_suite_are_one_finding() {
     let story = Story {
         candidate: good().fails("smoke", "account").fails("smoke", "catalogue"),
@@ -63,7 +63,7 @@ async fn two_failing_tests_of_a_suite_are_one_finding() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_failure_that_an_untouched_baseline_shows_too_is_flaky_and_not_guilty() {
     let flaky = [
         Told::Ends(Status::Passed),
@@ -88,7 +88,7 @@ async fn a_failure_that_an_untouched_baseline_shows_too_is_flaky_and_not_guilty(
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_failure_that_does_not_come_again_is_flaky() {
     let once = [Told::Ends(Status::Failed), Told::Ends(Status::Passed)];
     let story = Story {
@@ -108,7 +108,7 @@ async fn a_failure_that_does_not_come_again_is_flaky() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_an_untouched_baseline_skips_could_not_be_told() {
     let story = Story {
         candidate: good().fails("smoke", "account"),
@@ -124,7 +124,7 @@ async fn what_an_untouched_baseline_skips_could_not_be_told() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn production_that_fails_on_its_own_mirror_says_nothing_of_the_candidate() {
     let story = Story {
         baseline: good().fails("smoke", "account"),
@@ -141,7 +141,7 @@ async fn production_that_fails_on_its_own_mirror_says_nothing_of_the_candidate()
     assert_eq!(upgrade.map(|stage| stage.status), Some(Status::NotRun));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_sign_in_that_only_the_candidate_fails_blocks_with_the_pair() {
     let story = Story {
         candidate: good().signs_in(&[Fails]),
@@ -162,7 +162,7 @@ async fn a_sign_in_that_only_the_candidate_fails_blocks_with_the_pair() {
     assert_eq!(played.check("auth-login", StageId::Upgrade), Status::Failed);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_products_version_is_named_only_with_evidence_from_the_product() {
     let fails = |behaviour: Behaviour| Story {
         candidate: behaviour.signs_in(&[Fails]),
@@ -188,7 +188,7 @@ async fn the_products_version_is_named_only_with_evidence_from_the_product() {
     assert!(finding.help.contains("first move idp provider:1"), "{}", finding.help);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_sign_in_that_fails_once_is_flaky() {
     let story = Story {
         candidate: good().signs_in(&[Fails, Works]),
@@ -198,7 +198,7 @@ async fn a_sign_in_that_fails_once_is_flaky() {
     assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_baseline_that_cannot_read_what_the_candidate_left_has_no_way_back() {
     let story = Story {
         back: good().fails("data.verify", "kept"),
@@ -217,7 +217,7 @@ async fn a_baseline_that_cannot_read_what_the_candidate_left_has_no_way_back() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_the_candidate_wrote_must_be_read_by_the_baseline() {
     let story = Story {
         back: good().fails("data.verify_write", "both"),
@@ -233,7 +233,7 @@ async fn what_the_candidate_wrote_must_be_read_by_the_baseline() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_candidate_that_does_not_come_up_blocks_and_the_way_back_is_tried() {
     let story = Story {
         candidate: Behaviour {
@@ -259,7 +259,7 @@ async fn a_candidate_that_does_not_come_up_blocks_and_the_way_back_is_tried() {
     assert_eq!(played.check("start-and-restart", StageId::Upgrade), Status::Passed);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_candidate_that_crashes_is_told_by_the_check_on_crashes() {
     let story = Story {
         candidate: Behaviour {
@@ -275,7 +275,7 @@ async fn a_candidate_that_crashes_is_told_by_the_check_on_crashes() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn text_alone_warns_and_beside_a_failure_it_counts() {
     let says = |behaviour: Behaviour| behaviour.says("ERROR this option is deprecated");
     let alone = Story {
@@ -304,7 +304,7 @@ async fn text_alone_warns_and_beside_a_failure_it_counts() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nobody_notices_a_stopped_product_and_so_nothing_is_known() {
     let story = Story {
         deaf_to_auth: true,
@@ -351,7 +351,7 @@ async fn noise_notices_nothing() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_agent_that_is_lost_is_nobodys_fault() {
     for stage in StageId::ALL {
         let story = Story {
@@ -368,7 +368,7 @@ async fn an_agent_that_is_lost_is_nobodys_fault() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn with_fail_fast_what_follows_a_failed_stage_does_not_run() {
     let story = Story {
         candidate: good().fails("smoke", "account"),
@@ -385,7 +385,7 @@ async fn with_fail_fast_what_follows_a_failed_stage_does_not_run() {
     assert_eq!(rollback.map(|stage| stage.status), Some(Status::NotRun));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_release_that_exits_again_and_again_is_told_in_whatever_stage_it_does() {
     let story = Story {
         candidate: Behaviour {
@@ -403,7 +403,7 @@ async fn a_release_that_exits_again_and_again_is_told_in_whatever_stage_it_does(
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn downtime_over_the_limit_blocks() {
     let gap: Vec<Option<u16>> = [vec![Some(200); 5], vec![None; 400], vec![Some(200); 5]].concat();
     let story = Story {
@@ -422,7 +422,7 @@ async fn downtime_over_the_limit_blocks() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_new_host_outside_is_a_warning_with_the_host() {
     let story = Story {
         candidate: Behaviour {
@@ -439,7 +439,7 @@ async fn a_new_host_outside_is_a_warning_with_the_host() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_test_that_is_gone_or_skipped_on_the_candidate_is_a_suspect_like_one_that_failed() {
     for (told, words) in [
         (Told::Absent, "not there any more"),
@@ -465,7 +465,7 @@ async fn a_test_that_is_gone_or_skipped_on_the_candidate_is_a_suspect_like_one_t
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_test_that_an_untouched_baseline_skips_too_now_and_then_is_no_suspect_for_long() {
     let story = Story {
         candidate: good().test("smoke", "account", &[Told::Ends(Status::Skipped)]),
@@ -476,7 +476,7 @@ async fn a_test_that_an_untouched_baseline_skips_too_now_and_then_is_no_suspect_
     assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_candidate_that_no_test_touches_has_not_been_rehearsed() {
     let config = CONFIG
         .replace("candidate: {web:", "candidate: {db:")
@@ -509,7 +509,7 @@ async fn a_candidate_that_no_test_touches_has_not_been_rehearsed() {
     assert_eq!(signed.play().await.judgement.verdict, Verdict::Inconclusive);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_candidate_that_somebody_signed_for_stands_in_the_first_line() {
     let config = CONFIG.replace("candidate: {", "candidate: {db: {image: 'postgres:16'}, ");
     let signed = format!("{config}policy: {{unexercised: [{{service: db, reason: none yet}}]}}\n");
@@ -531,7 +531,7 @@ async fn a_candidate_that_somebody_signed_for_stands_in_the_first_line() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_configuration_without_any_test_does_not_pass() {
     let story = Story {
         config: "production: {compose: compose.yaml}\ncandidate: {web: {image: 'shop:2'}}\n".to_owned(),
@@ -550,7 +550,7 @@ async fn a_configuration_without_any_test_does_not_pass() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_narrowed_run_passes_only_where_the_candidate_ran_and_says_what_was_left_out() {
     let only = |words: &[&str]| Story {
         only: words.iter().map(|word| (*word).to_owned()).collect(),
@@ -587,7 +587,7 @@ async fn a_narrowed_run_passes_only_where_the_candidate_ran_and_says_what_was_le
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_probe_that_production_never_answers_proves_nothing() {
     let probe = format!("{CONFIG}stages: {{upgrade: {{probe: 'http://web:9999/'}}}}\n");
     let silent = || Behaviour {
@@ -613,7 +613,7 @@ async fn a_probe_that_production_never_answers_proves_nothing() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_waiver_for_the_behaviour_leaves_text_a_warning() {
     let waive = "policy: {waive: [{check: boot-production-env, reason: known, test: smoke / account}]}\n";
     let story = Story {
@@ -630,7 +630,7 @@ async fn a_waiver_for_the_behaviour_leaves_text_a_warning() {
     assert!(text.expect("it is told").starts_with("log-difference warn nobody"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_waiver_for_one_test_does_not_cover_another() {
     let waive = "policy: {waive: [{check: boot-production-env, reason: known, test: smoke / account}]}\n";
     let story = Story {

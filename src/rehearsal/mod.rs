@@ -108,12 +108,13 @@ impl Rehearsal<'_> {
                 course.remark(note, &self.recorder);
                 continue;
             }
-            self.traffic_begins(stage.id, planned, course).await;
             if let Next::End = self.step(stage.id, planned, course).await {
                 break;
             }
         }
-        self.traffic_ends(stage.id, course).await;
+        if stage.id == StageId::Control {
+            self.baseline_traffic(course).await;
+        }
         self.settle(stage.id, course).await;
         let (status, reason) = course.status_of(stage.id, &self.recorder);
         self.recorder.stage_finished(stage.id, status, reason);

@@ -8,7 +8,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 
 use crate::agent::exchange::{HttpAnswer, HttpCall};
-use crate::agent::probe::{ProbeAnswer, ProbeCall, ProbeSample};
+use crate::agent::probe::{ProbeAnswer, ProbeCall, ProbeSample, Question};
 use crate::agent::{Answer, Call};
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
 use crate::check::log_difference::template;
@@ -17,12 +17,12 @@ use crate::engine::exec::ExecOutput;
 use crate::engine::image::ImageFacts;
 use crate::engine::watch::History;
 use crate::mirror::border::attempts::Attempts;
-use crate::mirror::failure::ServiceFailure;
+use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::mirror::names::authority::TlsProfile;
 use crate::mirror::start::Started;
 use crate::mirror::swap::Swapped;
 use crate::mirror::{Mirror, Setup};
-use crate::record::outcome::{Lost, Part};
+use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::suite::login::{self, LoginOutcome};
@@ -66,6 +66,21 @@ fn gone(error: &anyhow::Error) -> Lost {
     Lost::new(Part::Agent, format!("{error:#}"))
 }
 
+/// A service that did not come up may not be to blame: without the engine none does, and without the agent none is seen
+/// to.
+async fn whose<T>(mirror: &Mirror, failure: Box<ServiceFailure>) -> Outcome<T, Box<ServiceFailure>> {
+    if let ServiceFailureKind::Lost(lost) = failure.kind {
+        return Outcome::Lost(lost);
+    }
+    if let Err(lost) = mirror.engine().answers().await {
+        return Outcome::Lost(lost);
+    }
+    match mirror.agent().call(Call::Ping).await {
+        Ok(_) => Outcome::Broke(failure),
+        Err(error) => Outcome::Lost(gone(&error)),
+    }
+}
+
 #[async_trait]
 impl Ground for Mirror {
     async fn start(&self, limit: Duration) -> Result<Vec<Started>> {
@@ -77,8 +92,11 @@ impl Ground for Mirror {
         releases: &BTreeMap<String, Service>,
         within: Duration,
         role: Role,
-    ) -> Result<Vec<Swapped>, Box<ServiceFailure>> {
-        Mirror::swap(self, releases, within, role).await
+    ) -> Outcome<Vec<Swapped>, Box<ServiceFailure>> {
+        match Mirror::swap(self, releases, within, role).await {
+            Ok(swapped) => Outcome::Held(swapped),
+            Err(failure) => whose(self, failure).await,
+        }
     }
 
     async fn await_answers(
@@ -86,8 +104,11 @@ impl Ground for Mirror {
         expected: &Expected,
         patience: Duration,
         budget: Duration,
-    ) -> Result<(), Box<ServiceFailure>> {
-        super::answers::wait(self, expected, patience, budget).await
+    ) -> Outcome<(), Box<ServiceFailure>> {
+        match super::answers::wait(self, expected, patience, budget).await {
+            Ok(()) => Outcome::Held(()),
+            Err(failure) => whose(self, failure).await,
+        }
     }
 
     async fn stop(&self, service: &str) {
@@ -123,10 +144,10 @@ impl Ground for Mirror {
         Mirror::exec(self, service, command, None).await.ok()
     }
 
-    async fn probe_begins(&self, name: &str, url: &str) {
+    async fn probe_begins(&self, name: &str, asks: &Question) {
         let call = ProbeCall::Start {
             probe: name.to_owned(),
-            url: url.to_owned(),
+            asks: asks.clone(),
             interval_ms: INTERVAL_MS,
             timeout_ms: TIMEOUT_MS,
         };
@@ -158,8 +179,12 @@ impl Ground for Mirror {
         fronts.map(|front| front.name.host.clone()).collect()
     }
 
+    fn image(&self, image: &str) -> ImageFacts {
+        Mirror::image(self, image)
+    }
+
     fn digests(&self, image: &str) -> Vec<String> {
-        known_by(self.image(image))
+        known_by(Mirror::image(self, image))
     }
 
     fn tls(&self) -> Option<(String, TlsProfile)> {

@@ -1,81 +1,88 @@
-//! Probe traffic: one question every 100 ms while a stage goes on.
+//! Probe traffic: one question every 100 ms around a swap, and for the same span before it on the baseline alone. Never
+//! beside a suite or an entry of `data`: our own traffic must not change what a test sees.
+
+use std::time::Duration;
 
 use super::Rehearsal;
 use super::course::Course;
+use crate::agent::exchange::HttpCall;
+use crate::agent::probe::Question;
+use crate::check::ground::Ground;
+use crate::check::question::questions;
 use crate::check::traffic::Traffic;
-use crate::config::settings::{RequestStep, Settings};
-use crate::plan::Planned;
+use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::step::Step;
 
+/// Before a swap, and after readiness.
+const SPAN: Duration = Duration::from_secs(2);
+/// What production's answer to a page may take before another question is sought.
+const PAGE_LIMIT: Duration = Duration::from_secs(5);
+/// An answer from here on says that the page is broken.
+const SERVER_ERROR: u16 = 500;
+
 impl Rehearsal<'_> {
-    /// Begins to ask before the first step that it is to accompany. Nothing to ask is no error: there is no traffic then.
-    pub(super) async fn traffic_begins(&self, stage: StageId, planned: &Planned, course: &mut Course) {
-        let accompanied = match stage {
-            StageId::Control => !matches!(planned.id, Step::Mirror | Step::Start(_)) && course.in_place.is_some(),
-            StageId::Upgrade => true,
-            StageId::Rollback => false,
-        };
-        let (Some(url), Some(ground)) = (url(self.settings), course.ground.clone()) else {
+    /// The baseline's own rate, when all else in `control` is over. The questions go on into the swap.
+    pub(super) async fn baseline_traffic(&self, course: &mut Course) {
+        let Some(ground) = course.ground.clone().filter(|_| self.probes(course)) else {
             return;
         };
-        if accompanied && course.probing.is_none() {
-            ground.probe_begins(stage.as_str(), &url).await;
-            course.probing = Some(url);
+        course.probe = self.choose(&*ground).await;
+        let Some(question) = course.probe.clone() else { return };
+        ground.probe_begins(StageId::Control.as_str(), &question).await;
+        tokio::time::sleep(SPAN).await;
+        ground.probe_begins(StageId::Upgrade.as_str(), &question).await;
+        tokio::time::sleep(SPAN).await;
+        self.traffic_ends(StageId::Control, &*ground, course).await;
+    }
+
+    /// Only a baseline that stands and will give way.
+    fn probes(&self, course: &Course) -> bool {
+        let upgrade = self.plan.stage(StageId::Upgrade);
+        let swaps = upgrade.is_some_and(|stage| stage.steps.iter().any(|planned| matches!(planned.id, Step::Swap(_))));
+        swaps && course.in_place == Some(Role::Baseline) && course.broken.is_none()
+    }
+
+    /// The first question that production answers well; without such, the last.
+    async fn choose(&self, ground: &dyn Ground) -> Option<Question> {
+        let mut asked = questions(self.settings, self.world, |image| ground.image(image));
+        let last = asked.pop()?;
+        for question in asked {
+            if self.is_answered(&question, ground).await {
+                return Some(question);
+            }
+        }
+        Some(last)
+    }
+
+    async fn is_answered(&self, question: &Question, ground: &dyn Ground) -> bool {
+        let Question::Get(url) = question else { return true };
+        let call = HttpCall {
+            method: "GET".to_owned(),
+            url: url.clone(),
+            timeout_ms: crate::text::units::millis(PAGE_LIMIT),
+            insecure: true,
+            ..HttpCall::default()
+        };
+        // Where the agent is gone, whatever is asked next tells so.
+        let answer = ground.http(call).await.ok().flatten();
+        answer.is_some_and(|answer| answer.status < SERVER_ERROR)
+    }
+
+    /// The swap is over: a moment more, and what was seen is kept.
+    pub(super) async fn swap_traffic_ends(&self, ground: &dyn Ground, course: &mut Course) {
+        if course.probe.is_some() {
+            tokio::time::sleep(SPAN).await;
+            self.traffic_ends(StageId::Upgrade, ground, course).await;
         }
     }
 
-    /// Ends, and keeps what was seen.
-    pub(super) async fn traffic_ends(&self, stage: StageId, course: &mut Course) {
-        let (Some(url), Some(ground)) = (course.probing.take(), course.ground.clone()) else {
-            return;
-        };
+    async fn traffic_ends(&self, stage: StageId, ground: &dyn Ground, course: &mut Course) {
+        let Some(question) = &course.probe else { return };
         let good = course.facts.traffic.get(&StageId::Control);
         let good = good.and_then(|traffic| traffic.as_ref().ok()?.good);
         let samples = ground.probe_ends(stage.as_str()).await;
-        let traffic = samples.map(|samples| Traffic::of(&url, &samples, good));
+        let traffic = samples.map(|samples| Traffic::of(&question.to_string(), &samples, good));
         course.facts.traffic.insert(stage, traffic);
     }
-}
-
-/// What is asked: the configuration's word, else the first GET of the first suite that needs no capture, else a suite's
-/// target, else the page where users sign in. `None` where nothing speaks HTTP. Whatever the baseline answers is good.
-pub fn url(settings: &Settings) -> Option<String> {
-    let own = settings.stages.upgrade.probe.clone();
-    let target = || settings.suites.iter().find_map(|suite| suite.body.target.clone());
-    let start = || Some(settings.auth.as_ref()?.login.as_ref()?.start.clone());
-    let url = own.or_else(|| first_get(settings)).or_else(target).or_else(start)?;
-    // As the agent will write it: it is compared with other addresses.
-    url::Url::parse(&url).ok().map(|url| url.to_string())
-}
-
-fn first_get(settings: &Settings) -> Option<String> {
-    let gets = || {
-        let suites = settings.suites.iter().map(|suite| &suite.body);
-        suites
-            .flat_map(|body| body.requests.iter().map(move |step| (body, step)))
-            .filter(|(_, step)| needs_no_capture(step))
-    };
-    // The probe sends no headers: a step that needs none says more of the application.
-    let bare = gets().find(|(_, step)| step.basic.is_none() && step.headers.is_empty());
-    let (body, step) = bare.or_else(|| gets().next())?;
-    let mut url = url::Url::parse(&absolute(&step.url, body.target.as_deref())?).ok()?;
-    if !step.query.is_empty() {
-        url.query_pairs_mut().extend_pairs(&step.query);
-    }
-    Some(url.to_string())
-}
-
-fn needs_no_capture(step: &RequestStep) -> bool {
-    let plain = |text: &String| !text.contains("{{");
-    step.method == "GET" && plain(&step.url) && step.headers.iter().chain(&step.query).all(|(_, value)| plain(value))
-}
-
-/// A path on a target, or a URL as it is.
-pub fn absolute(url: &str, target: Option<&str>) -> Option<String> {
-    if url.contains("://") {
-        return Some(url.to_owned());
-    }
-    let target = target?.trim_end_matches('/');
-    Some(format!("{target}/{}", url.trim_start_matches('/')))
 }

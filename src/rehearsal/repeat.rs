@@ -60,7 +60,7 @@ impl Rehearsal<'_> {
     }
 
     async fn repeat(&self, check: &'static dyn Entry, way: &Way, ground: &dyn Ground, course: &mut Course) {
-        let Some(Ok(before)) = course.baseline_of(way.check).map(|seen| seen.as_ref().map(Seen::clone)) else {
+        let Some(Ok(before)) = course.baseline_of(way.check).cloned() else {
             return;
         };
         for _ in 0..REPEATS {

@@ -13,11 +13,12 @@ use super::course::AfterFailure;
 use super::recorder::Recorder;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::agent::failure::CallFailureKind;
-use crate::agent::probe::ProbeSample;
+use crate::agent::probe::{ProbeSample, Question};
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
 use crate::config::settings::Login;
 use crate::context::Context;
 use crate::engine::exec::ExecOutput;
+use crate::engine::image::ImageFacts;
 use crate::engine::watch::{Exit, History};
 use crate::lock;
 use crate::mirror::border::attempts::Attempts;
@@ -304,6 +305,7 @@ impl Grounds for ScriptedGrounds {
             place: Place::Baseline,
             stage: StageId::Control,
             stopped: BTreeSet::new(),
+            probes: BTreeSet::new(),
             story,
         }))))
     }
@@ -323,6 +325,7 @@ struct State {
     place: Place,
     stage: StageId,
     stopped: BTreeSet<String>,
+    probes: BTreeSet<String>,
 }
 
 struct ScriptedGround(Mutex<State>);
@@ -410,8 +413,11 @@ impl Ground for ScriptedGround {
         releases: &BTreeMap<String, Service>,
         _within: Duration,
         role: Role,
-    ) -> Result<Vec<Swapped>, Box<ServiceFailure>> {
+    ) -> Outcome<Vec<Swapped>, Box<ServiceFailure>> {
         let mut state = self.state();
+        if let Err(lost) = state.agent() {
+            return Outcome::Lost(lost);
+        }
         let killed = state.now().killed;
         state.place = match role {
             Role::Candidate => Place::Candidate,
@@ -420,7 +426,7 @@ impl Ground for ScriptedGround {
         let now = state.now().clone();
         let first = releases.keys().next().cloned().unwrap_or_default();
         if let Some(what) = now.down {
-            return Err(state.failure(&first, what));
+            return Outcome::Broke(state.failure(&first, what));
         }
         let one = |service: &String| Swapped {
             service: service.clone(),
@@ -432,7 +438,7 @@ impl Ground for ScriptedGround {
             ready: now.ready,
             exits: 0,
         };
-        Ok(releases.keys().map(one).collect())
+        Outcome::Held(releases.keys().map(one).collect())
     }
 
     async fn await_answers(
@@ -440,8 +446,8 @@ impl Ground for ScriptedGround {
         _expected: &Expected,
         _patience: Duration,
         _budget: Duration,
-    ) -> Result<(), Box<ServiceFailure>> {
-        Ok(())
+    ) -> Outcome<(), Box<ServiceFailure>> {
+        self.state().agent().map_or_else(Outcome::Lost, Outcome::Held)
     }
 
     async fn stop(&self, service: &str) {
@@ -455,6 +461,8 @@ impl Ground for ScriptedGround {
 
     async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome {
         let mut state = self.state();
+        // Our own traffic must not change what a test sees.
+        assert!(state.probes.is_empty(), "a probe runs beside {}", run.subject);
         let suite = run.subject.to_string();
         // After the rollback the entry has another name, and is the same.
         let key = suite.split(' ').next().unwrap_or_default().to_owned();
@@ -520,10 +528,13 @@ impl Ground for ScriptedGround {
         None
     }
 
-    async fn probe_begins(&self, _name: &str, _url: &str) {}
+    async fn probe_begins(&self, name: &str, _asks: &Question) {
+        self.state().probes.insert(name.to_owned());
+    }
 
-    async fn probe_ends(&self, _name: &str) -> Result<Vec<ProbeSample>, Lost> {
+    async fn probe_ends(&self, name: &str) -> Result<Vec<ProbeSample>, Lost> {
         let mut state = self.state();
+        assert!(state.probes.remove(name), "no probe `{name}` is running");
         state.agent()?;
         let answers = state.now().answers.clone();
         let answers = if answers.is_empty() {
@@ -553,6 +564,10 @@ impl Ground for ScriptedGround {
 
     fn fronts(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn image(&self, _image: &str) -> ImageFacts {
+        ImageFacts::default()
     }
 
     fn digests(&self, _image: &str) -> Vec<String> {

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::course::Course;
-use super::{Next, Rehearsal, probe};
+use super::{Next, Rehearsal};
+use crate::agent::probe::Question;
 use crate::check::facts::Swap;
 use crate::check::ground::Ground;
+use crate::check::traffic::Good;
 use crate::config::settings::Rollback;
 use crate::mirror::failure::ServiceFailure;
 use crate::mirror::swap::Swapped;
@@ -30,17 +32,16 @@ impl Rehearsal<'_> {
         let step = self.recorder.step(stage, &planned.id);
         let within = self.within(planned.on);
         let begun = Instant::now();
-        let outcome = self.put_in_place(&*ground, planned.on, within, course).await;
         let swap = Swap {
-            outcome: match outcome {
-                Ok(swapped) => Outcome::Held(swapped),
-                Err(failure) => Outcome::Broke(*failure),
-            },
+            outcome: self.put_in_place(&*ground, planned.on, within, course).await,
             took: begun.elapsed(),
             within,
         };
         let (status, reason) = status_of(&swap, planned.on);
         step.ended(status, reason);
+        if planned.on == Role::Candidate {
+            self.swap_traffic_ends(&*ground, course).await;
+        }
         course.in_place = swap.outcome.held().map(|_| planned.on);
         course.marks = match planned.on {
             Role::Candidate => ground.beginnings(&self.candidates()),
@@ -51,11 +52,11 @@ impl Rehearsal<'_> {
         Next::On
     }
 
-    /// What the configuration allows.
+    /// What the configuration allows. The run's own limit cuts a swap off, and is nobody's failure.
     fn within(&self, to: Role) -> Duration {
         match (to, &self.settings.stages.rollback) {
             (Role::Baseline, Rollback::Within(within)) => *within,
-            _ => self.settings.stages.upgrade.within.min(self.time_left()),
+            _ => self.settings.stages.upgrade.within,
         }
     }
 
@@ -65,22 +66,27 @@ impl Rehearsal<'_> {
         to: Role,
         within: Duration,
         course: &Course,
-    ) -> Result<Vec<Swapped>, Box<ServiceFailure>> {
-        let begun = Instant::now();
+    ) -> Outcome<Vec<Swapped>, ServiceFailure> {
         let patience = match to {
             Role::Candidate => within,
             // A release that is late is still worth knowing to come at all, so the clock is read, not obeyed.
-            Role::Baseline => (within * 2).min(self.time_left()),
+            Role::Baseline => within * 2,
         };
-        let swapped = ground.swap(&self.releases(to), patience, to).await?;
+        let swapped = match ground.swap(&self.releases(to), patience, to).await {
+            Outcome::Held(swapped) => swapped,
+            Outcome::Broke(failure) => return Outcome::Broke(*failure),
+            Outcome::Lost(lost) => return Outcome::Lost(lost),
+        };
         let left = match to {
-            Role::Candidate => within.saturating_sub(begun.elapsed()).max(Duration::from_secs(1)),
+            Role::Candidate => left_of(within, &swapped),
             Role::Baseline => patience,
         };
-        let good = good_answer(course).and_then(|good| Some((probe::url(self.settings)?, good)));
-        let expected = self.expected(self.candidates(), good);
-        ground.await_answers(&expected, left, within).await?;
-        Ok(swapped)
+        let expected = self.expected(self.candidates(), good_answer(course));
+        match ground.await_answers(&expected, left, within).await {
+            Outcome::Held(()) => Outcome::Held(swapped),
+            Outcome::Broke(failure) => Outcome::Broke(*failure),
+            Outcome::Lost(lost) => Outcome::Lost(lost),
+        }
     }
 
     fn releases(&self, role: Role) -> BTreeMap<String, Service> {
@@ -94,10 +100,19 @@ impl Rehearsal<'_> {
     }
 }
 
-/// The status that the baseline gives the probe.
-fn good_answer(course: &Course) -> Option<u16> {
+/// What the probe asks over HTTP, and the status that the baseline gives.
+fn good_answer(course: &Course) -> Option<(String, u16)> {
     let traffic = course.facts.traffic.get(&StageId::Control)?;
-    traffic.as_ref().ok()?.good
+    match (course.probe.as_ref()?, traffic.as_ref().ok()?.good?) {
+        (Question::Get(url), Good::Status(status)) => Some((url.clone(), status)),
+        _ => None,
+    }
+}
+
+/// What the new releases have not used up: what the old ones took to stop is not charged to them.
+fn left_of(within: Duration, swapped: &[Swapped]) -> Duration {
+    let used = swapped.iter().map(|swapped| swapped.ready).sum();
+    within.saturating_sub(used).max(Duration::from_secs(1))
 }
 
 fn status_of(swap: &Swap, to: Role) -> (Status, Option<String>) {

@@ -54,8 +54,10 @@ fn at(result: &Record, detail: Detail) -> String {
         escape(&words::cause(result))
     );
     let parts = words::headline(result);
+    // What the heading says whole is not said again.
     let parts: String = parts
         .iter()
+        .filter(|_| parts.len() > 1)
         .map(|(name, text)| format!("- {name}: {}\n", escape(text)))
         .collect();
     let counts = format!(

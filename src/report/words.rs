@@ -54,7 +54,7 @@ pub fn headline(result: &Record) -> Vec<(&'static str, String)> {
         ("what", Some(&what)),
         ("pair", Some(&headline.pair)),
         ("do this", Some(&headline.way_out)),
-        ("look again", result.again.as_ref()),
+        ("again", result.again.as_ref()),
     ];
     let said = parts
         .into_iter()

@@ -3,5 +3,7 @@
 pub mod fatal;
 pub mod harmless;
 pub mod redact;
+mod tokens;
 pub mod units;
+mod values;
 pub mod version;

@@ -4,6 +4,7 @@
 // Each of the two uses a part of it.
 #![allow(dead_code)]
 
+use crate::product::record::headline::Headline;
 use crate::product::record::status::Status;
 use crate::product::record::v1::Finding;
 use crate::product::record::v1::{Counts, Record, Test};
@@ -59,6 +60,8 @@ pub fn pass() -> Record {
     result.verdict = Verdict::Pass.into();
     result.exit_code = 0;
     result.cause = "web shop:2 may take the place of shop:1".to_owned();
+    result.headline = Headline::plain(&result.cause);
+    result.again = None;
     result.findings.clear();
     for stage in &mut result.stages {
         stage.status = Status::Passed.into();
@@ -83,6 +86,14 @@ pub fn hostile() -> Vec<Record> {
 pub fn hostile_with(nasty: &str) -> Record {
     let mut result = block();
     result.cause = nasty.to_owned();
+    // What says nothing is left out.
+    let part = || format!("part {nasty}");
+    result.headline = Headline {
+        what: part(),
+        pair: part(),
+        way_out: part(),
+    };
+    result.again = Some(part());
     result.notes = vec![nasty.to_owned()];
     result.lock.statement = nasty.to_owned();
     let releases = result

@@ -1,8 +1,11 @@
 //! The action in a real workflow, run by `act` on this machine: a shut gate fails the step and still delivers its
 //! outputs, an open one passes, and nothing but an exit code 0 with the verdict `pass` is an open one.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use clap::CommandFactory as _;
 
 use crate::in_workflow::{Inputs, Seen, seen};
 use crate::signals::hears_signals;
@@ -113,7 +116,7 @@ fn script(dir: &Path, path: &str, bin: &Path, case: u32) -> Command {
     command
 }
 
-fn stub() -> std::path::PathBuf {
+fn stub() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/action/stub.sh")
 }
 
@@ -176,25 +179,130 @@ fn a_bin_path_that_names_no_program_is_an_error_that_says_so() {
     assert!(String::from_utf8_lossy(&ended.stdout).contains("bin-path names no program: nothing"));
 }
 
+/// A program of that name in `dir`.
+fn program(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let file = dir.join(name);
+    std::fs::write(&file, text).expect("the folder is ours");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    file
+}
+
+/// Says its version as the real one would, and passes.
+fn forged() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && echo 'rehearsal {version}' && exit\ntouch \"$REHEARSAL_TRACE/forged\"\nexec {}\n",
+        stub().display()
+    )
+}
+
+/// Stands for cargo: builds the stand-in.
+fn cargo() -> String {
+    format!(
+        "#!/bin/sh\nmkdir -p \"$CARGO_TARGET_DIR/release\"\ncp {} \"$CARGO_TARGET_DIR/release/rehearsal\"\n",
+        stub().display()
+    )
+}
+
 #[test]
-fn a_binary_on_path_is_used_if_it_has_the_version_of_the_action() {
-    for (version, exit_code) in [(env!("CARGO_PKG_VERSION"), 0), ("0.0.0", 2)] {
-        let dir = tempfile::tempdir().expect("a folder");
-        let bin = dir.path().join("rehearsal");
-        let text = format!(
-            "#!/bin/sh\n[ \"$1\" = --version ] && echo 'rehearsal {version}' || exec {}\n",
-            stub().display()
-        );
-        std::fs::write(&bin, text).expect("the folder is ours");
-        Command::new("chmod")
-            .arg("+x")
-            .arg(&bin)
-            .status()
-            .expect("chmod is there");
-        let path = format!("{}:/usr/bin:/bin", dir.path().display());
-        let ended = script(dir.path(), &path, Path::new(""), 2)
-            .output()
-            .expect("bash is there");
-        assert_eq!(ended.status.code(), Some(exit_code), "{version}");
+fn a_binary_on_path_is_never_run() {
+    let dir = tempfile::tempdir().expect("a folder");
+    program(dir.path(), "rehearsal", &forged());
+    let path = format!("{}:/usr/bin:/bin", dir.path().display());
+    let ended = script(dir.path(), &path, Path::new(""), 2)
+        .output()
+        .expect("bash is there");
+    assert_eq!(
+        ended.status.code(),
+        Some(2),
+        "{}",
+        String::from_utf8_lossy(&ended.stdout)
+    );
+    assert!(!dir.path().join("forged").exists());
+
+    program(dir.path(), "cargo", &cargo());
+    let built = script(dir.path(), &path, Path::new(""), 2)
+        .output()
+        .expect("bash is there");
+    assert_eq!(
+        built.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&built.stdout)
+    );
+    assert!(!dir.path().join("forged").exists());
+}
+
+/// What a step that came before, or another job of the same runner, may have left where a binary was kept once.
+#[test]
+fn a_binary_that_lies_in_a_cache_beside_its_checksum_is_never_run() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let digest = "cd \"$0\" && find src Cargo.toml Cargo.lock .cargo -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum";
+    let sources = Command::new("bash")
+        .args(["-c", digest, env!("CARGO_MANIFEST_DIR")])
+        .output()
+        .expect("bash is there");
+    let sources = String::from_utf8(sources.stdout).expect("hexadecimal");
+    let cached = dir
+        .path()
+        .join("rehearsal")
+        .join(&sources[..64])
+        .join(std::env::consts::ARCH);
+    std::fs::create_dir_all(&cached).expect("the folder is ours");
+    program(&cached, "rehearsal", &forged());
+    let summed = Command::new("bash")
+        .args(["-c", "sha256sum rehearsal >rehearsal.sha256"])
+        .current_dir(&cached)
+        .status();
+    assert!(summed.expect("bash is there").success());
+    let ended = script(dir.path(), "/usr/bin:/bin", Path::new(""), 2)
+        .env("RUNNER_TOOL_CACHE", dir.path())
+        .output()
+        .expect("bash is there");
+    assert_eq!(
+        ended.status.code(),
+        Some(2),
+        "{}",
+        String::from_utf8_lossy(&ended.stdout)
+    );
+    assert!(!dir.path().join("forged").exists());
+}
+
+#[test]
+fn no_variable_of_the_job_says_what_is_rehearsed_or_what_decides() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut command = script(dir.path(), "/usr/bin:/bin", &stub(), 2);
+    let own = variables_of_run();
+    assert!(own.len() > 10, "{own:?}");
+    for name in &own {
+        command.env(name, "from-the-job");
     }
+    let ended = command.output().expect("bash is there");
+    assert_eq!(
+        ended.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&ended.stdout)
+    );
+    let heard = std::fs::read_to_string(dir.path().join("environment")).expect("the stand-in writes it");
+    assert!(!heard.contains("from-the-job"), "{heard}");
+    assert!(heard.contains("REHEARSAL_SEED=2\n"), "{heard}");
+}
+
+/// The names that the command itself listens to.
+fn variables_of_run() -> Vec<String> {
+    let cli = rehearsal::cli::Cli::command();
+    let run = cli.find_subcommand("run").expect("there is `run`");
+    let names = run.get_arguments().filter_map(|argument| argument.get_env());
+    names.map(|name| name.to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn the_action_has_no_input_that_narrows_a_run() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("action.yml")).expect("it is there");
+    let inputs = &text[text.find("\ninputs:").expect("inputs")..text.find("\noutputs:").expect("outputs")];
+    assert!(
+        inputs.contains("\n  seed:") && !inputs.contains("\n  only:"),
+        "{inputs}"
+    );
 }

@@ -9,7 +9,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use rehearsal::agent::client::Client;
 use rehearsal::agent::exchange::{HttpAnswer, HttpCall};
 use rehearsal::agent::failure::{CallFailure, CallFailureKind};
-use rehearsal::agent::probe::ProbeCall;
+use rehearsal::agent::probe::{ProbeCall, Question};
 use rehearsal::agent::serve::serve;
 use rehearsal::agent::session::SessionCall;
 use rehearsal::agent::wait::{Awaited, WaitCall};
@@ -324,7 +324,7 @@ async fn a_probe_asks_on_time_while_earlier_questions_hang() {
     let client = agent();
     let start = ProbeCall::Start {
         probe: "p".to_owned(),
-        url: format!("http://{at}/"),
+        asks: Question::Get(format!("http://{at}/")),
         interval_ms: 10,
         timeout_ms: 300,
     };

@@ -37,7 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "interrupt",
         ],
     ),
-    ("cli", &["prepare", "lock", "config", "agent"]),
+    ("cli", &["report", "prepare", "lock", "config", "agent"]),
     ("publish", &["report", "record"]),
     ("report", &["text", "record"]),
     (
@@ -53,7 +53,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "plan", "mirror", "lock", "engine", "config", "world", "compose", "text", "yaml", "record", "context",
         ],
     ),
-    ("plan", &["check", "mirror", "config", "world", "yaml", "record"]),
+    (
+        "plan",
+        &["check", "mirror", "engine", "config", "world", "yaml", "record"],
+    ),
     (
         "check",
         &[

@@ -36,5 +36,6 @@ mod function_lengths;
 mod junit_consumers;
 mod laws_of_text;
 mod lock_tls;
+mod secrets;
 mod source;
 mod summary_consumers;

@@ -53,10 +53,12 @@ pub(super) fn candidates(file: &Fields, overrides: &[(String, String)]) -> BTree
     candidates
 }
 
-/// Of a configuration whose candidate has been forgotten.
-pub(super) fn no_candidates(file: &Fields) -> BTreeMap<String, Candidate> {
-    debug_assert!(file.entries("candidate").is_empty());
-    BTreeMap::new()
+/// The services that the entries of `candidate` are for.
+pub(super) fn replaced(file: &Fields) -> Vec<String> {
+    file.entries("candidate")
+        .iter()
+        .map(|entry| entry.key.clone())
+        .collect()
 }
 
 fn candidate(file: &Fields, entry: &Entry) -> Candidate {

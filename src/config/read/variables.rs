@@ -111,10 +111,20 @@ pub(super) fn forget_overridden(document: &mut Node, overridden: &BTreeSet<&str>
     }
 }
 
-/// For a mirror of production alone: the candidate may well name variables that only a pipeline sets.
-pub(super) fn forget_candidates(document: &mut Node) {
-    if let Value::Map(keys) = &mut document.value {
-        keys.retain(|entry| entry.key != "candidate");
+/// For a command that asks what production is, and not what is tried on it.
+pub(super) fn forget_all_but_production(document: &mut Node) {
+    let Value::Map(keys) = &mut document.value else { return };
+    keys.retain(|entry| !["release", "suites", "data", "stages"].contains(&entry.key.as_str()));
+    let candidates = keys.iter_mut().find(|entry| entry.key == "candidate");
+    if let Some(Value::Map(services)) = candidates.map(|entry| &mut entry.node.value) {
+        // Which services they replace is a fact of production's; what replaces them is not.
+        services
+            .iter_mut()
+            .for_each(|service| service.node.value = Value::Map(Vec::new()));
+    }
+    let auth = keys.iter_mut().find(|entry| entry.key == "auth");
+    if let Some(Value::Map(keys)) = auth.map(|entry| &mut entry.node.value) {
+        keys.retain(|entry| entry.key != "login");
     }
 }
 

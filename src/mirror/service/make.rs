@@ -15,9 +15,12 @@ use crate::world::model::Service;
 impl Mirror {
     /// Makes a service's container, with its files and all its networks, without starting it.
     pub(crate) async fn make(&self, service: &Arc<Service>) -> Result<Running, ServiceFailure> {
-        self.try_make(service)
-            .await
-            .map_err(|error| self.failure(&service.name, ServiceFailureKind::NotCreated(format!("{error:#}"))))
+        self.try_make(service).await.map_err(|error| {
+            self.failure(
+                &service.name,
+                ServiceFailureKind::of(&error, ServiceFailureKind::NotCreated),
+            )
+        })
     }
 
     async fn try_make(&self, asked: &Arc<Service>) -> Result<Running> {

@@ -1,0 +1,205 @@
+//! What the probe asks while releases give way to each other: nothing that a test can notice. A suite's own request may
+//! count, redirect and write, so none is ever taken; what production's health check asks is asked all the time anyway.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use url::Url;
+
+use crate::agent::probe::Question;
+use crate::config::settings::{RequestStep, Settings, SuiteBody};
+use crate::engine::image::ImageFacts;
+use crate::world::model::{Service, World};
+
+/// What can be asked, best first: the configuration's word; else of the first changed service that can be reached, what
+/// its health check asks over HTTP, its front page, a connection. The first that production answers below 500 is taken,
+/// and where there is one only, that. `image`: what is known of an image, of which an engine knows more than a file.
+pub fn questions(settings: &Settings, world: &World, image: impl Fn(&str) -> ImageFacts) -> Vec<Question> {
+    if let Some(url) = &settings.stages.upgrade.probe {
+        return get(url).into_iter().collect();
+    }
+    let known = addresses(settings);
+    let changed = settings.candidate.keys().filter_map(|name| world.services.get(name));
+    let asked = changed.map(|service| of_service(service, &image(&service.image), &known));
+    // A service that speaks HTTP says more than one that takes connections.
+    let most = |asked: &Vec<Question>| asked.len();
+    asked.rev().max_by_key(most).unwrap_or_default()
+}
+
+/// In words, for the plan.
+pub fn words(questions: &[Question]) -> String {
+    let words: Vec<String> = questions.iter().map(ToString::to_string).collect();
+    words.join(", else ")
+}
+
+fn of_service(service: &Service, image: &ImageFacts, known: &[Url]) -> Vec<Question> {
+    let host = service.shares_network.as_deref().unwrap_or(&service.name);
+    if service.no_network {
+        return Vec::new();
+    }
+    let named = known.iter().find(|url| url.host_str() == Some(host));
+    let ports = service.ports.iter().chain(&image.ports).copied();
+    let port = named.and_then(Url::port_or_known_default).or_else(|| ports.min());
+    let health = health_url(&test_of(service, image), host);
+    let page = port.map(|port| {
+        let scheme = named.map_or("http", |url| url.scheme());
+        format!("{scheme}://{host}:{port}/")
+    });
+    let gets = [health, page].into_iter().flatten();
+    let connect = port.map(|port| Question::Connect(host.to_owned(), port));
+    gets.filter_map(|url| get(&url)).chain(connect).collect()
+}
+
+/// As the agent will write it: it is compared with other addresses.
+fn get(url: &str) -> Option<Question> {
+    Url::parse(url).ok().map(|url| Question::Get(url.to_string()))
+}
+
+/// The health check in force: production's word, else the image's.
+fn test_of(service: &Service, image: &ImageFacts) -> Vec<String> {
+    let own = service.health.as_ref().map(|health| health.test.clone());
+    let own = own.filter(|test| !test.is_empty());
+    own.or_else(|| image.health.as_ref()?.test.clone()).unwrap_or_default()
+}
+
+/// An address of the container itself within a command line: scheme, port and path are kept.
+static INSIDE: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern =
+        r#"(?:^|[\s'"=])(https?://)?(?:localhost|127\.\d+\.\d+\.\d+|\[::1\]|0\.0\.0\.0)(:\d+)?(/[^\s'"|;&)]*)?"#;
+    Regex::new(pattern).expect("a pattern of ours")
+});
+
+/// What a request of a health check says that is no plain GET.
+const NO_GET: [&str; 7] = ["--unix-socket", "--data", "--post", " -d ", "POST", "--header", " -H "];
+
+/// What a health check asks of its own container by a plain GET, asked from outside.
+fn health_url(test: &[String], host: &str) -> Option<String> {
+    let line = test.get(1..)?.join(" ");
+    let speaks = ["curl", "wget", "http://", "https://"]
+        .iter()
+        .any(|word| line.contains(word));
+    if !speaks || line.contains('$') || NO_GET.iter().any(|word| line.contains(word)) {
+        return None;
+    }
+    let found = INSIDE.captures(&line)?;
+    let part = |number: usize| found.get(number).map(|part| part.as_str());
+    let scheme = part(1).unwrap_or("http://");
+    Some(format!(
+        "{scheme}{host}{}{}",
+        part(2).unwrap_or_default(),
+        part(3).unwrap_or("/")
+    ))
+}
+
+/// Every address that a suite, `data` or the sign-in names in full; each host and port once.
+pub fn addresses(settings: &Settings) -> Vec<Url> {
+    let data = &settings.data;
+    let data = [&data.seed, &data.verify, &data.write, &data.verify_write];
+    let bodies = settings
+        .suites
+        .iter()
+        .map(|suite| &suite.body)
+        .chain(data.into_iter().flatten());
+    let login = settings.auth.as_ref().and_then(|auth| auth.login.as_ref());
+    let login = login
+        .into_iter()
+        .flat_map(|login| [login.start.clone(), login.expect.get.clone()]);
+    let mut seen = BTreeSet::new();
+    let parsed = bodies
+        .flat_map(texts)
+        .chain(login)
+        .filter(|text| !text.contains("{{"))
+        .filter_map(|text| Url::parse(&text).ok());
+    parsed
+        .filter(|url| seen.insert((url.host_str().map(str::to_owned), url.port_or_known_default())))
+        .collect()
+}
+
+fn texts(body: &SuiteBody) -> Vec<String> {
+    let steps = body
+        .requests
+        .iter()
+        .filter_map(|step: &RequestStep| absolute(&step.url, body.target.as_deref()));
+    steps.chain(body.target.clone()).collect()
+}
+
+/// A path on a target, or a URL as it is.
+fn absolute(url: &str, target: Option<&str>) -> Option<String> {
+    if url.contains("://") {
+        return Some(url.to_owned());
+    }
+    let target = target?.trim_end_matches('/');
+    Some(format!("{target}/{}", url.trim_start_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::model::Health;
+
+    fn asked(test: &[&str], ports: &[u16], known: &[&str]) -> String {
+        let service = Service {
+            name: "web".to_owned(),
+            ports: ports.to_vec(),
+            health: Some(Health {
+                test: test.iter().map(|word| (*word).to_owned()).collect(),
+                ..Health::default()
+            }),
+            ..Service::default()
+        };
+        let known: Vec<Url> = known.iter().filter_map(|url| Url::parse(url).ok()).collect();
+        words(&of_service(&service, &ImageFacts::default(), &known))
+    }
+
+    #[test]
+    fn what_the_health_check_asks_is_asked_from_outside() {
+        for (test, wanted) in [
+            (
+                &["CMD", "curl", "-f", "http://localhost:8080/health"][..],
+                "http://web:8080/health",
+            ),
+            (
+                &["CMD-SHELL", "wget -qO- http://127.0.0.1/up || exit 1"],
+                "http://web/up",
+            ),
+            (
+                &["CMD-SHELL", "curl -fsS 'https://[::1]:8443/a?b=c'"],
+                "https://web:8443/a?b=c",
+            ),
+            (&["CMD", "curl", "localhost:3000"], "http://web:3000/"),
+            (
+                &["CMD", "python", "-c", "urlopen('http://localhost:9/x')"],
+                "http://web:9/x",
+            ),
+        ] {
+            assert_eq!(asked(test, &[], &[]), wanted, "{test:?}");
+        }
+    }
+
+    #[test]
+    fn a_check_that_is_no_plain_get_is_not_repeated() {
+        for test in [
+            &["CMD-SHELL", "curl -X POST http://localhost/x"][..],
+            &["CMD-SHELL", "curl http://localhost:$PORT/"],
+            &["CMD", "curl", "--unix-socket", "/run/x", "http://localhost/"],
+            &["CMD-SHELL", "pg_isready -h localhost"],
+            &["CMD", "curl", "http://other/"],
+            &["NONE"],
+            &[],
+        ] {
+            assert_eq!(
+                asked(test, &[5432], &[]),
+                "http://web:5432/, else tcp://web:5432",
+                "{test:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_front_page_is_where_the_suites_find_the_service() {
+        let known = ["http://idp/", "https://web:8443/a/deep?link=1", "http://web:9000/"];
+        assert_eq!(asked(&[], &[80], &known), "https://web:8443/, else tcp://web:8443");
+        assert_eq!(asked(&[], &[], &["http://idp/"]), "");
+    }
+}
