@@ -1,5 +1,6 @@
 //! Text: what is said to people, made short and harmless; no secret leaves.
 
+mod anchors;
 pub mod fatal;
 pub mod harmless;
 pub mod redact;

@@ -21,7 +21,7 @@ fn secret() -> impl Strategy<Value = String> {
 
 /// What stands beside a secret and is none of it: a boundary for every encoding.
 fn beside() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["", "<", "> ", "GET /?token=", "\u{2028}", "log: ", "\"", "(é)"]).prop_map(str::to_owned)
+    prop::sample::select(vec!["", "<", "> ", "GET /items/", "\u{2028}", "log: ", "\"", "(é)"]).prop_map(str::to_owned)
 }
 
 /// A secret as ordinary software writes it.
