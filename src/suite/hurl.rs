@@ -10,7 +10,7 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::limits::{CONTAINER_LIMIT, millis};
+use super::limits::CONTAINER_LIMIT;
 use super::request::is_cookie_secret;
 use super::runner::{Runner, not_run};
 use super::template::Missing;
@@ -21,6 +21,7 @@ use crate::agent::{Answer, Call};
 use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
 use crate::record::status::Status;
 use crate::record::test::TestRecord;
+use crate::text::units::millis;
 
 /// Where the suite's files are inside the container.
 const SUITE: &str = "/suite";

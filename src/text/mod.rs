@@ -3,6 +3,7 @@
 mod anchors;
 pub mod fatal;
 pub mod harmless;
+pub mod random;
 pub mod redact;
 mod tokens;
 pub mod units;
