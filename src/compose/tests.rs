@@ -103,12 +103,17 @@ fn an_unset_variable_is_blank_and_worth_a_warning() {
     )]);
     let project = project(folder.path()).expect("project");
     assert_eq!(project.services["web"].user.as_deref(), Some(""));
-    let warning = project.warnings[0].render_warning();
+    let warning = &project.warnings[0];
     assert!(
-        warning.starts_with("warning: the variable `NOBODY` is not set"),
+        warning.message.starts_with("the variable `NOBODY` is not set"),
         "{warning}"
     );
-    assert!(warning.contains("compose.yaml:3:29"), "{warning}");
+    assert!(
+        warning
+            .place()
+            .is_some_and(|place| place.ends_with("compose.yaml:3:29")),
+        "{warning}"
+    );
 }
 
 #[test]
