@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # All but tests/long, which has a target for each of its modules. There are no examples in the documentation to be run.
 SHORT := --lib --bins --test without_engine --test engine
-.PHONY: help demo test test-reaper test-parallel test-engines test-probes test-bare test-readme lint bench bench-mirror images clean
+.PHONY: help demo test test-reaper test-parallel test-engines test-probes test-bare test-readme fuzz mutants lint bench bench-mirror images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
@@ -10,6 +10,9 @@ help:
 	@echo 'make test-reaper, test-parallel, test-engines, test-probes, test-bare, test-readme   the long ones: fifty kills,'
 	@echo '              ten runs at once, every engine, the products of a lock, what is installed on a bare Debian, and'
 	@echo '              make demo and make test on one'
+	@echo 'make fuzz     looks for inputs that break a reader of what comes from outside: FUZZ_SECONDS=60 for each,'
+	@echo '              FUZZ="yaml lock" only these'
+	@echo 'make mutants  changes what the verdict stands on, one thing at a time, and asks whether a unit test sees it'
 	@echo 'make lint     formatting, clippy, docs, the action, the scripts'
 	@echo 'make bench    the incident five times: where the time goes, step by step'
 	@echo 'make bench-mirror   a mirror against the bare API and docker compose, as ratios'
@@ -83,3 +86,15 @@ test-bare:
 
 test-readme:
 	@fixtures/bare.sh readme
+
+FUZZ ?=
+FUZZ_SECONDS ?= 60
+fuzz:
+	@fixtures/tools.sh cargo c++
+	REHEARSAL_FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh $(FUZZ)
+
+# An hour or two. What no test sees is either a test that is missing, or goes into tests/mutants/accepted with a reason.
+MUTANTS ?=
+mutants:
+	@fixtures/tools.sh cargo python
+	tests/mutants/run.sh $(MUTANTS)

@@ -195,6 +195,60 @@ mod tests {
     }
 
     #[test]
+    fn a_long_time_without_a_question_is_no_downtime() {
+        let samples = [
+            sample(0, Some(200)),
+            sample(5_000, Some(200)),
+            sample(5_100, None),
+            sample(5_200, Some(200)),
+        ];
+        let traffic = Traffic::of("http://web/", &samples, Some(Good::Status(200)));
+        assert_eq!((traffic.downtime, traffic.singles), (Duration::from_millis(105), 0));
+    }
+
+    #[test]
+    fn the_longest_gap_counts_though_another_comes_after_it() {
+        let answers = [Some(200), None, None, None, Some(200), None, Some(200)];
+        let samples: Vec<_> = (0..).zip(answers).map(|(n, status)| sample(n * 100, status)).collect();
+        let traffic = Traffic::of("http://web/", &samples, Some(Good::Status(200)));
+        assert_eq!((traffic.downtime, traffic.singles), (Duration::from_millis(305), 1));
+        assert!(
+            (traffic.single_rate() - 1.0 / 7.0).abs() < 1e-9,
+            "{}",
+            traffic.single_rate()
+        );
+    }
+
+    #[test]
+    fn without_a_question_nothing_failed() {
+        let traffic = Traffic::of("http://web/", &[], None);
+        assert!(traffic.single_rate().abs() < 1e-9);
+        assert_eq!(traffic.last, "nothing was asked");
+        assert_eq!(traffic.good_words(), "any answer");
+    }
+
+    #[test]
+    fn the_baselines_status_is_the_most_frequent_one_and_the_lowest_of_two() {
+        let good = |statuses: &[u16]| {
+            let samples: Vec<_> = statuses.iter().map(|status| sample(0, Some(*status))).collect();
+            Traffic::of("http://web/", &samples, None).good
+        };
+        assert_eq!(good(&[200, 503, 503]), Some(Good::Status(503)));
+        assert_eq!(good(&[503, 200, 503, 200]), Some(Good::Status(200)));
+        assert_eq!(good(&[]), None);
+    }
+
+    #[test]
+    fn one_line_says_what_was_asked_and_what_came() {
+        let samples = [sample(0, Some(200)), sample(100, None), sample(200, Some(200))];
+        let traffic = Traffic::of("http://web/", &samples, Some(Good::Status(200)));
+        assert_eq!(
+            traffic.words(),
+            "probe http://web/: 3 questions, 1 without status 200, longest time without a good answer 105 ms, 0 failures outside it"
+        );
+    }
+
+    #[test]
     fn a_baseline_that_still_answers_while_it_stops_is_no_downtime() {
         let answers = [Some(200), Some(200), Some(200), None, Some(200)];
         let mut samples: Vec<_> = (0..).zip(answers).map(|(n, status)| sample(n * 100, status)).collect();

@@ -9,8 +9,8 @@ use crate::engine::line::address::Address;
 use crate::interrupt::Signal;
 use crate::record::exit_code::ExitCode;
 use crate::report::terminal::{say, tell};
-use crate::text::harmless;
 use crate::text::redact::Redactor;
+use crate::text::{harmless, random};
 use crate::yaml::diagnostic::Diagnostic;
 
 pub(super) fn context() -> Result<Context> {
@@ -55,9 +55,7 @@ pub(super) async fn engine(context: &Context) -> Result<Engine> {
 }
 
 pub(super) fn new_id() -> Result<String> {
-    let mut bytes = [0u8; 5];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    random::hex::<5>()
 }
 
 pub(super) fn code_of(signal: Signal) -> ExitCode {

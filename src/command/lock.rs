@@ -16,6 +16,7 @@ use crate::prepare::{self, Asked, Prepared};
 use crate::record::exit_code::ExitCode;
 use crate::report::json;
 use crate::report::terminal::{say, tell};
+use crate::text::harmless::one_line;
 use crate::text::redact::Redactor;
 
 /// Where nobody says otherwise.
@@ -230,10 +231,4 @@ fn not_as_clients_see_it(auth: &AuthFacts) -> Option<String> {
         )),
         Trust::Yes | Trust::Unknown => None,
     }
-}
-
-/// Whatever production says, on one line and without control characters.
-fn one_line(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

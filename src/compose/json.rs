@@ -329,7 +329,8 @@ fn healthcheck(check: &Healthcheck) -> Value {
 
 fn hook(hook: &Hook) -> Value {
     let mut object = Object::default();
-    object.put("command", json!(hook.command));
+    let command = Some(&hook.command).filter(|command| !command.is_empty());
+    object.put("command", json!(command));
     object.text("user", &hook.user);
     object.flag("privileged", hook.privileged);
     object.text("working_dir", &hook.working_dir);

@@ -261,3 +261,142 @@ fn port_key(item: &Node) -> Option<String> {
         part("protocol", "tcp")
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::yaml::span::Source;
+    use crate::yaml::tree;
+
+    fn node(text: &str) -> Node {
+        let source = Source {
+            path: "compose.yaml".into(),
+            text: text.to_owned(),
+        };
+        tree::parse(Arc::new(source)).expect(text)
+    }
+
+    /// What is left in the end, as data.
+    fn settled(mut node: Node) -> String {
+        settle(&mut node).expect("known tags");
+        deduplicate(&mut node);
+        node.to_json().to_string()
+    }
+
+    fn merged(base: &Node, over: &Node) -> Node {
+        merge(base.clone(), over.clone()).expect("the same shapes")
+    }
+
+    /// Whether a file takes away or replaces what came before it.
+    #[derive(Clone, Copy)]
+    enum Tags {
+        Some,
+        None,
+    }
+
+    impl Tags {
+        fn before(self, value: impl Strategy<Value = String> + 'static) -> BoxedStrategy<String> {
+            let tag = match self {
+                Self::None => Just("").boxed(),
+                Self::Some => prop_oneof![6 => Just(""), 1 => Just("!override "), 1 => Just("!reset ")].boxed(),
+            };
+            (tag, value).prop_map(|(tag, value)| format!("{tag}{value}")).boxed()
+        }
+    }
+
+    fn word() -> BoxedStrategy<String> {
+        "[a-c]".prop_map(|word| format!("'{word}'")).boxed()
+    }
+
+    fn list(item: BoxedStrategy<String>) -> BoxedStrategy<String> {
+        let items = prop::collection::vec(item, 0..3);
+        items.prop_map(|items| format!("[{}]", items.join(", "))).boxed()
+    }
+
+    fn map(key: &'static str, value: BoxedStrategy<String>) -> BoxedStrategy<String> {
+        let entries = prop::collection::btree_map(key, value, 0..3);
+        let written = |entries: BTreeMap<String, String>| {
+            let entries: Vec<_> = entries.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+            format!("{{{}}}", entries.join(", "))
+        };
+        entries.prop_map(written).boxed()
+    }
+
+    fn entry(key: &'static str, more: &'static str) -> BoxedStrategy<String> {
+        (word(), word())
+            .prop_map(move |(one, other)| format!("{{{key}: {one}, {more}: {other}}}"))
+            .boxed()
+    }
+
+    fn or_null(value: BoxedStrategy<String>) -> BoxedStrategy<String> {
+        prop_oneof![5 => value, 1 => Just("null".to_owned())].boxed()
+    }
+
+    /// A field of each kind that has a rule of its own, and some of the usual ones.
+    fn field(tags: Tags) -> BoxedStrategy<(&'static str, String)> {
+        let aliases = map("aliases", list(word()));
+        let of = |name: &'static str, value: BoxedStrategy<String>| {
+            tags.before(or_null(value)).prop_map(move |value| (name, value))
+        };
+        prop_oneof![
+            of("image", word()),
+            of("command", list(word())),
+            of("environment", map("[A-C]", or_null(word()))),
+            of("ports", list(entry("target", "published"))),
+            of("volumes", list(entry("target", "source"))),
+            of("secrets", list(entry("source", "mode"))),
+            of("env_file", list(entry("path", "format"))),
+            of("cap_add", list(word())),
+            of("healthcheck", map("test", list(word()))),
+            of("networks", map("front|back", or_null(aliases))),
+            of("ulimits", map("core", word())),
+        ]
+        .boxed()
+    }
+
+    /// A file in canonical form, as YAML in flow style.
+    fn file(tags: Tags) -> BoxedStrategy<Node> {
+        let fields = prop::collection::vec(field(tags), 0..5);
+        let service = fields.prop_map(|fields| {
+            let fields: BTreeMap<_, _> = fields.into_iter().collect();
+            let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            format!("{{{}}}", fields.join(", "))
+        });
+        let services = map("web|db", tags.before(service));
+        services
+            .prop_map(|services| node(&format!("{{services: {services}}}")))
+            .boxed()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_file_over_itself_changes_nothing(file in file(Tags::Some)) {
+            prop_assert_eq!(settled(merged(&file, &file)), settled(file));
+        }
+
+        /// What is merged first makes no difference; but for tags of a file in the middle, which are meant for the one
+        /// before it.
+        #[test]
+        fn files_merge_alike_from_the_left_and_from_the_right(
+            first in file(Tags::Some), second in file(Tags::None), third in file(Tags::Some),
+        ) {
+            let from_left = merged(&merged(&first, &second), &third);
+            let from_right = merged(&first, &merged(&second, &third));
+            prop_assert_eq!(settled(from_left), settled(from_right));
+        }
+
+        #[test]
+        fn an_empty_file_changes_nothing_above_or_below(file in file(Tags::Some)) {
+            let empty = node("{services: {}}");
+            prop_assert_eq!(settled(merged(&file, &empty)), settled(file.clone()));
+            prop_assert_eq!(settled(merged(&empty, &file)), settled(file));
+        }
+    }
+}

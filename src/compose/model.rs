@@ -8,6 +8,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
 use super::options::{Fragment, LoadOptions};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::span::Span;
@@ -368,22 +370,21 @@ pub struct Dependency {
 }
 
 /// What must be so of another service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
 #[allow(missing_docs)]
 pub enum Condition {
+    #[strum(serialize = "service_started")]
     Started,
+    #[strum(serialize = "service_healthy")]
     Healthy,
+    #[strum(serialize = "service_completed_successfully")]
     CompletedSuccessfully,
 }
 
 impl Condition {
     /// Compose's word for it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Condition::Started => "service_started",
-            Condition::Healthy => "service_healthy",
-            Condition::CompletedSuccessfully => "service_completed_successfully",
-        }
+        self.into()
     }
 }
 
@@ -513,13 +514,15 @@ pub struct Mount {
 }
 
 /// The kinds of mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum MountKind {
-    Volume,
     Bind,
+    Volume,
     Tmpfs,
     Image,
+    #[strum(serialize = "npipe")]
     NamedPipe,
     Cluster,
 }
@@ -527,14 +530,7 @@ pub enum MountKind {
 impl MountKind {
     /// Compose's word for it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            MountKind::Volume => "volume",
-            MountKind::Bind => "bind",
-            MountKind::Tmpfs => "tmpfs",
-            MountKind::Image => "image",
-            MountKind::NamedPipe => "npipe",
-            MountKind::Cluster => "cluster",
-        }
+        self.into()
     }
 }
 

@@ -1,6 +1,9 @@
 //! The merged tree becomes the typed model. What is unknown or of the wrong kind is refused where it stands.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use strum::VariantNames;
 
 use crate::compose::fields::{
     Fields, boolean, entries, float, integer, list, one_of, string, string_or_list, strings, text, variables,
@@ -272,8 +275,9 @@ fn dependency(entry: &Entry) -> Read<Dependency> {
     let mut fields = Fields::of(&entry.node)?;
     let condition = fields.opt("condition", condition)?;
     let dependency = Dependency {
-        condition: condition
-            .ok_or_else(|| Diagnostic::at(&entry.key_span, "the key `condition` is missing").help(CONDITIONS))?,
+        condition: condition.ok_or_else(|| {
+            Diagnostic::at(&entry.key_span, "the key `condition` is missing").help(known::<Condition>())
+        })?,
         restart: fields.flag("restart")?,
         required: fields.opt("required", boolean)?.unwrap_or(true),
         span: entry.key_span.clone(),
@@ -282,15 +286,19 @@ fn dependency(entry: &Entry) -> Read<Dependency> {
     Ok(dependency)
 }
 
-const CONDITIONS: &str = "one of `service_started`, `service_healthy`, `service_completed_successfully`";
-
 fn condition(node: &Node) -> Read<Condition> {
-    match string(node)?.as_str() {
-        "service_started" => Ok(Condition::Started),
-        "service_healthy" => Ok(Condition::Healthy),
-        "service_completed_successfully" => Ok(Condition::CompletedSuccessfully),
-        other => Err(Diagnostic::at(&node.span, format!("`{other}` is not a condition")).help(CONDITIONS)),
-    }
+    word(node, "a condition")
+}
+
+/// One of an enum's words.
+fn word<T: FromStr + VariantNames>(node: &Node, what: &str) -> Read<T> {
+    let text = string(node)?;
+    text.parse()
+        .map_err(|_| Diagnostic::at(&node.span, format!("`{text}` is not {what}")).help(known::<T>()))
+}
+
+fn known<T: VariantNames>() -> String {
+    format!("one of `{}`", T::VARIANTS.join("`, `"))
 }
 
 fn healthcheck(node: &Node) -> Read<Healthcheck> {
@@ -323,7 +331,17 @@ fn health_test(node: &Node) -> Read<Vec<String>> {
     }
 }
 
+/// What a container runs once it has started, or before it is stopped.
 fn hook(node: &Node) -> Read<Hook> {
+    let hook = watch_hook(node)?;
+    if hook.command.is_empty() {
+        return Err(Diagnostic::at(&node.span, "the key `command` is missing"));
+    }
+    Ok(hook)
+}
+
+/// What runs after a sync. `docker compose config` prints one without a command for every rule that has none.
+fn watch_hook(node: &Node) -> Read<Hook> {
     let mut fields = Fields::of(node)?;
     let hook = Hook {
         command: fields.or("command", command)?,
@@ -333,9 +351,6 @@ fn hook(node: &Node) -> Read<Hook> {
         environment: fields.or("environment", variables)?,
     };
     fields.finish()?;
-    if hook.command.is_empty() {
-        return Err(Diagnostic::at(&node.span, "the key `command` is missing"));
-    }
     Ok(hook)
 }
 
@@ -416,18 +431,7 @@ fn mount(node: &Node) -> Read<Mount> {
 }
 
 fn mount_kind(node: &Node) -> Read<MountKind> {
-    Ok(match string(node)?.as_str() {
-        "volume" => MountKind::Volume,
-        "bind" => MountKind::Bind,
-        "tmpfs" => MountKind::Tmpfs,
-        "image" => MountKind::Image,
-        "npipe" => MountKind::NamedPipe,
-        "cluster" => MountKind::Cluster,
-        other => {
-            return Err(Diagnostic::at(&node.span, format!("`{other}` is not a type of mount"))
-                .help("one of `bind`, `volume`, `tmpfs`, `image`, `npipe`, `cluster`"));
-        }
-    })
+    word(node, "a type of mount")
 }
 
 fn bind_options(node: &Node) -> Read<BindOptions> {
@@ -817,7 +821,7 @@ fn watch(node: &Node) -> Read<Watch> {
         path: fields.required("path")?,
         action: action.ok_or_else(|| Diagnostic::at(&node.span, "the key `action` is missing"))?,
         target: fields.string("target")?,
-        exec: fields.opt("exec", hook)?,
+        exec: fields.opt("exec", watch_hook)?,
         include: fields.or("include", string_or_list)?,
         ignore: fields.or("ignore", string_or_list)?,
         initial_sync: fields.flag("initial_sync")?,

@@ -12,8 +12,9 @@ use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
 
 use super::Engine;
+use super::globs::Ignore;
 use super::image::ImageFacts;
-use super::words::one_line;
+use crate::text::harmless::one_line;
 use crate::world::model::{Build, PullPolicy, Service};
 
 /// The name of an image that is built for this run alone.
@@ -256,60 +257,11 @@ fn append_folder(archive: &mut tar::Builder<Vec<u8>>, root: &Path, below: &Path,
         if !ignore.leaves_out(&path) {
             archive.append_path_with_name(entry.path(), &path)?;
         }
-        if folder && (ignore.has_exceptions || !ignore.leaves_out(&path)) {
+        if folder && (ignore.has_exceptions() || !ignore.leaves_out(&path)) {
             append_folder(archive, root, &path, ignore)?;
         }
     }
     Ok(())
-}
-
-/// `.dockerignore`: the last pattern that matches decides; `!` takes back in.
-struct Ignore {
-    rules: Vec<(bool, regex::Regex)>,
-    has_exceptions: bool,
-}
-
-impl Ignore {
-    fn read(context: &Path) -> Self {
-        let text = std::fs::read_to_string(context.join(".dockerignore")).unwrap_or_default();
-        let lines = text
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let rules: Vec<_> = lines.filter_map(rule).collect();
-        let has_exceptions = rules.iter().any(|(out, _)| !out);
-        Self { rules, has_exceptions }
-    }
-
-    fn leaves_out(&self, path: &Path) -> bool {
-        let path = path.to_string_lossy();
-        // The recipe and this file itself are always sent.
-        if path == ".dockerignore" || path == "Dockerfile" {
-            return false;
-        }
-        self.rules
-            .iter()
-            .rev()
-            .find(|(_, pattern)| pattern.is_match(&path))
-            .is_some_and(|(out, _)| *out)
-    }
-}
-
-fn rule(line: &str) -> Option<(bool, regex::Regex)> {
-    let (out, line) = line.strip_prefix('!').map_or((true, line), |rest| (false, rest));
-    let mut pattern = regex::escape(line.trim().trim_start_matches('/').trim_end_matches('/'));
-    for (from, to) in [
-        (r"\*\*/", "(?:.*/)?"),
-        (r"\*\*", ".*"),
-        (r"\*", "[^/]*"),
-        (r"\?", "[^/]"),
-    ] {
-        pattern = pattern.replace(from, to);
-    }
-    // What is below a folder that is left out is left out with it.
-    regex::Regex::new(&format!("^{pattern}(?:/.*)?$"))
-        .ok()
-        .map(|pattern| (out, pattern))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod archive;
 pub mod build;
 pub mod container;
 pub mod exec;
+pub mod globs;
 pub mod image;
 pub mod image_files;
 pub mod labels;

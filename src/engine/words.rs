@@ -4,6 +4,7 @@ use anyhow::{Result, anyhow};
 use bollard::errors::Error as DockerError;
 
 use crate::record::outcome::{Lost, Part};
+use crate::text::harmless::one_line;
 
 /// Why a call to the engine came to nothing, in words for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,10 +99,6 @@ fn start_words(message: &str) -> String {
         .unwrap_or(message);
     let inner = inner.split_once(": ").map_or(inner, |(_, rest)| rest);
     one_line(inner)
-}
-
-pub(super) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 
 use super::Mirror;
 use super::border::door;
-use crate::engine::archive;
+use crate::engine::{archive, globs};
 use crate::world::model::FileInside;
 
 /// What a test container may print and leave behind: 16 MiB each.
@@ -177,7 +177,7 @@ impl Mirror {
     /// Files that match a glob whose wild cards stand in its last parts; an absent folder is no file, not an error.
     async fn collect(&self, id: &str, glob: Option<&str>) -> Result<Vec<(String, Vec<u8>)>> {
         let Some(glob) = glob else { return Ok(Vec::new()) };
-        let folder = literal_folder(glob);
+        let folder = globs::literal_folder(glob);
         let Ok(archive) = self.engine().download(id, &folder, LIMIT).await else {
             return Ok(Vec::new());
         };
@@ -185,36 +185,11 @@ impl Mirror {
             .trim_end_matches('/')
             .rsplit_once('/')
             .map_or("", |(parent, _)| parent);
-        let pattern = glob_pattern(glob)?;
+        let pattern = globs::glob(glob).with_context(|| format!("`{glob}` is not a pattern for files"))?;
         let full = |(path, content): (String, Vec<u8>)| (format!("{parent}/{path}"), content);
         let mut files: Vec<_> = archive::files_in(&archive)?.into_iter().map(full).collect();
         files.retain(|(path, _)| pattern.is_match(path));
         files.sort();
         Ok(files)
     }
-}
-
-/// The part of a glob before its first wild card, up to a slash; the path itself where there is none.
-fn literal_folder(glob: &str) -> String {
-    match glob.find(['*', '?', '[']) {
-        Some(at) => glob[..at]
-            .rsplit_once('/')
-            .map_or("/", |(folder, _)| if folder.is_empty() { "/" } else { folder })
-            .to_owned(),
-        None => glob.to_owned(),
-    }
-}
-
-/// `*` and `?` within one part, `**` across parts.
-fn glob_pattern(glob: &str) -> Result<regex::Regex> {
-    let mut pattern = regex::escape(glob);
-    for (from, to) in [
-        (r"\*\*/", "(?:.*/)?"),
-        (r"\*\*", ".*"),
-        (r"\*", "[^/]*"),
-        (r"\?", "[^/]"),
-    ] {
-        pattern = pattern.replace(from, to);
-    }
-    regex::Regex::new(&format!("^{pattern}$")).with_context(|| format!("`{glob}` is not a pattern for files"))
 }

@@ -9,7 +9,7 @@ use super::{json, junit, words};
 use crate::record::finding::{Blame, Severity};
 use crate::record::status::Status;
 use crate::record::v1::{Finding, Record, Test};
-use crate::text::harmless;
+use crate::text::{harmless, random};
 
 /// A runner shows no more of one kind for a step.
 pub const ANNOTATIONS: usize = 10;
@@ -23,9 +23,7 @@ pub struct Token(String);
 impl Token {
     /// Fails only where the system has no randomness.
     pub fn random() -> Result<Self> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        random::hex::<16>().map(Self)
     }
 }
 

@@ -2,7 +2,7 @@
 //! their exit code.
 
 use super::junit;
-use super::limits::{CONTAINER_LIMIT, millis};
+use super::limits::CONTAINER_LIMIT;
 use super::runner::{Runner, not_run};
 use super::template::Missing;
 use super::test_bed::TestBed;
@@ -11,6 +11,7 @@ use crate::config::settings::TestContainer;
 use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
 use crate::record::status::Status;
 use crate::record::test::TestRecord;
+use crate::text::units::millis;
 
 /// Runs the suite's container and records its tests.
 pub(super) async fn run<B: TestBed>(runner: &mut Runner<'_, B>, container: &TestContainer) {
@@ -103,7 +104,7 @@ fn tests(record: &TestRecord, container: &TestContainer, outcome: &ContainerOutc
     tests
 }
 
-fn by_file(record: &TestRecord, path: &str, bytes: &[u8]) -> Vec<TestRecord> {
+pub(super) fn by_file(record: &TestRecord, path: &str, bytes: &[u8]) -> Vec<TestRecord> {
     let report = junit::read(bytes);
     let mut tests: Vec<_> = report.cases.into_iter().map(|case| by_case(record, case)).collect();
     if let Some(problem) = report.problem {

@@ -10,7 +10,7 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::limits::{CONTAINER_LIMIT, millis};
+use super::limits::CONTAINER_LIMIT;
 use super::request::is_cookie_secret;
 use super::runner::{Runner, not_run};
 use super::template::Missing;
@@ -21,6 +21,7 @@ use crate::agent::{Answer, Call};
 use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
 use crate::record::status::Status;
 use crate::record::test::TestRecord;
+use crate::text::units::millis;
 
 /// Where the suite's files are inside the container.
 const SUITE: &str = "/suite";
@@ -238,12 +239,12 @@ fn jar(cookies: &[Cookie]) -> String {
 }
 
 /// A file that has run.
-struct HurlFile<'a> {
-    name: &'a str,
-    path: &'a Path,
-    text: &'a str,
+pub(super) struct HurlFile<'a> {
+    pub name: &'a str,
+    pub path: &'a Path,
+    pub text: &'a str,
     /// What its records begin with.
-    record: TestRecord,
+    pub record: TestRecord,
 }
 
 /// Hurl's JSON report, as far as it is needed.
@@ -327,12 +328,8 @@ async fn take<B: TestBed>(runner: &mut Runner<'_, B>, file: &HurlFile<'_>, outco
     let messages = messages(&said);
     let attempts = by_entry(&report.entries);
     for (at, attempt) in attempts.iter().enumerate() {
-        let until = attempts.get(at + 1).map_or(usize::MAX, |next| next.last.line);
-        let own = messages
-            .iter()
-            .filter(|message| (attempt.last.line..until).contains(&message.line))
-            .collect();
-        let record = entry_record(runner, file, attempt, own);
+        let own = own_messages(&messages, &attempts, at);
+        let record = entry_record(file, attempt, own, &|service| runner.addressed(service));
         runner.tests.push(record);
         keep(runner, attempt.last);
     }
@@ -353,6 +350,32 @@ async fn take<B: TestBed>(runner: &mut Runner<'_, B>, file: &HurlFile<'_>, outco
         });
     }
     take_cookies(runner, report.cookies).await;
+}
+
+/// What a file's tests came to, its captures and cookies left aside.
+pub(super) fn told(file: &HurlFile<'_>, outcome: &ContainerOutcome) -> Vec<TestRecord> {
+    let said = String::from_utf8_lossy(&outcome.output).into_owned();
+    let report = match read_report(outcome) {
+        Ok(report) => report,
+        Err(why) => return vec![without_report(file, outcome, &said, &why)],
+    };
+    let messages = messages(&said);
+    let attempts = by_entry(&report.entries);
+    let tests = attempts.iter().enumerate().map(|(at, attempt)| {
+        let own = own_messages(&messages, &attempts, at);
+        entry_record(file, attempt, own, &|_| String::new())
+    });
+    tests.collect()
+}
+
+/// The messages about lines from an entry's first to the next one's.
+fn own_messages<'a>(messages: &'a [Message], attempts: &[EntryAttempts<'_>], at: usize) -> Vec<&'a Message> {
+    let until = attempts.get(at + 1).map_or(usize::MAX, |next| next.last.line);
+    let lines = attempts[at].last.line..until;
+    messages
+        .iter()
+        .filter(|message| lines.contains(&message.line))
+        .collect()
 }
 
 fn read_report(outcome: &ContainerOutcome) -> Result<Report, String> {
@@ -444,11 +467,11 @@ fn is_good(entry: &Entry) -> bool {
     !entry.calls.is_empty() && entry.asserts.iter().all(|assert| assert.success)
 }
 
-fn entry_record<B: TestBed>(
-    runner: &Runner<'_, B>,
+fn entry_record(
     file: &HurlFile<'_>,
     attempt: &EntryAttempts<'_>,
     own: Vec<&Message>,
+    addressed: &dyn Fn(Option<&str>) -> String,
 ) -> TestRecord {
     let entry = attempt.last;
     let record = TestRecord {
@@ -482,7 +505,7 @@ fn entry_record<B: TestBed>(
     }
     let lines: Vec<_> = problems.iter().map(Message::in_one_line).collect();
     let detail: Vec<_> = problems.iter().map(|problem| problem.text.as_str()).collect();
-    let addressed = runner.addressed(record.service.as_deref());
+    let addressed = addressed(record.service.as_deref());
     TestRecord {
         status: Status::Failed,
         message: format!("{}{}{addressed}", answered(entry), lines.join("; ")),

@@ -63,6 +63,12 @@ pub(super) fn read(bytes: &[u8]) -> Report {
     }
 }
 
+/// The error shows names from the file.
+fn not_well_formed(at: u64, error: &quick_xml::Error) -> String {
+    let why = words::first_line(&error.to_string());
+    format!("it is not well-formed at byte {at}: {why}")
+}
+
 #[derive(Default)]
 struct Reading {
     /// Local names of the open elements.
@@ -95,7 +101,7 @@ impl Reading {
         loop {
             let event = reader.read_event();
             let at = reader.buffer_position();
-            match event.map_err(|error| format!("it is not well-formed at byte {at}: {error}"))? {
+            match event.map_err(|error| not_well_formed(at, &error))? {
                 Event::Start(start) => self.start(&start)?,
                 Event::End(_) => self.end(),
                 Event::Text(text) => self.text(&String::from_utf8_lossy(&text)),
@@ -376,6 +382,14 @@ mod tests {
             "{:?}",
             report.cases[0].name
         );
+    }
+
+    #[test]
+    fn control_characters_of_a_tag_that_closes_nothing_are_harmless() {
+        let report = read(b"<testsuite><testcase name='x'></test\x1b[2Jcase></testsuite>");
+        let problem = report.problem.unwrap();
+        assert!(problem.contains("not well-formed"), "{problem}");
+        assert!(!problem.chars().any(char::is_control), "{problem:?}");
     }
 
     #[test]

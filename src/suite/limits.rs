@@ -9,7 +9,3 @@ pub(super) const CONTAINER_LIMIT: Duration = Duration::from_secs(600);
 pub(super) fn limit(within: Option<Duration>, usual: Duration) -> Duration {
     within.map_or(usual, |within| usual.max(within.saturating_add(Duration::from_secs(5))))
 }
-
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}

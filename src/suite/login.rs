@@ -8,7 +8,6 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use url::{Url, form_urlencoded};
 
-use super::limits::millis;
 use super::page::{Form, Page};
 use super::request::{Response, is_cookie_secret};
 use super::words;
@@ -19,6 +18,7 @@ use crate::agent::session::SessionCall;
 use crate::agent::{Answer, Call};
 use crate::config::settings::{HttpExpect, Login, StatusPattern};
 use crate::record::outcome::{Lost, Outcome, Part};
+use crate::text::units::millis;
 
 /// The whole sign-in's limit.
 const LIMIT: Duration = Duration::from_secs(60);

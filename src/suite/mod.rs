@@ -4,6 +4,8 @@
 
 mod container;
 mod exec;
+#[doc(hidden)]
+pub mod foreign;
 mod hurl;
 mod junit;
 mod limits;

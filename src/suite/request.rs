@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::limits::{limit, millis};
+use super::limits::limit;
 use super::matcher::{self, Subject};
 use super::run::SuiteRun;
 use super::runner::{Attempt, Runner, StepHead, TestStep};
@@ -18,6 +18,7 @@ use crate::agent::exchange::{BODY_LIMIT, HttpAnswer, HttpCall};
 use crate::agent::failure::CallFailure;
 use crate::agent::{Answer, Call};
 use crate::config::settings::{HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
+use crate::text::units::millis;
 
 /// An exchange's limit, unless the step itself waits longer.
 const LIMIT: Duration = Duration::from_secs(30);

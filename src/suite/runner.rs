@@ -5,7 +5,6 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::limits::millis;
 use super::run::{Captures, SuiteOutcome, SuiteRun};
 use super::template::{Missing, Scope};
 use super::test_bed::TestBed;
@@ -15,6 +14,7 @@ use crate::agent::client::Client;
 use crate::agent::session::SessionCall;
 use crate::record::status::Status;
 use crate::record::test::TestRecord;
+use crate::text::units::millis;
 use crate::yaml::span::Span;
 
 /// The pause before a step is tried again.

@@ -20,6 +20,12 @@ pub fn line(text: &str, max: usize) -> String {
     cap_line(&words.join(" "), max)
 }
 
+/// Text in one line of any length, its words parted by single spaces and without control characters.
+pub fn one_line(text: &str) -> String {
+    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 /// Text without terminal escape sequences: CSI, OSC, DCS and their kin, seven and eight bit. An unfinished string ends
 /// with its line, so that it cannot swallow the log that follows.
 pub fn strip_escapes(text: &str) -> Cow<'_, str> {
@@ -169,6 +175,12 @@ mod tests {
             );
             assert_eq!(clean, clean.trim());
         }
+    }
+
+    #[test]
+    fn one_line_keeps_words_and_nothing_between_them() {
+        assert_eq!(one_line(" a\u{1b}[31m\tb \r\n\u{85}c\0 "), "a [31m b c");
+        assert_eq!(one_line("\n\t"), "");
     }
 
     #[test]

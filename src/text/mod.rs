@@ -1,7 +1,9 @@
 //! Text: what is said to people, made short and harmless; no secret leaves.
 
+mod anchors;
 pub mod fatal;
 pub mod harmless;
+pub mod random;
 pub mod redact;
 mod tokens;
 pub mod units;

@@ -10,13 +10,14 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
 
+use super::anchors::Anchors;
 use super::tokens;
 pub use super::values::SHORT;
 use super::values::Values;
@@ -29,8 +30,6 @@ pub const REDACTED: &str = "[redacted]";
 const LINE: usize = 8;
 /// Longer secrets are learned in pieces, which keeps each pattern small.
 const PIECE: usize = 2048;
-/// A log line that grows beyond this is given out in parts.
-const LONG_LINE: usize = 256 * 1024;
 
 /// Knows the run's secrets and what they look like encoded. Clones share what they know.
 #[derive(Clone, Default)]
@@ -46,12 +45,15 @@ struct Known {
     /// Names of the plan: a secret that equals one is an ordinary word.
     names: BTreeSet<String>,
     patterns: Vec<Pattern>,
-    longest: usize,
+    /// Words of the patterns.
+    anchors: Anchors,
 }
 
 /// One shape of one secret.
 struct Pattern {
-    regex: Regex,
+    source: String,
+    /// Made when the text first holds a word of it; nothing where it cannot be made.
+    regex: OnceLock<Option<Regex>>,
     edge: Edge,
 }
 
@@ -190,81 +192,24 @@ impl Redactor {
     }
 }
 
-/// Cleans a stream of bytes line by line, for the logs of containers: an engine's chunks end anywhere, also in the
-/// middle of a secret.
-#[derive(Debug)]
-pub struct LineCleaner {
-    redactor: Redactor,
-    open: Vec<u8>,
-}
-
-impl LineCleaner {
-    /// Begins a stream. Secrets that `redactor` learns later are seen from then on.
-    pub fn new(redactor: &Redactor) -> Self {
-        Self {
-            redactor: redactor.clone(),
-            open: Vec::new(),
-        }
-    }
-
-    /// Takes a chunk; gives the lines that it completed, cleaned, without their ends.
-    pub fn push(&mut self, chunk: &[u8]) -> Vec<String> {
-        self.open.extend_from_slice(chunk);
-        let mut lines = Vec::new();
-        while let Some(end) = self.open.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.open.drain(..=end).collect();
-            lines.push(self.line(line.strip_suffix(b"\n").unwrap_or(&line)));
-        }
-        if self.open.len() > LONG_LINE {
-            lines.push(self.part());
-        }
-        lines
-    }
-
-    /// The last line, where the stream did not end with a line's end.
-    pub fn finish(self) -> Option<String> {
-        (!self.open.is_empty()).then(|| self.line(&self.open))
-    }
-
-    fn line(&self, line: &[u8]) -> String {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        String::from_utf8_lossy(&self.redactor.replaced(line)).into_owned()
-    }
-
-    /// Gives out the head of an endless line, and keeps as much of it as may be the head of a secret.
-    fn part(&mut self) -> String {
-        let known = self.redactor.known.read().unwrap_or_else(PoisonError::into_inner);
-        let spans = known.spans(&self.open);
-        let mut cut = self.open.len() - known.longest.min(self.open.len() / 2);
-        drop(known);
-        cut = spans
-            .iter()
-            .find(|span| span.contains(&cut))
-            .map_or(cut, |span| span.end);
-        let head: Vec<u8> = self.open.drain(..cut).collect();
-        self.line(&head)
-    }
-}
-
 impl Known {
     fn add(&mut self, secret: &str) {
         if secret.is_empty() || !self.secrets.insert(secret.to_owned()) {
             return;
         }
-        // A character takes six at most in every form (`%E2%82%AC` is three bytes of one), twelve when encoded twice.
-        self.longest = self.longest.max(secret.len() * 12);
-        self.patterns.extend(pattern(&shape(secret), Edge::Any));
-        let cores = base64_cores(secret)
-            .iter()
-            .map(|core| base64_shape(core))
-            .collect::<Vec<_>>()
-            .join("|");
-        self.patterns.extend(pattern(&cores, Edge::Bits));
+        self.anchors.add(self.patterns.len(), [secret]);
+        self.patterns.push(Pattern::new(shape(secret), Edge::Any));
+        let cores = base64_cores(secret);
+        self.anchors.add(self.patterns.len(), cores.iter().map(String::as_str));
+        let shapes: Vec<_> = cores.iter().map(|core| base64_shape(core)).collect();
+        self.patterns.push(Pattern::new(shapes.join("|"), Edge::Bits));
     }
 
     /// Where secrets stand, in order, those that touch or overlap taken together.
     fn spans(&self, bytes: &[u8]) -> Vec<Range<usize>> {
-        let mut spans: Vec<_> = self.patterns.iter().flat_map(|pattern| pattern.spans(bytes)).collect();
+        let patterns = self.anchors.patterns_in(bytes);
+        let patterns = patterns.into_iter().map(|pattern| &self.patterns[pattern]);
+        let mut spans: Vec<_> = patterns.flat_map(|pattern| pattern.spans(bytes)).collect();
         spans.extend(self.values.spans(bytes));
         let is_gone = |span: &Range<usize>| bytes[span.clone()].starts_with(REDACTED.as_bytes());
         spans.extend(tokens::spans(bytes).into_iter().filter(|span| !is_gone(span)));
@@ -281,10 +226,22 @@ impl Known {
 }
 
 impl Pattern {
+    fn new(source: String, edge: Edge) -> Self {
+        let regex = OnceLock::new();
+        Self { source, regex, edge }
+    }
+
+    /// Cannot fail: every part is escaped and the size is bounded by [`PIECE`].
+    fn regex(&self) -> Option<&Regex> {
+        let made = || RegexBuilder::new(&self.source).size_limit(1 << 28).build().ok();
+        self.regex.get_or_init(made).as_ref()
+    }
+
     fn spans(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let Some(regex) = self.regex() else { return Vec::new() };
         let mut spans = Vec::new();
         let mut from = 0;
-        while let Some(found) = self.regex.find_at(bytes, from).filter(|found| !found.is_empty()) {
+        while let Some(found) = regex.find_at(bytes, from).filter(|found| !found.is_empty()) {
             // Not from the end of the match: `abab` stands twice in `ababab`.
             from = found.start() + 1;
             spans.extend(self.edge.span(bytes, found.range()));
@@ -332,15 +289,6 @@ fn pieces(text: &str) -> Vec<&str> {
     }
     pieces.push(rest);
     pieces
-}
-
-fn pattern(regex: &str, edge: Edge) -> Option<Pattern> {
-    // Cannot fail: every part is escaped and the size is bounded by `PIECE`.
-    RegexBuilder::new(regex)
-        .size_limit(1 << 28)
-        .build()
-        .ok()
-        .map(|regex| Pattern { regex, edge })
 }
 
 /// A regular expression for every form of a text that stands alone.
@@ -592,41 +540,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_stay_as_they_are() {
-        assert_eq!(
-            knowing(&["hunter22"]).clean_bytes(b"\xff\xfehunter22\0\xff"),
-            b"\xff\xfe[redacted]\0\xff"
-        );
-    }
-
-    #[test]
     fn debug_output_names_no_secret() {
         assert_eq!(format!("{:?}", knowing(&["hunter22"])), "Redactor(1 secrets)");
-    }
-
-    #[test]
-    fn a_stream_is_cleaned_wherever_its_chunks_end() {
-        let text = b"one hunter22\r\ntwo\n\nthree hunter22";
-        for size in 1..text.len() {
-            let mut cleaner = LineCleaner::new(&knowing(&["hunter22"]));
-            let mut lines: Vec<_> = text.chunks(size).flat_map(|chunk| cleaner.push(chunk)).collect();
-            lines.extend(cleaner.finish());
-            assert_eq!(lines, ["one [redacted]", "two", "", "three [redacted]"]);
-        }
-    }
-
-    #[test]
-    fn an_endless_line_is_given_out_in_parts_that_split_no_secret() {
-        let mut cleaner = LineCleaner::new(&knowing(&["hunter22"]));
-        let text = "hunter22".repeat(100_000);
-        let mut lines: Vec<_> = text
-            .as_bytes()
-            .chunks(7001)
-            .flat_map(|chunk| cleaner.push(chunk))
-            .collect();
-        assert!(lines.len() > 1);
-        lines.extend(cleaner.finish());
-        let left = lines.concat().replace(REDACTED, "");
-        assert_eq!(left, "");
     }
 }

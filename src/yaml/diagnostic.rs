@@ -78,17 +78,12 @@ impl Diagnostic {
         Some(format!("{}:{line}:{column}", display_path(&span.source.path)))
     }
 
-    /// The same report for something that does not stop anything.
-    pub fn render_warning(&self) -> String {
-        self.render(Level::WARNING)
-    }
-
-    fn render(&self, level: Level<'static>) -> String {
+    fn render(&self) -> String {
         let title = sanitised(&self.message);
         let label = self.label.as_deref().map(sanitised);
         let help = self.help.as_deref().map(sanitised);
         let place = self.span.as_ref().map(Place::of);
-        let mut group = Group::with_title(level.primary_title(title));
+        let mut group = Group::with_title(Level::ERROR.primary_title(title));
         if let Some(place) = &place {
             let mut mark = AnnotationKind::Primary.span(place.range.clone());
             if let Some(label) = label {
@@ -105,7 +100,7 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(Level::ERROR))
+        f.write_str(&self.render())
     }
 }
 

@@ -46,8 +46,18 @@ fn below(value: &Value, depth: usize, text: &mut String) {
 fn scalar(value: &Value) -> String {
     match value {
         Value::String(string) if is_plain(string) => string.clone(),
-        // A JSON string is a YAML string.
-        other => other.to_string(),
+        // A JSON string is a YAML string, but for characters that are not to be seen.
+        other => other.to_string().chars().map(seen).collect(),
+    }
+}
+
+/// A character as YAML has it between double quotes: what is no printable one to YAML is escaped.
+fn seen(c: char) -> String {
+    let is_printable = matches!(c, ' '..='~' | '\u{a0}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}' | '\u{10000}'..);
+    if is_printable && !matches!(c, '\u{2028}' | '\u{2029}') {
+        c.to_string()
+    } else {
+        format!("\\U{:08x}", u32::from(c))
     }
 }
 
@@ -66,6 +76,15 @@ fn is_plain(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_escaped() {
+        let value = Value::from("\u{9b}31m \u{7f} \u{feff} \u{2028} é");
+        assert_eq!(
+            yaml(&value),
+            "\"\\U0000009b31m \\U0000007f \\U0000feff \\U00002028 é\"\n"
+        );
+    }
 
     #[test]
     fn what_is_written_reads_back_the_same() {

@@ -64,7 +64,10 @@ const ROOMS: &[(&str, &[&str])] = &[
             "suite", "mirror", "lock", "engine", "config", "world", "agent", "text", "record",
         ],
     ),
-    ("suite", &["mirror", "engine", "config", "agent", "yaml", "record"]),
+    (
+        "suite",
+        &["mirror", "engine", "config", "agent", "text", "yaml", "record"],
+    ),
     (
         "mirror",
         &["lock", "engine", "config", "world", "agent", "text", "record"],

@@ -8,6 +8,10 @@ mod consumers;
 #[expect(dead_code, reason = "without an engine a part of it is used")]
 #[path = "../common/driver.rs"]
 mod driver;
+#[path = "../fuzz/src/seeds.rs"]
+mod fuzz_seeds;
+#[path = "../fuzz/src/targets.rs"]
+mod fuzz_targets;
 #[path = "../common/in_workflow.rs"]
 mod in_workflow;
 #[path = "../samples/mod.rs"]
@@ -27,8 +31,10 @@ mod commands;
 mod compose_oracle;
 mod config_errors;
 mod config_valid;
+mod foreign_bytes;
 mod function_lengths;
 mod junit_consumers;
+mod laws_of_text;
 mod lock_tls;
 mod secrets;
 mod source;

@@ -3,6 +3,8 @@
 use regex::Regex;
 use sha2::Digest as _;
 
+use crate::text::harmless;
+
 /// A fact is cut here.
 pub(super) const FACT_LENGTH: usize = 200;
 /// A named question.
@@ -64,14 +66,7 @@ pub(super) fn captured(pattern: &str, output: &str) -> Option<String> {
 
 /// What was said, fit for a file that people review.
 pub(in crate::lock) fn one_line(text: &str) -> Option<String> {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let text: String = text
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(FACT_LENGTH)
-        .collect();
+    let text: String = harmless::one_line(text).chars().take(FACT_LENGTH).collect();
     (!text.is_empty()).then_some(text)
 }
 
