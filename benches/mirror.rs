@@ -41,6 +41,8 @@ const FILE: &str = "fixtures/bench/compose.yaml";
 const GOAL_API: f64 = 1.1;
 /// Of docker compose's time, at most.
 const GOAL_COMPOSE: f64 = 0.8;
+/// Of docker compose's time, at most, for `up` and `down` as a user calls them.
+const GOAL_COMMANDS: f64 = 0.9;
 /// Trivial containers, and how much dearer one of the largest world may be than one of the smallest.
 const SIZES: [usize; 3] = [25, 50, 100];
 const GOAL_LINEAR: f64 = 1.25;
@@ -81,20 +83,22 @@ async fn main() {
 
 async fn twelve_services() -> bool {
     let world = twelve();
-    let (mut ours, mut bare, mut composed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut bare, mut composed, mut commands) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let config = Config::new();
     let mut timeline = None;
     println!(
         "{} services with health checks, up to ready + down, in seconds:\n",
         world.services.len()
     );
-    println!("round   Rehearsal           bare API            docker compose");
+    println!("round   Rehearsal           its commands        bare API            docker compose");
     for round in 1..=ROUNDS {
         let (took, times) = by_rehearsal(world.clone()).await;
         ours.push(took);
+        commands.push(by_commands(&config));
         bare.push(by_api(&world).await);
         composed.push(by_compose());
-        let last = [ours.last(), bare.last(), composed.last()].map(|took| shown(*took.unwrap()));
-        println!("{round:>5}   {}   {}   {}", last[0], last[1], last[2]);
+        let last = [ours.last(), commands.last(), bare.last(), composed.last()].map(|took| shown(*took.unwrap()));
+        println!("{round:>5}   {}   {}   {}   {}", last[0], last[1], last[2], last[3]);
         timeline = Some(times);
     }
     timeline.into_iter().for_each(|times| times.show());
@@ -102,6 +106,11 @@ async fn twelve_services() -> bool {
     let to_compose = ratio(&ours, &composed);
     println!();
     let met = [
+        said(
+            "`up` and `down` / docker compose",
+            ratio(&commands, &composed),
+            GOAL_COMMANDS,
+        ),
         said("Rehearsal / bare API", to_api, GOAL_API),
         said("Rehearsal / docker compose", to_compose, GOAL_COMPOSE),
     ];
@@ -384,6 +393,38 @@ async fn remove(docker: &Docker, name: String) {
         ..Default::default()
     };
     docker.remove_container(&name, Some(options)).await.unwrap();
+}
+
+/// A configuration for the twelve services.
+struct Config(tempfile::TempDir);
+
+impl Config {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = docker::root().join(FILE);
+        let text = format!("production: {{compose: {}}}\ncandidate: {{}}\n", file.display());
+        std::fs::write(folder.path().join("rehearsal.yaml"), text).unwrap();
+        Self(folder)
+    }
+}
+
+/// As a user calls it: the program's own start, its configuration, its leftovers are in it.
+fn by_commands(config: &Config) -> Took {
+    let called = |command: &str| {
+        let begun = Instant::now();
+        let ended = Command::new(env!("CARGO_BIN_EXE_rehearsal"))
+            .arg(command)
+            .current_dir(config.0.path())
+            .output()
+            .unwrap();
+        let took = begun.elapsed();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        took
+    };
+    Took {
+        up: called("up"),
+        down: called("down"),
+    }
 }
 
 fn by_compose() -> Took {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -15,7 +14,6 @@ use crate::cli::UpArgs;
 use crate::command::common::{code_of, new_id, shown_lines};
 use crate::command::entry::{ca_path, write_ca};
 use crate::context::Context;
-use crate::engine::archive::THIS_PROGRAM;
 use crate::engine::image::ImageFacts;
 use crate::engine::labels::RunLabels;
 use crate::engine::line::address::Address;
@@ -26,11 +24,12 @@ use crate::interrupt::Interrupt;
 use crate::lock;
 use crate::mirror::border::entrance::{self, Way};
 use crate::mirror::failure::ServiceFailure;
-use crate::mirror::names::fronts::{Front, Name};
+use crate::mirror::names::fronts::Name;
 use crate::mirror::setup::Change;
-use crate::mirror::{Mirror, News, Setup};
+use crate::mirror::{Mirror, News};
 use crate::prepare::fronts;
 use crate::prepare::images::Images;
+use crate::prepare::on_engine::{self, Listener, NotHad};
 use crate::prepare::{self, Asked, Prepared};
 use crate::record::container::ContainerState;
 use crate::record::exit_code::ExitCode;
@@ -122,11 +121,9 @@ impl<'a> Up<'a> {
             lock: sweep::lock_file(&self.context.runs, &self.id),
             kept: Some(self.prepared.settings.file.clone()),
         };
-        let engine = Engine::connect(address.as_ref().map_err(|error| anyhow!("{error:#}"))?, &labels).await?;
-        let swept = sweep::sweep_dead(&engine).await?;
-        if !swept.is_empty() {
-            say(format!("removed what {} earlier run(s) had left behind", swept.len()));
-        }
+        let address = address.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+        let (engine, remark) = on_engine::connect(address, &labels).await?;
+        remark.into_iter().for_each(|remark| say(self.line(&remark)));
         Ok(engine)
     }
 
@@ -215,21 +212,21 @@ impl<'a> Up<'a> {
         lock: Option<&lock::Lock>,
         now: OffsetDateTime,
     ) -> Result<HashMap<String, ImageFacts>> {
-        let Prepared {
-            world, candidate, plan, ..
-        } = &mut self.prepared;
         let images = Images::of(engine.clone(), self.context, &self.redactor);
-        let (looked, notes) = images.look(lock, world, candidate, &[], now).await?;
-        plan.notes.extend(notes);
-        let Prepared { world, candidate, .. } = &self.prepared;
-        let mut failures = looked.failures;
-        if failures.is_empty() {
-            failures = images.pull(&looked.images, &|progress| self.tell_of(progress)).await?;
-        }
-        match failures.first() {
-            Some(failure) => Err(anyhow!("{}; {}", failure.title(), failure.help())),
-            None => images.facts(&looked.images, world, candidate).await,
-        }
+        let missing = self.prepared.look(&images, lock, &[], now).await?;
+        let had = match missing.is_empty() {
+            true => self.prepared.have(&images, &|progress| self.tell_of(progress)).await,
+            false => Err(NotHad::Images(missing)),
+        };
+        had.map_err(|why| match why {
+            NotHad::Images(failures) => {
+                let words = failures
+                    .iter()
+                    .map(|failure| format!("{}; {}", failure.title(), failure.help()));
+                anyhow!("{}", words.collect::<Vec<_>>().join("\n"))
+            }
+            NotHad::Build(error) | NotHad::Machine(error) => error,
+        })
     }
 
     fn tell_of(&self, progress: pull::Progress) {
@@ -251,7 +248,12 @@ impl<'a> Up<'a> {
             candidate,
             ..
         } = &self.prepared;
-        let setup = self.setup(engine, images, fronts::fronts(settings, world, &self.id, lock.lock())?);
+        let listener = Listener {
+            redactor: self.redactor.clone(),
+            logs: None,
+            news: progress(self.redactor.clone()),
+        };
+        let setup = self.prepared.setup(engine, images, lock.lock(), listener)?;
         write_ca(&self.out, &setup)?;
         let mirror = Mirror::prepare(setup).await?;
         let started = mirror.start(settings.timeout).await?;
@@ -285,21 +287,6 @@ impl<'a> Up<'a> {
             ));
         }
         anyhow!("{}", failure.line())
-    }
-
-    fn setup(&self, engine: &Engine, images: HashMap<String, ImageFacts>, fronts: Vec<Front>) -> Setup {
-        Setup {
-            engine: engine.clone(),
-            prefix: String::new(),
-            world: Arc::new(self.prepared.world.clone()),
-            images: Arc::new(images),
-            redactor: self.redactor.clone(),
-            logs: None,
-            news: progress(self.redactor.clone()),
-            fronts,
-            open: self.prepared.settings.policy.allow_egress.clone(),
-            program: THIS_PROGRAM.into(),
-        }
     }
 }
 

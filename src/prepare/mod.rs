@@ -5,6 +5,7 @@ pub mod candidate;
 pub mod fronts;
 pub mod images;
 mod names;
+pub mod on_engine;
 mod secrets;
 pub mod wanted;
 
