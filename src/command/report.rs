@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use super::common::{context, failed, shown};
-use super::run;
+use super::run::told;
 use crate::cli::ReportArgs;
 use crate::record::exit_code::ExitCode;
 use crate::report::json;
@@ -32,7 +32,7 @@ pub fn report(args: &ReportArgs) -> Result<ExitCode> {
         return Ok(ExitCode::Usage);
     }
     let mut problems = json::write_all(&result, &out).problems;
-    problems.extend(run::further(&result, &args.report, &context()?.directory));
+    problems.extend(told::further(&result, &args.report, &context()?.directory));
     for problem in &problems {
         say(format!("error: {}", shown(problem, &redactor)));
     }

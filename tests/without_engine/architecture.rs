@@ -21,7 +21,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "rehearsal",
             "verdict",
             "prepare",
-            "plan",
             "check",
             "mirror",
             "lock",

@@ -1,6 +1,6 @@
 //! `rehearsal run`: the flow, from a command line to a verdict.
 
-mod told;
+pub mod told;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -43,8 +43,6 @@ use crate::report::terminal::{Colour, Terminal, say, tell};
 use crate::text::redact::Redactor;
 use crate::verdict::{Ended, Judgement};
 use crate::{check, lock};
-
-pub use told::further;
 
 /// After the run's own limit: for taking down and for reports.
 const AFTER_LIMIT: Duration = Duration::from_secs(600);
@@ -198,26 +196,6 @@ impl<'a> Run<'a> {
             seed: self.prepared.plan.seed,
         });
         Ok(())
-    }
-
-    /// The record and all reports, whatever the run came to.
-    async fn tell(&self, recorder: &Recorder, ended: Ended) -> Judgement {
-        let engine = match &self.engine {
-            Some(engine) => engine.describe().await.ok(),
-            None => None,
-        };
-        let (mut result, mut judgement) = self.judge(recorder, ended, engine);
-        self.redactor.clean_texts(&mut result);
-        if let Err(error) = json::write(&result, &self.out.folder.join(json::RESULT)) {
-            told::without_record(&mut result, &mut judgement, &error);
-        }
-        recorder.say(EventKind::RunFinished {
-            verdict: judgement.verdict,
-            cause: result.cause.clone(),
-            exit_code: judgement.exit_code.number(),
-        });
-        self.report(&result);
-        judgement
     }
 
     fn recorder(&self) -> Result<Recorder> {

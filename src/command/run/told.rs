@@ -9,6 +9,7 @@ use super::Run;
 use crate::cli::Format;
 use crate::command::out::LOGS;
 use crate::command::refused;
+use crate::record::event::EventKind;
 use crate::record::exit_code::ExitCode;
 use crate::record::headline::Headline;
 use crate::record::partial::Partial;
@@ -45,8 +46,28 @@ impl Run<'_> {
         }
     }
 
+    /// The record and all reports, whatever the run came to.
+    pub(super) async fn tell(&self, recorder: &Recorder, ended: Ended) -> Judgement {
+        let engine = match &self.engine {
+            Some(engine) => engine.describe().await.ok(),
+            None => None,
+        };
+        let (mut result, mut judgement) = self.judge(recorder, ended, engine);
+        self.redactor.clean_texts(&mut result);
+        if let Err(error) = json::write(&result, &self.out.folder.join(json::RESULT)) {
+            without_record(&mut result, &mut judgement, &error);
+        }
+        recorder.say(EventKind::RunFinished {
+            verdict: judgement.verdict,
+            cause: result.cause.clone(),
+            exit_code: judgement.exit_code.number(),
+        });
+        self.report(&result);
+        judgement
+    }
+
     /// The verdict, and the record that holds it.
-    pub(super) fn judge(&self, recorder: &Recorder, ended: Ended, engine: Option<EngineRecord>) -> (Record, Judgement) {
+    fn judge(&self, recorder: &Recorder, ended: Ended, engine: Option<EngineRecord>) -> (Record, Judgement) {
         let mut recorded = recorder.recorded(&self.prepared.plan);
         // Before anything is cut: half a secret would not be known any more.
         self.redactor.clean_texts(&mut recorded);
@@ -123,7 +144,7 @@ impl Run<'_> {
     }
 
     /// Reports never change the verdict: what cannot be written is a warning, and only what is there is named.
-    pub(super) fn report(&self, result: &Record) {
+    fn report(&self, result: &Record) {
         let written = json::write_all(result, &self.out.folder);
         self.warn(written.problems);
         self.warn(further(result, &self.args.report, &self.context.directory));
@@ -140,7 +161,7 @@ impl Run<'_> {
 }
 
 /// No record, no pass: nobody could ever see what was rehearsed.
-pub(super) fn without_record(result: &mut Record, judgement: &mut Judgement, error: &anyhow::Error) {
+fn without_record(result: &mut Record, judgement: &mut Judgement, error: &anyhow::Error) {
     if judgement.verdict != Verdict::Pass {
         return;
     }
