@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::out::{LOGS, Out, PLAN, Refusal};
-use super::{entry, refused};
+use super::{entry, refused, repository};
 use crate::cli::{Color, Format, RunArgs};
 use crate::command::common::{code_of, new_id, shown, shown_lines};
 use crate::command::entry::{ca_path, write_ca};
@@ -476,10 +476,11 @@ impl<'a> Run<'a> {
         recorded
             .findings
             .sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.stage, finding.check));
-        let parts = Parts::from(&recorded);
+        let mut parts = Parts::from(&recorded);
+        repository::name_places(&mut parts.tests, self.context);
         let mut notes = self.plan.notes.clone();
         notes.extend(recorded.notes);
-        let result = Record {
+        let mut result = Record {
             schema: SCHEMA.to_owned(),
             verdict: judgement.verdict.into(),
             cause: judgement.headline.to_string(),
@@ -495,7 +496,7 @@ impl<'a> Run<'a> {
             baseline: self.plan.baseline.clone(),
             mirror: self.plan.mirror.clone(),
             lock: self.lock.record(),
-            counts: Counts::of(&parts.tests),
+            counts: Counts::default(),
             fidelity: parts.fidelity,
             stages: parts.stages,
             findings: parts.findings,
@@ -504,6 +505,7 @@ impl<'a> Run<'a> {
             engine,
             notes,
         };
+        result.counts = Counts::of(&result);
         (result, judgement)
     }
 
