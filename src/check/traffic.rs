@@ -128,22 +128,22 @@ fn most_frequent(samples: &[ProbeSample]) -> Option<Good> {
         .map(|(answer, _)| answer)
 }
 
-/// The longest stretch between two good answers (or the ends), from the first question in it that has none.
+/// The longest stretch of questions without a good answer, in the order in which they were asked: from the first of
+/// them to the first good answer to a later one. A question from before it that is answered slowly does not break it.
 fn longest_gap(ordered: &[&ProbeSample], is_good: impl Fn(&ProbeSample) -> bool) -> (u64, u64) {
     let end = ordered.iter().map(|sample| sample.done_ms).max().unwrap_or_default();
-    let goods = ordered.iter().filter(|sample| is_good(sample));
-    let mut goods: Vec<u64> = goods.map(|sample| sample.done_ms).collect();
-    goods.sort_unstable();
-    let mut edges = vec![0];
-    edges.extend(goods);
-    edges.push(end);
-    let first_failure = |(from, to): (u64, u64)| {
-        let mut failed = ordered.iter().filter(|sample| !is_good(sample));
-        let first = failed.find(|sample| sample.at_ms >= from && sample.at_ms <= to)?;
-        Some((first.at_ms, to))
-    };
-    let gaps = edges.windows(2).filter_map(|pair| first_failure((pair[0], pair[1])));
-    gaps.max_by_key(|(from, to)| to - from).unwrap_or((0, 0))
+    let mut gaps = Vec::new();
+    let mut from = None;
+    for (at, sample) in ordered.iter().enumerate() {
+        if !is_good(sample) {
+            from.get_or_insert(sample.at_ms);
+        } else if let Some(from) = from.take() {
+            let later = ordered[at..].iter().filter(|sample| is_good(sample));
+            gaps.push((from, later.map(|sample| sample.done_ms).min().unwrap_or(end)));
+        }
+    }
+    gaps.extend(from.map(|from| (from, end)));
+    gaps.into_iter().max_by_key(|(from, to)| to - from).unwrap_or((0, 0))
 }
 
 #[cfg(test)]
@@ -192,6 +192,17 @@ mod tests {
         let samples: Vec<_> = (0..).zip(answers).map(|(n, status)| sample(n * 100, status)).collect();
         let traffic = Traffic::of("http://web/", &samples, Some(Good::Status(200)));
         assert_eq!((traffic.singles, traffic.failed), (1, 4));
+    }
+
+    #[test]
+    fn a_slow_answer_to_an_earlier_question_makes_no_failure_single() {
+        let answers = [Some(200), None, None, None, Some(200)];
+        let mut samples: Vec<_> = (0..).zip(answers).map(|(n, status)| sample(n * 100, status)).collect();
+        // Asked before the stop, answered after the first refusal.
+        samples[0].done_ms = 150;
+        let traffic = Traffic::of("http://web/", &samples, Some(Good::Status(200)));
+        assert_eq!((traffic.singles, traffic.failed), (0, 3));
+        assert_eq!(traffic.downtime, Duration::from_millis(305));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod out;
 mod plan;
 mod refused;
 mod report;
+mod repository;
 mod run;
 mod up;
 

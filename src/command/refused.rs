@@ -1,8 +1,7 @@
 //! A run that is refused: what the user has to mend, on the terminal and in the job that asked for it.
 
-use std::path::Path;
-
 use super::common::{refuse, shown};
+use super::repository;
 use crate::cli::Format;
 use crate::context::Context;
 use crate::publish::github::Job;
@@ -41,19 +40,11 @@ pub(super) fn mistakes(errors: &[Diagnostic], asked: Option<Format>, context: &C
 fn mistake(error: &Diagnostic, context: &Context) -> Mistake {
     let place = error.span.as_ref().map(|span| {
         let (line, column) = span.line_column();
-        (in_repository(&span.source.path, context), line, column)
+        (repository::path(&span.source.path, context), line, column)
     });
     Mistake {
         place,
         message: error.message.clone(),
         way_out: error.help.clone(),
     }
-}
-
-/// As the repository names it, where it is there: an annotation stands at no other file.
-fn in_repository(file: &Path, context: &Context) -> String {
-    let absolute = context.directory.join(file);
-    let repository = context.path("GITHUB_WORKSPACE");
-    let within = repository.and_then(|folder| absolute.strip_prefix(folder).ok().map(Path::to_path_buf));
-    within.unwrap_or_else(|| file.to_path_buf()).display().to_string()
 }

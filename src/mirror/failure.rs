@@ -104,10 +104,10 @@ impl ServiceFailure {
             .exit_code
             .map_or_else(String::new, |code| format!(" with code {code}"));
         let oom = if self.oom { ", killed for memory" } else { "" };
-        let restarts = if self.restarts > 0 {
-            format!(", restarted {} times", self.restarts)
-        } else {
-            String::new()
+        let restarts = match self.restarts {
+            0 => String::new(),
+            1 => ", restarted once".to_owned(),
+            more => format!(", restarted {more} times"),
         };
         format!("{code}{oom}{restarts}")
     }

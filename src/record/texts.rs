@@ -116,6 +116,7 @@ impl Texts for Finding {
             blame: _,
             stage: _,
             service,
+            tests,
             title,
             cause,
             evidence,
@@ -124,6 +125,10 @@ impl Texts for Finding {
         } = self;
         all([title, help], change);
         all([service, cause, waived].into_iter().flatten(), change);
+        all(
+            tests.iter_mut().flat_map(|test| [&mut test.suite, &mut test.name]),
+            change,
+        );
         all(evidence, change);
     }
 }

@@ -12,7 +12,7 @@ use super::recorded::{CheckRecord, Recorded, StageRecord, StepRecord};
 use super::release::{EngineRecord, LockRecord, Release};
 use super::stage::StageId;
 use super::status::Status;
-use super::test::TestRecord;
+use super::test::{TestId, TestRecord};
 use super::verdict::Verdict;
 use super::word::Word;
 
@@ -65,7 +65,7 @@ pub struct Record {
     pub tests: Vec<Test>,
     /// The built-in checks, one for each planned check and stage.
     pub checks: Vec<Check>,
-    /// Sums over `tests`.
+    /// Sums over the cases that it holds.
     pub counts: Counts,
     /// What ran the mirror.
     pub engine: Option<EngineRecord>,
@@ -173,6 +173,9 @@ pub struct Finding {
     pub stage: Word<StageId>,
     /// The service it is about.
     pub service: Option<String>,
+    /// The tests it is about.
+    #[serde(default)]
+    pub tests: Vec<TestName>,
     /// One line: what broke.
     pub title: String,
     /// One line: why, as far as it is known.
@@ -185,10 +188,31 @@ pub struct Finding {
     pub waived: Option<String>,
 }
 
-/// Sums over the tests.
+/// Which test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestName {
+    /// See [`Test::suite`].
+    pub suite: String,
+    /// See [`Test::name`].
+    pub name: String,
+}
+
+impl Finding {
+    /// It is about this test.
+    pub fn is_about(&self, test: &Test) -> bool {
+        self.stage == test.stage
+            && self
+                .tests
+                .iter()
+                .any(|named| named.suite == test.suite && named.name == test.name)
+    }
+}
+
+/// Sums over the cases: tests, sign-ins, starts of services and checks. JUnit's are the same, with `errors` and
+/// `not_run` in one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// All.
+    /// All cases.
     pub tests: u64,
     /// As expected.
     pub passed: u64,
@@ -200,21 +224,41 @@ pub struct Counts {
     pub skipped: u64,
     /// Planned, did not happen.
     pub not_run: u64,
+    /// The same for each kind of case.
+    #[serde(default)]
+    pub kinds: Kinds,
 }
 
-impl Counts {
-    /// Sums `tests`.
-    pub fn of(tests: &[Test]) -> Self {
-        let count = |wanted| tests.iter().filter(|test| test.status == wanted).count() as u64;
-        Self {
-            tests: tests.len() as u64,
-            passed: count(Status::Passed),
-            failed: count(Status::Failed),
-            errors: count(Status::Error),
-            skipped: count(Status::Skipped),
-            not_run: count(Status::NotRun),
-        }
-    }
+/// Sums for each kind of case; every case is of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kinds {
+    /// The user's tests and the entries of `data`.
+    pub tests: Tally,
+    /// Sign-ins.
+    pub sign_ins: Tally,
+    /// Starts of services.
+    pub starts: Tally,
+    /// Built-in checks.
+    pub checks: Tally,
+    /// Stages, or the run, of which no other case tells how they ended.
+    pub stages: Tally,
+}
+
+/// Sums over cases of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// All.
+    pub all: u64,
+    /// As expected.
+    pub passed: u64,
+    /// Not as expected.
+    pub failed: u64,
+    /// Could not be told.
+    pub errors: u64,
+    /// Left out on purpose.
+    pub skipped: u64,
+    /// Planned, did not happen.
+    pub not_run: u64,
 }
 
 /// The parts of a record that come from what was recorded.
@@ -310,6 +354,15 @@ impl From<&CheckRecord> for Check {
     }
 }
 
+impl From<&TestId> for TestName {
+    fn from(test: &TestId) -> Self {
+        Self {
+            suite: test.suite.to_string(),
+            name: test.name.clone(),
+        }
+    }
+}
+
 impl From<&finding::Finding> for Finding {
     fn from(finding: &finding::Finding) -> Self {
         Self {
@@ -318,6 +371,7 @@ impl From<&finding::Finding> for Finding {
             blame: finding.blame.into(),
             stage: finding.stage.into(),
             service: finding.service.clone(),
+            tests: finding.tests.iter().map(TestName::from).collect(),
             title: finding.title.clone(),
             cause: finding.cause.clone(),
             evidence: finding.evidence.clone(),

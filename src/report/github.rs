@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use super::{json, junit, words};
 use crate::record::finding::{Blame, Severity};
 use crate::record::status::Status;
-use crate::record::v1::{Finding, Record, Test};
+use crate::record::v1::{Counts, Finding, Record, Test};
 use crate::text::{harmless, random};
 
 /// A runner shows no more of one kind for a step.
@@ -183,7 +183,7 @@ fn escape_property(value: &str) -> String {
 /// The outputs of the action, in the order of its manifest. All are small; what is large is in files.
 pub fn outputs(result: &Record, report_dir: &std::path::Path) -> Vec<(&'static str, String)> {
     let path = |name: &str| report_dir.join(name).display().to_string();
-    let counts = &result.counts;
+    let counts = Counts::of(result);
     vec![
         ("verdict", result.verdict.to_string().to_owned()),
         ("cause", words::cause(result)),

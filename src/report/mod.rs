@@ -7,6 +7,9 @@ pub mod summary;
 pub mod terminal;
 pub mod words;
 
+#[cfg(test)]
+mod numbers;
+
 /// Records to try the reports with.
 #[cfg(test)]
 #[path = "../../tests/samples/mod.rs"]

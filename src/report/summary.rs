@@ -75,6 +75,7 @@ fn at(result: &Record, detail: Detail) -> String {
         findings(result, detail),
         failed_tests(result, detail),
         stages(result),
+        bullets("Not run", &words::not_run(result)),
         steps(result, detail),
         fidelity(result, detail),
         all_tests(result, detail),
@@ -173,12 +174,7 @@ fn blame(blame: Blame) -> Option<&'static str> {
 }
 
 fn failed_tests(result: &Record, detail: Detail) -> String {
-    let bad = |test: &&Test| {
-        matches!(
-            test.status.or(Status::Error),
-            Status::Failed | Status::Error | Status::NotRun
-        )
-    };
+    let bad = |test: &&Test| matches!(test.status.or(Status::Error), Status::Failed | Status::Error);
     let bad: Vec<&Test> = result.tests.iter().filter(bad).collect();
     let rows = bad.iter().map(|test| test_row(test)).collect();
     let rows = table(
@@ -194,7 +190,7 @@ fn failed_tests(result: &Record, detail: Detail) -> String {
     if bad.is_empty() {
         String::new()
     } else {
-        format!("### Tests that failed or did not run\n\n{rows}{details}")
+        format!("### Tests that failed\n\n{rows}{details}")
     }
 }
 
@@ -211,14 +207,17 @@ fn all_tests(result: &Record, detail: Detail) -> String {
     if rows.is_empty() || detail > Detail::Full {
         return String::new();
     }
-    let count = rows.len();
+    let count = words::counted(rows.len() as u64, "test", "tests");
     let rows = table(&["", "stage", "suite", "test", "time", ""], rows, usize::MAX);
-    format!("<details><summary>{count} tests passed or skipped</summary>\n\n{rows}\n</details>\n")
+    format!("<details><summary>{count} passed or skipped</summary>\n\n{rows}\n</details>\n")
 }
 
 fn test_row(test: &Test) -> Vec<String> {
     let retried = if test.retries > 0 {
-        format!(" (after {} retries)", test.retries)
+        format!(
+            " (after {})",
+            words::counted(u64::from(test.retries), "retry", "retries")
+        )
     } else {
         String::new()
     };
@@ -261,7 +260,8 @@ fn steps(result: &Record, detail: Detail) -> String {
         .stages
         .iter()
         .flat_map(|stage| {
-            stage.steps.iter().map(|step| {
+            let ran = stage.steps.iter().filter(|step| step.status != Status::NotRun);
+            ran.map(|step| {
                 let reason = escape(step.reason.as_deref().unwrap_or_default());
                 let status = mark(words::status(step.status.or(Status::Error)));
                 vec![
@@ -507,7 +507,7 @@ mod tests {
         assert!(summary.contains("most details") && summary.contains("what broke") && !summary.contains("<pre>"));
         let summary = write(&large(10_000, 1), 100_000);
         assert!(
-            summary.len() <= 100_000 && summary.contains("… 953 more"),
+            summary.len() <= 100_000 && summary.contains("… 952 more"),
             "{}",
             summary.len()
         );

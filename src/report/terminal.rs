@@ -61,6 +61,7 @@ impl Terminal {
             vec![self.headline(result)],
             self.pair(result),
             result.stages.iter().flat_map(|stage| self.stage(stage)).collect(),
+            self.not_run(result),
             self.findings(result),
             self.tests(result),
             self.notes(result),
@@ -218,9 +219,23 @@ impl Terminal {
             ),
         };
         let mut lines = vec![self.because(&head, stage.reason.as_deref())];
-        lines.extend(stage.steps.iter().take(STEPS).map(|step| self.step(step)));
-        lines.extend(self.more(stage.steps.len(), STEPS, "steps"));
+        let steps: Vec<&Step> = stage
+            .steps
+            .iter()
+            .filter(|step| step.status != Status::NotRun)
+            .collect();
+        lines.extend(steps.iter().take(STEPS).map(|step| self.step(step)));
+        lines.extend(self.more(steps.len(), STEPS, "steps"));
         lines
+    }
+
+    fn not_run(&self, result: &Record) -> Vec<String> {
+        let lines = words::not_run(result);
+        lines
+            .iter()
+            .take(SHOWN)
+            .map(|line| self.field("not run", line))
+            .collect()
     }
 
     fn step(&self, step: &Step) -> String {
@@ -279,7 +294,7 @@ impl Terminal {
             .iter()
             .filter(|test| is_bad(test.status.or(Status::Error)))
             .collect();
-        // What did not run follows from something said above; the counts name it.
+        // What did not run is told above.
         let told = bad.iter().filter(|test| test.status != Status::NotRun);
         let total = told.clone().count();
         let mut lines: Vec<String> = told.take(SHOWN).flat_map(|test| self.test(test)).collect();

@@ -1,8 +1,9 @@
 //! What the reports say alike: the words for a state, the pair of versions, the way out.
 
+use crate::record::cases::{self, Case, Subject};
 use crate::record::release::Release;
 use crate::record::status::Status;
-use crate::record::v1::{Finding, Record, Test};
+use crate::record::v1::{Counts, Finding, Record, Tally, Test};
 use crate::record::verdict::Verdict;
 use crate::record::word::Word;
 use crate::text::harmless;
@@ -88,7 +89,7 @@ pub fn pair(result: &Record, service: Option<&str>) -> String {
 /// The way out of a failed test: that of the finding which speaks of it, else how to see it for oneself.
 pub fn way_out(result: &Record, test: &Test) -> String {
     let mut findings = result.findings.iter().filter(|finding| finding.stage == test.stage);
-    match findings.find(|finding| speaks_of(finding, &test.name)) {
+    match findings.find(|finding| finding.is_about(test) || speaks_of(finding, &test.name)) {
         Some(finding) => harmless::line(&finding.help, LINE),
         None => harmless::line(
             &format!(
@@ -137,43 +138,130 @@ fn short_digest(digest: &str) -> &str {
     &digest[..digest.floor_char_boundary(algorithm + 12)]
 }
 
-/// `34 tests: 30 passed, 2 failed, 2 not run; 9 checks: 8 passed, 1 failed`; what is zero is not mentioned.
+/// `34 cases: 30 passed, 2 failed, 2 not run; of these 20 tests (2 failed), 2 sign-ins, 3 starts, 9 checks (2 not run)`;
+/// what is zero is not mentioned. The one line about numbers.
 pub fn counts(result: &Record) -> String {
-    let counts = &result.counts;
-    let tests = [
-        (counts.passed, "passed"),
-        (counts.failed, "failed"),
-        (counts.errors, "error"),
-        (counts.skipped, "skipped"),
-        (counts.not_run, "not run"),
+    let counts = Counts::of(result);
+    let all = Tally {
+        all: counts.tests,
+        passed: counts.passed,
+        failed: counts.failed,
+        errors: counts.errors,
+        skipped: counts.skipped,
+        not_run: counts.not_run,
+    };
+    let kinds = [
+        (counts.kinds.tests, "test"),
+        (counts.kinds.sign_ins, "sign-in"),
+        (counts.kinds.starts, "start"),
+        (counts.kinds.checks, "check"),
+        (counts.kinds.stages, "stage"),
     ];
-    let of = |status: Status| result.checks.iter().filter(|check| check.status == status).count() as u64;
-    let checks = [
-        (of(Status::Passed), "passed"),
-        (of(Status::Failed), "failed"),
-        (of(Status::Error), "error"),
-        (of(Status::Skipped), "skipped"),
-        (of(Status::NotRun), "not run"),
-    ];
-    let tests = tally(counts.tests, "test", &tests);
-    if result.checks.is_empty() {
-        return tests;
-    }
-    format!("{tests}; {}", tally(result.checks.len() as u64, "check", &checks))
+    let kinds = kinds.iter().filter(|(tally, _)| tally.all > 0);
+    let kinds: Vec<String> = kinds.map(|(tally, what)| kind(tally, what)).collect();
+    let passed = (all.passed > 0).then(|| format!("{} passed", all.passed));
+    let parts: Vec<String> = passed.into_iter().chain(not_passed(&all)).collect();
+    let (all, parts, kinds) = (counted(all.all, "case", "cases"), parts.join(", "), kinds.join(", "));
+    format!("{all}: {parts}; of these {kinds}")
 }
 
-fn tally(all: u64, what: &str, parts: &[(u64, &str)]) -> String {
-    let parts: Vec<_> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
-    match (all, parts.is_empty()) {
-        (0, _) => format!("no {what}s"),
-        (_, true) => format!("{all} {what}s"),
-        (1, false) => format!("1 {what}: {}", parts.join(", ")),
-        (_, false) => format!("{all} {what}s: {}", parts.join(", ")),
+fn kind(tally: &Tally, what: &str) -> String {
+    let all = counted(tally.all, what, &format!("{what}s"));
+    let parts = not_passed(tally);
+    if parts.is_empty() {
+        all
+    } else {
+        format!("{all} ({})", parts.join(", "))
     }
+}
+
+fn not_passed(tally: &Tally) -> Vec<String> {
+    let parts = [
+        (tally.failed, "failed"),
+        (tally.errors, "error"),
+        (tally.skipped, "skipped"),
+        (tally.not_run, "not run"),
+    ];
+    let there = parts.iter().filter(|(count, _)| *count > 0);
+    there.map(|(count, word)| format!("{count} {word}")).collect()
+}
+
+/// What did not run, a line for each reason: `login, data.verify, 9 checks in upgrade: the run ended before them`. A
+/// stage that did not run at all says so itself.
+pub fn not_run(result: &Record) -> Vec<String> {
+    let cases = cases::of(result);
+    let begun = result.stages.iter().filter(|stage| stage.status != Status::NotRun);
+    let mut reasons: Vec<(String, Vec<(String, Left)>)> = Vec::new();
+    for stage in begun {
+        let here = |case: &&Case| case.stage == Some(&stage.id) && case.status == Status::NotRun;
+        let of_cases = cases.iter().filter(here).filter_map(left_case);
+        let steps = stage.steps.iter().filter(|step| step.status == Status::NotRun);
+        let of_steps = steps.map(|step| (step.reason.as_deref(), Left::Step(&step.id)));
+        for (reason, left) in of_steps.chain(of_cases) {
+            let reason = harmless::line(reason.unwrap_or("no reason was recorded"), LINE);
+            let stage = word(&stage.id);
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, all)) => all.push((stage, left)),
+                None => reasons.push((reason, vec![(stage, left)])),
+            }
+        }
+    }
+    reasons.iter().map(|(reason, left)| left_out(reason, left)).collect()
+}
+
+/// Something that did not run.
+enum Left<'a> {
+    Step(&'a str),
+    Check,
+    Test(&'a Test),
+}
+
+fn left_case<'a>(case: &Case<'a>) -> Option<(Option<&'a str>, Left<'a>)> {
+    match &case.subject {
+        Subject::Check(answer) => Some((answer.record.and_then(|check| check.reason.as_deref()), Left::Check)),
+        Subject::Test(test) => Some((Some(&test.message), Left::Test(test))),
+        // Their steps are told.
+        _ => None,
+    }
+}
+
+fn left_out(reason: &str, left: &[(String, Left)]) -> String {
+    let places: Vec<String> = left
+        .chunk_by(|(one, _), (other, _)| one == other)
+        .map(|here| format!("{} in {}", left_in(here), here[0].0))
+        .collect();
+    let reason = match reason.strip_suffix(" before it") {
+        Some(begin) if left.len() > 1 => format!("{begin} before them"),
+        _ => reason.to_owned(),
+    };
+    harmless::line(&format!("{}: {reason}", places.join("; ")), 2 * LINE)
+}
+
+fn left_in(here: &[(String, Left)]) -> String {
+    let steps = here.iter().filter_map(|(_, left)| match left {
+        Left::Step(name) => Some(harmless::line(name, 100)),
+        _ => None,
+    });
+    let tests: Vec<&Test> = here
+        .iter()
+        .filter_map(|(_, left)| match left {
+            Left::Test(test) => Some(*test),
+            _ => None,
+        })
+        .collect();
+    let of_tests = match tests.as_slice() {
+        [] => None,
+        [test] => Some(harmless::line(&format!("{} / {}", test.suite, test.name), 200)),
+        more => Some(counted(more.len() as u64, "test", "tests")),
+    };
+    let checks = here.iter().filter(|(_, left)| matches!(left, Left::Check)).count() as u64;
+    let of_checks = (checks > 0).then(|| counted(checks, "check", "checks"));
+    steps.chain(of_tests).chain(of_checks).collect::<Vec<_>>().join(", ")
+}
+
+/// `1 retry`, `2 retries`.
+pub fn counted(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 #[cfg(test)]
@@ -213,10 +301,34 @@ mod tests {
     fn counts_mention_what_there_is() {
         assert_eq!(
             counts(&samples::block()),
-            "9 tests: 4 passed, 1 failed, 1 error, 2 skipped, 1 not run; \
-             5 checks: 1 passed, 2 failed, 1 skipped, 1 not run"
+            "17 cases: 8 passed, 2 failed, 1 error, 4 skipped, 2 not run; of these \
+             9 tests (1 failed, 1 error, 2 skipped, 1 not run), 2 sign-ins (1 failed), 3 starts, \
+             3 checks (2 skipped, 1 not run)"
         );
-        assert_eq!(counts(&samples::pass()), "4 tests: 4 passed; 1 check: 1 passed");
+        assert_eq!(
+            counts(&samples::pass()),
+            "10 cases: 10 passed; of these 4 tests, 2 sign-ins, 3 starts, 1 stage"
+        );
+    }
+
+    #[test]
+    fn what_did_not_run_is_one_line_with_its_reason() {
+        let mut result = samples::block();
+        assert!(not_run(&result).is_empty());
+        let reason = Some("the run ended before it".to_owned());
+        for step in &mut result.stages[1].steps[1..] {
+            (step.status, step.reason) = (Status::NotRun.into(), reason.clone());
+        }
+        for check in &mut result.checks[2..4] {
+            (check.status, check.reason) = (Status::NotRun.into(), reason.clone());
+        }
+        result.findings.clear();
+        assert_eq!(
+            not_run(&result),
+            ["suite smoke, login, 2 checks in upgrade: the run ended before them"]
+        );
+        (result.tests[5].status, result.tests[5].message) = (Status::NotRun.into(), "nothing was captured".to_owned());
+        assert_eq!(not_run(&result)[1], "smoke / account in upgrade: nothing was captured");
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub fn pass() -> Record {
     }
     result.checks.retain(|check| check.status == Status::Passed);
     result.tests.retain(|test| test.status == Status::Passed);
-    result.counts = Counts::of(&result.tests);
+    result.counts = Counts::of(&result);
     result
 }
 
@@ -130,6 +130,9 @@ fn spoil_finding(finding: &mut Finding, nasty: &str) {
     (finding.title, finding.help) = (nasty.to_owned(), nasty.to_owned());
     (finding.service, finding.cause) = (Some(nasty.to_owned()), Some(nasty.to_owned()));
     finding.evidence = vec![nasty.to_owned(); 3];
+    for test in &mut finding.tests {
+        (test.suite, test.name) = (nasty.to_owned(), nasty.to_owned());
+    }
 }
 
 fn spoil_test(test: &mut Test, nasty: &str) {
@@ -146,6 +149,6 @@ pub fn large(tests: usize) -> Record {
         name: format!("item {number}"),
         ..one.clone()
     }));
-    result.counts = Counts::of(&result.tests);
+    result.counts = Counts::of(&result);
     result
 }

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use super::Run;
 use crate::cli::Format;
 use crate::command::out::LOGS;
-use crate::command::refused;
+use crate::command::{refused, repository};
 use crate::record::event::EventKind;
 use crate::record::exit_code::ExitCode;
 use crate::record::headline::Headline;
@@ -85,10 +85,11 @@ impl Run<'_> {
         recorded
             .findings
             .sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.stage, finding.check));
-        let parts = Parts::from(&recorded);
+        let mut parts = Parts::from(&recorded);
+        repository::name_places(&mut parts.tests, self.context);
         let mut notes = self.prepared.plan.notes.clone();
         notes.extend(recorded.notes);
-        let result = Record {
+        let mut result = Record {
             schema: SCHEMA.to_owned(),
             verdict: judgement.verdict.into(),
             cause: judgement.headline.to_string(),
@@ -104,7 +105,7 @@ impl Run<'_> {
             baseline: self.prepared.plan.baseline.clone(),
             mirror: self.prepared.plan.mirror.clone(),
             lock: self.lock.record(),
-            counts: Counts::of(&parts.tests),
+            counts: Counts::default(),
             fidelity: parts.fidelity,
             stages: parts.stages,
             findings: parts.findings,
@@ -113,6 +114,7 @@ impl Run<'_> {
             engine,
             notes,
         };
+        result.counts = Counts::of(&result);
         (result, judgement)
     }
 

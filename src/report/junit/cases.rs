@@ -1,13 +1,11 @@
-//! What becomes a test case: a suite for each stage with its steps and checks, and one for each user suite within it.
+//! How a case of the record becomes a `testcase`: in a suite for its stage, or in one for its user suite within it.
 
 use std::collections::HashSet;
 
-use crate::record;
-use crate::record::finding::{Blame, Severity};
+use crate::record::cases::{self, Answer, Subject};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
-use crate::record::v1::{Check, Finding, Record, Stage, Step, Test};
-use crate::record::verdict::Verdict;
+use crate::record::v1::{Finding, Record, Stage, Step, Test};
 use crate::record::word::Word;
 use crate::report::words;
 use crate::text::harmless;
@@ -71,25 +69,39 @@ pub struct Trouble {
     pub detail: String,
 }
 
-/// The record as suites, in the order of the contract. Where the verdict is not `pass`, at least one case is red.
+/// The record's cases as suites, in the order of the contract: a suite for each stage, then one for each user suite
+/// within it.
 pub fn suites(result: &Record) -> Vec<Suite> {
-    let mut suites: Vec<Suite> = result.stages.iter().flat_map(|stage| of_stage(result, stage)).collect();
-    let recorded = |test: &&Test| result.stages.iter().any(|stage| stage.id == test.stage);
-    let homeless: Vec<&Test> = result.tests.iter().filter(|test| !recorded(test)).collect();
-    suites.extend(of_tests(result, &homeless, 0));
-    if result.verdict != Verdict::Pass && !suites.iter().flat_map(|suite| &suite.cases).any(Case::is_red) {
-        tell_the_verdict(result, &mut suites);
-    }
-    if suites.is_empty() {
-        suites.push(Suite {
-            name: "rehearsal".to_owned(),
-            start_ms: 0,
-            cases: vec![verdict_case(result)],
-            output: None,
-        });
+    let mut suites: Vec<Suite> = Vec::new();
+    for one in cases::of(result) {
+        let name = suite_name(&one);
+        let case = of_case(result, &one);
+        match suites.iter_mut().find(|suite| suite.name == name) {
+            Some(suite) => suite.cases.push(case),
+            None => suites.push(Suite {
+                name,
+                start_ms: start_ms(result, &one),
+                cases: vec![case],
+                output: None,
+            }),
+        }
     }
     make_unique(&mut suites);
     suites
+}
+
+fn suite_name(case: &cases::Case) -> String {
+    let stage = case.stage.map_or_else(|| "rehearsal".to_owned(), words::word);
+    match case.subject {
+        Subject::Test(test) => format!("{stage} / {}", harmless::line(&test.suite, NAME)),
+        _ => stage,
+    }
+}
+
+fn start_ms(result: &Record, case: &cases::Case) -> u64 {
+    let mut stages = result.stages.iter();
+    let stage = stages.find(|stage| Some(&stage.id) == case.stage);
+    stage.map_or(0, |stage| stage.start_ms)
 }
 
 impl Case {
@@ -99,137 +111,191 @@ impl Case {
     }
 }
 
-fn of_stage(result: &Record, stage: &Stage) -> Vec<Suite> {
-    let tests: Vec<&Test> = result.tests.iter().filter(|test| test.stage == stage.id).collect();
-    let steps = stage.steps.iter().filter(|step| !told_by_tests(step, &tests));
-    let mut cases: Vec<Case> = steps.map(|step| of_step(result, &stage.id, step)).collect();
-    let checks: Vec<&Check> = result.checks.iter().filter(|check| check.stage == stage.id).collect();
-    cases.extend(checks.iter().map(|check| of_check(result, check)));
-    let told = |finding: &&Finding| {
-        checks
-            .iter()
-            .any(|check| check.check == finding.check && check.status.or(Status::Error).is_red())
-    };
-    let findings = result
-        .findings
-        .iter()
-        .filter(|finding| finding.stage == stage.id && !told(finding));
-    cases.extend(
-        findings
-            .filter(|finding| keeps_shut(finding))
-            .map(|finding| of_finding(result, finding)),
-    );
-    let mut suites = of_tests(result, &tests, stage.start_ms);
-    let red = cases
-        .iter()
-        .chain(suites.iter().flat_map(|suite| &suite.cases))
-        .any(Case::is_red);
-    if cases.is_empty() || (!red && stage.status.or(Status::Error).is_red()) {
-        cases.push(of_whole_stage(result, stage));
+fn of_case(result: &Record, case: &cases::Case) -> Case {
+    let place = Place { result, case };
+    match &case.subject {
+        Subject::Start(step) => place.of_start(step),
+        Subject::SignIn { step, answer } => place.of_sign_in(step, answer.as_ref()),
+        Subject::Check(answer) => place.of_check(answer),
+        Subject::Stage(id, stage) => place.of_whole_stage(id, *stage),
+        Subject::Test(test) => place.of_test(test),
+        Subject::Run => place.of_run(),
     }
-    suites.insert(
-        0,
-        Suite {
-            name: words::word(&stage.id),
-            start_ms: stage.start_ms,
-            cases,
-            output: None,
-        },
-    );
-    suites
 }
 
-/// A step that runs a user suite is told by that suite's own cases, unless it knows of trouble that none of them shows.
-fn told_by_tests(step: &Step, tests: &[&Test]) -> bool {
-    let Ok(record::step::Step::Run(subject)) = step.id.parse() else {
-        return false;
-    };
-    let suite = subject.to_string();
-    let mut own = tests.iter().filter(|test| test.suite == suite).peekable();
-    own.peek().is_some()
-        && (!step.status.or(Status::Error).is_red() || own.any(|test| test.status.or(Status::Error).is_red()))
+/// A case, with the record it is of.
+struct Place<'a> {
+    result: &'a Record,
+    case: &'a cases::Case<'a>,
 }
 
-fn keeps_shut(finding: &Finding) -> bool {
-    finding.waived.is_none()
-        && finding.severity == Severity::Error
-        && !matches!(finding.blame.known(), Some(Blame::PreExisting | Blame::Nobody))
-}
+impl Place<'_> {
+    fn of_start(&self, step: &Step) -> Case {
+        let service = step.id.split_once(' ').map(|(_, subject)| subject);
+        let told = Told {
+            kind: "StepFailed",
+            reason: step.reason.as_deref(),
+            detail: "",
+            service,
+            way_out: &self.way_to_look(),
+        };
+        self.case(service.unwrap_or("mirror"), &step.id, step.duration_ms, &told)
+    }
 
-fn of_step(result: &Record, stage: &Word<StageId>, step: &Step) -> Case {
-    let subject = step.id.split_once(' ').map_or("mirror", |(_, subject)| subject);
-    let service = step.id.split_once(' ').map(|(_, subject)| subject);
-    let way_out = format!("see logs/{stage}/ and `rehearsal run --keep`");
-    let told = Told {
-        kind: "StepFailed",
-        status: step.status.or(Status::Error),
-        reason: step.reason.as_deref(),
-        detail: "",
-    };
-    let outcome = told.outcome(result, stage, service, &way_out);
-    case(stage, subject, &step.id, step.duration_ms, outcome)
-}
+    fn of_sign_in(&self, step: &Step, answer: Option<&Answer>) -> Case {
+        let seen = answer.map(Seen::of).unwrap_or_default();
+        let told = Told {
+            kind: "SignInFailed",
+            reason: seen.reason.as_deref().or(step.reason.as_deref()),
+            detail: &seen.detail,
+            service: seen.service,
+            way_out: &seen.help.map_or_else(|| self.way_to_look(), str::to_owned),
+        };
+        self.case(&step.id, &step.id, step.duration_ms, &told)
+    }
 
-fn of_check(result: &Record, check: &Check) -> Case {
-    let own: Vec<&Finding> = result
-        .findings
-        .iter()
-        .filter(|finding| finding.check == check.check && finding.stage == check.stage)
-        .collect();
-    let first = own.iter().find(|finding| finding.waived.is_none());
-    let way_out = first.map_or(format!("`rehearsal explain {}`", check.check), |finding| {
-        finding.help.clone()
-    });
-    let reason = first.map(|finding| finding.title.as_str()).or(check.reason.as_deref());
-    let detail = own
-        .iter()
-        .map(|finding| story(finding))
-        .collect::<Vec<_>>()
-        .join("\n\n");
-    let told = Told {
-        kind: "CheckFailed",
-        status: check.status.or(Status::Error),
-        reason,
-        detail: &detail,
-    };
-    let outcome = match own.iter().find_map(|finding| finding.waived.as_deref()) {
-        Some(waiver) if first.is_none() && check.status == Status::Failed => {
-            Outcome::Skipped(harmless::line(&format!("waived: {waiver}"), words::LINE))
+    fn of_check(&self, answer: &Answer) -> Case {
+        let seen = Seen::of(answer);
+        let name = words::word(answer.check);
+        let told = Told {
+            kind: "CheckFailed",
+            reason: seen.reason.as_deref(),
+            detail: &seen.detail,
+            service: seen.service,
+            way_out: &seen
+                .help
+                .map_or_else(|| format!("`rehearsal explain {name}`"), str::to_owned),
+        };
+        self.case(&name, &name, answer.record.map_or(0, |check| check.duration_ms), &told)
+    }
+
+    fn of_whole_stage(&self, id: &Word<StageId>, stage: Option<&Stage>) -> Case {
+        let told = Told {
+            kind: "StageFailed",
+            reason: stage.and_then(|stage| stage.reason.as_deref()),
+            detail: "",
+            service: None,
+            way_out: "see the first red case of the stages before it",
+        };
+        self.case(
+            "stage",
+            &words::word(id),
+            stage.map_or(0, |stage| stage.duration_ms),
+            &told,
+        )
+    }
+
+    fn of_test(&self, test: &Test) -> Case {
+        let told = Told {
+            kind: "TestFailed",
+            reason: Some(&test.message),
+            detail: &test.detail,
+            service: test.service.as_deref(),
+            way_out: &words::way_out(self.result, test),
+        };
+        let mut case = self.case(&test.suite, &test.name, test.duration_ms, &told);
+        case.location = test.location.as_deref().and_then(location);
+        if test.retries > 0 && !case.is_red() {
+            let retries = words::counted(u64::from(test.retries), "retry", "retries");
+            case.output = Some(format!("passed after {retries}"));
         }
-        _ => told.outcome(
-            result,
-            &check.stage,
-            first.and_then(|finding| finding.service.as_deref()),
-            &way_out,
-        ),
-    };
-    case(
-        &check.stage,
-        &words::word(&check.check),
-        &words::word(&check.check),
-        check.duration_ms,
-        outcome,
-    )
+        case
+    }
+
+    /// The last resort of failing closed: no case tells the verdict.
+    fn of_run(&self) -> Case {
+        let trouble = || Trouble {
+            kind: "Verdict",
+            message: words::cause(self.result),
+            detail: String::new(),
+        };
+        let outcome = match self.case.status {
+            Status::Passed | Status::Skipped => Outcome::Passed,
+            Status::Failed => Outcome::Failure(trouble()),
+            Status::Error | Status::NotRun => Outcome::Error(trouble()),
+        };
+        Case {
+            classname: "rehearsal.verdict".to_owned(),
+            name: "verdict".to_owned(),
+            duration_ms: 0,
+            outcome,
+            location: None,
+            output: None,
+        }
+    }
+
+    fn stage(&self) -> String {
+        self.case.stage.map_or_else(|| "rehearsal".to_owned(), words::word)
+    }
+
+    fn way_to_look(&self) -> String {
+        format!("see logs/{}/ and `rehearsal run --keep`", self.stage())
+    }
+
+    fn case(&self, subject: &str, name: &str, duration_ms: u64, told: &Told) -> Case {
+        let or_unnamed = |text: String| if text.is_empty() { "unnamed".to_owned() } else { text };
+        Case {
+            classname: format!("{}.{}", self.stage(), or_unnamed(harmless::line(subject, NAME))),
+            name: or_unnamed(harmless::line(name, NAME)),
+            duration_ms,
+            outcome: self.outcome(told),
+            location: None,
+            output: None,
+        }
+    }
+
+    fn outcome(&self, told: &Told) -> Outcome {
+        match self.case.status {
+            Status::Passed => Outcome::Passed,
+            Status::Skipped => Outcome::Skipped(told.broke("left out by the configuration")),
+            Status::Failed => Outcome::Failure(self.trouble(told.kind, "no reason was recorded", told)),
+            Status::Error => Outcome::Error(self.trouble("CouldNotTell", "no reason was recorded", told)),
+            Status::NotRun => Outcome::Error(self.trouble("NotRun", "planned, and did not run", told)),
+        }
+    }
+
+    fn trouble(&self, kind: &'static str, otherwise: &str, told: &Told) -> Trouble {
+        let broke = told.broke(otherwise);
+        let pair = words::pair(self.result, told.service);
+        let way_out = harmless::line(told.way_out, words::LINE);
+        let message = format!("{broke} ({}; {pair}); way out: {way_out}", self.stage());
+        Trouble {
+            kind,
+            message: harmless::line(&message, 4 * words::LINE),
+            detail: harmless::block(told.detail, DETAIL),
+        }
+    }
 }
 
-fn of_finding(result: &Record, finding: &Finding) -> Case {
-    let blamed = finding.blame == Blame::Candidate;
-    let status = if blamed { Status::Failed } else { Status::Error };
-    let detail = story(finding);
-    let told = Told {
-        kind: "CheckFailed",
-        status,
-        reason: Some(&finding.title),
-        detail: &detail,
-    };
-    let outcome = told.outcome(result, &finding.stage, finding.service.as_deref(), &finding.help);
-    case(
-        &finding.stage,
-        &words::word(&finding.check),
-        &words::word(&finding.check),
-        0,
-        outcome,
-    )
+/// What a check has to say.
+#[derive(Default)]
+struct Seen<'a> {
+    reason: Option<String>,
+    detail: String,
+    service: Option<&'a str>,
+    help: Option<&'a str>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(answer: &Answer<'a>) -> Self {
+        let unsigned = || answer.findings.iter().filter(|finding| finding.waived.is_none());
+        // What keeps the gate shut speaks before a warning.
+        let first = unsigned()
+            .find(|finding| cases::keeps_shut(finding))
+            .or_else(|| unsigned().next());
+        let recorded = || answer.record.and_then(|check| check.reason.clone());
+        let reason = match answer.waiver() {
+            Some(waiver) => Some(format!("waived: {waiver}")),
+            None => first.map(|finding| finding.title.clone()).or_else(recorded),
+        };
+        let stories: Vec<_> = answer.findings.iter().map(|finding| story(finding)).collect();
+        Self {
+            reason,
+            detail: stories.join("\n\n"),
+            service: first.and_then(|finding| finding.service.as_deref()),
+            help: first.map(|finding| finding.help.as_str()),
+        }
+    }
 }
 
 fn story(finding: &Finding) -> String {
@@ -245,68 +311,6 @@ fn story(finding: &Finding) -> String {
     lines.join("\n")
 }
 
-fn of_whole_stage(result: &Record, stage: &Stage) -> Case {
-    let told = Told {
-        kind: "StageFailed",
-        status: stage.status.or(Status::Error),
-        reason: stage.reason.as_deref(),
-        detail: "",
-    };
-    let outcome = told.outcome(
-        result,
-        &stage.id,
-        None,
-        "see the first red case of the stages before it",
-    );
-    case(&stage.id, "stage", &words::word(&stage.id), stage.duration_ms, outcome)
-}
-
-fn of_tests(result: &Record, tests: &[&Test], start_ms: u64) -> Vec<Suite> {
-    let mut suites: Vec<Suite> = Vec::new();
-    for test in tests {
-        let name = format!("{} / {}", words::word(&test.stage), harmless::line(&test.suite, NAME));
-        let case = of_test(result, test);
-        match suites.iter_mut().find(|suite| suite.name == name) {
-            Some(suite) => suite.cases.push(case),
-            None => suites.push(Suite {
-                name,
-                start_ms,
-                cases: vec![case],
-                output: None,
-            }),
-        }
-    }
-    suites
-}
-
-fn of_test(result: &Record, test: &Test) -> Case {
-    // By law the candidate is never blamed for what the baseline shows on its own.
-    let on_baseline = test.stage == StageId::Control && test.status == Status::Failed;
-    let status = if on_baseline {
-        Status::Error
-    } else {
-        test.status.or(Status::Error)
-    };
-    let told = Told {
-        kind: "TestFailed",
-        status,
-        reason: Some(&test.message),
-        detail: &test.detail,
-    };
-    let outcome = told.outcome(
-        result,
-        &test.stage,
-        test.service.as_deref(),
-        &words::way_out(result, test),
-    );
-    let mut case = case(&test.stage, &test.suite, &test.name, test.duration_ms, outcome);
-    case.location = test.location.as_deref().and_then(location);
-    if test.retries > 0 && !case.is_red() {
-        case.output = Some(format!("passed after {} retries", test.retries));
-    }
-    case
-}
-
 /// `smoke/shop.hurl:12` as a file and a line.
 pub fn location(text: &str) -> Option<(String, u32)> {
     let (file, line) = text.rsplit_once(':')?;
@@ -315,39 +319,16 @@ pub fn location(text: &str) -> Option<(String, u32)> {
     (!file.is_empty()).then_some((file, line))
 }
 
-fn case(stage: &Word<StageId>, subject: &str, name: &str, duration_ms: u64, outcome: Outcome) -> Case {
-    let or_unnamed = |text: String| if text.is_empty() { "unnamed".to_owned() } else { text };
-    let classname = format!("{}.{}", words::word(stage), or_unnamed(harmless::line(subject, NAME)));
-    let name = or_unnamed(harmless::line(name, NAME));
-    Case {
-        classname,
-        name,
-        duration_ms,
-        outcome,
-        location: None,
-        output: None,
-    }
-}
-
 /// What a record says of itself.
 struct Told<'a> {
     kind: &'static str,
-    status: Status,
     reason: Option<&'a str>,
     detail: &'a str,
+    service: Option<&'a str>,
+    way_out: &'a str,
 }
 
 impl Told<'_> {
-    fn outcome(&self, result: &Record, stage: &Word<StageId>, service: Option<&str>, way_out: &str) -> Outcome {
-        match self.status {
-            Status::Passed => Outcome::Passed,
-            Status::Skipped => Outcome::Skipped(self.broke("left out by the configuration")),
-            Status::Failed => Outcome::Failure(self.trouble(self.kind, result, stage, service, way_out)),
-            Status::Error => Outcome::Error(self.trouble("CouldNotTell", result, stage, service, way_out)),
-            Status::NotRun => Outcome::Error(self.trouble("NotRun", result, stage, service, way_out)),
-        }
-    }
-
     fn broke(&self, otherwise: &str) -> String {
         let reason = harmless::line(self.reason.unwrap_or_default(), words::LINE);
         if reason.is_empty() {
@@ -355,62 +336,6 @@ impl Told<'_> {
         } else {
             reason
         }
-    }
-
-    fn trouble(
-        &self,
-        kind: &'static str,
-        result: &Record,
-        stage: &Word<StageId>,
-        service: Option<&str>,
-        way_out: &str,
-    ) -> Trouble {
-        let broke = self.broke(if kind == "NotRun" {
-            "planned, and did not run"
-        } else {
-            "no reason was recorded"
-        });
-        let pair = words::pair(result, service);
-        let way_out = harmless::line(way_out, words::LINE);
-        let message = harmless::line(
-            &format!("{broke} ({stage}; {pair}); way out: {way_out}"),
-            4 * words::LINE,
-        );
-        Trouble {
-            kind,
-            message,
-            detail: harmless::block(self.detail, DETAIL),
-        }
-    }
-}
-
-/// The last resort of failing closed: no case is red, and the verdict is.
-fn tell_the_verdict(result: &Record, suites: &mut [Suite]) {
-    if let Some(last) = suites.last_mut() {
-        last.cases.push(verdict_case(result));
-    }
-}
-
-fn verdict_case(result: &Record) -> Case {
-    let trouble = || Trouble {
-        kind: "Verdict",
-        message: words::cause(result),
-        detail: String::new(),
-    };
-    let outcome = match result.verdict.or(Verdict::Inconclusive) {
-        Verdict::Pass => Outcome::Passed,
-        Verdict::Block => Outcome::Failure(trouble()),
-        Verdict::Inconclusive => Outcome::Error(trouble()),
-    };
-    let name = "verdict".to_owned();
-    let classname = "rehearsal.verdict".to_owned();
-    Case {
-        classname,
-        name,
-        duration_ms: 0,
-        outcome,
-        location: None,
-        output: None,
     }
 }
 
