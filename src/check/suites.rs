@@ -8,7 +8,7 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::Subject;
-use crate::record::test::TestId;
+use crate::record::test::{Reply, TestId};
 
 /// One test, as a check sees it.
 #[derive(Debug, Clone, Serialize)]
@@ -23,6 +23,8 @@ pub struct Shown {
     pub message: String,
     /// The service it was addressed to.
     pub service: Option<String>,
+    /// What came back.
+    pub reply: Reply,
     /// The release's word for why, where it was heard.
     pub cause: Option<String>,
 }
@@ -51,6 +53,7 @@ pub fn shown<'a>(runs: impl Iterator<Item = &'a Ran>) -> Vec<Shown> {
             status: test.status,
             message: test.message.clone(),
             service: test.service.clone(),
+            reply: test.reply,
             cause: ran.cause.clone(),
         })
     };
@@ -73,6 +76,14 @@ pub struct Compared<'a> {
     pub before: &'a [Shown],
     /// On the release that is judged.
     pub after: &'a [Shown],
+}
+
+impl Compared<'_> {
+    /// Nothing was to be seen of what a test asked for, on the release that is judged.
+    pub fn is_blind(&self, test: &Shown) -> bool {
+        let before = self.before.iter().find(|one| one.id() == test.id());
+        test.reply.is_blind(before.map(|one| one.reply).unwrap_or_default())
+    }
 }
 
 /// The tests that failed, each told by `tell`; those that passed before and are not there any more, or are skipped;
@@ -105,6 +116,7 @@ fn gone(before: &Shown, after: &[Shown]) -> Option<Shown> {
         status: Status::Failed,
         message: format!("{message}, and production's release passes it"),
         service: None,
+        reply: Reply::Unknown,
         ..before.clone()
     })
 }

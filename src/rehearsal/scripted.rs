@@ -33,7 +33,7 @@ use crate::record::recorded::Recorded;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
-use crate::record::test::TestRecord;
+use crate::record::test::{Reply, TestRecord};
 use crate::suite::login::{Kind, LoginOutcome, Trouble};
 use crate::suite::{Captures, SuiteOutcome, SuiteRun};
 use crate::text::redact::Redactor;
@@ -100,6 +100,8 @@ pub struct Behaviour {
 pub enum Told {
     /// With this status.
     Ends(Status),
+    /// It fails by this reply.
+    Gets(Reply),
     /// It is not there at all.
     Absent,
 }
@@ -479,7 +481,11 @@ impl Ground for ScriptedGround {
                 true => Told::Ends(Status::Failed),
                 false => state.now().next_test(&key, &step.name),
             };
-            let Told::Ends(status) = told else { continue };
+            let (status, reply) = match told {
+                Told::Ends(status) => (status, Reply::Unknown),
+                Told::Gets(reply) => (Status::Failed, reply),
+                Told::Absent => continue,
+            };
             let status = if lost { Status::Error } else { status };
             tests.push(TestRecord {
                 suite: run.subject.clone(),
@@ -496,6 +502,7 @@ impl Ground for ScriptedGround {
                 service: Some("web".to_owned()),
                 retries: 0,
                 location: None,
+                reply,
             });
         }
         SuiteOutcome {

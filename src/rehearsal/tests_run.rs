@@ -4,7 +4,7 @@ use super::course::Course;
 use super::driver::OnGround;
 use super::{Next, Rehearsal};
 use crate::check::facts::Ran;
-use crate::check::ground::Ground;
+use crate::check::ground::{Ground, Marks};
 use crate::config::settings::SuiteBody;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
@@ -25,13 +25,14 @@ impl Rehearsal<'_> {
             stage,
         };
         let inherited = inherited(subject, course);
+        let begun = ground.marks(&self.heard());
         let outcome = on.run_with(subject, body, inherited).await;
         if let Subject::Data(DataEntry::Seed | DataEntry::Write) = subject {
             course.data = outcome.captures;
         }
         let tests = as_recorded(stage, outcome.tests);
         self.recorder.tests(&tests);
-        let cause = self.cause(&*ground, course, &tests).await;
+        let cause = self.cause(&*ground, (&begun, &course.marks), &tests).await;
         let too_few = too_few(&tests, body);
         let (status, reason) = status_of(&tests, too_few);
         step.ended(status, reason);
@@ -46,12 +47,38 @@ impl Rehearsal<'_> {
         Next::On
     }
 
-    /// Why something failed, as the candidate's log has it. Only what failed pays for the asking.
-    async fn cause(&self, ground: &dyn Ground, course: &Course, tests: &[TestRecord]) -> Option<String> {
-        if !tests.iter().any(|test| test.status == Status::Failed) {
-            return None;
+    /// Whose words may explain a failure: the candidate's and the authentication product's, and so whoever is asked.
+    fn heard(&self) -> Vec<String> {
+        let mut heard = self.candidates();
+        let others = self.settings.auth_services().iter().chain(self.world.services.keys());
+        for service in others {
+            if !heard.contains(service) {
+                heard.push(service.clone());
+            }
         }
-        ground.why(&self.candidates(), &course.marks).await
+        heard
+    }
+
+    /// Why something failed, as the logs have it since the tests began: the candidate's, else that of the service which a
+    /// failing test asked, else the product's; then what the candidate said since it took its place. Only what failed
+    /// pays for the asking.
+    async fn cause(
+        &self,
+        ground: &dyn Ground,
+        (begun, placed): (&Marks, &Marks),
+        tests: &[TestRecord],
+    ) -> Option<String> {
+        let failed = tests.iter().filter(|test| test.status == Status::Failed);
+        let asked: Vec<String> = failed.clone().filter_map(|test| test.service.clone()).collect();
+        failed.clone().next()?;
+        let candidates = self.candidates();
+        let others = asked.iter().chain(self.settings.auth_services());
+        let others = others.filter(|name| self.world.services.contains_key(*name) && !candidates.contains(name));
+        let near = [candidates.clone(), others.cloned().collect()].concat();
+        match ground.why(&near, begun).await {
+            Some(cause) => Some(cause),
+            None => ground.why(&candidates, placed).await,
+        }
     }
 }
 
