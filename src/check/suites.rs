@@ -27,6 +27,8 @@ pub struct Shown {
     pub reply: Reply,
     /// The release's word for why, where it was heard.
     pub cause: Option<String>,
+    /// What was said meanwhile, and never in `control`.
+    pub said: Vec<String>,
 }
 
 impl Shown {
@@ -55,6 +57,10 @@ pub fn shown<'a>(runs: impl Iterator<Item = &'a Ran>) -> Vec<Shown> {
             service: test.service.clone(),
             reply: test.reply,
             cause: ran.cause.clone(),
+            said: match test.status {
+                Status::Failed => ran.said.clone(),
+                _ => Vec::new(),
+            },
         })
     };
     runs.flat_map(of).collect()
@@ -123,7 +129,7 @@ fn gone(before: &Shown, after: &[Shown]) -> Option<Shown> {
 
 fn about(finding: Finding, shown: &Shown) -> Finding {
     let evidence = if finding.evidence.is_empty() {
-        vec![shown.line()]
+        std::iter::once(shown.line()).chain(shown.said.clone()).collect()
     } else {
         finding.evidence.clone()
     };
@@ -142,7 +148,9 @@ pub fn fold(findings: Vec<Finding>) -> Vec<Finding> {
         match folded.iter_mut().find(same) {
             Some(first) => {
                 first.tests.extend(finding.tests);
-                first.evidence.extend(finding.evidence);
+                let new = finding.evidence.into_iter();
+                let new: Vec<String> = new.filter(|line| !first.evidence.contains(line)).collect();
+                first.evidence.extend(new);
             }
             None => folded.push(finding),
         }

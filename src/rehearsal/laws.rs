@@ -836,6 +836,56 @@ async fn a_flaky_test_speaks_before_a_suite_without_tests() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_said_meanwhile_stands_beside_a_failure_and_a_memory_kill_is_its_cause() {
+    let silent = good().test("smoke", "account", &[Told::Gets(Reply::Nothing)]);
+    let story = |candidate: Behaviour| Story {
+        candidate: candidate.says("sign-in: no single entry for anna"),
+        ..Story::default()
+    };
+    let played = story(silent.clone()).play().await;
+    let finding = &played.recorded.findings[0];
+    assert_eq!(finding.cause, None);
+    let said = "web: sign-in: no single entry for anna".to_owned();
+    assert!(finding.evidence.contains(&said), "{:?}", finding.evidence);
+    let killed = |suite: &str| Behaviour {
+        memory_kill_in: Some(suite.to_owned()),
+        ..silent.clone()
+    };
+    let played = story(killed("smoke")).play().await;
+    let cause = played.recorded.findings[0].cause.as_deref();
+    assert_eq!(cause, Some("a process in `web` was killed for memory"));
+    // What is killed at another time explains nothing.
+    let played = story(killed("data.verify")).play().await;
+    assert_eq!(played.recorded.findings[0].cause, None);
+    // The sign-in's failure shows what was said, too.
+    let played = story(good().signs_in(&[Fails])).play().await;
+    assert!(played.recorded.findings[0].evidence.contains(&said));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_nobody_heard_without_a_session_is_not_called_open() {
+    let silent = || Behaviour {
+        silent_to_strangers: true,
+        ..good()
+    };
+    let story = |baseline: Behaviour| Story {
+        baseline,
+        ..Story::default()
+    };
+    let played = story(silent()).play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+    let line = played.judgement.headline.to_string();
+    assert!(
+        line.contains("got no answer (tls)") && !line.contains("without signing in"),
+        "{line}"
+    );
+    // Where the sign-in fails, too, that is what is told.
+    let played = story(silent().signs_in(&[Fails])).play().await;
+    let line = played.judgement.headline.to_string();
+    assert!(line.contains("production itself cannot sign in"), "{line}");
+}
+
 mod properties {
     use std::collections::VecDeque;
     use std::time::Duration;

@@ -79,6 +79,10 @@ pub struct Behaviour {
     pub sign_ins: VecDeque<SignIn>,
     /// What it says while it is in place.
     pub log: Vec<String>,
+    /// It does not answer who has no session.
+    pub silent_to_strangers: bool,
+    /// The suite in which the kernel kills a process of its for memory.
+    pub memory_kill_in: Option<String>,
     /// What the authentication product says when it refuses something.
     pub product_says: Option<String>,
     /// Exits of its container once it was up: code.
@@ -311,6 +315,7 @@ impl Grounds for ScriptedGrounds {
             stage: StageId::Control,
             stopped: BTreeSet::new(),
             probes: BTreeSet::new(),
+            memory_kills: 0,
             story,
         }))))
     }
@@ -331,6 +336,7 @@ struct State {
     stage: StageId,
     stopped: BTreeSet<String>,
     probes: BTreeSet<String>,
+    memory_kills: usize,
 }
 
 struct ScriptedGround(Mutex<State>);
@@ -474,6 +480,7 @@ impl Ground for ScriptedGround {
         // After the rollback the entry has another name, and is the same.
         let key = suite.split(' ').next().unwrap_or_default().to_owned();
         let lost = state.agent().is_err();
+        state.memory_kills += usize::from(state.now().memory_kill_in.as_deref() == Some(key.as_str()));
         let mut tests = Vec::new();
         for step in &run.body.requests {
             // The tests' own service, stopped, answers nothing.
@@ -529,7 +536,13 @@ impl Ground for ScriptedGround {
     }
 
     async fn ask_without_session(&self, _login: &Login, _session: &str, _ca: &[String]) -> LoginOutcome {
-        login_outcome(self.state().agent().map_or_else(Outcome::Lost, Outcome::Held))
+        let mut state = self.state();
+        let silent = state.now().silent_to_strangers;
+        let heard = state.agent().and_then(|()| match silent {
+            true => Err(Lost::new(Part::Step, "GET http://web/account got no answer (tls)")),
+            false => Ok(()),
+        });
+        login_outcome(heard.map_or_else(Outcome::Lost, Outcome::Held))
     }
 
     async fn http(&self, _call: HttpCall) -> Result<Option<HttpAnswer>, Lost> {
@@ -613,6 +626,7 @@ impl Ground for ScriptedGround {
         History {
             starts: 1 + exits.len() as u32,
             exits: exits.into_iter().map(exit).collect(),
+            memory_kills: state.memory_kills,
             running: true,
             ..History::default()
         }
@@ -641,6 +655,16 @@ impl Ground for ScriptedGround {
 
     fn tail(&self, service: &str, _count: usize) -> Vec<String> {
         self.said(StageId::Control, Role::Baseline, service)
+    }
+
+    fn new_lines(&self, services: &[String], _marks: &Marks) -> Vec<String> {
+        let named = |service: &String| {
+            let said = self.said(StageId::Upgrade, Role::Candidate, service);
+            said.into_iter()
+                .map(|line| format!("{service}: {line}"))
+                .collect::<Vec<_>>()
+        };
+        services.iter().flat_map(named).collect()
     }
 
     async fn why(&self, services: &[String], _marks: &Marks) -> Option<String> {

@@ -1,5 +1,7 @@
 //! The user's tests as steps: suites and entries of `data`, each recorded as it went.
 
+use std::collections::BTreeMap;
+
 use super::course::Course;
 use super::driver::OnGround;
 use super::{Next, Rehearsal};
@@ -10,7 +12,7 @@ use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::{DataEntry, Step, Subject};
-use crate::record::test::TestRecord;
+use crate::record::test::{Reply, TestRecord};
 use crate::suite::Captures;
 
 impl Rehearsal<'_> {
@@ -25,14 +27,18 @@ impl Rehearsal<'_> {
             stage,
         };
         let inherited = inherited(subject, course);
-        let begun = ground.marks(&self.heard());
+        let begun = Begun {
+            marks: ground.marks(&self.heard()),
+            memory_kills: self.memory_kills(&*ground),
+        };
         let outcome = on.run_with(subject, body, inherited).await;
         if let Subject::Data(DataEntry::Seed | DataEntry::Write) = subject {
             course.data = outcome.captures;
         }
         let tests = as_recorded(stage, outcome.tests);
         self.recorder.tests(&tests);
-        let cause = self.cause(&*ground, (&begun, &course.marks), &tests).await;
+        let cause = self.cause(&*ground, &begun, &course.marks, &tests).await;
+        let said = self.said(&*ground, &begun, &tests);
         let too_few = too_few(&tests, body);
         let (status, reason) = status_of(&tests, too_few);
         step.ended(status, reason);
@@ -43,6 +49,7 @@ impl Rehearsal<'_> {
             tests,
             too_few,
             cause,
+            said,
         });
         Next::On
     }
@@ -59,27 +66,59 @@ impl Rehearsal<'_> {
         heard
     }
 
-    /// Why something failed, as the logs have it since the tests began: the candidate's, else that of the service which a
-    /// failing test asked, else the product's; then what the candidate said since it took its place. Only what failed
-    /// pays for the asking.
-    async fn cause(
-        &self,
-        ground: &dyn Ground,
-        (begun, placed): (&Marks, &Marks),
-        tests: &[TestRecord],
-    ) -> Option<String> {
-        let failed = tests.iter().filter(|test| test.status == Status::Failed);
-        let asked: Vec<String> = failed.clone().filter_map(|test| test.service.clone()).collect();
-        failed.clone().next()?;
-        let candidates = self.candidates();
-        let others = asked.iter().chain(self.settings.auth_services());
-        let others = others.filter(|name| self.world.services.contains_key(*name) && !candidates.contains(name));
-        let near = [candidates.clone(), others.cloned().collect()].concat();
-        match ground.why(&near, begun).await {
+    /// Why something failed: a process that the kernel killed meanwhile; else as the logs have it since the tests began,
+    /// the candidate's, that of the service which a failing test asked, the product's; then what the candidate said since
+    /// it took its place. Only what failed pays for the asking.
+    async fn cause(&self, ground: &dyn Ground, begun: &Begun, placed: &Marks, tests: &[TestRecord]) -> Option<String> {
+        let near = self.near(tests)?;
+        let said = match ground.why(&near, &begun.marks).await {
             Some(cause) => Some(cause),
-            None => ground.why(&candidates, placed).await,
-        }
+            None => ground.why(&self.candidates(), placed).await,
+        };
+        // The engine's word of it may come after the answer that it cut off.
+        let silent = tests.iter().any(|test| test.reply == Reply::Nothing);
+        let killed = near.iter().filter(|_| silent).find(|name| {
+            let before = begun.memory_kills.get(*name).copied().unwrap_or_default();
+            ground.history(name).memory_kills > before
+        });
+        killed.map(|name| killed_for_memory(name)).or(said)
     }
+
+    /// What may explain a failure beside its cause.
+    fn said(&self, ground: &dyn Ground, begun: &Begun, tests: &[TestRecord]) -> Vec<String> {
+        let near = self.near(tests);
+        near.map_or_else(Vec::new, |near| ground.new_lines(&near, &begun.marks))
+    }
+
+    /// The candidate's services, those that a failing test asked, and the authentication product's; `None` where nothing
+    /// failed.
+    fn near(&self, tests: &[TestRecord]) -> Option<Vec<String>> {
+        let failed = || tests.iter().filter(|test| test.status == Status::Failed);
+        failed().next()?;
+        let asked = failed().filter_map(|test| test.service.as_ref());
+        let mut near = self.candidates();
+        for name in asked.chain(self.settings.auth_services()) {
+            if self.world.services.contains_key(name) && !near.contains(name) {
+                near.push(name.clone());
+            }
+        }
+        Some(near)
+    }
+
+    fn memory_kills(&self, ground: &dyn Ground) -> BTreeMap<String, usize> {
+        let of = |name: String| (name.clone(), ground.history(&name).memory_kills);
+        self.heard().into_iter().map(of).collect()
+    }
+}
+
+/// How things stood when tests began.
+struct Begun {
+    marks: Marks,
+    memory_kills: BTreeMap<String, usize>,
+}
+
+fn killed_for_memory(service: &str) -> String {
+    format!("a process in `{service}` was killed for memory")
 }
 
 /// What earlier entries of `data` captured is seen by those after them.
