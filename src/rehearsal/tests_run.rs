@@ -71,10 +71,10 @@ impl Rehearsal<'_> {
     /// it took its place. Only what failed pays for the asking.
     async fn cause(&self, ground: &dyn Ground, begun: &Begun, placed: &Marks, tests: &[TestRecord]) -> Option<String> {
         let near = self.near(tests)?;
-        let said = match ground.why(&near, &begun.marks).await {
-            Some(cause) => Some(cause),
-            None => ground.why(&self.candidates(), placed).await,
-        };
+        let candidates = self.candidates();
+        // Both at once: where nothing says why, each waits for late lines.
+        let (meanwhile, before) = tokio::join!(ground.why(&near, &begun.marks), ground.why(&candidates, placed));
+        let said = meanwhile.or(before);
         // The engine's word of it may come after the answer that it cut off.
         let silent = tests.iter().any(|test| test.reply == Reply::Nothing);
         let killed = near.iter().filter(|_| silent).find(|name| {
