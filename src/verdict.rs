@@ -133,10 +133,11 @@ fn unclear(finding: &Finding) -> bool {
     matches!(finding.blame, Blame::Mirror | Blame::Flaky) && finding.severity == Severity::Error
 }
 
-/// The first cause: the earliest stage speaks first, within it the checks in the order of their ids.
+/// The first cause: the earliest stage speaks first, within it the checks in the order of their ids, and what follows
+/// from something else last.
 fn first(recorded: &Recorded, wanted: impl Fn(&Finding) -> bool) -> Option<&Finding> {
     let findings = recorded.findings.iter().filter(|finding| wanted(finding));
-    findings.min_by_key(|finding| (finding.stage, finding.check))
+    findings.min_by_key(|finding| (finding.stage, finding.follows(), finding.check))
 }
 
 /// What broke, why, the pair of versions, the way out.
@@ -239,7 +240,7 @@ mod tests {
     use crate::check::waiver::sign;
     use crate::config::settings::{SameRelease, Waiver};
     use crate::record::step::Subject;
-    use crate::record::test::TestId;
+    use crate::record::test::{Reply, TestId};
 
     fn policy() -> Policy {
         Policy {
@@ -303,6 +304,7 @@ mod tests {
             service: None,
             retries: 0,
             location: None,
+            reply: Reply::Unknown,
         }
     }
 

@@ -53,6 +53,8 @@ struct Failed {
     trail: Vec<String>,
     /// First fatal line of the candidate's log since the sign-in began.
     fatal: Option<String>,
+    /// What candidate and product said meanwhile, and never in `control`.
+    said: Vec<String>,
     /// What the authentication product refused: the evidence without which its version is not blamed.
     refused: Option<Refused>,
 }
@@ -85,8 +87,8 @@ impl Check for AuthLogin {
 
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<SignIn, Lost> {
         let open = match at.case.stage {
-            StageId::Control => self.is_open(at).await?,
-            StageId::Upgrade | StageId::Rollback => None,
+            StageId::Control => self.is_open(at).await,
+            StageId::Upgrade | StageId::Rollback => Ok(None),
         };
         let own = at.ground.marks(&at.case.candidates());
         let product = at.ground.marks(at.case.settings.auth_services());
@@ -95,6 +97,11 @@ impl Check for AuthLogin {
             Outcome::Held(()) => None,
             Outcome::Broke(trouble) => Some(examine(at, trouble, outcome.trail.clone(), (&own, &product)).await),
             Outcome::Lost(lost) => return Err(lost.clone()),
+        };
+        // Where the sign-in fails, that tells what is wrong with the page, too.
+        let open = match (open, &failed) {
+            (Err(_), Some(_)) => None,
+            (open, _) => open?,
         };
         Ok(SignIn { open, failed })
     }
@@ -155,7 +162,12 @@ async fn examine(at: &At<'_>, trouble: &Trouble, trail: Vec<String>, marks: (&Ma
         Some(refused) => Some(refused),
         None => its_own_words(at, marks.1).await,
     };
+    let said = [
+        at.ground.new_lines(&at.case.candidates(), marks.0),
+        at.ground.new_lines(at.case.settings.auth_services(), marks.1),
+    ];
     Failed {
+        said: said.concat(),
         kind: trouble.kind,
         message: trouble.message.clone(),
         trail,
@@ -239,6 +251,7 @@ fn fails(case: &Case<'_>, failed: &Failed) -> Finding {
             .iter()
             .map(|refused| format!("{} {}", refused.service, refused.what)),
     );
+    let evidence = evidence.chain(failed.said.iter().cloned());
     Finding::new(ABOUT.id, case.stage, Blame::Candidate, title(case, failed))
         .about(case.pair.changed.first().map(|(service, _, _)| service.clone()))
         .because(failed.fatal.clone())

@@ -9,6 +9,7 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::Lost;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
+use crate::record::status::Status;
 use crate::record::step::Subject;
 
 static ABOUT: About = About {
@@ -72,9 +73,27 @@ impl Check for Control {
                 subjects.push(&test.suite);
             }
         }
-        let failing = subjects.into_iter().filter_map(|subject| fails(case, subject, seen));
-        failing.chain(seen.too_few.iter().cloned()).collect()
+        let failing: Vec<Finding> = subjects
+            .into_iter()
+            .filter_map(|subject| fails(case, subject, seen))
+            .collect();
+        with_consequences(failing, seen)
     }
+}
+
+/// What could not even be tried, and what ran too few tests, follows from what failed, and is told with it.
+fn with_consequences(failing: Vec<Finding>, seen: &Passes) -> Vec<Finding> {
+    let is_tried = |finding: &Finding| {
+        let own = seen.tests.iter().filter(|test| finding.tests.contains(&test.id()));
+        own.clone().count() == 0 || own.clone().any(|test| test.status != Status::NotRun)
+    };
+    let (mut causes, mut others): (Vec<Finding>, Vec<Finding>) = failing.into_iter().partition(is_tried);
+    others.extend(seen.too_few.iter().cloned());
+    match causes.first_mut() {
+        Some(first) => others.into_iter().for_each(|other| first.take_in(other)),
+        None => causes = others,
+    }
+    causes
 }
 
 /// Tests that production itself fails.

@@ -54,6 +54,8 @@ pub struct Ran {
     pub too_few: Option<(u64, u64)>,
     /// Where something failed, the first line of the release's log that says why.
     pub cause: Option<String>,
+    /// There, what the candidate and those it asked said meanwhile that they never said in `control`.
+    pub said: Vec<String>,
 }
 
 impl Facts {

@@ -175,6 +175,9 @@ pub trait Ground: Send + Sync {
     /// The last lines of a service.
     fn tail(&self, service: &str, count: usize) -> Vec<String>;
 
+    /// What these services said since the marks and never in `control`, each line as `service: line`, a few of each.
+    fn new_lines(&self, services: &[String], marks: &Marks) -> Vec<String>;
+
     /// The first line that says why, among those that these services said since the marks and never in `control`. The
     /// log is given a moment: a busy engine hands lines on late, and the first line of an error seldom says why.
     async fn why(&self, services: &[String], marks: &Marks) -> Option<String>;

@@ -82,14 +82,15 @@ impl Check for Rollback {
         if let Some(failure) = &after.failure {
             return vec![not_ready(case, failure)];
         }
-        let tell = |test: &Shown| match after.on {
-            Some(Role::Candidate) => write_fails(case, test),
-            _ => fails(case, test),
-        };
         let mut found: Vec<Finding> = too_slow(case, after).into_iter().collect();
         let shown = Compared {
             before: &before.tests,
             after: &after.tests,
+        };
+        let tell = |test: &Shown| match after.on {
+            Some(Role::Candidate) => write_fails(case, test),
+            _ if is_data(test) && shown.is_blind(test) => not_seen(case, test),
+            _ => fails(case, test),
         };
         found.extend(suites::judge(case.stage, shown, tell));
         found.extend(after.too_few.iter().cloned());
@@ -166,6 +167,26 @@ fn fails(case: &Case<'_>, test: &Shown) -> Finding {
         brief(&test.message)
     );
     finding(case, title).help(way_out(case))
+}
+
+fn is_data(test: &Shown) -> bool {
+    matches!(test.suite, Subject::Data(_))
+}
+
+/// Whether the baseline reads what is there cannot be told: it does not show it.
+fn not_seen(case: &Case<'_>, test: &Shown) -> Finding {
+    let title = format!(
+        "after the rollback the data could not be looked at: `{}` / `{}`: {}",
+        test.suite,
+        test.name,
+        brief(&test.message)
+    );
+    let help = format!(
+        "plan the way back before deploying {}: after it {} does not answer this any more; what it reads is not known",
+        case.pair.candidate(),
+        case.pair.baseline()
+    );
+    finding(case, title).help(help)
 }
 
 /// The candidate cannot do `data.write`, or does not read back what it wrote.

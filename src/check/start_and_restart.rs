@@ -14,7 +14,7 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::Lost;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
-use crate::text::fatal::first_fatal;
+use crate::text::fatal::{first_fatal, last_words};
 use crate::text::units::{millis, seconds};
 
 static ABOUT: About = About {
@@ -132,6 +132,7 @@ fn of_candidate(at: &At<'_>) -> Result<Lives, Lost> {
 fn life(at: &At<'_>, swapped: &Swapped) -> Life {
     let history = at.ground.history(&swapped.service);
     let exits = &history.exits;
+    let said = at.ground.said(at.case.stage, at.role, &swapped.service);
     let known = at
         .facts
         .exits_before(at.case.stage, &swapped.service)
@@ -146,7 +147,7 @@ fn life(at: &At<'_>, swapped: &Swapped) -> Life {
             code: exit.code,
             killed_for_memory: exit.oom,
         }),
-        fatal: first_fatal(&at.ground.said(at.case.stage, at.role, &swapped.service)),
+        fatal: first_fatal(&said).or_else(|| last_words(&said).filter(|_| !history.running)),
     }
 }
 

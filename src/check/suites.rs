@@ -8,7 +8,7 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::Subject;
-use crate::record::test::TestId;
+use crate::record::test::{Reply, TestId};
 
 /// One test, as a check sees it.
 #[derive(Debug, Clone, Serialize)]
@@ -23,8 +23,12 @@ pub struct Shown {
     pub message: String,
     /// The service it was addressed to.
     pub service: Option<String>,
+    /// What came back.
+    pub reply: Reply,
     /// The release's word for why, where it was heard.
     pub cause: Option<String>,
+    /// What was said meanwhile, and never in `control`.
+    pub said: Vec<String>,
 }
 
 impl Shown {
@@ -51,7 +55,12 @@ pub fn shown<'a>(runs: impl Iterator<Item = &'a Ran>) -> Vec<Shown> {
             status: test.status,
             message: test.message.clone(),
             service: test.service.clone(),
+            reply: test.reply,
             cause: ran.cause.clone(),
+            said: match test.status {
+                Status::Failed => ran.said.clone(),
+                _ => Vec::new(),
+            },
         })
     };
     runs.flat_map(of).collect()
@@ -73,6 +82,14 @@ pub struct Compared<'a> {
     pub before: &'a [Shown],
     /// On the release that is judged.
     pub after: &'a [Shown],
+}
+
+impl Compared<'_> {
+    /// Nothing was to be seen of what a test asked for, on the release that is judged.
+    pub fn is_blind(&self, test: &Shown) -> bool {
+        let before = self.before.iter().find(|one| one.id() == test.id());
+        test.reply.is_blind(before.map(|one| one.reply).unwrap_or_default())
+    }
 }
 
 /// The tests that failed, each told by `tell`; those that passed before and are not there any more, or are skipped;
@@ -105,13 +122,14 @@ fn gone(before: &Shown, after: &[Shown]) -> Option<Shown> {
         status: Status::Failed,
         message: format!("{message}, and production's release passes it"),
         service: None,
+        reply: Reply::Unknown,
         ..before.clone()
     })
 }
 
 fn about(finding: Finding, shown: &Shown) -> Finding {
     let evidence = if finding.evidence.is_empty() {
-        vec![shown.line()]
+        std::iter::once(shown.line()).chain(shown.said.clone()).collect()
     } else {
         finding.evidence.clone()
     };
@@ -130,7 +148,9 @@ pub fn fold(findings: Vec<Finding>) -> Vec<Finding> {
         match folded.iter_mut().find(same) {
             Some(first) => {
                 first.tests.extend(finding.tests);
-                first.evidence.extend(finding.evidence);
+                let new = finding.evidence.into_iter();
+                let new: Vec<String> = new.filter(|line| !first.evidence.contains(line)).collect();
+                first.evidence.extend(new);
             }
             None => folded.push(finding),
         }

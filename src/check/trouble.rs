@@ -67,7 +67,7 @@ pub fn no_image(failure: &PullFailure) -> Finding {
 pub fn too_few_tests(stage: StageId, suite: &Subject, ran: u64, wanted: u64) -> Finding {
     let title = format!("suite `{suite}` ran {ran} tests, at least {wanted} are needed");
     let help = "a suite without tests proves nothing: check its files, its selection of tests, and min_tests";
-    finding(stage, title, help)
+    finding(stage, title, help).detail(Finding::TOO_FEW)
 }
 
 /// What could not be told in a later stage, through nobody's fault but the machine's or the suite's.

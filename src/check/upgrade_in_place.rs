@@ -85,7 +85,11 @@ impl Check for UpgradeInPlace {
             before: &before.verify,
             after: &after.verify,
         };
-        let mut found = suites::judge(case.stage, shown, |test| data_lost(case, test));
+        let tell = |test: &Shown| match shown.is_blind(test) {
+            true => not_seen(case, test),
+            false => data_lost(case, test),
+        };
+        let mut found = suites::judge(case.stage, shown, tell);
         if let (Some(before), Some(swap), true) = (&before.traffic, &after.traffic, after.came_up) {
             found.extend(not_recovered(case, before, swap));
             found.extend(too_long(case, before, swap));
@@ -133,6 +137,20 @@ fn data_lost(case: &Case<'_>, test: &Shown) -> Finding {
     let help = format!(
         "do not deploy: the migration of {} loses or changes production's data",
         case.pair.candidate()
+    );
+    finding(case, Blame::Candidate, title).help(help)
+}
+
+/// Whether the data is as it was cannot be told: the candidate does not show it.
+fn not_seen(case: &Case<'_>, test: &Shown) -> Finding {
+    let title = format!(
+        "the baseline's data could not be looked at: `{}`: {}",
+        test.name,
+        brief(&test.message)
+    );
+    let help = format!(
+        "do not deploy: {} answers this on the same mirror; whether the data is as it was is not known",
+        case.pair.baseline()
     );
     finding(case, Blame::Candidate, title).help(help)
 }

@@ -296,6 +296,7 @@ pub static LOGIN: Mapping = Mapping {
             Keys(&LOGIN_FIELDS),
             "Names of the form's fields, where guessing them is not wanted.",
         ),
+        key("tls", Keys(&TLS), "How its requests trust servers."),
     ],
     rules: &[],
 };
@@ -358,11 +359,11 @@ pub static SUITE: Mapping = Mapping {
     rules: &[Rule::AtLeastOne(&["files", "requests", "exec", "container"])],
 };
 
-/// `tls` of a suite.
+/// `tls` of a suite, or of the sign-in.
 pub static TLS: Mapping = Mapping {
     name: "tls",
     title: "`tls`",
-    about: "How a suite's requests trust servers.",
+    about: "How requests trust servers.",
     keys: &[
         key("insecure", Bool, "Certificates are not verified."),
         key("ca", Text, "A PEM file with a further CA."),

@@ -149,6 +149,7 @@ fn settings(reader: &Reader, document: &Node, options: &Options) -> Settings {
         policy: stages::policy(file.fields("policy", &grammar::POLICY)),
         timeout: options.timeout.or(file.duration("timeout")).unwrap_or(TIMEOUT),
         secrets: BTreeMap::new(),
+        addresses: reader.addresses(),
     }
 }
 

@@ -32,11 +32,22 @@ pub struct Settings {
     pub stages: Stages,
     /// What blocks, what is waived.
     pub policy: Policy,
+    /// Every whole URL that is asked inside the mirror, where it is written in the open.
+    pub addresses: Vec<Address>,
     /// The whole run's limit; reaching it is `inconclusive`.
     pub timeout: Duration,
     /// Every `{secret: NAME}` of the file that has a value, those of keys that are not used too: name → value. Redaction
     /// starts from here.
     pub secrets: BTreeMap<String, String>,
+}
+
+/// A URL that is asked inside the mirror.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// As written; may hold `{{name}}`.
+    pub url: String,
+    /// Where it stands.
+    pub span: Span,
 }
 
 impl Settings {
@@ -143,6 +154,8 @@ pub struct Login {
     pub password: String,
     /// Form field names, where guessing them is not wanted.
     pub fields: LoginFields,
+    /// How the sign-in's requests trust servers.
+    pub tls: Tls,
 }
 
 /// The page that proves a sign-in.
@@ -195,7 +208,7 @@ pub struct SuiteBody {
     pub min_tests: u64,
 }
 
-/// `tls:` of a suite.
+/// `tls:` of a suite, or of the sign-in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tls {
     /// Certificates are not verified.

@@ -34,6 +34,8 @@ pub struct History {
     pub signals: Vec<i64>,
     /// The kernel has killed for memory, and the exit that may follow has not been told.
     pub out_of_memory: bool,
+    /// How often the kernel has killed something in it for memory, whether or not the container ended.
+    pub memory_kills: usize,
 }
 
 /// One end of a container.
@@ -222,6 +224,7 @@ impl History {
     /// The kernel's word comes before the exit, or after it: the two are told by different threads of the engine. Its
     /// own flag is forgotten at the next start.
     fn run_out_of_memory(&mut self) {
+        self.memory_kills += 1;
         match self.exits.last_mut() {
             Some(exit) if !self.running => exit.oom = true,
             _ => self.out_of_memory = true,
@@ -254,6 +257,9 @@ mod tests {
         assert_eq!(exits(&[start, DIED]), [(137, false)]);
         // Of a process that is not the container's first, and ends nothing.
         assert_eq!(exits(&[start, oom]), []);
+        let mut history = History::default();
+        [start, oom].iter().for_each(|what| history.apply(*what));
+        assert_eq!(history.memory_kills, 1);
         assert_eq!(
             exits(&[start, DIED, start, oom, oom, DIED]),
             [(137, false), (137, true)]

@@ -36,6 +36,10 @@ const SILENT_PORTS: Duration = Duration::from_secs(15);
 const TOLERATED_EXITS: usize = 5;
 /// Exit code of what was killed.
 const KILLED: i64 = 137;
+/// Of what a health check said, no more is told.
+const HEALTH_LINES: usize = 3;
+/// The same in characters.
+const HEALTH_CHARACTERS: usize = 300;
 /// A candidate crashes at its second exit.
 const CANDIDATE_EXITS: usize = 2;
 
@@ -70,10 +74,25 @@ impl Mirror {
                     self.logs().settled(&running.id).await;
                 }
                 let mut failure = self.failure(&running.service.name, what);
+                if !matches!(failure.kind, ServiceFailureKind::Exited) {
+                    self.add_health(running, &mut failure).await;
+                }
                 failure.oom |= failure.exit_code == Some(KILLED) && self.was_out_of_memory(&running.id).await;
                 Err(failure)
             }
         }
+    }
+
+    /// What the engine has recorded of the last time that it asked the health check.
+    async fn add_health(&self, running: &Running, failure: &mut ServiceFailure) {
+        let found = self.engine().inspect(&running.id).await.ok();
+        let health = found.and_then(|found| found.state?.health);
+        let last = health.and_then(|health| health.log?.pop());
+        let Some(said) = last.and_then(|last| health_words(last.exit_code, last.output.as_deref())) else {
+            return;
+        };
+        failure.fatal.get_or_insert_with(|| said.clone());
+        failure.log.push(said);
     }
 
     /// The engine's own flag, for where its event has not come yet. A restart makes it forget.
@@ -273,6 +292,18 @@ async fn is_healthy(mut seen: watch::Receiver<History>) {
     }
 }
 
+/// A failing health check in its own words, at most a few lines of them.
+fn health_words(exit: Option<i64>, output: Option<&str>) -> Option<String> {
+    let exit = exit.filter(|exit| *exit != 0)?;
+    let lines = output.unwrap_or_default().lines().map(str::trim);
+    let said: Vec<&str> = lines.filter(|line| !line.is_empty()).take(HEALTH_LINES).collect();
+    let said = match said.is_empty() {
+        true => "and said nothing".to_owned(),
+        false => said.join(" / ").chars().take(HEALTH_CHARACTERS).collect(),
+    };
+    Some(format!("its health check ended with {exit}: {said}"))
+}
+
 /// With this policy and exit code the engine leaves the container alone.
 fn restarts_no_more(policy: Restart, code: i64) -> bool {
     match policy {
@@ -321,6 +352,21 @@ mod tests {
         tell.send_modify(|seen| seen.healthy = None);
         drop(tell);
         assert_eq!(is_healthy(seen).now_or_never(), None);
+    }
+
+    #[test]
+    fn a_failing_health_check_is_told_in_its_own_words() {
+        let words = |exit, output| health_words(Some(exit), Some(output));
+        assert_eq!(
+            words(127, "/bin/sh: wget: not found\n").as_deref(),
+            Some("its health check ended with 127: /bin/sh: wget: not found")
+        );
+        assert_eq!(
+            words(1, " \n").as_deref(),
+            Some("its health check ended with 1: and said nothing")
+        );
+        assert_eq!(words(0, "fine"), None);
+        assert!(words(1, &"x".repeat(10_000)).is_some_and(|said| said.len() < 400));
     }
 
     #[test]

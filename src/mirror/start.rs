@@ -12,7 +12,7 @@ use super::failure::{ServiceFailure, ServiceFailureKind};
 use super::readiness::CameUp;
 use super::{Mirror, Running};
 use crate::record::container::ContainerState;
-use crate::text::fatal::first_fatal;
+use crate::text::fatal::{first_fatal, last_words};
 use crate::world::model::{Condition, Service};
 
 /// How far a service has come, for those who wait for it.
@@ -216,13 +216,14 @@ impl Mirror {
     pub fn failure(&self, service: &str, what: ServiceFailureKind) -> ServiceFailure {
         let seen = self.history(service).unwrap_or_default();
         let exit = seen.last_exit();
+        let has_died = matches!(what, ServiceFailureKind::Exited);
         let running = self.container_of(service);
         let log = running.map_or_else(Vec::new, |running| self.logs().of_container(&running.id).lines);
         ServiceFailure {
             exit_code: exit.map(|exit| exit.code),
             oom: seen.exits.iter().any(|exit| exit.oom),
             restarts: seen.starts.saturating_sub(1),
-            fatal: first_fatal(&log),
+            fatal: first_fatal(&log).or_else(|| last_words(&log).filter(|_| has_died)),
             log: log[log.len().saturating_sub(30)..].to_vec(),
             ..ServiceFailure::unseen(service, what)
         }

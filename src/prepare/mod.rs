@@ -1,6 +1,7 @@
 //! Prepare: from settings, production and lock to everything that a mirror is made from. One story for every command
 //! that reads production: `run`, `up`, `plan`, `lock`, `doctor`.
 
+mod addresses;
 pub mod candidate;
 pub mod fronts;
 pub mod images;
@@ -78,7 +79,7 @@ impl Prepared {
 /// # Errors
 /// The user's mistakes, each with its place and the way out: exit code 2.
 pub fn prepare(asked: &Asked, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
-    prepared(settings(asked, Keys::All, context)?, asked, context)
+    prepared(settings(asked, Keys::All, context)?, asked, context, Named::ByLock)
 }
 
 /// The same for what production is, whatever is tried on it: only the keys that say so are resolved.
@@ -86,23 +87,37 @@ pub fn prepare(asked: &Asked, context: &Context) -> Result<Prepared, Vec<Diagnos
 /// # Errors
 /// As [`prepare`].
 pub fn prepare_production(asked: &Asked, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
-    prepared(settings(asked, Keys::Production, context)?, asked, context)
+    prepared(
+        settings(asked, Keys::Production, context)?,
+        asked,
+        context,
+        Named::ByFiles,
+    )
 }
 
-fn prepared(settings: Settings, asked: &Asked, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
+/// Whose word production's images are.
+enum Named {
+    /// The lock's: what is rehearsed.
+    ByLock,
+    /// The files' alone: what a lock is taken of, or compared with.
+    ByFiles,
+}
+
+fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) -> Result<Prepared, Vec<Diagnostic>> {
     let without_secrets = |error| vec![secrets::hidden(&settings.secrets, error)];
     let project = compose::load(&load_options(&settings)).map_err(without_secrets)?;
     let mut world = from_compose::world(&project).map_err(without_secrets)?;
-    let candidate = candidates(&settings, &project, &mut world)?;
-    names_exist(&settings, &world)?;
+    let mut candidate = candidates(&settings, &project, &mut world)?;
+    names_exist(&settings, &world, &candidate.services)?;
+    let lock = settings.production.lock.as_deref();
+    let lock = lock.and_then(|path| lock::read::load(path).ok());
+    let disagreements = match (&lock, named) {
+        (Some(lock), Named::ByLock) => wanted::named_by_lock(lock, &mut world, &mut candidate),
+        _ => Vec::new(),
+    };
     let seed = asked.seed.unwrap_or_else(|| seed_of(&settings));
     let only = Only::of(&asked.only, &settings).map_err(|error| vec![error])?;
     let mut plan = plan::make(&settings, &world, seed, &only);
-    let lock = settings
-        .production
-        .lock
-        .as_deref()
-        .and_then(|path| lock::read::load(path).ok());
     let hurl = context.environment.get("REHEARSAL_HURL_IMAGE");
     let tests = wanted::of_tests(&settings, &plan, hurl.map_or(HURL_IMAGE, String::as_str));
     plan.images = Wanted {
@@ -111,12 +126,14 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context) -> Result<Prep
         tests: &tests,
     }
     .images(lock.as_ref());
+    plan.notes.splice(0..0, disagreements);
     let unasked = no_auth::warnings(&settings, &world, lock.as_ref());
     plan.notes.extend(
         unasked
             .iter()
             .map(|warning| format!("{}; {}", warning.title, warning.help)),
     );
+    plan.notes.extend(addresses::notes(&settings, &world));
     plan.notes.extend(secrets::ordinary(&settings.secrets, &plan.names()));
     plan.notes
         .extend(project.warnings.iter().map(|warning| warning.message.clone()));

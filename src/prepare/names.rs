@@ -1,14 +1,20 @@
 //! The names in a configuration: each is one of production's, or one that the mirror can answer to.
 
+use std::collections::BTreeMap;
+
 use crate::config::settings::Settings;
 use crate::mirror::names::fronts::is_borne;
 use crate::prepare::candidate::no_such_service;
-use crate::prepare::fronts;
-use crate::world::model::World;
+use crate::prepare::{addresses, fronts};
+use crate::world::model::{Service, World};
 use crate::yaml::diagnostic::Diagnostic;
 
 /// Every service that the configuration names is one of production's.
-pub(super) fn names_exist(settings: &Settings, world: &World) -> Result<(), Vec<Diagnostic>> {
+pub(super) fn names_exist(
+    settings: &Settings,
+    world: &World,
+    candidates: &BTreeMap<String, Service>,
+) -> Result<(), Vec<Diagnostic>> {
     let auth = settings
         .auth
         .iter()
@@ -31,6 +37,7 @@ pub(super) fn names_exist(settings: &Settings, world: &World) -> Result<(), Vec<
     let mut errors: Vec<Diagnostic> = unknown.map(|(name, span)| no_such_service(span, name, world)).collect();
     errors.extend(issuer_can_be_borne(settings, world));
     errors.extend(open_hosts_are_outside(settings, world));
+    errors.extend(addresses::errors(settings, world, candidates));
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 

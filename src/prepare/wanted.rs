@@ -194,6 +194,48 @@ fn of_body(step: &str, body: &SuiteBody, hurl: &str) -> Vec<(String, String)> {
     images.map(|image| (step.to_owned(), image.to_owned())).collect()
 }
 
+/// Lets production's services be those of the lock where it has an image of another name or tag: what runs is what is
+/// named, in the plan as in reports. One sentence for each.
+pub fn named_by_lock(lock: &Lock, world: &mut World, candidate: &mut Candidates) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (name, service) in &mut world.services {
+        let Some(image) = image_of(lock, name).filter(|image| is_other(image, service)) else {
+            continue;
+        };
+        notes.push(format!(
+            "warning: production's files name {} for `{name}`, and the lock {image}: the lock decides; take it again if \
+             production has moved on",
+            service.image
+        ));
+        let unnamed = !candidate.named.contains(name);
+        if let Some(same) = candidate.services.get_mut(name).filter(|_| unnamed) {
+            same.image.clone_from(image);
+        }
+        service.image.clone_from(image);
+    }
+    notes
+}
+
+/// What the lock names, where it knows it by its digest, too.
+fn image_of<'a>(lock: &'a Lock, service: &str) -> Option<&'a String> {
+    let facts = lock.services.get(service)?;
+    facts.image.as_ref().filter(|_| facts.digest.is_some())
+}
+
+/// Another repository or tag than the service's own. What is built here has the name that its builder gives it, and what
+/// is known by a digest alone has none.
+fn is_other(image: &str, service: &Service) -> bool {
+    let (locked, own) = (Reference::of(image), Reference::of(&service.image));
+    let tag = |reference: &Reference| reference.tag.clone().unwrap_or_else(|| "latest".to_owned());
+    let repository = |reference: &Reference| {
+        let whole = reference.repository();
+        let path = whole.strip_prefix("docker.io/").unwrap_or(&whole);
+        path.strip_prefix("library/").unwrap_or(path).to_owned()
+    };
+    let is_named = !image.starts_with("sha256:") && service.build.is_none() && own.digest.is_none();
+    is_named && (repository(&locked), tag(&locked)) != (repository(&own), tag(&own))
+}
+
 /// A service that runs the lock's digest in place of what its tag points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pinned {
@@ -324,6 +366,8 @@ impl ImageFacts {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::world::model::Build;
 
@@ -375,6 +419,63 @@ mod tests {
                 ("other:1", "c".to_owned(), Had::Never)
             ]
         );
+    }
+
+    #[test]
+    fn where_the_lock_names_another_image_that_is_what_is_named() {
+        let facts = |image: &str| crate::lock::ServiceFacts {
+            image: Some(image.to_owned()),
+            digest: Some("sha256:ab".to_owned()),
+            ..Default::default()
+        };
+        let lock = Lock {
+            services: BTreeMap::from([
+                ("ldap".to_owned(), facts("ldap:2.4")),
+                ("web".to_owned(), facts("shop:1")),
+                ("same".to_owned(), facts("docker.io/library/redis:latest")),
+                ("built".to_owned(), facts("project-built")),
+            ]),
+            ..no_lock()
+        };
+        let mut built = service("built", "built:dev", PullPolicy::Missing);
+        built.build = Some(Build::default());
+        let mut world = world([
+            service("ldap", "ldap:2.6", PullPolicy::Missing),
+            service("web", "shop:2", PullPolicy::Missing),
+            service("same", "redis", PullPolicy::Missing),
+            built,
+        ]);
+        let mut candidate = Candidates {
+            services: world.services.clone(),
+            named: ["web".to_owned()].into(),
+        };
+        let notes = named_by_lock(&lock, &mut world, &mut candidate);
+        let image = |services: &BTreeMap<String, Service>, name: &str| services[name].image.clone();
+        assert_eq!(image(&world.services, "ldap"), "ldap:2.4");
+        assert_eq!(image(&candidate.services, "ldap"), "ldap:2.4");
+        // The release names its own.
+        assert_eq!(image(&world.services, "web"), "shop:1");
+        assert_eq!(image(&candidate.services, "web"), "shop:2");
+        assert_eq!(image(&world.services, "same"), "redis");
+        assert_eq!(image(&world.services, "built"), "built:dev");
+        assert_eq!(notes.len(), 2, "{notes:?}");
+        assert!(
+            notes[0].contains("production's files name ldap:2.6 for `ldap`, and the lock ldap:2.4"),
+            "{notes:?}"
+        );
+    }
+
+    fn no_lock() -> Lock {
+        Lock {
+            captured: crate::lock::Captured {
+                at: OffsetDateTime::UNIX_EPOCH,
+                from: String::new(),
+                by: String::new(),
+            },
+            probes: BTreeMap::new(),
+            services: BTreeMap::new(),
+            auth: None,
+        }
     }
 
     #[test]

@@ -65,12 +65,17 @@ pub struct Finding {
     pub help: String,
     /// Whose waiver covers it, as `reason (owner)`.
     pub waived: Option<String>,
+    /// Others of the same cause, for which it speaks.
+    pub folded: Vec<Self>,
 }
 
 /// What tells one finding from another.
 pub type Identity = (CheckId, StageId, Option<String>, Option<String>, Vec<TestId>);
 
 impl Finding {
+    /// The detail of a suite in which too few tests ran.
+    pub const TOO_FEW: &str = "too-few";
+
     /// What tells it from others; two with the same are the same thing, seen twice.
     pub fn identity(&self) -> Identity {
         (
@@ -101,7 +106,27 @@ impl Finding {
             evidence: Vec::new(),
             help: String::new(),
             waived: None,
+            folded: Vec::new(),
         }
+    }
+
+    /// It follows from another failure, where one is told.
+    pub fn follows(&self) -> bool {
+        self.detail.as_deref() == Some(Self::TOO_FEW)
+    }
+
+    /// It and those for which it speaks.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.folded)
+    }
+
+    /// Speaks for another one of the same cause from now on, and names it.
+    pub fn take_in(&mut self, other: Self) {
+        self.evidence.push(format!(
+            "the same cause, {} in {}: {}",
+            other.check, other.stage, other.title
+        ));
+        self.folded.push(other);
     }
 
     /// An error that is the candidate's doing.

@@ -1,5 +1,7 @@
 //! Tests: a step of a suite, or a case of a JUnit file.
 
+use serde::Serialize;
+
 use super::stage::StageId;
 use super::status::Status;
 use super::step::Subject;
@@ -27,6 +29,38 @@ pub struct TestRecord {
     pub retries: u32,
     /// `file:line` of the step in the configuration.
     pub location: Option<String>,
+    /// What came back of what it asked.
+    pub reply: Reply,
+}
+
+/// What came back of what a test asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reply {
+    /// It is not known: a command, another runner's test.
+    #[default]
+    Unknown,
+    /// An answer with this status.
+    Status(u16),
+    /// No answer at all.
+    Nothing,
+}
+
+impl Reply {
+    /// What was asked for could not be looked at: refused, the server's own error, no answer. `before`: what came back
+    /// from production's release; a redirect in the place of an answer shows nothing, either.
+    pub fn is_blind(self, before: Self) -> bool {
+        match self {
+            Self::Nothing | Self::Status(500..=599) => true,
+            Self::Status(300..=399) => !matches!(before, Self::Status(300..=399)),
+            other => other.is_refused(),
+        }
+    }
+
+    /// Nobody may look who has not signed in.
+    pub fn is_refused(self) -> bool {
+        matches!(self, Self::Status(401 | 403))
+    }
 }
 
 /// Which test.

@@ -105,6 +105,7 @@ impl Texts for finding::Finding {
         all([&mut self.title, &mut self.help], change);
         all(&mut self.cause, change);
         all(&mut self.evidence, change);
+        each(&mut self.folded, change);
     }
 }
 

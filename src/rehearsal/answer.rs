@@ -32,6 +32,7 @@ impl Rehearsal<'_> {
         let looks: Vec<&Look> = course.looks.iter().filter(own).collect();
         let found: Vec<&Finding> = findings
             .iter()
+            .flat_map(Finding::all)
             .filter(|finding| finding.check == id && finding.stage == stage.id)
             .collect();
         let (status, reason) = of_findings(&found)

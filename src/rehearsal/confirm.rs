@@ -8,12 +8,14 @@ use super::answers::FIRST_ANSWER;
 use super::bring_up::first_failure;
 use super::course::{Course, Suspect};
 use super::driver::OnGround;
+use super::one_cause::of_one_cause;
 use super::repeat::Way;
 use super::{REPEATS, Rehearsal};
 use crate::check::facts::Ran;
 use crate::check::ground::{Copy, Ground};
-use crate::check::{Again, Evidence, Seen};
+use crate::check::{Again, Entry, Evidence, Seen};
 use crate::record::finding::{Blame, Finding, Severity};
+use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::{DataEntry, Subject};
@@ -49,7 +51,7 @@ impl Rehearsal<'_> {
                 (suspect, fate, tally.unwrap_or_default())
             })
             .collect();
-        self.report(fates);
+        self.report(fates, course);
         self.weigh_texts(std::mem::take(&mut course.texts));
     }
 
@@ -147,7 +149,7 @@ impl Rehearsal<'_> {
     }
 
     /// In the order in which they were seen: the first speaks for the run.
-    fn report(&self, fates: Vec<(Suspect, Fate, Tally)>) {
+    fn report(&self, fates: Vec<(Suspect, Fate, Tally)>, course: &Course) {
         let mut guilty: Vec<(Suspect, Tally)> = Vec::new();
         for (suspect, fate, tally) in fates {
             match fate {
@@ -162,16 +164,25 @@ impl Rehearsal<'_> {
                 }
             }
         }
-        for check in crate::check::catalog::CATALOG {
-            let own = guilty
+        for role in [Role::Candidate, Role::Baseline] {
+            let shown = guilty.iter().filter(|(suspect, _)| suspect.role == role).collect();
+            for finding in of_one_cause(self.alike(shown), &course.facts) {
+                self.found(finding);
+            }
+        }
+    }
+
+    /// What one release showed, each check's findings about one suite as one.
+    fn alike(&self, shown: Vec<&(Suspect, Tally)>) -> Vec<Finding> {
+        let of = |check: &&'static dyn Entry| {
+            let own = shown
                 .iter()
                 .filter(|(suspect, _)| suspect.check.about().id == check.about().id);
             // Signed for one by one: what is folded is alike in that, too.
             let findings = own.map(|(suspect, tally)| self.signed(with_repeats(suspect, *tally)));
-            for finding in check.fold(findings.collect()) {
-                self.found(finding);
-            }
-        }
+            check.fold(findings.collect())
+        };
+        crate::check::catalog::CATALOG.iter().flat_map(of).collect()
     }
 
     fn excuse(&self, suspect: Suspect, blame: Blame, why: &str, help: &str) {
@@ -201,7 +212,7 @@ impl Rehearsal<'_> {
                     .is_some_and(|check| check.about().evidence == Evidence::Behaviour);
                 behaviour && finding.stage == text.stage && finding.waived.is_none() && finding.blames_candidate()
             };
-            let beside = self.recorder.findings().iter().any(stands);
+            let beside = self.recorder.findings().iter().flat_map(Finding::all).any(stands);
             self.found(if beside { as_evidence(text) } else { text });
         }
     }

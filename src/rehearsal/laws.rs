@@ -7,6 +7,7 @@ use crate::mirror::swap::InFlight;
 use crate::record::exit_code::ExitCode;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
+use crate::record::test::Reply;
 use crate::record::verdict::Verdict;
 
 use SignIn::{Fails, Works};
@@ -687,6 +688,202 @@ async fn a_waiver_for_one_test_does_not_cover_another() {
         ..Story::default()
     };
     assert_eq!(story.play().await.judgement.verdict, Verdict::Block);
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_that_the_candidate_does_not_show_is_not_lost_data() {
+    let gets = |reply| Story {
+        candidate: good().test("data.verify", "kept", &[Told::Gets(reply)]),
+        ..Story::default()
+    };
+    for reply in [
+        Reply::Nothing,
+        Reply::Status(302),
+        Reply::Status(401),
+        Reply::Status(403),
+        Reply::Status(503),
+    ] {
+        let played = gets(reply).play().await;
+        assert_eq!(played.judgement.verdict, Verdict::Block);
+        let finding = &played.recorded.findings[0];
+        assert!(
+            finding
+                .title
+                .starts_with("the baseline's data could not be looked at: `kept`"),
+            "{reply:?}: {}",
+            finding.title
+        );
+        assert!(!finding.help.contains("migration"), "{}", finding.help);
+    }
+    for reply in [Reply::Status(200), Reply::Status(404)] {
+        let played = gets(reply).play().await;
+        let finding = &played.recorded.findings[0];
+        assert!(finding.help.contains("loses or changes"), "{reply:?}: {}", finding.help);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_that_the_baseline_does_not_show_any_more_is_not_data_that_it_cannot_read() {
+    let story = Story {
+        back: good().test("data.verify", "kept", &[Told::Gets(Reply::Status(500))]),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Block);
+    let title = &played.recorded.findings[0].title;
+    assert!(
+        title.starts_with("after the rollback the data could not be looked at"),
+        "{title}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failing_sign_in_keeps_out_is_told_with_it() {
+    let refused = [Told::Gets(Reply::Status(401))];
+    let candidate = good().signs_in(&[Fails]).test("data.verify", "kept", &refused);
+    let story = Story {
+        candidate: candidate
+            .test("smoke", "account", &refused)
+            .fails("data.write", "another"),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    let found = played.findings();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].starts_with("auth-login error candidate in upgrade"),
+        "{found:?}"
+    );
+    assert!(
+        found[1].starts_with("rollback error candidate in rollback"),
+        "{found:?}"
+    );
+    let evidence = &played.recorded.findings[0].evidence;
+    for named in ["boot-production-env in upgrade", "upgrade-in-place in upgrade"] {
+        assert!(evidence.iter().any(|line| line.contains(named)), "{evidence:?}");
+    }
+    // What is told elsewhere has failed all the same.
+    for check in ["auth-login", "boot-production-env", "upgrade-in-place"] {
+        assert_eq!(played.check(check, StageId::Upgrade), Status::Failed, "{check}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_with_one_reason_in_the_log_or_one_silent_service_are_one_finding() {
+    let both = |told: Told| {
+        good()
+            .test("smoke", "account", &[told])
+            .test("data.verify", "kept", &[told])
+    };
+    let cases = [
+        (both(Told::Gets(Reply::Nothing)), 1),
+        (both(Told::Ends(Status::Failed)), 2),
+    ];
+    for (candidate, findings) in cases {
+        let story = Story {
+            candidate: candidate.clone(),
+            ..Story::default()
+        };
+        let found = story.play().await.findings();
+        assert_eq!(found.len(), findings, "{found:?}");
+        let says = Story {
+            candidate: candidate.says("ERROR no such column"),
+            ..Story::default()
+        };
+        let found = says.play().await.findings();
+        let behaviour = found.iter().filter(|line| !line.starts_with("log-difference"));
+        assert_eq!(behaviour.count(), 1, "{found:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_step_that_failed_speaks_before_what_it_kept_from_running() {
+    let not_run = [Told::Ends(Status::NotRun)];
+    let story = Story {
+        baseline: good().fails("data.seed", "order").test("data.verify", "kept", &not_run),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(
+        played.findings(),
+        ["control error mirror in control: production itself (web shop:1) fails `data.seed` / `order`"]
+    );
+    let evidence = played.recorded.findings[0].evidence.join("\n");
+    assert!(
+        evidence.contains("fails `data.verify` / `kept`") && evidence.contains("suite `data.verify` ran 0 tests"),
+        "{evidence}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flaky_test_speaks_before_a_suite_without_tests() {
+    let once = [Told::Ends(Status::Failed), Told::Ends(Status::Passed)];
+    let story = Story {
+        config: CONFIG.replace(
+            "suites:\n",
+            "suites:\n  empty: {target: 'http://web', requests: [{name: one, get: /}]}\n",
+        ),
+        candidate: good()
+            .test("smoke", "account", &once)
+            .test("empty", "one", &[Told::Ends(Status::NotRun)]),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    let line = played.judgement.headline.to_string();
+    assert!(
+        line.starts_with("boot-production-env: `smoke` / `account` failed in upgrade, but not again"),
+        "{line}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_said_meanwhile_stands_beside_a_failure_and_a_memory_kill_is_its_cause() {
+    let silent = good().test("smoke", "account", &[Told::Gets(Reply::Nothing)]);
+    let story = |candidate: Behaviour| Story {
+        candidate: candidate.says("sign-in: no single entry for anna"),
+        ..Story::default()
+    };
+    let played = story(silent.clone()).play().await;
+    let finding = &played.recorded.findings[0];
+    assert_eq!(finding.cause, None);
+    let said = "web: sign-in: no single entry for anna".to_owned();
+    assert!(finding.evidence.contains(&said), "{:?}", finding.evidence);
+    let killed = |suite: &str| Behaviour {
+        memory_kill_in: Some(suite.to_owned()),
+        ..silent.clone()
+    };
+    let played = story(killed("smoke")).play().await;
+    let cause = played.recorded.findings[0].cause.as_deref();
+    assert_eq!(cause, Some("a process in `web` was killed for memory"));
+    // What is killed at another time explains nothing.
+    let played = story(killed("data.verify")).play().await;
+    assert_eq!(played.recorded.findings[0].cause, None);
+    // The sign-in's failure shows what was said, too.
+    let played = story(good().signs_in(&[Fails])).play().await;
+    assert!(played.recorded.findings[0].evidence.contains(&said));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_nobody_heard_without_a_session_is_not_called_open() {
+    let silent = || Behaviour {
+        silent_to_strangers: true,
+        ..good()
+    };
+    let story = |baseline: Behaviour| Story {
+        baseline,
+        ..Story::default()
+    };
+    let played = story(silent()).play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+    let line = played.judgement.headline.to_string();
+    assert!(
+        line.contains("got no answer (tls)") && !line.contains("without signing in"),
+        "{line}"
+    );
+    // Where the sign-in fails, too, that is what is told.
+    let played = story(silent().signs_in(&[Fails])).play().await;
+    let line = played.judgement.headline.to_string();
+    assert!(line.contains("production itself cannot sign in"), "{line}");
 }
 
 mod properties {

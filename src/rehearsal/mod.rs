@@ -28,6 +28,7 @@ mod driver;
 mod look;
 pub mod not_run;
 pub mod on_mirror;
+mod one_cause;
 pub mod probe;
 pub mod recorder;
 mod repeat;

@@ -35,6 +35,9 @@ const CAUSE_WITHIN: Duration = Duration::from_secs(2);
 /// … and how long what it said must stay the first cause.
 const CAUSE_STEADY: Duration = Duration::from_millis(300);
 
+/// Lines of each service that are shown beside a failure.
+const NEW_LINES: usize = 6;
+
 /// A service that was stopped on purpose may take so long to be ready again.
 const BACK_WITHIN: Duration = Duration::from_secs(120);
 
@@ -227,6 +230,16 @@ impl Ground for Mirror {
         self.logs().last(service, count)
     }
 
+    fn new_lines(&self, services: &[String], marks: &Marks) -> Vec<String> {
+        let of = |service: &String| {
+            let said = new_of(self, service, marks);
+            let last = said.into_iter().rev().take(NEW_LINES).collect::<Vec<_>>();
+            let named = last.into_iter().rev().map(|line| format!("{service}: {}", line.trim()));
+            named.collect::<Vec<_>>()
+        };
+        services.iter().flat_map(of).collect()
+    }
+
     async fn why(&self, services: &[String], marks: &Marks) -> Option<String> {
         let mut more = self.logs().more();
         let limit = tokio::time::Instant::now() + CAUSE_WITHIN;
@@ -246,15 +259,18 @@ impl Ground for Mirror {
 
 /// The first fatal line since the marks that was never said in `control`.
 fn new_cause(mirror: &Mirror, services: &[String], marks: &Marks) -> Option<String> {
-    let of = |service: &String| {
-        let mark = marks.0.get(service).copied().unwrap_or_default();
-        let known = mirror.logs().in_stage(service, StageId::Control).lines;
-        let known: BTreeSet<String> = known.iter().map(|line| template(line)).collect();
-        let said = mirror.logs().since(service, mark).lines.into_iter();
-        let new: Vec<String> = said.filter(|line| !known.contains(&template(line))).collect();
-        first_fatal(&new)
-    };
-    services.iter().find_map(of)
+    services
+        .iter()
+        .find_map(|service| first_fatal(&new_of(mirror, service, marks)))
+}
+
+/// What a service said since the marks and never in `control`.
+fn new_of(mirror: &Mirror, service: &str, marks: &Marks) -> Vec<String> {
+    let mark = marks.0.get(service).copied().unwrap_or_default();
+    let known = mirror.logs().in_stage(service, StageId::Control).lines;
+    let known: BTreeSet<String> = known.iter().map(|line| template(line)).collect();
+    let said = mirror.logs().since(service, mark).lines.into_iter();
+    said.filter(|line| !known.contains(&template(line))).collect()
 }
 
 /// Every digest by which an image may be known: registries', its own id.

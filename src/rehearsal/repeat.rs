@@ -138,6 +138,7 @@ impl Rehearsal<'_> {
             tests,
             too_few: None,
             cause: None,
+            said: Vec::new(),
         }
     }
 }

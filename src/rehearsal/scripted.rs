@@ -33,7 +33,7 @@ use crate::record::recorded::Recorded;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
-use crate::record::test::TestRecord;
+use crate::record::test::{Reply, TestRecord};
 use crate::suite::login::{Kind, LoginOutcome, Trouble};
 use crate::suite::{Captures, SuiteOutcome, SuiteRun};
 use crate::text::redact::Redactor;
@@ -79,6 +79,10 @@ pub struct Behaviour {
     pub sign_ins: VecDeque<SignIn>,
     /// What it says while it is in place.
     pub log: Vec<String>,
+    /// It does not answer who has no session.
+    pub silent_to_strangers: bool,
+    /// The suite in which the kernel kills a process of its for memory.
+    pub memory_kill_in: Option<String>,
     /// What the authentication product says when it refuses something.
     pub product_says: Option<String>,
     /// Exits of its container once it was up: code.
@@ -100,6 +104,8 @@ pub struct Behaviour {
 pub enum Told {
     /// With this status.
     Ends(Status),
+    /// It fails by this reply.
+    Gets(Reply),
     /// It is not there at all.
     Absent,
 }
@@ -309,6 +315,7 @@ impl Grounds for ScriptedGrounds {
             stage: StageId::Control,
             stopped: BTreeSet::new(),
             probes: BTreeSet::new(),
+            memory_kills: 0,
             story,
         }))))
     }
@@ -329,6 +336,7 @@ struct State {
     stage: StageId,
     stopped: BTreeSet<String>,
     probes: BTreeSet<String>,
+    memory_kills: usize,
 }
 
 struct ScriptedGround(Mutex<State>);
@@ -472,6 +480,7 @@ impl Ground for ScriptedGround {
         // After the rollback the entry has another name, and is the same.
         let key = suite.split(' ').next().unwrap_or_default().to_owned();
         let lost = state.agent().is_err();
+        state.memory_kills += usize::from(state.now().memory_kill_in.as_deref() == Some(key.as_str()));
         let mut tests = Vec::new();
         for step in &run.body.requests {
             // The tests' own service, stopped, answers nothing.
@@ -479,7 +488,11 @@ impl Ground for ScriptedGround {
                 true => Told::Ends(Status::Failed),
                 false => state.now().next_test(&key, &step.name),
             };
-            let Told::Ends(status) = told else { continue };
+            let (status, reply) = match told {
+                Told::Ends(status) => (status, Reply::Unknown),
+                Told::Gets(reply) => (Status::Failed, reply),
+                Told::Absent => continue,
+            };
             let status = if lost { Status::Error } else { status };
             tests.push(TestRecord {
                 suite: run.subject.clone(),
@@ -496,6 +509,7 @@ impl Ground for ScriptedGround {
                 service: Some("web".to_owned()),
                 retries: 0,
                 location: None,
+                reply,
             });
         }
         SuiteOutcome {
@@ -522,7 +536,13 @@ impl Ground for ScriptedGround {
     }
 
     async fn ask_without_session(&self, _login: &Login, _session: &str, _ca: &[String]) -> LoginOutcome {
-        login_outcome(self.state().agent().map_or_else(Outcome::Lost, Outcome::Held))
+        let mut state = self.state();
+        let silent = state.now().silent_to_strangers;
+        let heard = state.agent().and_then(|()| match silent {
+            true => Err(Lost::new(Part::Step, "GET http://web/account got no answer (tls)")),
+            false => Ok(()),
+        });
+        login_outcome(heard.map_or_else(Outcome::Lost, Outcome::Held))
     }
 
     async fn http(&self, _call: HttpCall) -> Result<Option<HttpAnswer>, Lost> {
@@ -606,6 +626,7 @@ impl Ground for ScriptedGround {
         History {
             starts: 1 + exits.len() as u32,
             exits: exits.into_iter().map(exit).collect(),
+            memory_kills: state.memory_kills,
             running: true,
             ..History::default()
         }
@@ -634,6 +655,16 @@ impl Ground for ScriptedGround {
 
     fn tail(&self, service: &str, _count: usize) -> Vec<String> {
         self.said(StageId::Control, Role::Baseline, service)
+    }
+
+    fn new_lines(&self, services: &[String], _marks: &Marks) -> Vec<String> {
+        let named = |service: &String| {
+            let said = self.said(StageId::Upgrade, Role::Candidate, service);
+            said.into_iter()
+                .map(|line| format!("{service}: {line}"))
+                .collect::<Vec<_>>()
+        };
+        services.iter().flat_map(named).collect()
     }
 
     async fn why(&self, services: &[String], _marks: &Marks) -> Option<String> {

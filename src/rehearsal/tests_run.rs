@@ -1,16 +1,18 @@
 //! The user's tests as steps: suites and entries of `data`, each recorded as it went.
 
+use std::collections::BTreeMap;
+
 use super::course::Course;
 use super::driver::OnGround;
 use super::{Next, Rehearsal};
 use crate::check::facts::Ran;
-use crate::check::ground::Ground;
+use crate::check::ground::{Ground, Marks};
 use crate::config::settings::SuiteBody;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::{DataEntry, Step, Subject};
-use crate::record::test::TestRecord;
+use crate::record::test::{Reply, TestRecord};
 use crate::suite::Captures;
 
 impl Rehearsal<'_> {
@@ -25,13 +27,18 @@ impl Rehearsal<'_> {
             stage,
         };
         let inherited = inherited(subject, course);
+        let begun = Begun {
+            marks: ground.marks(&self.heard()),
+            memory_kills: self.memory_kills(&*ground),
+        };
         let outcome = on.run_with(subject, body, inherited).await;
         if let Subject::Data(DataEntry::Seed | DataEntry::Write) = subject {
             course.data = outcome.captures;
         }
         let tests = as_recorded(stage, outcome.tests);
         self.recorder.tests(&tests);
-        let cause = self.cause(&*ground, course, &tests).await;
+        let cause = self.cause(&*ground, &begun, &course.marks, &tests).await;
+        let said = self.said(&*ground, &begun, &tests);
         let too_few = too_few(&tests, body);
         let (status, reason) = status_of(&tests, too_few);
         step.ended(status, reason);
@@ -42,17 +49,76 @@ impl Rehearsal<'_> {
             tests,
             too_few,
             cause,
+            said,
         });
         Next::On
     }
 
-    /// Why something failed, as the candidate's log has it. Only what failed pays for the asking.
-    async fn cause(&self, ground: &dyn Ground, course: &Course, tests: &[TestRecord]) -> Option<String> {
-        if !tests.iter().any(|test| test.status == Status::Failed) {
-            return None;
+    /// Whose words may explain a failure: the candidate's and the authentication product's, and so whoever is asked.
+    fn heard(&self) -> Vec<String> {
+        let mut heard = self.candidates();
+        let others = self.settings.auth_services().iter().chain(self.world.services.keys());
+        for service in others {
+            if !heard.contains(service) {
+                heard.push(service.clone());
+            }
         }
-        ground.why(&self.candidates(), &course.marks).await
+        heard
     }
+
+    /// Why something failed: a process that the kernel killed meanwhile; else as the logs have it since the tests began,
+    /// the candidate's, that of the service which a failing test asked, the product's; then what the candidate said since
+    /// it took its place. Only what failed pays for the asking.
+    async fn cause(&self, ground: &dyn Ground, begun: &Begun, placed: &Marks, tests: &[TestRecord]) -> Option<String> {
+        let near = self.near(tests)?;
+        let candidates = self.candidates();
+        // Both at once: where nothing says why, each waits for late lines.
+        let (meanwhile, before) = tokio::join!(ground.why(&near, &begun.marks), ground.why(&candidates, placed));
+        let said = meanwhile.or(before);
+        // The engine's word of it may come after the answer that it cut off.
+        let silent = tests.iter().any(|test| test.reply == Reply::Nothing);
+        let killed = near.iter().filter(|_| silent).find(|name| {
+            let before = begun.memory_kills.get(*name).copied().unwrap_or_default();
+            ground.history(name).memory_kills > before
+        });
+        killed.map(|name| killed_for_memory(name)).or(said)
+    }
+
+    /// What may explain a failure beside its cause.
+    fn said(&self, ground: &dyn Ground, begun: &Begun, tests: &[TestRecord]) -> Vec<String> {
+        let near = self.near(tests);
+        near.map_or_else(Vec::new, |near| ground.new_lines(&near, &begun.marks))
+    }
+
+    /// The candidate's services, those that a failing test asked, and the authentication product's; `None` where nothing
+    /// failed.
+    fn near(&self, tests: &[TestRecord]) -> Option<Vec<String>> {
+        let failed = || tests.iter().filter(|test| test.status == Status::Failed);
+        failed().next()?;
+        let asked = failed().filter_map(|test| test.service.as_ref());
+        let mut near = self.candidates();
+        for name in asked.chain(self.settings.auth_services()) {
+            if self.world.services.contains_key(name) && !near.contains(name) {
+                near.push(name.clone());
+            }
+        }
+        Some(near)
+    }
+
+    fn memory_kills(&self, ground: &dyn Ground) -> BTreeMap<String, usize> {
+        let of = |name: String| (name.clone(), ground.history(&name).memory_kills);
+        self.heard().into_iter().map(of).collect()
+    }
+}
+
+/// How things stood when tests began.
+struct Begun {
+    marks: Marks,
+    memory_kills: BTreeMap<String, usize>,
+}
+
+fn killed_for_memory(service: &str) -> String {
+    format!("a process in `{service}` was killed for memory")
 }
 
 /// What earlier entries of `data` captured is seen by those after them.

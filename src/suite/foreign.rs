@@ -13,7 +13,7 @@ use crate::mirror::run_container::ContainerOutcome;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::Subject;
-use crate::record::test::TestRecord;
+use crate::record::test::{Reply, TestRecord};
 
 /// The tests of a JUnit file.
 pub fn junit(bytes: &[u8]) -> Vec<TestRecord> {
@@ -67,5 +67,6 @@ fn record() -> TestRecord {
         service: None,
         retries: 0,
         location: None,
+        reply: Reply::Unknown,
     }
 }

@@ -53,7 +53,7 @@ pub struct LoginOutcome {
 ///
 /// Fails only as an outcome: also an agent that is gone is a message.
 pub async fn sign_in(client: &Client, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
-    let mut visit = Visit::begin(client, session, ca).await;
+    let mut visit = Visit::begin(client, login, session, ca).await;
     let arrived = match visit.walk(login).await {
         Ok(()) => visit.expect(login, visit.first_bad.clone()).await,
         Err(trouble) => Err(trouble),
@@ -62,17 +62,18 @@ pub async fn sign_in(client: &Client, login: &Login, session: &str, ca: &[String
 }
 
 /// Asks for the protected page in a fresh session. Held = it was *not* answered as it is for a signed-in user, so
-/// that a sign-in proves something.
+/// that a sign-in proves something; lost = it did not answer, and nobody can tell.
 pub async fn protected_without_session(client: &Client, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
-    let mut visit = Visit::begin(client, session, ca).await;
+    let mut visit = Visit::begin(client, login, session, ca).await;
     let refused = match visit.ask_protected(login).await {
         Ok((url, answer)) if problems(&answer, &login.expect.expect).is_empty() => {
             let what = format!("answered {} without a session, as for a signed-in user", answer.status);
             Err(Trouble::at(Kind::Behind, "GET", &url, Some(answer.status), &what).into())
         }
-        // No answer is none of a signed-in user's; what is wrong there is for the sign-in to tell.
-        Ok(_) | Err(Halt::Trouble(_)) => Ok(()),
-        Err(Halt::Lost(lost)) => Err(Halt::Lost(lost)),
+        Ok(_) => Ok(()),
+        // What does not answer is neither open nor closed.
+        Err(Halt::Trouble(trouble)) => Err(Halt::Lost(Lost::new(Part::Step, trouble.message))),
+        Err(lost) => Err(lost),
     };
     visit.end(refused)
 }
@@ -180,7 +181,8 @@ struct Go {
 struct Visit<'a> {
     client: &'a Client,
     session: &'a str,
-    ca: &'a [String],
+    ca: Vec<String>,
+    insecure: bool,
     started: Instant,
     hops: usize,
     trail: Vec<String>,
@@ -190,11 +192,12 @@ struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
-    async fn begin(client: &'a Client, session: &'a str, ca: &'a [String]) -> Self {
+    async fn begin(client: &'a Client, login: &Login, session: &'a str, ca: &[String]) -> Self {
         let visit = Self {
             client,
             session,
-            ca,
+            ca: ca.iter().chain(&login.tls.ca).cloned().collect(),
+            insecure: login.tls.insecure,
             started: Instant::now(),
             hops: 0,
             trail: Vec::new(),
@@ -419,8 +422,8 @@ impl<'a> Visit<'a> {
             body: go.body.as_ref().map(|body| BASE64_STANDARD.encode(body)),
             follow: 0,
             timeout_ms: millis(left.min(REQUEST_LIMIT)),
-            insecure: false,
-            ca: self.ca.to_vec(),
+            insecure: self.insecure,
+            ca: self.ca.clone(),
         }
     }
 

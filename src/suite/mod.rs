@@ -59,7 +59,7 @@ mod tests {
     use crate::record::stage::StageId;
     use crate::record::status::Status;
     use crate::record::step::Subject;
-    use crate::record::test::TestRecord;
+    use crate::record::test::{Reply, TestRecord};
     use crate::yaml::span::{Source, Span};
 
     pub(super) fn a_span() -> Span {
@@ -85,6 +85,7 @@ mod tests {
             service: None,
             retries: 0,
             location: None,
+            reply: Reply::Unknown,
         }
     }
 

@@ -409,6 +409,7 @@ mod tests {
             username: "alice".to_owned(),
             password: "p&w".to_owned(),
             fields: LoginFields::default(),
+            tls: Default::default(),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::agent::exchange::{BODY_LIMIT, HttpAnswer, HttpCall};
 use crate::agent::failure::CallFailure;
 use crate::agent::{Answer, Call};
 use crate::config::settings::{HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
+use crate::record::test::Reply;
 use crate::text::units::millis;
 
 /// An exchange's limit, unless the step itself waits longer.
@@ -239,6 +240,7 @@ fn failed(why: &CallFailure) -> Attempt {
     let problem = format!("no answer ({}): {message}", why.kind);
     Attempt {
         problems: vec![problem],
+        reply: Reply::Nothing,
         duration: Duration::from_millis(why.duration_ms),
         ..Attempt::default()
     }
@@ -263,6 +265,7 @@ fn judge(answer: &HttpAnswer, expect: &HttpExpect, capture: &[(String, HttpCaptu
     Attempt {
         problems,
         detail: response.detail(),
+        reply: Reply::Status(answer.status),
         // After redirects the service that answered is what the words are about.
         service: host_of(&answer.url),
         duration: Duration::from_millis(answer.duration_ms),

@@ -13,7 +13,7 @@ use crate::agent::Call;
 use crate::agent::client::Client;
 use crate::agent::session::SessionCall;
 use crate::record::status::Status;
-use crate::record::test::TestRecord;
+use crate::record::test::{Reply, TestRecord};
 use crate::text::units::millis;
 use crate::yaml::span::Span;
 
@@ -75,6 +75,8 @@ pub(super) struct Attempt {
     pub lost: bool,
     /// The service it was addressed to.
     pub service: Option<String>,
+    /// What came back.
+    pub reply: Reply,
     pub duration: Duration,
     pub captured: Vec<(String, String)>,
     pub secrets: Vec<String>,
@@ -172,6 +174,7 @@ impl<'a, B: TestBed> Runner<'a, B> {
             message,
             detail,
             service: attempt.service,
+            reply: attempt.reply,
             ..record
         }
     }
@@ -200,6 +203,7 @@ impl<'a, B: TestBed> Runner<'a, B> {
             service: None,
             retries: 0,
             location: span.map(location),
+            reply: Reply::Unknown,
         }
     }
 

@@ -138,6 +138,8 @@ pub struct Service {
     pub ports: Vec<u16>,
     /// Those of them that production publishes.
     pub published: Vec<u16>,
+    /// By which port of production's machine: outside, inside.
+    pub outside: Vec<(u16, u16)>,
     /// Commands run in it when it has started; until they have ended well it has not come up.
     pub post_start: Vec<Hook>,
     /// Commands run in it before it is asked to stop.

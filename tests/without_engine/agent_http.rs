@@ -448,6 +448,7 @@ fn login(at: SocketAddr, password: &str) -> Login {
         username: "alice".to_owned(),
         password: password.to_owned(),
         fields: LoginFields::default(),
+        tls: Default::default(),
     }
 }
 
@@ -501,6 +502,16 @@ async fn a_page_open_to_everyone_proves_no_sign_in() {
         "{}",
         outcome.message()
     );
+}
+
+#[tokio::test]
+async fn a_page_that_does_not_answer_without_a_session_is_neither_open_nor_closed() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = closed.local_addr().expect("an address");
+    drop(closed);
+    let outcome = protected_without_session(&agent(), &login(at, "x"), "fresh", &[]).await;
+    let lost = outcome.came_to.lost().expect("nobody can tell");
+    assert!(lost.why.contains("got no answer"), "{lost}");
 }
 
 #[tokio::test]

@@ -2,12 +2,15 @@
 //!
 //! `BLESS=1 cargo test --test without_engine config_errors::` writes the texts anew; read the difference before it is committed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::driver;
-use rehearsal::config::read::{self, Options};
+use rehearsal::config::read;
+use rehearsal::context::Context;
+use rehearsal::prepare::{self, Asked};
+use rehearsal::yaml::diagnostic::Diagnostic;
 
 const FOLDER: &str = "tests/config_errors";
 
@@ -19,16 +22,24 @@ fn cases() -> Vec<PathBuf> {
     cases.into_iter().collect()
 }
 
-fn options(case: &Path) -> Options {
-    Options {
-        config: case.join(read::FILE_NAME),
-        ..Options::default()
-    }
+/// As a command finds it, with nothing in its environment.
+fn errors(case: &Path) -> Vec<Diagnostic> {
+    let context = Context {
+        environment: BTreeMap::new(),
+        directory: case.to_path_buf(),
+        terminal: false,
+        width: 100,
+        github: false,
+        runs: case.to_path_buf(),
+    };
+    let prepared = prepare::prepare(&Asked::of(Some(&case.join(read::FILE_NAME))), &context);
+    prepared
+        .err()
+        .unwrap_or_else(|| panic!("{} is not refused", case.display()))
 }
 
 fn report(case: &Path) -> String {
-    let errors = read::load(&options(case)).expect_err(&case.display().to_string());
-    let texts: Vec<_> = errors.iter().map(|error| format!("{error}\n")).collect();
+    let texts: Vec<_> = errors(case).iter().map(|error| format!("{error}\n")).collect();
     texts.join("\n")
 }
 
@@ -51,8 +62,11 @@ fn wrong_files_are_refused_with_place_cause_and_way_out() {
 #[test]
 fn every_error_says_where() {
     for case in cases() {
-        let errors = read::load(&options(&case)).expect_err("a wrong file");
-        assert!(errors.iter().all(|error| error.place().is_some()), "{}", case.display());
+        assert!(
+            errors(&case).iter().all(|error| error.place().is_some()),
+            "{}",
+            case.display()
+        );
     }
 }
 

@@ -3,8 +3,8 @@
 use super::super::grammar;
 use super::super::settings::{Auth, HttpExpect, Login, LoginExpect, LoginFields, StatusPattern};
 use super::fields::Fields;
-use super::step;
 use super::structure::is_secret;
+use super::{step, suite};
 use crate::yaml::tree::Node;
 
 pub(super) fn auth(fields: &Fields) -> Auth {
@@ -20,13 +20,17 @@ pub(super) fn auth(fields: &Fields) -> Auth {
 
 fn login(fields: &Fields) -> Login {
     Login {
-        start: fields.url("start").unwrap_or_default(),
+        start: fields.address("start").unwrap_or_default(),
         expect: protected_page(fields),
         username: fields.filled("username").unwrap_or_default(),
         password: fields.filled("password").unwrap_or_default(),
         fields: fields
             .fields("fields", &grammar::LOGIN_FIELDS)
             .map(|fields| form(&fields))
+            .unwrap_or_default(),
+        tls: fields
+            .fields("tls", &grammar::TLS)
+            .map(|fields| suite::tls(&fields))
             .unwrap_or_default(),
     }
 }
@@ -44,7 +48,7 @@ fn protected_page(login: &Fields) -> LoginExpect {
     let mut page = match node.as_map() {
         Some(_) if !is_secret(node) => long_form(login, node),
         _ => LoginExpect {
-            get: login.reader.url(node),
+            get: login.reader.address(node),
             expect: HttpExpect::default(),
         },
     };
@@ -57,7 +61,7 @@ fn protected_page(login: &Fields) -> LoginExpect {
 fn long_form(login: &Fields, node: &Node) -> LoginExpect {
     let fields = login.reader.fields(node, &grammar::PROTECTED_PAGE);
     LoginExpect {
-        get: fields.url("get").unwrap_or_default(),
+        get: fields.address("get").unwrap_or_default(),
         expect: step::http_expect(fields.fields("expect", &grammar::HTTP_EXPECT)),
     }
 }

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::super::grammar::{Mapping, is_not_built};
 use super::super::quantity;
+use super::super::settings::Address;
 use super::files;
 use super::structure::is_secret;
 use crate::yaml::diagnostic::Diagnostic;
@@ -28,6 +29,7 @@ pub(super) struct Reader {
     withheld: Option<String>,
     secrets: RefCell<BTreeMap<String, String>>,
     missing: RefCell<BTreeSet<String>>,
+    addresses: RefCell<Vec<Address>>,
     errors: RefCell<Vec<Diagnostic>>,
 }
 
@@ -39,6 +41,7 @@ impl Reader {
             withheld,
             secrets: RefCell::default(),
             missing: RefCell::default(),
+            addresses: RefCell::default(),
             errors: RefCell::default(),
         }
     }
@@ -50,6 +53,29 @@ impl Reader {
             true => Ok(self.secrets.into_inner()),
             false => Err(errors),
         }
+    }
+
+    /// The URLs met so far that are asked inside the mirror.
+    pub(super) fn addresses(&self) -> Vec<Address> {
+        self.addresses.borrow().clone()
+    }
+
+    /// Takes note of a URL that is asked inside the mirror. What a secret says is not compared with anything: an error
+    /// would show it.
+    pub(super) fn asks(&self, node: &Node, url: &str) {
+        if !is_secret(node) {
+            self.addresses.borrow_mut().push(Address {
+                url: url.to_owned(),
+                span: node.span.clone(),
+            });
+        }
+    }
+
+    /// A URL that is asked inside the mirror.
+    pub(super) fn address(&self, node: &Node) -> String {
+        let url = self.url(node);
+        self.asks(node, &url);
+        url
     }
 
     /// The text of a PEM file that holds certificates.
@@ -314,6 +340,11 @@ impl<'r> Fields<'r> {
     /// A URL, if it is given.
     pub(super) fn url(&self, key: &'static str) -> Option<String> {
         Some(self.reader.url(self.get(key)?))
+    }
+
+    /// A URL that is asked inside the mirror, if it is given.
+    pub(super) fn address(&self, key: &'static str) -> Option<String> {
+        Some(self.reader.address(self.get(key)?))
     }
 
     /// A file that must exist, if it is given.

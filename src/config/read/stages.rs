@@ -36,7 +36,7 @@ fn upgrade(fields: Option<Fields>) -> Upgrade {
         upgrade.strategy = strategy(&fields);
         upgrade.within = fields.duration("within").unwrap_or(UPGRADE_WITHIN);
         upgrade.max_downtime = fields.duration("max_downtime").unwrap_or(MAX_DOWNTIME);
-        upgrade.probe = fields.url("probe");
+        upgrade.probe = fields.address("probe");
     }
     upgrade
 }

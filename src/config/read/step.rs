@@ -56,7 +56,10 @@ fn location(suite: &Fields, node: &Node) -> String {
         ),
         capture if capture.starts_with("{{") => return text,
         url if url.contains("://") => match check_url(url) {
-            Ok(()) => return text,
+            Ok(()) => {
+                reader.asks(node, &text);
+                return text;
+            }
             Err(why) => (why, "write `/path`, or a URL like `http://web:8080/path`"),
         },
         blank if blank.trim().is_empty() => return text,

@@ -52,7 +52,7 @@ fn data_entry(data: &Fields, node: &Node) -> SuiteBody {
 
 fn body(fields: &Fields) -> SuiteBody {
     let body = SuiteBody {
-        target: fields.url("target"),
+        target: fields.address("target"),
         service: fields.filled("service"),
         tls: fields
             .fields("tls", &grammar::TLS)
@@ -100,7 +100,7 @@ fn refuse_same_names<'a>(fields: &Fields, steps: impl Iterator<Item = (&'a Strin
     }
 }
 
-fn tls(fields: &Fields) -> Tls {
+pub(super) fn tls(fields: &Fields) -> Tls {
     Tls {
         insecure: fields.flag("insecure"),
         ca: fields.get("ca").map(|node| fields.reader.certificate(node)),

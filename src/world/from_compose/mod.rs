@@ -94,6 +94,7 @@ impl Reader<'_> {
             stop_grace: from.stop_grace_period,
             ports: ports(from),
             published: published(from).collect(),
+            outside: outside(from),
             post_start: from.post_start.iter().map(hook).collect(),
             pre_stop: from.pre_stop.iter().map(hook).collect(),
             limits: limits::limits(self.project, from)?,
@@ -198,6 +199,11 @@ fn ports(from: &compose::Service) -> Vec<u16> {
         .iter()
         .filter_map(|text| text.strip_suffix("/tcp").unwrap_or(text).parse().ok());
     published(from).chain(exposed).collect()
+}
+
+fn outside(from: &compose::Service) -> Vec<(u16, u16)> {
+    let of = |port: &compose::Port| Some((port.published.as_ref()?.parse().ok()?, port.target));
+    from.ports.iter().filter_map(of).collect()
 }
 
 fn published(from: &compose::Service) -> impl Iterator<Item = u16> {

@@ -236,6 +236,7 @@ fn login() -> Login {
         username: "alice".to_owned(),
         password: "wonderland".to_owned(),
         fields: LoginFields::default(),
+        tls: Default::default(),
     }
 }
 
