@@ -1,6 +1,5 @@
 //! A run that is refused: what the user has to mend, on the terminal and in the job that asked for it.
 
-
 use super::common::{refuse, shown};
 use super::repository;
 use crate::cli::Format;
