@@ -114,7 +114,7 @@ pub struct RunArgs {
     /// End after the first stage that failed
     #[arg(long, env = "REHEARSAL_FAIL_FAST")]
     pub fail_fast: bool,
-    /// Leave the mirror up and print how to enter it
+    /// Leave the mirror up and print how to enter it; ends at the first confirmed failure, with the candidate in place
     #[arg(long, env = "REHEARSAL_KEEP")]
     pub keep: bool,
     /// Where reports are written

@@ -56,7 +56,7 @@ impl Rehearsal<'_> {
     }
 
     /// For each suspect what an untouched baseline showed; an error says why none came up.
-    async fn ask_untouched_baseline(&self, suspects: &[Suspect], course: &Course) -> Result<Vec<Tally>, String> {
+    async fn ask_untouched_baseline(&self, suspects: &[Suspect], course: &mut Course) -> Result<Vec<Tally>, String> {
         let mut tallies = vec![Tally::default(); suspects.len()];
         let asks: Vec<usize> = (0..suspects.len())
             .filter(|at| needs_baseline(&suspects[*at]))
@@ -66,7 +66,11 @@ impl Rehearsal<'_> {
         }
         self.recorder
             .note(format!("repeating {} on an untouched baseline", names(suspects, &asks)));
-        let ground = self.untouched().await?;
+        let ground = match course.untouched.clone() {
+            Some(ground) => ground,
+            None => self.untouched().await?,
+        };
+        course.untouched = Some(ground.clone());
         let mut done: Vec<Way> = Vec::new();
         for at in &asks {
             let way = suspects[*at].way();

@@ -23,6 +23,8 @@ pub enum AfterFailure {
     GoOn,
     /// It ends (`--fail-fast`).
     End,
+    /// It ends where the failure is confirmed, and the mirror stays as it is then (`--keep`).
+    Stay,
 }
 
 /// What a run has come to so far.
@@ -42,6 +44,8 @@ pub(super) struct Course {
     pub probe: Option<Question>,
     /// Every look of every check.
     pub looks: Vec<Look>,
+    /// A mirror that the candidate has not touched, once one was needed.
+    pub untouched: Option<Arc<dyn Ground>>,
     /// Failures that must be confirmed before they block.
     pub suspects: Vec<Suspect>,
     /// Findings that rest on text: what they weigh is known when all behaviour has been judged.
@@ -120,7 +124,12 @@ impl Course {
 
     /// Whether the run ends here.
     pub fn is_over(&self, after: AfterFailure, recorder: &Recorder) -> bool {
-        self.broken.is_some() || (after == AfterFailure::End && self.has_failed(recorder))
+        let ends = match after {
+            AfterFailure::GoOn => false,
+            AfterFailure::End => self.has_failed(recorder),
+            AfterFailure::Stay => recorder.findings().iter().any(Finding::blames_candidate),
+        };
+        self.broken.is_some() || ends
     }
 
     /// Something failed as the candidate's doing, confirmed or not yet.

@@ -1,7 +1,7 @@
 //! The laws, each tried on a scripted mirror.
 
 use super::course::AfterFailure;
-use super::scripted::{Behaviour, CONFIG, SignIn, Story, Told};
+use super::scripted::{Behaviour, CONFIG, Played, SignIn, Story, Told};
 use crate::mirror::failure::ServiceFailureKind;
 use crate::mirror::swap::InFlight;
 use crate::record::exit_code::ExitCode;
@@ -432,6 +432,27 @@ async fn with_fail_fast_what_follows_a_failed_stage_does_not_run() {
         .iter()
         .find(|stage| stage.id == StageId::Rollback);
     assert_eq!(rollback.map(|stage| stage.status), Some(Status::NotRun));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_stays_ends_at_the_first_confirmed_failure_and_at_no_flake() {
+    let rollback = |played: &Played| {
+        let mut stages = played.recorded.stages.iter();
+        let stage = stages.find(|stage| stage.id == StageId::Rollback);
+        stage.map(|stage| stage.status)
+    };
+    let story = |untouched: Behaviour| Story {
+        candidate: good().fails("smoke", "account"),
+        untouched,
+        after_failure: AfterFailure::Stay,
+        ..Story::default()
+    };
+    let confirmed = story(good()).play().await;
+    assert_eq!(confirmed.judgement.verdict, Verdict::Block);
+    assert_eq!(rollback(&confirmed), Some(Status::NotRun));
+    let flaky = story(good().fails("smoke", "account")).play().await;
+    assert_eq!(flaky.judgement.verdict, Verdict::Inconclusive);
+    assert_ne!(rollback(&flaky), Some(Status::NotRun));
 }
 
 #[tokio::test(start_paused = true)]

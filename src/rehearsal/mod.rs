@@ -93,6 +93,7 @@ impl Rehearsal<'_> {
         let mut course = Course::default();
         for stage in self.plan.stages.iter().filter(|stage| stage.skipped.is_none()) {
             self.stage(stage, &mut course).await;
+            self.confirm_before_going_on(&mut course).await;
             if course.is_over(self.after_failure, &self.recorder) {
                 break;
             }
@@ -100,6 +101,19 @@ impl Rehearsal<'_> {
         self.look_when_over(&mut course).await;
         self.confirm(&mut course).await;
         self.answer(&course);
+    }
+
+    /// A mirror that is to stay is worth most at the moment of the failure: whether it is one is asked at once.
+    async fn confirm_before_going_on(&self, course: &mut Course) {
+        if self.after_failure != AfterFailure::Stay || course.suspects.is_empty() {
+            return;
+        }
+        self.confirm(course).await;
+        if course.is_over(self.after_failure, &self.recorder) {
+            let words =
+                "a failure is confirmed, and the mirror stays as it was then: what would have followed did not run";
+            self.recorder.note(words.to_owned());
+        }
     }
 
     async fn stage(&self, stage: &StagePlan, course: &mut Course) {

@@ -322,9 +322,10 @@ impl<'a> Run<'a> {
             recorder: recorder.clone(),
             redactor: self.redactor.clone(),
             hurl_image: self.hurl_image().to_owned(),
-            after_failure: match self.args.fail_fast {
-                true => AfterFailure::End,
-                false => AfterFailure::GoOn,
+            after_failure: match (self.args.fail_fast, self.args.keep) {
+                (_, true) => AfterFailure::Stay,
+                (true, false) => AfterFailure::End,
+                (false, false) => AfterFailure::GoOn,
             },
             deadline: self.begun + self.limit(),
             today: self.started.date(),
