@@ -71,6 +71,7 @@ fn partial(settings: &Settings, only: &Only) -> Vec<Partial> {
 
 fn notes(settings: &Settings, world: &World) -> Vec<String> {
     let mut notes = door::notes(&settings.policy.allow_egress);
+    notes.extend(door::raw_note(world));
     notes.extend(world.unmirrored.iter().cloned());
     notes.push(match &settings.production.lock {
         None => "no lock: production's facts are unrecorded, so nothing proves that this mirror equals production"

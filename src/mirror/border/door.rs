@@ -17,6 +17,7 @@ use crate::config::settings::OpenHost;
 use crate::engine::network::Leads;
 use crate::mirror::setup::Setup;
 use crate::world::addresses::Subnet;
+use crate::world::model::{Service, World};
 
 /// Makes the door and waits until it is open. None where nothing is to be reached.
 pub(crate) async fn open(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Result<()> {
@@ -84,6 +85,35 @@ pub fn notes(open: &[OpenHost]) -> Vec<String> {
     open.iter().map(of).collect()
 }
 
+/// Where the border is open: who may forge frames can send a datagram past the agent by the bridge itself. Engines give
+/// that right to every container that is not denied it.
+pub fn raw_note(world: &World) -> Option<String> {
+    let is = |one: &String, name: &str| {
+        let word = one.to_uppercase();
+        word.trim_start_matches("CAP_") == name
+    };
+    let drops = |service: &Service, name: &str| service.limits.cap_drop.iter().any(|one| is(one, name));
+    let adds = |service: &Service| {
+        service
+            .limits
+            .cap_add
+            .iter()
+            .any(|one| is(one, "NET_RAW") || is(one, "ALL"))
+    };
+    let may = |service: &&Service| {
+        let denied = drops(service, "NET_RAW") || (drops(service, "ALL") && !adds(service));
+        !denied && !service.no_network
+    };
+    let forgers = world.services.values().filter(may).count();
+    (forgers > 0).then(|| {
+        format!(
+            "the border: {forgers} of {} services may forge frames (NET_RAW, an engine's default), and so send single \
+             datagrams past it; `cap_drop: [NET_RAW]` in production denies it",
+            world.services.len()
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +147,28 @@ mod tests {
             said[1].starts_with("`b.example.com` is open to the mirror, port 5432:"),
             "{said:?}"
         );
+    }
+
+    #[test]
+    fn who_may_forge_frames_is_counted_and_who_is_denied_it_is_not() {
+        let service = |name: &str, drop: &[&str], add: &[&str]| {
+            let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect();
+            let mut service = Service {
+                name: name.to_owned(),
+                ..Service::default()
+            };
+            service.limits.cap_drop = words(drop);
+            service.limits.cap_add = words(add);
+            (name.to_owned(), service)
+        };
+        let world = |services: Vec<(String, Service)>| World {
+            services: services.into_iter().collect(),
+            ..World::default()
+        };
+        let denied = vec![service("a", &["NET_RAW"], &[]), service("b", &["all"], &["CHOWN"])];
+        assert_eq!(raw_note(&world(denied.clone())), None);
+        let more = vec![service("c", &[], &[]), service("d", &["ALL"], &["CAP_NET_RAW"])];
+        let note = raw_note(&world([denied, more].concat())).unwrap_or_default();
+        assert!(note.contains("2 of 4 services"), "{note}");
     }
 }
