@@ -301,6 +301,11 @@ fn health_words(exit: Option<i64>, output: Option<&str>) -> Option<String> {
         true => "and said nothing".to_owned(),
         false => said.join(" / ").chars().take(HEALTH_CHARACTERS).collect(),
     };
+    // The engine's own words for a check that it could not even start: what is behind the runtime's frame says why.
+    if let Some((_, why)) = said.split_once("unable to start container process: ") {
+        let why = why.trim_start_matches("exec: ").trim_end_matches(": unknown");
+        return Some(format!("its health check cannot run {why}"));
+    }
     Some(format!("its health check ended with {exit}: {said}"))
 }
 
@@ -364,6 +369,12 @@ mod tests {
         assert_eq!(
             words(1, " \n").as_deref(),
             Some("its health check ended with 1: and said nothing")
+        );
+        let framed = "OCI runtime exec failed: exec failed: unable to start container process: exec: \"curl\": \
+                      executable file not found in $PATH: unknown";
+        assert_eq!(
+            words(-1, framed).as_deref(),
+            Some("its health check cannot run \"curl\": executable file not found in $PATH")
         );
         assert_eq!(words(0, "fine"), None);
         assert!(words(1, &"x".repeat(10_000)).is_some_and(|said| said.len() < 400));
