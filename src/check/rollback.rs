@@ -1,5 +1,6 @@
 //! `rollback`: after the candidate has written, the baseline comes back, reads everything, in time.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::Lost;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
+use crate::record::status::Status;
 use crate::record::step::{DataEntry, Subject};
 use crate::text::units::{millis, seconds};
 
@@ -74,6 +76,7 @@ impl Check for Rollback {
             took_ms: Some(millis(swap.took)),
             within_ms: Some(millis(swap.within)),
             too_few: suites::too_few(at.facts, StageId::Rollback),
+            tests: comparable(at, tests.tests),
             ..tests
         })
     }
@@ -121,6 +124,21 @@ impl Check for Rollback {
         };
         took.map(back).into_iter().collect()
     }
+}
+
+/// What the candidate wrote is compared with its own reading: a test that it did not pass itself says nothing of the way
+/// back, and has been told there.
+fn comparable(at: &At<'_>, tests: Vec<Shown>) -> Vec<Shown> {
+    let written = at.facts.ran_on(StageId::Rollback, Role::Candidate);
+    let written = written.filter(|ran| ran.subject == Subject::Data(DataEntry::VerifyWrite));
+    let unread: BTreeSet<&str> = written
+        .flat_map(|ran| &ran.tests)
+        .filter(|test| test.status != Status::Passed)
+        .map(|test| test.name.as_str())
+        .collect();
+    let after = Subject::Data(DataEntry::VerifyWriteAfter);
+    let is_compared = |test: &Shown| test.suite != after || !unread.contains(test.name.as_str());
+    tests.into_iter().filter(is_compared).collect()
 }
 
 fn finding(case: &Case<'_>, title: String) -> Finding {

@@ -435,6 +435,25 @@ async fn with_fail_fast_what_follows_a_failed_stage_does_not_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_no_release_reads_back_is_not_the_candidates_fault() {
+    let unread = || good().fails("data.verify_write", "both");
+    let story = Story {
+        baseline: unread(),
+        candidate: unread(),
+        back: unread(),
+        untouched: unread(),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(
+        played.judgement.verdict,
+        Verdict::Inconclusive,
+        "{:?}",
+        played.findings()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_stays_ends_at_the_first_confirmed_failure_and_at_no_flake() {
     let rollback = |played: &Played| {
         let mut stages = played.recorded.stages.iter();

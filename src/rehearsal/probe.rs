@@ -1,4 +1,4 @@
-//! Probe traffic: one question every 100 ms around a swap, and for the same span before it on the baseline alone. Never
+//! Probe traffic: one question every 100 ms around a swap; what it gets before the swap is the baseline's own rate. Never
 //! beside a suite or an entry of `data`: our own traffic must not change what a test sees.
 
 use std::time::Duration;
@@ -29,9 +29,10 @@ impl Rehearsal<'_> {
         };
         course.probe = self.choose(&*ground).await;
         let Some(question) = course.probe.clone() else { return };
-        ground.probe_begins(StageId::Control.as_str(), &question).await;
-        tokio::time::sleep(SPAN).await;
-        ground.probe_begins(StageId::Upgrade.as_str(), &question).await;
+        // The span before the swap is the baseline alone: it is asked once for both.
+        for stage in [StageId::Control, StageId::Upgrade] {
+            ground.probe_begins(stage.as_str(), &question).await;
+        }
         tokio::time::sleep(SPAN).await;
         self.traffic_ends(StageId::Control, &*ground, course).await;
     }
