@@ -21,6 +21,11 @@ fn suite(file: &Fields, entry: &Entry) -> Suite {
         file.reader
             .refuse(Diagnostic::at(&entry.key_span, "a suite needs a name"));
     }
+    if entry.key == "login" || entry.key.starts_with("data.") {
+        let message = format!("`{}` is the name of a built-in test", entry.key);
+        let help = "the sign-in is called `login`, and the entries of `data` are `data.seed` and so on: take another name";
+        file.reader.refuse(Diagnostic::at(&entry.key_span, message).help(help));
+    }
     Suite {
         name: entry.key.clone(),
         body: body(&file.reader.fields(&entry.node, &grammar::SUITE)),
