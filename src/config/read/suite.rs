@@ -23,7 +23,8 @@ fn suite(file: &Fields, entry: &Entry) -> Suite {
     }
     if entry.key == "login" || entry.key.starts_with("data.") {
         let message = format!("`{}` is the name of a built-in test", entry.key);
-        let help = "the sign-in is called `login`, and the entries of `data` are `data.seed` and so on: take another name";
+        let help =
+            "the sign-in is called `login`, and the entries of `data` are `data.seed` and so on: take another name";
         file.reader.refuse(Diagnostic::at(&entry.key_span, message).help(help));
     }
     Suite {
