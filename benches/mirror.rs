@@ -402,7 +402,8 @@ impl Config {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = docker::root().join(FILE);
-        let text = format!("production: {{compose: {}}}\ncandidate: {{}}\n", file.display());
+        let production = format!("production: {{compose: {}}}", file.display());
+        let text = format!("{production}\ncandidate: {{s01: {{env: {{RELEASE: \"2\"}}}}}}\n");
         std::fs::write(folder.path().join("rehearsal.yaml"), text).unwrap();
         Self(folder)
     }
