@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::{About, At, Case, Check, Evidence, Moment};
-use crate::config::settings::Settings;
 use crate::mirror::swap::{InFlight, Swapped};
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
@@ -50,11 +49,6 @@ impl Check for GracefulStop {
 
     fn about(&self) -> &'static About {
         &ABOUT
-    }
-
-    fn left_out(&self, _stage: StageId, settings: &Settings) -> Option<String> {
-        // A service that is not replaced is not stopped.
-        settings.candidate.is_empty().then(|| "no release gives way".to_owned())
     }
 
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Stops, Lost> {
