@@ -240,7 +240,7 @@ mod tests {
     use crate::check::waiver::sign;
     use crate::config::settings::{SameRelease, Waiver};
     use crate::record::step::Subject;
-    use crate::record::test::{Reply, TestId};
+    use crate::record::test::TestId;
 
     fn policy() -> Policy {
         Policy {
@@ -294,17 +294,9 @@ mod tests {
 
     fn test(id: StageId, status: Status) -> TestRecord {
         TestRecord {
-            suite: smoke(),
-            name: "account".to_owned(),
-            stage: id,
             status,
             duration_ms: 1,
-            message: String::new(),
-            detail: String::new(),
-            service: None,
-            retries: 0,
-            location: None,
-            reply: Reply::Unknown,
+            ..TestRecord::passed(smoke(), "account", id)
         }
     }
 

@@ -11,9 +11,8 @@ use super::{container, hurl};
 use crate::config::settings::{Login, LoginFields};
 use crate::mirror::run_container::ContainerOutcome;
 use crate::record::stage::StageId;
-use crate::record::status::Status;
 use crate::record::step::Subject;
-use crate::record::test::{Reply, TestRecord};
+use crate::record::test::TestRecord;
 
 /// The tests of a JUnit file.
 pub fn junit(bytes: &[u8]) -> Vec<TestRecord> {
@@ -56,17 +55,5 @@ pub fn page(html: &str, url: &Url, login: &Login) -> (Vec<SentForm>, Option<Url>
 pub type SentForm = (Url, Vec<(String, String)>);
 
 fn record() -> TestRecord {
-    TestRecord {
-        suite: Subject::Suite("smoke".to_owned()),
-        name: "smoke".to_owned(),
-        stage: StageId::Control,
-        status: Status::Passed,
-        duration_ms: 0,
-        message: String::new(),
-        detail: String::new(),
-        service: None,
-        retries: 0,
-        location: None,
-        reply: Reply::Unknown,
-    }
+    TestRecord::passed(Subject::Suite("smoke".to_owned()), "smoke", StageId::Control)
 }

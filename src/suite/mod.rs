@@ -59,7 +59,7 @@ mod tests {
     use crate::record::stage::StageId;
     use crate::record::status::Status;
     use crate::record::step::Subject;
-    use crate::record::test::{Reply, TestRecord};
+    use crate::record::test::TestRecord;
     use crate::yaml::span::{Source, Span};
 
     pub(super) fn a_span() -> Span {
@@ -74,19 +74,7 @@ mod tests {
     }
 
     pub(super) fn record(name: &str) -> TestRecord {
-        TestRecord {
-            suite: Subject::Suite("smoke".to_owned()),
-            name: name.to_owned(),
-            stage: StageId::Control,
-            status: Status::Passed,
-            duration_ms: 0,
-            message: String::new(),
-            detail: String::new(),
-            service: None,
-            retries: 0,
-            location: None,
-            reply: Reply::Unknown,
-        }
+        TestRecord::passed(Subject::Suite("smoke".to_owned()), name, StageId::Control)
     }
 
     /// A mirror of one agent whose commands and containers answer what the test says.

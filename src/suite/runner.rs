@@ -193,17 +193,8 @@ impl<'a, B: TestBed> Runner<'a, B> {
     /// A record of this suite, passed until something else is found.
     pub fn record(&self, name: &str, span: Option<&Span>) -> TestRecord {
         TestRecord {
-            suite: self.run.subject.clone(),
-            name: words::name(name),
-            stage: self.run.stage,
-            status: Status::Passed,
-            duration_ms: 0,
-            message: String::new(),
-            detail: String::new(),
-            service: None,
-            retries: 0,
             location: span.map(location),
-            reply: Reply::Unknown,
+            ..TestRecord::passed(self.run.subject.clone(), words::name(name), self.run.stage)
         }
     }
 
