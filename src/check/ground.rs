@@ -85,7 +85,7 @@ pub trait Ground: Send + Sync {
         within: Duration,
         role: Role,
         asks: Option<&Question>,
-    ) -> Outcome<Vec<Swapped>, Box<ServiceFailure>>;
+    ) -> Outcome<Vec<Swapped>, ServiceFailure>;
 
     /// Waits until the services that have no health check answer. It broke where one does not answer, or has crashed
     /// meanwhile.
@@ -94,7 +94,7 @@ pub trait Ground: Send + Sync {
         expected: &Expected,
         patience: Duration,
         budget: Duration,
-    ) -> Outcome<(), Box<ServiceFailure>>;
+    ) -> Outcome<(), ServiceFailure>;
 
     /// Stops a service production's way.
     async fn stop(&self, service: &str);

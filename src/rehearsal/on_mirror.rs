@@ -71,7 +71,7 @@ fn gone(error: &anyhow::Error) -> Lost {
 
 /// A service that did not come up may not be to blame: without the engine none does, and without the agent none is seen
 /// to.
-async fn whose<T>(mirror: &Mirror, failure: Box<ServiceFailure>) -> Outcome<T, Box<ServiceFailure>> {
+async fn whose<T>(mirror: &Mirror, failure: ServiceFailure) -> Outcome<T, ServiceFailure> {
     if let ServiceFailureKind::Lost(lost) = failure.kind {
         return Outcome::Lost(lost);
     }
@@ -96,10 +96,10 @@ impl Ground for Mirror {
         within: Duration,
         role: Role,
         asks: Option<&Question>,
-    ) -> Outcome<Vec<Swapped>, Box<ServiceFailure>> {
+    ) -> Outcome<Vec<Swapped>, ServiceFailure> {
         match Mirror::swap(self, releases, within, role, asks).await {
             Ok(swapped) => Outcome::Held(swapped),
-            Err(failure) => whose(self, failure).await,
+            Err(failure) => whose(self, *failure).await,
         }
     }
 
@@ -108,10 +108,10 @@ impl Ground for Mirror {
         expected: &Expected,
         patience: Duration,
         budget: Duration,
-    ) -> Outcome<(), Box<ServiceFailure>> {
+    ) -> Outcome<(), ServiceFailure> {
         match super::answers::wait(self, expected, patience, budget).await {
             Ok(()) => Outcome::Held(()),
-            Err(failure) => whose(self, failure).await,
+            Err(failure) => whose(self, *failure).await,
         }
     }
 

@@ -363,8 +363,8 @@ impl State {
         }
     }
 
-    fn failure(&self, service: &str, kind: ServiceFailureKind) -> Box<ServiceFailure> {
-        Box::new(ServiceFailure {
+    fn failure(&self, service: &str, kind: ServiceFailureKind) -> ServiceFailure {
+        ServiceFailure {
             service: service.to_owned(),
             kind,
             waited_by: Vec::new(),
@@ -373,7 +373,7 @@ impl State {
             restarts: 0,
             fatal: None,
             log: Vec::new(),
-        })
+        }
     }
 }
 
@@ -414,7 +414,7 @@ impl Ground for ScriptedGround {
             failure: down
                 .clone()
                 .filter(|_| service == "web")
-                .map(|what| *state.failure("web", what)),
+                .map(|what| state.failure("web", what)),
         };
         Ok(["db", "idp", "web"].map(of).to_vec())
     }
@@ -425,7 +425,7 @@ impl Ground for ScriptedGround {
         _within: Duration,
         role: Role,
         _asks: Option<&Question>,
-    ) -> Outcome<Vec<Swapped>, Box<ServiceFailure>> {
+    ) -> Outcome<Vec<Swapped>, ServiceFailure> {
         let mut state = self.state();
         if let Err(lost) = state.agent() {
             return Outcome::Lost(lost);
@@ -459,7 +459,7 @@ impl Ground for ScriptedGround {
         _expected: &Expected,
         _patience: Duration,
         _budget: Duration,
-    ) -> Outcome<(), Box<ServiceFailure>> {
+    ) -> Outcome<(), ServiceFailure> {
         self.state().agent().map_or_else(Outcome::Lost, Outcome::Held)
     }
 

@@ -81,8 +81,7 @@ impl Rehearsal<'_> {
             .await
         {
             Outcome::Held(swapped) => swapped,
-            Outcome::Broke(failure) => return Outcome::Broke(*failure),
-            Outcome::Lost(lost) => return Outcome::Lost(lost),
+            other => return other,
         };
         let left = match to {
             Role::Candidate => left_of(within, &swapped),
@@ -91,7 +90,7 @@ impl Rehearsal<'_> {
         let expected = self.expected(self.candidates(), good_answer(course));
         match ground.await_answers(&expected, left, within).await {
             Outcome::Held(()) => Outcome::Held(swapped),
-            Outcome::Broke(failure) => Outcome::Broke(*failure),
+            Outcome::Broke(failure) => Outcome::Broke(failure),
             Outcome::Lost(lost) => Outcome::Lost(lost),
         }
     }
