@@ -2,20 +2,21 @@
 .DEFAULT_GOAL := help
 # All but tests/long, which has a target for each of its modules. There are no examples in the documentation to be run.
 SHORT := --lib --bins --test without_engine --test engine
-.PHONY: help demo test test-reaper test-parallel test-engines test-probes test-bare test-readme fuzz mutants lint bench bench-mirror images clean
+.PHONY: help demo test test-binaries test-reaper test-parallel test-engines test-probes test-releases test-bare test-readme fuzz mutants lint bench bench-mirror bench-report images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
 	@echo 'make test     every test but the long ones, on a real engine'
-	@echo 'make test-reaper, test-parallel, test-engines, test-probes, test-bare, test-readme   the long ones: fifty kills,'
-	@echo '              ten runs at once, every engine, the products of a lock, what is installed on a bare Debian, and'
-	@echo '              make demo and make test on one'
+	@echo 'make test-reaper, test-parallel, test-engines, test-probes, test-releases, test-bare, test-readme   the long ones:'
+	@echo '              fifty kills, ten runs at once, every engine, the products of a lock, releases against docker'
+	@echo '              compose, what is installed on a bare Debian, and make demo and make test on one'
 	@echo 'make fuzz     looks for inputs that break a reader of what comes from outside: FUZZ_SECONDS=60 for each,'
 	@echo '              FUZZ="yaml lock" only these'
 	@echo 'make mutants  changes what the verdict stands on, one thing at a time, and asks whether a unit test sees it'
 	@echo 'make lint     formatting, clippy, docs, the action, the scripts'
 	@echo 'make bench    the incident five times: where the time goes, step by step'
 	@echo 'make bench-mirror   a mirror against the bare API and docker compose, as ratios'
+	@echo 'make bench-report   report.html of a record of 100,000 cases'
 	@echo 'make images   every image of the fixtures'
 	@echo 'make clean    what was built and what runs left behind; images stay'
 
@@ -23,10 +24,16 @@ demo:
 	@fixtures/tools.sh cargo
 	@fixtures/incident/demo.sh
 
-test: images
-	@fixtures/tools.sh cargo curl git kill openssl python
+# More threads than cores: most of a test on the engine is waiting, and two slots say how many have a mirror up.
+test:
+	@fixtures/tools.sh browser cargo curl git kill openssl python
+	@$(MAKE) --no-print-directory --jobs 2 images test-binaries
 	@fixtures/compose-plugin.sh
-	cargo test --locked --no-fail-fast $(SHORT)
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test --locked --no-fail-fast $(SHORT)
+
+# Images wait for the network and a disk, compilers for neither.
+test-binaries:
+	cargo test --locked --no-run $(SHORT)
 
 lint:
 	@fixtures/tools.sh cargo git python
@@ -44,6 +51,10 @@ bench-mirror:
 	@fixtures/engine.sh
 	@fixtures/compose-plugin.sh
 	cargo bench --locked --bench mirror
+
+bench-report:
+	@fixtures/tools.sh cargo
+	cargo bench --locked --bench report
 
 images:
 	@fixtures/engine.sh
@@ -69,7 +80,7 @@ test-parallel:
 test-engines: images
 	@fixtures/tools.sh cargo kill
 	cargo test --locked --no-fail-fast --test engine --test long engines::
-	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test engine -- builds:: mirror:: mirror_compose::
+	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test engine -- border:: builds:: mirror:: mirror_compose::
 
 # What the lock's probes read, against what Debian says of the same products.
 test-probes:
@@ -78,6 +89,13 @@ test-probes:
 	@fixtures/base-images.sh trixie
 	docker build --tag rehearsal-test/probes:1 fixtures/probes
 	cargo test --locked --test long probes::
+
+# Releases of public products, deployed by docker compose and by a rehearsal.
+test-releases:
+	@fixtures/tools.sh cargo
+	@fixtures/engine.sh
+	@fixtures/compose-plugin.sh
+	cargo test --locked --test long releases::
 
 # Every step that installs something, in containers in which nothing of it is there before; and both commands of the
 # README in one. The latter takes an hour.

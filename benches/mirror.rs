@@ -8,6 +8,8 @@
 
 #[path = "../tests/common/docker.rs"]
 mod docker;
+#[path = "../tests/common/miscounted.rs"]
+mod miscounted;
 #[expect(dead_code, reason = "the bench uses a part of it")]
 #[path = "../tests/common/slot.rs"]
 mod slot;
@@ -148,9 +150,9 @@ async fn seen_late() -> u64 {
     world.services.insert(web.name.clone(), web.clone());
     let stage = Stage::of(world).await;
     let begun = uptime(&std::fs::read_to_string("/proc/uptime").unwrap());
-    let started = stage.mirror.start(LIMIT).await.unwrap();
+    let started = stage.mirror.start(LIMIT).await.unwrap().started;
     let seen = begun + u64::try_from((started[0].begun + started[0].took).as_millis()).unwrap();
-    let ready = uptime(&all_lines(&stage.mirror, &web.name).await[0]);
+    let ready = uptime(&all_lines(&stage.mirror, &web.name, 1).await[0]);
     stage.down().await;
     seen.saturating_sub(ready)
 }
@@ -250,7 +252,7 @@ impl Timeline {
         tokio::spawn(async move {
             while let Some(news) = heard.recv().await {
                 if let News::Container(change) = news {
-                    times.note(format!("{} {}", change.service, change.state));
+                    times.note(format!("{} {}", change.replica, change.state));
                 }
             }
         });
@@ -276,7 +278,7 @@ async fn by_rehearsal(world: World) -> (Took, Timeline) {
     times.note("images known");
     let mirror = Mirror::prepare(setup).await.unwrap();
     times.note("networks made");
-    let started = mirror.start(LIMIT).await.unwrap();
+    let started = mirror.start(LIMIT).await.unwrap().started;
     let up = times.begun.elapsed();
     assert!(started.iter().all(|one| one.failure.is_none()), "{started:?}");
     engine.close().await;

@@ -1,13 +1,17 @@
 //! The command line: clap types only.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use strum::VariantNames;
 
+use crate::attest::key::KeySource;
+use crate::attest::statement::is_digest;
 use crate::prepare::Asked;
+use crate::publish::github::steps::Wanted;
 use crate::report::ReportKind;
 
 /// Performs a deploy on a mirror of production before production does
@@ -32,6 +36,8 @@ pub enum Command {
     Down(DownArgs),
     /// Make the reports again from a record
     Report(ReportArgs),
+    /// Tell GitHub what a record says, as far as the token may
+    Publish(PublishArgs),
     /// Tell what a check does, what makes it fire and what to do then
     Explain(ExplainArgs),
     /// Print the JSON Schema of rehearsal.yaml
@@ -42,9 +48,8 @@ pub enum Command {
     /// Takes a run down when its gate has died
     #[command(hide = true)]
     Reap(ReapArgs),
-    /// Write a first configuration (not built yet)
-    #[command(hide = true)]
-    Init(Unbuilt),
+    /// Write a first rehearsal.yaml for the Compose file of this folder, and the workflows that go with it
+    Init(InitArgs),
     /// Look at this machine, and list or remove what runs have left on it
     Doctor(DoctorArgs),
     /// Record production's facts, or say what has moved since
@@ -56,9 +61,10 @@ pub enum Command {
     /// Merge records (not built yet)
     #[command(hide = true)]
     Merge(Unbuilt),
-    /// Verify a record (not built yet)
-    #[command(hide = true)]
-    Verify(Unbuilt),
+    /// Make the pair of keys by which verdicts are signed and verified
+    Keygen(KeygenArgs),
+    /// Say whether a deploy may rely on a signed verdict: 0 it may, 1 refused, 3 it could not be told
+    Verify(VerifyArgs),
     /// Record and serve a twin (not built yet)
     #[command(hide = true)]
     Twin(Unbuilt),
@@ -70,15 +76,26 @@ pub enum Command {
     Man(Unbuilt),
 }
 
+/// Where production's description is taken from
+#[derive(Debug, Args)]
+pub struct ProductionFrom {
+    /// Take what production is, and policy, from this ref of git, or from the folder of another checkout (`../base`)
+    #[arg(long, value_name = "REF|DIR", env = "REHEARSAL_PRODUCTION_FROM")]
+    pub production_from: Option<String>,
+}
+
 /// Which configuration and which candidate
 #[derive(Debug, Args)]
 pub struct What {
     /// The configuration; found upward from the working directory where absent
     #[arg(long, env = "REHEARSAL_CONFIG")]
     pub config: Option<PathBuf>,
-    /// What replaces a service's release; may be given several times
-    #[arg(long, value_name = "SERVICE=IMAGE", env = "REHEARSAL_CANDIDATE", value_delimiter = ',', value_parser = candidate)]
+    /// What replaces a service's release, or the images of a repository; may be given several times
+    #[arg(long, value_name = "NAME=IMAGE", env = "REHEARSAL_CANDIDATE", value_delimiter = ',', value_parser = candidate)]
     pub candidate: Vec<(String, String)>,
+    /// Where production's description is
+    #[command(flatten)]
+    pub production_from: ProductionFrom,
     /// Only this stage, suite or check; may be given several times
     #[arg(
         long,
@@ -98,6 +115,7 @@ impl What {
         Asked {
             config: self.config.clone(),
             candidate: self.candidate.clone(),
+            production_from: self.production_from.production_from.clone(),
             only: self.only.clone(),
             seed: self.seed,
             timeout,
@@ -120,7 +138,7 @@ pub struct RunArgs {
     /// Where reports are written
     #[arg(long, value_name = "DIR", env = "REHEARSAL_OUT", default_value = "rehearsal-out")]
     pub out: PathBuf,
-    /// A further copy of a report: json, junit, junit-jenkins, junit-ant or summary
+    /// A further copy of a report: json, junit, junit-jenkins, junit-ant, summary, html or predicate
     #[arg(long, value_name = "KIND=PATH", env = "REHEARSAL_REPORT", value_delimiter = ',', value_parser = report)]
     pub report: Vec<(ReportKind, PathBuf)>,
     /// How the run is told; by itself github in a job of GitHub Actions, else human
@@ -135,6 +153,125 @@ pub struct RunArgs {
     /// The image that runs Hurl files
     #[arg(long, value_name = "IMAGE", env = "REHEARSAL_HURL_IMAGE")]
     pub hurl_image: Option<String>,
+    /// Sign the verdict with this private key, whatever the verdict is; `env:NAME` for one in a variable
+    #[arg(
+        long,
+        value_name = "FILE|env:NAME",
+        env = "REHEARSAL_KEY",
+        allow_hyphen_values = true,
+        hide_env_values = true
+    )]
+    pub key: Option<KeySource>,
+    /// What GitHub is told, in a job of GitHub Actions that has a token
+    #[command(flatten)]
+    pub github: GithubArgs,
+}
+
+/// How GitHub is told
+#[derive(Debug, Args)]
+pub struct GithubArgs {
+    /// The name of the check run, the commit status and the comment on GitHub
+    #[arg(long, value_name = "NAME", env = "REHEARSAL_CHECK_NAME", default_value = "rehearsal", value_parser = check_name)]
+    pub check_name: String,
+    /// The job's own check run on GitHub (`job.check_run_id`); one of our own where absent
+    #[arg(long, value_name = "ID", env = "REHEARSAL_CHECK_RUN")]
+    pub check_run: Option<u64>,
+    /// Whose the token is: by it the comment is found again
+    #[arg(
+        long,
+        value_name = "LOGIN",
+        env = "REHEARSAL_LOGIN",
+        default_value = "github-actions[bot]"
+    )]
+    pub login: String,
+    /// The environment of GitHub in which the rehearsal is a deployment; none is made where absent
+    #[arg(long, value_name = "NAME", env = "REHEARSAL_ENVIRONMENT")]
+    pub environment: Option<String>,
+}
+
+impl GithubArgs {
+    /// As publishing is told.
+    pub fn wanted(&self) -> Wanted {
+        let environment = self.environment.clone();
+        Wanted {
+            name: self.check_name.clone(),
+            login: self.login.clone(),
+            check_run: self.check_run,
+            environment: environment.filter(|name| !name.is_empty()),
+        }
+    }
+}
+
+/// Options of `publish`
+#[derive(Debug, Args)]
+pub struct PublishArgs {
+    /// The record, or the folder with it
+    #[arg(default_value = "rehearsal-out", value_name = "DIR|FILE")]
+    pub result: PathBuf,
+    /// What GitHub is told
+    #[command(flatten)]
+    pub github: GithubArgs,
+    /// Answer a custom deployment protection rule instead: the payload of its webhook
+    #[arg(long, value_name = "FILE")]
+    pub gate: Option<PathBuf>,
+}
+
+/// Options of `keygen`
+#[derive(Debug, Args)]
+pub struct KeygenArgs {
+    /// The private key is written to PATH.key, the public one to PATH.pub
+    #[arg(long, value_name = "PATH", default_value = "rehearsal")]
+    pub out: PathBuf,
+}
+
+/// Options of `verify`. None of them is heard from the environment: what an earlier step left there must not open a gate
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// All images that are deployed, each by its digest in the registry
+    #[arg(value_name = "IMAGE@DIGEST", required = true)]
+    pub images: Vec<ByDigest>,
+    /// The public key of the pair that signs
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// The signed verdict
+    #[arg(long, value_name = "FILE", default_value = "rehearsal-out/verdict.sigstore.json")]
+    pub bundle: PathBuf,
+    /// The lock as it is now; absent where the configuration names none
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// The configuration as it is now; found upward from the working directory where absent
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How long ago the rehearsal may have begun
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    pub max_age: Duration,
+    /// Refuse what somebody has signed for, too: waivers, `forward_only`, `unexercised`
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// An image by its digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByDigest {
+    /// `sha256:…`. The name before it decides nothing: a digest is the same everywhere.
+    pub digest: String,
+}
+
+impl FromStr for ByDigest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, digest) = text.split_once('@').unwrap_or_default();
+        // Scripts give the same text to a shell.
+        let is_name = |letter: char| letter.is_ascii_alphanumeric() || "._-/:[]".contains(letter);
+        if name.is_empty() || !name.chars().all(is_name) || !is_digest(digest) {
+            return Err(format!(
+                "`{text}` is not of the form IMAGE@sha256:…: deploy what was pushed by its digest, for a tag can be moved"
+            ));
+        }
+        let digest = digest.to_owned();
+        Ok(Self { digest })
+    }
 }
 
 /// Options of `plan`
@@ -154,6 +291,9 @@ pub struct ConfigArgs {
     /// The configuration whose production is meant; found upward from the working directory where absent
     #[arg(long, env = "REHEARSAL_CONFIG", conflicts_with = "compose")]
     pub config: Option<PathBuf>,
+    /// Where production's description is
+    #[command(flatten)]
+    pub production_from: ProductionFrom,
     /// Compose files instead of a configuration; may be given several times
     #[arg(long, value_name = "FILE")]
     pub compose: Vec<PathBuf>,
@@ -177,8 +317,11 @@ pub struct UpArgs {
     /// The configuration; found upward from the working directory where absent
     #[arg(long, env = "REHEARSAL_CONFIG")]
     pub config: Option<PathBuf>,
+    /// Where production's description is
+    #[command(flatten)]
+    pub production_from: ProductionFrom,
     /// Upgrade the mirror to this release; may be given several times
-    #[arg(long, value_name = "SERVICE=IMAGE", env = "REHEARSAL_CANDIDATE", value_delimiter = ',', value_parser = candidate)]
+    #[arg(long, value_name = "NAME=IMAGE", env = "REHEARSAL_CANDIDATE", value_delimiter = ',', value_parser = candidate)]
     pub candidate: Vec<(String, String)>,
     /// Upgrade the mirror to the configuration's candidate
     #[arg(long)]
@@ -222,6 +365,9 @@ pub struct DoctorArgs {
     /// The configuration; found upward from the working directory where absent
     #[arg(long, env = "REHEARSAL_CONFIG")]
     pub config: Option<PathBuf>,
+    /// The branch of GitHub on which the check should be required; the event's, else main
+    #[arg(long, value_name = "NAME")]
+    pub branch: Option<String>,
     /// The form
     #[arg(long, value_enum, default_value = "human")]
     pub format: DoctorFormat,
@@ -244,13 +390,16 @@ pub struct DownArgs {
 /// Options of `report`
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// The record
-    #[arg(default_value = "rehearsal-out/result.json")]
+    /// The record, or the folder with it
+    #[arg(default_value = "rehearsal-out", value_name = "DIR|FILE")]
     pub result: PathBuf,
     /// Where reports are written; beside the record where absent
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// A further report: json, junit, junit-jenkins, junit-ant or summary
+    /// Show report.html in a browser: by $BROWSER, else xdg-open, else open
+    #[arg(long)]
+    pub open: bool,
+    /// A further report: json, junit, junit-jenkins, junit-ant, summary, html or predicate
     #[arg(long, value_name = "KIND=PATH", value_parser = report)]
     pub report: Vec<(ReportKind, PathBuf)>,
 }
@@ -270,6 +419,9 @@ pub struct LockArgs {
     /// The configuration whose production is meant; found upward from the working directory where absent
     #[arg(long, env = "REHEARSAL_CONFIG")]
     pub config: Option<PathBuf>,
+    /// Where production's description is, with --check
+    #[command(flatten)]
+    pub production_from: ProductionFrom,
     /// The Compose project that is production, where several run on one engine
     #[arg(long, value_name = "NAME")]
     pub project: Option<String>,
@@ -290,7 +442,7 @@ pub struct LockArgs {
 /// Options of `explain`
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Id of the check, or `lock`; all of them where absent
+    /// Id of the check, `lock` or `production-from`; all of them where absent
     pub check: Option<String>,
 }
 
@@ -319,6 +471,20 @@ pub struct ReapArgs {
     /// Leave the gate's session first
     #[arg(long)]
     pub detach: bool,
+}
+
+/// Options of `init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// A Compose file of production, as given to `docker compose -f`; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub compose: Vec<PathBuf>,
+    /// What production's `.env` says
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Ask nothing
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 /// Whatever a command that is not built yet is given
@@ -384,6 +550,18 @@ fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("`{text}` is not of the form NAME=VALUE")),
+    }
+}
+
+/// It stands in a mark that ends with `-->`, and is what people require.
+fn check_name(text: &str) -> Result<String, String> {
+    let known = |letter: char| letter.is_ascii_alphanumeric() || " ._/-".contains(letter);
+    let fits = !text.trim().is_empty() && text.len() <= 60 && text.chars().all(known) && !text.contains("--");
+    match fits {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "`{text}` cannot be the name of a check: at most 60 letters, digits, blanks and `._/-` are allowed, and no `--`"
+        )),
     }
 }
 

@@ -31,6 +31,9 @@ impl Withheld {
     }
 }
 
+/// Holds the token for GitHub.
+pub const TOKEN: &str = "REHEARSAL_GITHUB_TOKEN";
+
 /// Facts about the process, read once at its start.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -44,6 +47,8 @@ pub struct Context {
     pub width: usize,
     /// A job of GitHub Actions.
     pub github: bool,
+    /// What may speak to GitHub for whoever started this. Not in [`Context::environment`]: no configuration sees it.
+    pub token: Option<String>,
     /// Where runs of this machine prove that they are alive.
     pub runs: PathBuf,
 }
@@ -54,13 +59,16 @@ impl Context {
     /// # Errors
     /// The working directory is gone.
     pub fn read() -> std::io::Result<Self> {
-        let environment: BTreeMap<String, String> = std::env::vars_os()
+        let mut environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let width = environment
             .get("COLUMNS")
             .and_then(|text| text.parse().ok())
             .unwrap_or(100);
+        let own = environment.remove(TOKEN);
+        let mut usual = ["GITHUB_TOKEN", "GH_TOKEN"].into_iter();
+        let token = own.or_else(|| usual.find_map(|name| environment.get(name).cloned()));
         let github = environment.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
         // One folder a user: another user's files could not be locked.
         let user = rustix::process::getuid().as_raw();
@@ -71,7 +79,15 @@ impl Context {
             environment,
             width,
             github,
+            token: token.filter(|token| !token.is_empty()),
         })
+    }
+
+    /// The same where one variable is not known: it is a secret of ours.
+    pub fn without(&self, name: &str) -> Self {
+        let mut context = self.clone();
+        context.environment.remove(name);
+        context
     }
 
     /// Whether colours are wanted where nobody said.

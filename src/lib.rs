@@ -7,7 +7,9 @@
 //! |---|---|
 //! | [`command`] | one file a command: arguments in, an exit code out; [`cli`] has their words |
 //! | [`publish`] | where reports go |
-//! | [`report`] | terminal, JSON, JUnit, summary: a record in, bytes out |
+//! | [`init`] | a first configuration, guessed from production's files |
+//! | [`report`] | terminal, JSON, JUnit, summary, HTML: a record in, bytes out |
+//! | [`attest`] | the signed verdict, and whether a deploy may rely on it |
 //! | [`rehearsal`] | executes the plan: one loop, what a step does, looks, repeats, confirmation |
 //! | [`verdict`] | pass, block or inconclusive: a pure function of what was recorded |
 //! | [`prepare`] | from settings, production and lock to everything that a mirror is made from |
@@ -35,6 +37,7 @@
 use crate as product;
 
 pub mod agent;
+pub mod attest;
 pub mod check;
 pub mod cli;
 pub mod command;
@@ -42,6 +45,7 @@ pub mod compose;
 pub mod config;
 pub mod context;
 pub mod engine;
+pub mod init;
 pub mod interrupt;
 pub mod lock;
 pub mod mirror;

@@ -5,7 +5,7 @@ use crate::config::settings::Policy;
 use crate::record::check::CheckId;
 use crate::record::exit_code::ExitCode;
 use crate::record::finding::{Blame, Finding, Severity};
-use crate::record::headline::Headline;
+use crate::record::headline::{ALTERS_NOTHING, Headline};
 use crate::record::partial::Partial;
 use crate::record::recorded::{CheckRecord, Recorded, StageRecord, StepRecord};
 use crate::record::stage::StageId;
@@ -47,6 +47,17 @@ pub struct Run<'a> {
     pub pair: &'a str,
     /// What it left out.
     pub partial: &'a [Partial],
+    /// What the release changes.
+    pub change: Change,
+}
+
+/// What a release changes of what runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Something, or it is not known.
+    Something,
+    /// It was compared, and is what runs.
+    Nothing,
 }
 
 /// Judges a run.
@@ -61,6 +72,10 @@ pub fn judge(recorded: &Recorded, run: Run<'_>) -> Judgement {
         (_, Some(finding), _) => (Verdict::Block, line(finding, pair)),
         (Ended::TimeOut, ..) => inconclusive("the run's time limit was reached (timeout)"),
         (_, None, Some(finding)) => (Verdict::Inconclusive, line(finding, pair)),
+        (Ended::AsPlanned, None, None) if run.change == Change::Nothing => match incomplete(recorded) {
+            Some(what) => inconclusive(&what),
+            None => (Verdict::Pass, Headline::plain(ALTERS_NOTHING)),
+        },
         (Ended::AsPlanned, None, None) => match narrowed(recorded, run)
             .or_else(|| incomplete(recorded))
             .or_else(|| unrehearsed(recorded, run))
@@ -238,7 +253,7 @@ mod tests {
 
     use super::*;
     use crate::check::waiver::sign;
-    use crate::config::settings::{SameRelease, Waiver};
+    use crate::config::settings::{Border, SameRelease, Waiver};
     use crate::record::step::Subject;
     use crate::record::test::TestId;
 
@@ -248,8 +263,10 @@ mod tests {
             waive: Vec::new(),
             allow_egress: Vec::new(),
             allow_egress_spans: Vec::new(),
+            border: Border::default(),
             same_release: SameRelease::default(),
             unexercised: Vec::new(),
+            max_replicas: Policy::MAX_REPLICAS,
         }
     }
 
@@ -288,6 +305,7 @@ mod tests {
             ended,
             pair: "web shop:2",
             partial: &[],
+            change: Change::Something,
         };
         judge(recorded, run)
     }
@@ -368,6 +386,36 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_nothing_is_a_pass_unless_something_could_not_be_told() {
+        let policy = policy();
+        let run = Run {
+            policy: &policy,
+            ended: Ended::AsPlanned,
+            pair: "",
+            partial: &[],
+            change: Change::Nothing,
+        };
+        let skipped = StageId::ALL.iter().map(|id| StageRecord {
+            steps: Vec::new(),
+            ..stage(*id, Status::Skipped)
+        });
+        let mut recorded = Recorded {
+            stages: skipped.collect(),
+            ..Recorded::default()
+        };
+        let judged = judge(&recorded, run);
+        assert_eq!((judged.verdict, judged.exit_code), (Verdict::Pass, ExitCode::Pass));
+        assert_eq!(judged.headline.to_string(), ALTERS_NOTHING);
+        let change = Change::Something;
+        assert_eq!(judge(&recorded, Run { change, ..run }).verdict, Verdict::Inconclusive);
+        let ended = Ended::Signal(ExitCode::Interrupted);
+        assert_eq!(judge(&recorded, Run { ended, ..run }).verdict, Verdict::Inconclusive);
+        recorded.stages[0].status = Status::NotRun;
+        assert_eq!(judge(&recorded, run).verdict, Verdict::Inconclusive);
+        assert_eq!(judge(&Recorded::default(), run).verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
     fn the_sentence_of_a_pass_is_built_from_what_ran() {
         let partial = [Partial::ForwardOnly("old data goes".to_owned())];
         let policy = policy();
@@ -376,6 +424,7 @@ mod tests {
             ended: Ended::AsPlanned,
             pair: "web shop:2",
             partial,
+            change: Change::Something,
         };
         let whole = judge(&clean(), run(&[]));
         assert_eq!(

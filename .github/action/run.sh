@@ -8,6 +8,9 @@ work="$(mktemp -d "${RUNNER_TEMP:-${TMPDIR:-/tmp}}/rehearsal.XXXXXX")"
 own_output="$work/output"
 : >"$own_output"
 trap 'rm -rf "$work"' EXIT
+# The command alone is given the token, not what builds it.
+token="${INPUT_TOKEN:-}"
+unset INPUT_TOKEN
 
 # Workflow commands are read from every line: a message is one line.
 error() {
@@ -32,6 +35,9 @@ put_defaults() {
     put junit-path "$out/junit.xml"
     put result-path "$out/result.json"
     put summary-path "$out/summary.md"
+    put html-path "$out/report.html"
+    put attestation-path "$out/verdict.sigstore.json"
+    put candidate ""
     local count
     for count in tests passed failed errors skipped not-run duration-ms; do put "$count" 0; done
     put blocked-by ""
@@ -74,13 +80,36 @@ build() {
 
 # The inputs alone say what is rehearsed and what decides; a variable that an earlier step left in the job does not.
 forget_the_jobs_own() {
-    unset REHEARSAL_CONFIG REHEARSAL_CANDIDATE REHEARSAL_ONLY REHEARSAL_SEED REHEARSAL_FAIL_FAST REHEARSAL_KEEP
+    unset REHEARSAL_CONFIG REHEARSAL_CANDIDATE REHEARSAL_PRODUCTION_FROM REHEARSAL_ONLY REHEARSAL_SEED REHEARSAL_FAIL_FAST REHEARSAL_KEEP
     unset REHEARSAL_OUT REHEARSAL_REPORT REHEARSAL_FORMAT REHEARSAL_COLOR REHEARSAL_TIMEOUT REHEARSAL_HURL_IMAGE
+    unset REHEARSAL_CHECK_NAME REHEARSAL_CHECK_RUN REHEARSAL_LOGIN REHEARSAL_ENVIRONMENT REHEARSAL_GITHUB_TOKEN
+    unset REHEARSAL_KEY
 }
 
 # An empty input leaves the choice to the configuration.
 give() {
     if [ -n "$2" ]; then export "$1=$2"; fi
+}
+
+# Production's description is the base's. Of a commit that is not in this checkout that one is fetched; what git says then
+# may hold a login, and is not shown.
+give_production_from() {
+    local from="${INPUT_PRODUCTION_FROM:-}" folder
+    case "$from" in "" | none) return ;; esac
+    export REHEARSAL_PRODUCTION_FROM="$from"
+    [[ "$from" =~ ^[0-9a-f]{40}([0-9a-f]{24})?$ ]] || return 0
+    folder="$(dirname -- "${INPUT_CONFIG:-./rehearsal.yaml}")"
+    if has_commit "$folder" "$from" || fetches "$folder" "$from"; then return; fi
+    inconclusive 2 "production is as the base has it, and the base's commit $from is neither in this checkout nor can it be fetched: check out with fetch-depth: 0, or check the base out into a folder of its own and give the input production-from that folder, as in ./base"
+}
+
+has_commit() {
+    git -C "$1" cat-file -e "$2^{commit}" 2>/dev/null
+}
+
+fetches() {
+    GIT_TERMINAL_PROMPT=0 git -C "$1" -c gc.auto=0 -c maintenance.auto=false \
+        fetch --quiet --depth=1 --no-tags --no-recurse-submodules origin "$2" >/dev/null 2>&1 && has_commit "$1" "$2"
 }
 
 # Runs the command and passes signals on: a cancelled job must still take the mirror down and write its reports.
@@ -106,10 +135,18 @@ find_binary
 forget_the_jobs_own
 give REHEARSAL_CONFIG "${INPUT_CONFIG:-}"
 give REHEARSAL_CANDIDATE "${INPUT_CANDIDATE:-}"
+give_production_from
 give REHEARSAL_SEED "${INPUT_SEED:-}"
 give REHEARSAL_TIMEOUT "${INPUT_TIMEOUT:-}"
 give REHEARSAL_REPORT "${INPUT_REPORT:-}"
 give REHEARSAL_HURL_IMAGE "${INPUT_HURL_IMAGE:-}"
+give REHEARSAL_CHECK_NAME "${INPUT_CHECK_NAME:-}"
+give REHEARSAL_CHECK_RUN "${INPUT_CHECK_RUN:-}"
+give REHEARSAL_LOGIN "${INPUT_LOGIN:-}"
+give REHEARSAL_ENVIRONMENT "${INPUT_ENVIRONMENT:-}"
+# Not GITHUB_TOKEN: the candidate's configuration may name that one, and never sees this.
+export REHEARSAL_GITHUB_TOKEN="$token"
+give REHEARSAL_KEY "${INPUT_KEY:-}"
 give REHEARSAL_OUT "$out"
 give REHEARSAL_FORMAT github
 case "${INPUT_FAIL_FAST:-false}" in

@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
+use super::front::calls::{CallSeen, CallsCall};
 use super::probe::{ProbeAnswer, ProbeCall, ProbeSample};
 use super::wire::{LINE_LIMIT, next_line};
 use super::{Answer, Call, Reply, ReplyBody, Request};
@@ -17,7 +19,7 @@ use super::{Answer, Call, Reply, ReplyBody, Request};
 /// A call that the agent does not answer this long after its own limit is lost: the agent hangs.
 const SLACK: Duration = Duration::from_secs(30);
 
-/// Samples that are asked for at once.
+/// Samples, or calls, that are asked for at once.
 const PAGE: usize = 50_000;
 
 /// A connection to one agent. Cheap to clone; calls may run at the same time. When the last clone is gone the agent's
@@ -60,7 +62,7 @@ impl Client {
         let (sender, receiver) = oneshot::channel();
         self.pending.add(id, sender)?;
         // Whoever stops waiting takes the entry along.
-        let _entry = Entry {
+        let _entry = PendingCall {
             pending: &self.pending,
             id,
         };
@@ -73,6 +75,12 @@ impl Client {
             Ok(Err(_)) => Err(self.pending.death()),
             Err(_) => Err(anyhow!("the agent did not answer within {} s", limit.as_secs())),
         }
+    }
+
+    /// Returns when the agent is gone, with the reason; never, while it lives.
+    pub async fn lost(&self) -> anyhow::Error {
+        self.pending.died.cancelled().await;
+        self.pending.death()
     }
 
     /// Every sample of a probe that has ended, in the order asked, page by page.
@@ -101,6 +109,32 @@ impl Client {
     }
 }
 
+impl Client {
+    /// What was asked at the fronts, behind the first `after`, and how many calls more were not kept. Taken in pages, as
+    /// samples are.
+    ///
+    /// # Errors
+    /// As for a call.
+    pub async fn calls(&self, after: usize) -> anyhow::Result<(Vec<CallSeen>, u64)> {
+        let mut calls = Vec::new();
+        loop {
+            let take = CallsCall::Take {
+                after: after + calls.len(),
+                most: PAGE,
+            };
+            let page = match self.call(Call::Calls(take)).await? {
+                Answer::Calls(page) => page,
+                other => return Err(anyhow!("the agent answered a question for calls with {other:?}")),
+            };
+            let ends = page.calls.left == 0 || page.calls.items.is_empty();
+            calls.extend(page.calls.items);
+            if ends {
+                return Ok((calls, page.more));
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
@@ -116,7 +150,10 @@ fn too_long(what: &str, bytes: usize) -> String {
 
 /// Who waits for which reply.
 #[derive(Default)]
-struct Pending(Mutex<Waiting>);
+struct Pending {
+    waiting: Mutex<Waiting>,
+    died: CancellationToken,
+}
 
 #[derive(Default)]
 struct Waiting {
@@ -126,7 +163,7 @@ struct Waiting {
 
 impl Pending {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, id: u64, sender: oneshot::Sender<ReplyBody>) -> anyhow::Result<()> {
@@ -152,6 +189,7 @@ impl Pending {
         let mut waiting = self.lock();
         waiting.dead.get_or_insert_with(|| why.to_owned());
         waiting.calls.clear();
+        self.died.cancel();
     }
 
     fn death(&self) -> anyhow::Error {
@@ -163,12 +201,12 @@ fn gone(why: &str) -> anyhow::Error {
     anyhow!("the agent in the mirror is gone: {why}; its container's log says more")
 }
 
-struct Entry<'a> {
+struct PendingCall<'a> {
     pending: &'a Pending,
     id: u64,
 }
 
-impl Drop for Entry<'_> {
+impl Drop for PendingCall<'_> {
     fn drop(&mut self) {
         self.pending.lock().calls.remove(&self.id);
     }
@@ -271,6 +309,7 @@ mod tests {
             "{error}"
         );
         assert!(client.call(Call::Ping).await.is_err());
+        assert_eq!(client.lost().await.to_string(), error);
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use super::first_words;
-use super::front::listen;
+use super::listen::listen;
 use super::resolver::Resolver;
 
 /// One connection to a service takes at most this long.
@@ -98,6 +98,7 @@ async fn meant<'p>(client: &mut TcpStream, places: &'p [Passage]) -> Option<(Vec
         return Some((Vec::new(), only));
     }
     let (said, host) = timeout(WORDS_LIMIT, first_words::read(client)).await.ok()??;
+    let host = host?;
     let to = places.iter().find(|place| place.host.eq_ignore_ascii_case(&host))?;
     Some((said, to))
 }

@@ -10,11 +10,16 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use url::Url;
 
 use super::failure::{CallFailure, Failure, millis};
-use super::resolver::{LOOKUP, Resolver};
+use super::jar::{CookieRule, Ruled, Trip};
+use super::resolver::{LOOKUP, Resolver, TURNS};
 use super::session::{self, Jar, Sessions, lock};
+
+/// From here on a status says that the server is at fault (RFC 9110, section 15.6).
+pub const SERVER_ERROR: u16 = 500;
 
 /// Bodies are cut here: 8 MiB.
 pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
@@ -46,6 +51,11 @@ pub struct HttpCall {
     pub insecure: bool,
     /// Further CAs, PEM; the run's own is among them.
     pub ca: Vec<String>,
+    /// The page in a browser's window that leads there, so that cookies with `SameSite` are asked; none where an address
+    /// is typed, or a tool asks. Absolute.
+    pub led_by: Option<String>,
+    /// A rule of cookies that does not hold for once.
+    pub lifted: Option<CookieRule>,
 }
 
 impl HttpCall {
@@ -72,8 +82,21 @@ pub struct HttpAnswer {
     pub trail: Vec<(u16, String)>,
     /// The session's cookies for `url` after the exchange, name and value.
     pub cookies: Vec<(String, String)>,
+    /// Cookies over which a browser's rule decided: kept back from the request, or dropped from the answer.
+    pub ruled: Vec<Ruled>,
+    /// Cookies that went along for two minutes only, because they say no `SameSite`.
+    pub by_grace: Vec<String>,
     /// First byte sent to last byte received, milliseconds.
     pub duration_ms: u64,
+}
+
+impl HttpAnswer {
+    /// A header, whatever the case of its name; the first of several.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let found = headers.find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        Some(&found.1)
+    }
 }
 
 /// What exchanges share.
@@ -118,6 +141,7 @@ impl Browser {
                 ..answer
             })
         });
+        let exchange = TURNS.scope(self.sessions.turns(&call.session), exchange);
         match tokio::time::timeout(limit, exchange).await {
             Ok(ended) => ended.map_err(|failure: Failure| failure.after(started.elapsed())),
             Err(_) => Err(Failure::timeout(limit).after(started.elapsed())),
@@ -183,13 +207,19 @@ struct Hop {
     url: Url,
     headers: HeaderMap,
     body: Vec<u8>,
+    led_by: Option<Url>,
+    lifted: Option<CookieRule>,
+    /// Of this hop and those before it.
+    ruled: Vec<Ruled>,
+    by_grace: Vec<String>,
 }
 
 impl Hop {
     fn first(call: &HttpCall) -> Result<Self, Failure> {
         let method = Method::from_bytes(call.method.as_bytes())
             .map_err(|_| Failure::request(format!("`{}` is not an HTTP method", call.method)))?;
-        let url = Url::parse(&call.url).map_err(|error| Failure::request(format!("not a URL: {error}")))?;
+        let parsed = |url: &str| Url::parse(url).map_err(|error| Failure::request(format!("not a URL: {error}")));
+        let url = parsed(&call.url)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Failure::request(format!("`{}:` is not a scheme of HTTP", url.scheme())));
         }
@@ -200,12 +230,17 @@ impl Hop {
             url,
             headers: headers_of(&call.headers)?,
             body,
+            led_by: call.led_by.as_deref().map(parsed).transpose()?,
+            lifted: call.lifted,
+            ruled: Vec::new(),
+            by_grace: Vec::new(),
         })
     }
 
-    async fn send(&self, client: &reqwest::Client, jar: &Jar) -> Result<Response, Failure> {
+    async fn send(&mut self, client: &reqwest::Client, jar: &Jar) -> Result<Response, Failure> {
+        let carried = lock(jar).carried(&self.trip(), OffsetDateTime::now_utc());
         let mut headers = self.headers.clone();
-        match cookie_header(jar, &self.url, &self.headers) {
+        match cookie_header(carried.pairs, &self.headers) {
             Some(cookies) => headers.insert(header::COOKIE, cookies),
             None => headers.remove(header::COOKIE),
         };
@@ -214,8 +249,20 @@ impl Hop {
             request = request.body(self.body.clone());
         }
         let response = request.send().await?;
-        session::take(jar, response.headers().get_all(header::SET_COOKIE).iter(), &self.url);
+        let set = response.headers().get_all(header::SET_COOKIE).iter();
+        let dropped = session::take(jar, set, &self.trip());
+        self.ruled.extend(carried.kept_back.into_iter().chain(dropped));
+        self.by_grace.extend(carried.by_grace);
         Ok(response)
+    }
+
+    fn trip(&self) -> Trip<'_> {
+        Trip {
+            url: &self.url,
+            method: self.method.as_str(),
+            led_by: self.led_by.as_ref(),
+            lifted: self.lifted,
+        }
     }
 
     /// Where the response sends us, if it is a redirect that a client can follow.
@@ -286,7 +333,7 @@ fn headers_of(given: &[(String, String)]) -> Result<HeaderMap, Failure> {
 }
 
 /// The jar's cookies and the request's own in one header; the request's own win over the jar's of the same name.
-fn cookie_header(jar: &Jar, url: &Url, given: &HeaderMap) -> Option<HeaderValue> {
+fn cookie_header(kept: Vec<(String, String)>, given: &HeaderMap) -> Option<HeaderValue> {
     let own: Vec<&str> = given
         .get_all(header::COOKIE)
         .iter()
@@ -299,7 +346,7 @@ fn cookie_header(jar: &Jar, url: &Url, given: &HeaderMap) -> Option<HeaderValue>
             .filter_map(|pair| pair.split('=').next());
         names.into_iter().any(|known| known.trim() == name)
     };
-    let kept = session::pairs(jar, url).into_iter().filter(|(name, _)| !is_own(name));
+    let kept = kept.into_iter().filter(|(name, _)| !is_own(name));
     let mut all: Vec<String> = kept.map(|(name, value)| format!("{name}={value}")).collect();
     all.extend(own.iter().map(|value| (*value).to_owned()));
     if all.is_empty() {
@@ -325,6 +372,8 @@ async fn finished(
         body: BASE64_STANDARD.encode(body),
         truncated,
         cookies: session::pairs(jar, &hop.url),
+        ruled: hop.ruled,
+        by_grace: hop.by_grace,
         url: hop.url.into(),
         trail,
         duration_ms: 0,
@@ -410,10 +459,11 @@ mod tests {
         session::take(
             &jar,
             [HeaderValue::from_static("a=jar"), HeaderValue::from_static("b=jar")].iter(),
-            &url,
+            &Trip::of_tool(&url),
         );
+        let kept = session::pairs(&jar, &url);
         let given = headers_of(&[("Cookie".to_owned(), "a=own".to_owned())]).unwrap();
-        assert_eq!(cookie_header(&jar, &url, &given).unwrap(), "b=jar; a=own");
+        assert_eq!(cookie_header(kept, &given).unwrap(), "b=jar; a=own");
     }
 
     #[test]

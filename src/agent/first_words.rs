@@ -21,16 +21,17 @@ enum Means {
     NotYet,
 }
 
-/// What a client said until it had named a host, and the host, lower case. `None` where it names none.
-pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<(Vec<u8>, String)> {
+/// What a client said until it had named a host, and the host, lower case; without one where it is clear that it names
+/// none. `None` where it never comes to the point.
+pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<(Vec<u8>, Option<String>)> {
     let mut said = Vec::new();
     while said.len() < LIMIT {
         let mut buffer = [0; 4096];
         let length = stream.read(&mut buffer).await.ok().filter(|length| *length > 0)?;
         said.extend_from_slice(&buffer[..length]);
         match means(&said) {
-            Means::Host(host) => return Some((said, host)),
-            Means::Nobody => return None,
+            Means::Host(host) => return Some((said, Some(host))),
+            Means::Nobody => return Some((said, None)),
             Means::NotYet => {}
         }
     }
@@ -149,6 +150,8 @@ mod tests {
         assert_eq!(read(&mut &endless[..]).await, None);
         assert_eq!(read(&mut &b""[..]).await, None);
         let (said, host) = read(&mut &REQUEST[..]).await.unwrap();
-        assert_eq!((said.as_slice(), host.as_str()), (REQUEST, "api.example.com"));
+        assert_eq!((said.as_slice(), host.as_deref()), (REQUEST, Some("api.example.com")));
+        let (said, host) = read(&mut &b"EHLO example.com\r\n"[..]).await.unwrap();
+        assert_eq!((said.as_slice(), host), (&b"EHLO example.com\r\n"[..], None));
     }
 }

@@ -1,12 +1,21 @@
 //! Fronts: answers under names of production's, with TLS by the run's CA where production has TLS, and every request
 //! passed on to the service behind the name as a usual front does it. Names that are expected on the same port share it:
-//! a client's first words tell which it means.
+//! a client's first words tell which it means. A service's own names are relayed, byte by byte. What is asked of the
+//! authentication dependency is read along.
+
+pub mod calls;
+mod http_watch;
+mod ldap_watch;
+mod observer;
+mod octets;
+pub mod relay;
+mod tls_watch;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +27,6 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
-use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -31,8 +39,12 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use super::failure::CallFailure;
 use super::first_words;
+use super::listen::listen_at;
 use super::resolver::Resolver;
 use super::session::lock;
+use calls::{Calls, CallsAnswer, CallsCall};
+use observer::{Observed, Observer};
+use relay::{Relay, RelayCall};
 
 /// One connection to the service takes at most this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -61,6 +73,8 @@ type Body = BoxBody<Bytes, hyper::Error>;
 pub struct FrontsCall {
     /// Each.
     pub fronts: Vec<FrontCall>,
+    /// Services that are reached through us under their own names.
+    pub relays: Vec<RelayCall>,
     /// Where they are answered, of IPv4; empty = everywhere.
     pub own: Vec<Ipv4Addr>,
 }
@@ -78,6 +92,21 @@ pub struct FrontCall {
     pub service: String,
     /// Its ports for plain HTTP, tried in order.
     pub ports: Vec<u16>,
+    /// Headers that are set on the way; `None` = taken away.
+    pub headers: Vec<(String, Option<String>)>,
+    /// What the service hears of the request as it came, beside these.
+    pub forwarded: Forwarded,
+    /// Whose calls are kept, by production's name of the service; `None` = nobody's.
+    pub heard: Option<String>,
+}
+
+/// What a service behind a front hears of how it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Forwarded {
+    /// `X-Forwarded-Proto`, `-Host`, `-Port` and `-For`, as a usual front says them.
+    Said,
+    /// Nothing but what the client itself said.
+    AsItCame,
 }
 
 /// How a name is answered to over TLS.
@@ -122,69 +151,79 @@ impl std::fmt::Debug for FrontCall {
 
 /// The names that are answered to, while this is held.
 #[derive(Default)]
-pub(super) struct Fronts(Mutex<Vec<tokio::task::JoinHandle<()>>>);
+pub(super) struct Fronts {
+    tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+    ports: Mutex<BTreeMap<u16, Arc<Port>>>,
+    calls: Calls,
+}
+
+/// A port, and who answers there.
+struct Port {
+    fronts: Vec<Handler>,
+    /// Who answers whom no front knows.
+    relay: OnceLock<Arc<Relay>>,
+}
 
 impl Drop for Fronts {
     fn drop(&mut self) {
-        lock(&self.0).iter().for_each(tokio::task::JoinHandle::abort);
+        lock(&self.tasks).iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 
 impl Fronts {
-    /// Begins to answer; returns once connections are accepted.
+    /// Begins to answer; returns once connections are accepted, those of relays excepted: they follow their services.
     pub(super) async fn serve(&self, call: FrontsCall, resolver: &Resolver) -> Result<(), CallFailure> {
         let mut ports: BTreeMap<u16, Vec<Handler>> = BTreeMap::new();
         for front in call.fronts {
             let port = ports.entry(front.port).or_default();
-            port.push(Handler::new(front, resolver.clone()).map_err(CallFailure::request)?);
+            let handler = Handler::new(front, resolver.clone(), self.calls.clone());
+            port.push(handler.map_err(CallFailure::request)?);
         }
         for (port, fronts) in ports {
-            self.open(&call.own, port, fronts.into()).await?;
+            self.open(&call.own, port, fronts).await?;
+        }
+        for relay in call.relays {
+            self.stand(&call.own, relay, resolver);
         }
         Ok(())
     }
 
-    async fn open(&self, own: &[Ipv4Addr], port: u16, fronts: Arc<[Handler]>) -> Result<(), CallFailure> {
+    /// What was asked at the fronts.
+    pub(super) fn calls(&self, call: &CallsCall) -> CallsAnswer {
+        self.calls.serve(call)
+    }
+
+    async fn open(&self, own: &[Ipv4Addr], port: u16, fronts: Vec<Handler>) -> Result<(), CallFailure> {
         let failed = |error: std::io::Error| {
             let hosts: Vec<String> = fronts.iter().map(|front| format!("`{}`", front.call.host)).collect();
             let hosts = hosts.join(", ");
             CallFailure::request(format!("the name {hosts} cannot be answered to: port {port}: {error}"))
         };
         let listeners = listen_at(own, port).await.map_err(failed)?;
-        let accepting = |listener| tokio::spawn(accept(listener, fronts.clone()));
-        lock(&self.0).extend(listeners.into_iter().map(accepting));
+        let relay = OnceLock::new();
+        let answering = Arc::new(Port { fronts, relay });
+        let accepting = |listener| tokio::spawn(accept(listener, answering.clone()));
+        lock(&self.tasks).extend(listeners.into_iter().map(accepting));
+        lock(&self.ports).insert(port, answering);
         Ok(())
     }
-}
 
-/// At each of our own addresses of IPv4, where the agent has taken gateways: every other address would be ours as well.
-/// Of IPv6 everywhere; no foreign address of it is ours.
-async fn listen_at(own: &[Ipv4Addr], port: u16) -> std::io::Result<Vec<TcpListener>> {
-    if own.is_empty() {
-        return Ok(vec![listen(port).await?]);
-    }
-    let each = own.iter().map(|address| TcpListener::bind((*address, port)));
-    let mut all = futures_util::future::try_join_all(each).await?;
-    // A container that has no IPv6 has nobody who asks by it.
-    all.extend(listen_v6(port).ok());
-    Ok(all)
-}
-
-fn listen_v6(port: u16) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
-    socket.set_only_v6(true)?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into())?;
-    socket.listen(1024)?;
-    socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket.into())
-}
-
-/// On every address, of both families where the container has both.
-pub(super) async fn listen(port: u16) -> std::io::Result<TcpListener> {
-    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
-        Ok(listener) => Ok(listener),
-        Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await,
+    /// A relay has its port for itself, or answers there whom no front knows. A port has one relay: the first.
+    fn stand(&self, own: &[Ipv4Addr], call: RelayCall, resolver: &Resolver) {
+        let port = call.port;
+        let relay = Arc::new(Relay::new(call, resolver.clone(), self.calls.clone()));
+        let mut ports = lock(&self.ports);
+        if let Some(known) = ports.get(&port) {
+            let _first = known.relay.set(relay);
+            return;
+        }
+        let fronts = Vec::new();
+        let alone = Port {
+            fronts,
+            relay: OnceLock::from(Arc::clone(&relay)),
+        };
+        ports.insert(port, Arc::new(alone));
+        lock(&self.tasks).push(tokio::spawn(relay.stand(own.to_vec())));
     }
 }
 
@@ -206,29 +245,36 @@ fn acceptor(tls: &FrontTls) -> Result<TlsAcceptor, String> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn accept(listener: TcpListener, fronts: Arc<[Handler]>) {
+async fn accept(listener: TcpListener, port: Arc<Port>) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => drop(tokio::spawn(receive(stream, peer.ip().to_canonical(), fronts.clone()))),
+            Ok((stream, peer)) => drop(tokio::spawn(receive(stream, peer.ip().to_canonical(), port.clone()))),
             // Too many open files: those that are open end.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }
 
-/// Hands a client to the front that it means. One that is alone on its port need not be named.
-async fn receive(mut stream: TcpStream, peer: IpAddr, fronts: Arc<[Handler]>) {
-    if let [only] = &*fronts {
+/// Hands a client to the front that it means, and whom none knows to the relay. One that is alone on its port need not be
+/// named.
+async fn receive(mut stream: TcpStream, peer: IpAddr, port: Arc<Port>) {
+    if let ([only], None) = (port.fronts.as_slice(), port.relay.get()) {
         return only.clone().converse(stream, peer).await;
     }
     let Ok(Some((said, host))) = timeout(HANDSHAKE_LIMIT, first_words::read(&mut stream)).await else {
         return;
     };
-    let meant = fronts.iter().find(|front| front.call.host.eq_ignore_ascii_case(&host));
-    if let Some(front) = meant.cloned() {
-        let (reader, writer) = stream.into_split();
-        let again = tokio::io::join(std::io::Cursor::new(said).chain(reader), writer);
-        front.converse(again, peer).await;
+    let is_meant = |front: &&Handler| {
+        host.as_ref()
+            .is_some_and(|host| front.call.host.eq_ignore_ascii_case(host))
+    };
+    let meant = port.fronts.iter().find(is_meant).cloned();
+    let (reader, writer) = stream.into_split();
+    let again = tokio::io::join(std::io::Cursor::new(said).chain(reader), writer);
+    match (meant, port.relay.get()) {
+        (Some(front), _) => front.converse(again, peer).await,
+        (None, Some(relay)) => relay.carry(again, peer).await,
+        (None, None) => {}
     }
 }
 
@@ -238,14 +284,20 @@ struct Handler {
     tls: Option<TlsAcceptor>,
     resolver: Resolver,
     call: Arc<FrontCall>,
+    calls: Calls,
 }
 
 impl Handler {
-    fn new(call: FrontCall, resolver: Resolver) -> Result<Self, String> {
+    fn new(call: FrontCall, resolver: Resolver, calls: Calls) -> Result<Self, String> {
         let failed = |why: String| format!("the name `{}` cannot be answered to: {why}", call.host);
         let tls = call.tls.as_ref().map(acceptor).transpose().map_err(failed)?;
         let call = Arc::new(call);
-        Ok(Self { tls, resolver, call })
+        Ok(Self {
+            tls,
+            resolver,
+            call,
+            calls,
+        })
     }
 
     async fn converse(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: IpAddr) {
@@ -259,6 +311,17 @@ impl Handler {
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: IpAddr) {
+        match &self.call.heard {
+            Some(service) => {
+                let client = self.calls.client(peer, service, self.call.port, &self.resolver);
+                let stream = Observed::new(stream, Observer::new(client));
+                self.answer_all(stream, peer).await;
+            }
+            None => self.answer_all(stream, peer).await,
+        }
+    }
+
+    async fn answer_all(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: IpAddr) {
         let service = service_fn(move |request| {
             let front = self.clone();
             async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
@@ -320,33 +383,49 @@ fn forwarded<B>(mut request: Request<B>, call: &FrontCall, peer: IpAddr) -> Requ
         .get(header::HOST)
         .cloned()
         .or_else(|| HeaderValue::from_str(&call.host).ok());
+    if let Some(host) = host.clone() {
+        headers.insert(header::HOST, host);
+    }
+    if call.forwarded == Forwarded::Said {
+        say_forwarded(headers, call, host, peer);
+    }
+    set_own(headers, &call.headers);
+    request
+}
+
+fn say_forwarded(headers: &mut HeaderMap, call: &FrontCall, host: Option<HeaderValue>, peer: IpAddr) {
     let before = headers
         .get("x-forwarded-for")
         .and_then(|value| value.to_str().ok())
         .map(|list| format!("{list}, "));
     let scheme = if call.tls.is_some() { "https" } else { "http" };
     let known = [
-        (header::HOST, host.clone()),
-        (HeaderName::from_static("x-forwarded-host"), host),
+        ("x-forwarded-host", host),
+        ("x-forwarded-port", Some(HeaderValue::from(call.port))),
+        ("x-forwarded-proto", Some(HeaderValue::from_static(scheme))),
         (
-            HeaderName::from_static("x-forwarded-port"),
-            Some(HeaderValue::from(call.port)),
-        ),
-        (
-            HeaderName::from_static("x-forwarded-proto"),
-            Some(HeaderValue::from_static(scheme)),
-        ),
-        (
-            HeaderName::from_static("x-forwarded-for"),
+            "x-forwarded-for",
             HeaderValue::from_str(&format!("{}{peer}", before.unwrap_or_default())).ok(),
         ),
     ];
     for (name, value) in known {
         if let Some(value) = value {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// What the configuration says has the last word.
+fn set_own(headers: &mut HeaderMap, own: &[(String, Option<String>)]) {
+    for (name, value) in own {
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
+            continue;
+        };
+        headers.remove(&name);
+        if let Some(value) = value.as_ref().and_then(|value| HeaderValue::from_str(value).ok()) {
             headers.insert(name, value);
         }
     }
-    request
 }
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {
@@ -381,6 +460,7 @@ fn bad_gateway(why: &str) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::free_port::free_port;
     use tokio::io::AsyncWriteExt as _;
 
     fn call(port: u16, ports: Vec<u16>) -> FrontCall {
@@ -390,12 +470,19 @@ mod tests {
             tls: None,
             service: "127.0.0.1".to_owned(),
             ports,
+            headers: vec![],
+            forwarded: Forwarded::Said,
+            heard: None,
         }
     }
 
     async fn begin(fronts: Vec<FrontCall>) -> Fronts {
         let all = Fronts::default();
-        let call = FrontsCall { fronts, own: vec![] };
+        let call = FrontsCall {
+            fronts,
+            relays: vec![],
+            own: vec![],
+        };
         all.serve(call, &Resolver::system()).await.unwrap();
         all
     }
@@ -435,6 +522,34 @@ mod tests {
     }
 
     #[test]
+    fn what_the_configuration_says_of_a_header_has_the_last_word() {
+        let own = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
+        let call = FrontCall {
+            headers: vec![
+                own("X-Forwarded-Proto", Some("https")),
+                own("X-Forwarded-For", None),
+                own("X-Real-Ip", Some("203.0.113.7")),
+            ],
+            ..call(80, vec![])
+        };
+        let given = || request(&[("Host", "shop.example.com"), ("X-Forwarded-For", "192.0.2.1")]);
+        let peer = "192.0.2.2".parse().unwrap();
+        let sent = forwarded(given(), &call, peer);
+        assert_eq!(sent.headers()["x-forwarded-proto"], "https");
+        assert_eq!(sent.headers()["x-real-ip"], "203.0.113.7");
+        assert_eq!(sent.headers()["x-forwarded-host"], "shop.example.com");
+        assert!(!sent.headers().contains_key("x-forwarded-for"));
+        let silent = FrontCall {
+            headers: vec![],
+            forwarded: Forwarded::AsItCame,
+            ..call
+        };
+        let sent = forwarded(given(), &silent, peer);
+        assert_eq!(sent.headers()["x-forwarded-for"], "192.0.2.1");
+        assert!(!sent.headers().contains_key("x-forwarded-proto"));
+    }
+
+    #[test]
     fn headers_of_the_connection_stay_behind() {
         let given = request(&[
             ("Connection", "close, X-Hop"),
@@ -465,19 +580,9 @@ mod tests {
         port
     }
 
-    /// A port nobody listens on, as far as one can know.
-    async fn free_port() -> u16 {
-        TcpListener::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port()
-    }
-
     #[tokio::test]
     async fn a_large_body_goes_there_and_back_by_the_first_port_that_answers() {
-        let (front, silent, service) = (free_port().await, free_port().await, echo_service().await);
+        let (front, silent, service) = (free_port(), free_port(), echo_service().await);
         let _fronts = begin(vec![call(front, vec![silent, service])]).await;
         let body = vec![7u8; 20 * 1024 * 1024];
         let client = reqwest::Client::builder()
@@ -520,7 +625,7 @@ mod tests {
             (&[Protocol::Tls13], false, true),
             (&[Protocol::Tls12, Protocol::Tls13], true, true),
         ] {
-            let port = free_port().await;
+            let port = free_port();
             let call = FrontCall {
                 tls: Some(tls(protocols)),
                 ..call(port, vec![])
@@ -536,7 +641,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_service_that_is_away_is_a_bad_gateway_that_names_it() {
-        let (front, silent) = (free_port().await, free_port().await);
+        let (front, silent) = (free_port(), free_port());
         let _fronts = begin(vec![call(front, vec![silent])]).await;
         let mut stream = TcpStream::connect(("127.0.0.1", front)).await.unwrap();
         stream
@@ -561,7 +666,7 @@ mod tests {
 
     #[tokio::test]
     async fn two_names_on_one_port_lead_to_two_services_and_a_third_name_to_none() {
-        let (port, silent, service) = (free_port().await, free_port().await, echo_service().await);
+        let (port, silent, service) = (free_port(), free_port(), echo_service().await);
         let front = |host: &str, behind| FrontCall {
             host: host.to_owned(),
             ..call(port, vec![behind])
@@ -579,8 +684,97 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn calls_of_a_service_that_is_heard_are_kept_and_those_of_others_are_not() {
+        for (heard, wanted) in [(Some("idp".to_owned()), 1), (None, 0)] {
+            let (port, service) = (free_port(), echo_service().await);
+            let front = FrontCall {
+                heard,
+                ..call(port, vec![service])
+            };
+            let fronts = begin(vec![front]).await;
+            assert!(answer_of(port, "login.example.com").await.ends_with("hello"));
+            let page = fronts.calls(&CallsCall::Take { after: 0, most: 9 });
+            assert_eq!(page.calls.items.len(), wanted);
+            assert!(page.calls.items.iter().all(|call| call.took_ms.is_some()));
+        }
+    }
+
+    fn relay(fronts: &Fronts, port: u16, reached_at: &str) {
+        let call = RelayCall {
+            service: "idp".to_owned(),
+            reached_at: reached_at.to_owned(),
+            port,
+        };
+        fronts.stand(&[Ipv4Addr::new(127, 0, 0, 2)], call, &Resolver::system());
+    }
+
+    async fn through(port: u16, said: &[u8]) -> std::io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), port)).await?;
+        stream.write_all(said).await?;
+        stream.shutdown().await?;
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await?;
+        Ok(heard)
+    }
+
+    /// A service that gives back every byte.
+    async fn give_back(listener: TcpListener) {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut reader, mut writer) = stream.split();
+                let _ended = tokio::io::copy(&mut reader, &mut writer).await;
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn a_relayed_port_is_open_while_its_service_listens_and_closed_while_it_does_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let fronts = Fronts::default();
+        relay(&fronts, port, "127.0.0.1");
+        assert!(through(port, b"early").await.is_err());
+        let bytes: Vec<u8> = (0..=255).cycle().take(3_000_000).collect();
+        let service = tokio::spawn(give_back(TcpListener::bind(("127.0.0.1", port)).await.unwrap()));
+        let back = loop {
+            if let Ok(back) = through(port, &bytes).await {
+                break back;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert!(back == bytes);
+        service.abort();
+        let _ended = service.await;
+        while TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), port)).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let page = fronts.calls(&CallsCall::Take { after: 0, most: 9 });
+        assert_eq!(page.calls.items[0].said, calls::Said::Other);
+    }
+
+    #[tokio::test]
+    async fn on_a_port_that_a_front_has_a_relay_answers_whom_the_front_does_not_know() {
+        let (port, shop) = (free_port(), echo_service().await);
+        let fronts = begin(vec![FrontCall {
+            host: "shop.example.com".to_owned(),
+            ..call(port, vec![shop])
+        }])
+        .await;
+        let call = RelayCall {
+            service: "idp".to_owned(),
+            reached_at: "127.0.0.3".to_owned(),
+            port,
+        };
+        fronts.stand(&[], call, &Resolver::system());
+        assert!(answer_of(port, "shop.example.com").await.ends_with("hello"));
+        // Nothing listens behind the relay.
+        assert_eq!(answer_of(port, "idp").await, "");
+    }
+
+    #[tokio::test]
     async fn two_names_on_one_port_have_two_certificates() {
-        let port = free_port().await;
+        let port = free_port();
         let front = |host: &str| {
             let made = rcgen::generate_simple_self_signed([host.to_owned()]).unwrap();
             let tls = FrontTls {

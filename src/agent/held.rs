@@ -35,6 +35,8 @@ pub enum HeldCall {
         held: String,
         /// What they ask.
         url: String,
+        /// The host that takes the connections, whoever else bears the URL's name.
+        at: String,
     },
     /// Sends the last byte of each, and waits for the answers.
     Finish {
@@ -76,8 +78,8 @@ impl Held {
     /// Does what is asked.
     pub async fn serve(&self, resolver: &Resolver, call: HeldCall) -> Result<HeldAnswer, CallFailure> {
         match call {
-            HeldCall::Begin { held, url } => {
-                let begun = join_all((0..COUNT).map(|_| begin(resolver, &url))).await;
+            HeldCall::Begin { held, url, at } => {
+                let begun = join_all((0..COUNT).map(|_| begin(resolver, &url, &at))).await;
                 let begun = begun.into_iter().collect::<Result<Vec<_>, _>>()?;
                 let count = begun.len();
                 lock(&self.0).insert(held, begun);
@@ -97,13 +99,13 @@ impl Held {
     }
 }
 
-async fn begin(resolver: &Resolver, url: &str) -> Result<TcpStream, CallFailure> {
+async fn begin(resolver: &Resolver, url: &str, at: &str) -> Result<TcpStream, CallFailure> {
     let refused = |why: String| CallFailure::request(format!("`{url}` cannot be asked: {why}"));
     let parsed = Url::parse(url).map_err(|error| refused(error.to_string()))?;
-    let (Some(host), Some(port), "http") = (parsed.host_str(), parsed.port_or_known_default(), parsed.scheme()) else {
+    let (Some(port), "http") = (parsed.port_or_known_default(), parsed.scheme()) else {
         return Err(refused("only http is held".to_owned()));
     };
-    let addresses = resolver.addresses(host).await.map_err(refused)?;
+    let addresses = resolver.addresses(at).await.map_err(refused)?;
     let address = addresses.first().ok_or_else(|| refused("no address".to_owned()))?;
     let connected = timeout(CONNECT_LIMIT, TcpStream::connect((*address, port))).await;
     let mut stream = connected

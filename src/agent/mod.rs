@@ -10,9 +10,13 @@ pub mod entrance;
 pub mod exchange;
 pub mod failure;
 mod first_words;
+#[cfg(test)]
+mod free_port;
 pub mod front;
 pub mod gateway;
 pub mod held;
+pub mod jar;
+mod listen;
 pub mod notes;
 pub mod outside;
 pub mod probe;
@@ -29,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use exchange::{HttpAnswer, HttpCall};
 use failure::CallFailure;
 use front::FrontsCall;
+use front::calls::{CallsAnswer, CallsCall};
 use held::{HeldAnswer, HeldCall};
 use outside::{OutsideAnswer, OutsideCall};
 use probe::{ProbeAnswer, ProbeCall};
@@ -83,6 +88,8 @@ pub enum Call {
     Held(HeldCall),
     /// Answers under names of production's from now on, until the agent ends.
     Fronts(FrontsCall),
+    /// What was asked there.
+    Calls(CallsCall),
     /// The world outside.
     Outside(OutsideCall),
 }
@@ -95,7 +102,9 @@ impl Call {
             Self::Wait(call) => call.limit(),
             Self::Probe(call) => call.limit(),
             Self::Held(call) => call.limit(),
-            Self::Ping | Self::Stay | Self::Session(_) | Self::Fronts(_) | Self::Outside(_) => Duration::ZERO,
+            Self::Ping | Self::Stay | Self::Session(_) | Self::Fronts(_) | Self::Calls(_) | Self::Outside(_) => {
+                Duration::ZERO
+            }
         }
     }
 }
@@ -118,6 +127,8 @@ pub enum Answer {
     Probe(ProbeAnswer),
     /// Of requests that wait.
     Held(HeldAnswer),
+    /// Of the fronts.
+    Calls(CallsAnswer),
     /// Of the world outside.
     Outside(OutsideAnswer),
 }

@@ -375,6 +375,7 @@ mod tests {
     use hickory_resolver::proto::rr::Name;
 
     use super::*;
+    use crate::agent::free_port::free_port;
 
     const FROM: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 18, 3, 7));
 
@@ -511,18 +512,9 @@ mod tests {
         assert_eq!((of("web"), of("db")), (Some(2), Some(1)));
     }
 
-    async fn free_port() -> u16 {
-        UdpSocket::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port()
-    }
-
     #[tokio::test]
     async fn it_answers_over_udp_and_over_tcp_after_garbage() {
-        let port = free_port().await;
+        let port = free_port();
         let outside = Outside::begin(call(), Resolver::system(), port)
             .await
             .map_err(drop)

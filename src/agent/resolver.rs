@@ -2,8 +2,9 @@
 //! container's address changes when its release is swapped.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
@@ -15,11 +16,31 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 tokio::task_local! {
     /// Time that an exchange spent on names: no part of a service's answer time.
     pub(super) static LOOKUP: Cell<Duration>;
+    /// Whose turn it is in the session of an exchange.
+    pub(super) static TURNS: Turns;
+}
+
+/// Whose turn it is among those that bear one name: a service may be several containers, and engines name them in an
+/// order of chance. The first question goes to the first, the next one to the next: as behind any front, and the same in
+/// every run. Cheap to clone: all clones are the same turns.
+#[derive(Clone, Default)]
+pub(super) struct Turns(Arc<Mutex<HashMap<String, usize>>>);
+
+impl Turns {
+    fn next(&self, host: &str) -> usize {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turns.entry(host.to_owned()).or_default();
+        *turn = turn.wrapping_add(1);
+        turn.wrapping_sub(1)
+    }
 }
 
 /// The resolver of the container's `resolv.conf` and `hosts`.
 #[derive(Clone)]
-pub(crate) struct Resolver(Arc<Result<TokioResolver, String>>);
+pub(crate) struct Resolver {
+    names: Arc<Result<TokioResolver, String>>,
+    turns: Turns,
+}
 
 impl Resolver {
     /// As the system says. Without a readable `resolv.conf` only `hosts` is asked.
@@ -28,29 +49,38 @@ impl Resolver {
             TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default())
         });
         tune(builder.options_mut());
-        Self(Arc::new(builder.build().map_err(|error| error.to_string())))
+        Self {
+            names: Arc::new(builder.build().map_err(|error| error.to_string())),
+            turns: Turns::default(),
+        }
     }
 
-    /// The addresses of a host name, IPv4 first. No search domain is tried.
+    /// The addresses of a host name, IPv4 first, and of several the one first whose turn it is. No search domain is tried.
     pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, String> {
         if let Ok(address) = host.trim_matches(['[', ']']).parse() {
             return Ok(vec![address]);
         }
-        let resolver = self.0.as_ref().as_ref().map_err(Clone::clone)?;
+        let resolver = self.names.as_ref().as_ref().map_err(Clone::clone)?;
         let absolute = format!("{}.", host.trim_end_matches('.'));
         let found = resolver.lookup_ip(absolute).await;
         let found = found.map_err(|error| format!("cannot resolve `{host}`: {error}"))?;
         let addresses: Vec<_> = found.iter().collect();
-        if addresses.is_empty() {
-            Err(format!("`{host}` has no address"))
-        } else {
-            Ok(addresses)
+        match addresses.len() {
+            0 => Err(format!("`{host}` has no address")),
+            1 => Ok(addresses),
+            _ => Ok(in_turn(addresses, self.turn(host))),
         }
+    }
+
+    /// An exchange takes its session's turns, all else the process's.
+    fn turn(&self, host: &str) -> usize {
+        let of_session = TURNS.try_with(|turns| turns.next(host));
+        of_session.unwrap_or_else(|_| self.turns.next(host))
     }
 
     /// The name that an address has, without the final dot; `None` where it has none.
     pub(super) async fn of_address(&self, address: IpAddr) -> Option<String> {
-        let resolver = self.0.as_ref().as_ref().ok()?;
+        let resolver = self.names.as_ref().as_ref().ok()?;
         let found = resolver.reverse_lookup(address).await.ok()?;
         let pointer = found.answers().iter().find_map(|record| match &record.data {
             RData::PTR(name) => Some(name.to_ascii()),
@@ -58,6 +88,17 @@ impl Resolver {
         })?;
         Some(pointer.trim_end_matches('.').to_owned())
     }
+}
+
+/// Each family in the order of its addresses, from the one whose turn it is.
+fn in_turn(addresses: Vec<IpAddr>, turn: usize) -> Vec<IpAddr> {
+    let (mut four, mut six): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().partition(IpAddr::is_ipv4);
+    for family in [&mut four, &mut six] {
+        family.sort_unstable();
+        let first = turn.checked_rem(family.len()).unwrap_or_default();
+        family.rotate_left(first);
+    }
+    four.into_iter().chain(six).collect()
 }
 
 fn tune(options: &mut ResolverOpts) {
@@ -97,6 +138,21 @@ mod tests {
             names.addresses("[::1]").await.unwrap(),
             ["::1".parse::<IpAddr>().unwrap()]
         );
+    }
+
+    #[test]
+    fn each_question_goes_to_the_next_of_those_that_bear_the_name() {
+        let turns = Turns::default();
+        let asked = |host: &str| {
+            // As an engine names them: in any order.
+            let found = ["10.0.0.10", "10.0.0.9", "fd00::2"].map(|text| text.parse::<IpAddr>().unwrap());
+            in_turn(found.to_vec(), turns.next(host))[0].to_string()
+        };
+        assert_eq!(
+            [asked("web"), asked("web"), asked("web")],
+            ["10.0.0.9", "10.0.0.10", "10.0.0.9"]
+        );
+        assert_eq!(asked("api"), "10.0.0.9");
     }
 
     #[tokio::test]

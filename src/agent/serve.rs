@@ -122,6 +122,7 @@ impl Agent {
             Call::Probe(call) => Answer::of(self.probes.serve(browser, call).await, Answer::Probe),
             Call::Held(call) => Answer::of(self.held.serve(&browser.resolver, call).await, Answer::Held),
             Call::Fronts(call) => Answer::of(self.fronts.serve(call, &browser.resolver).await, |()| Answer::Done),
+            Call::Calls(call) => Answer::Calls(self.fronts.calls(&call)),
             Call::Outside(call) => Answer::of(self.ear.serve(call, &browser.resolver).await, Answer::Outside),
         }
     }

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cookie_store::{CookieDomain, CookieExpiration, CookieStore};
+use cookie_store::{CookieDomain, CookieExpiration};
 use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use url::Url;
 
-/// A jar holds no more: a service that sets cookies without end fills no memory.
-const MOST_COOKIES: usize = 3000;
+use super::jar::{CookieJar, Ruled, Trip};
+use super::resolver::Turns;
 
 /// What can be done with a session. It is made when it is first named.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -74,11 +74,18 @@ pub struct Cookie {
 }
 
 /// One cookie jar.
-pub(super) type Jar = Arc<Mutex<CookieStore>>;
+pub(super) type Jar = Arc<Mutex<CookieJar>>;
+
+/// What is kept of a session.
+#[derive(Clone, Default)]
+struct Session {
+    jar: Jar,
+    turns: Turns,
+}
 
 /// All of them.
 #[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<String, Jar>>);
+pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
 
 impl Sessions {
     /// Does what is asked.
@@ -94,13 +101,26 @@ impl Sessions {
 
     /// The session of that name, made when first named.
     pub fn jar(&self, session: &str) -> Jar {
-        lock(&self.0).entry(session.to_owned()).or_default().clone()
+        self.session(session).jar
+    }
+
+    /// Whose turn it is in it: the same for each session, however many there were before.
+    pub fn turns(&self, session: &str) -> Turns {
+        self.session(session).turns
+    }
+
+    fn session(&self, name: &str) -> Session {
+        lock(&self.0).entry(name.to_owned()).or_default().clone()
     }
 
     /// Copies one session's cookies into a new session.
     fn fork(&self, from: &str, to: &str) {
         let copy = lock(&self.jar(from)).clone();
-        lock(&self.0).insert(to.to_owned(), Arc::new(Mutex::new(copy)));
+        let session = Session {
+            jar: Arc::new(Mutex::new(copy)),
+            turns: Turns::default(),
+        };
+        lock(&self.0).insert(to.to_owned(), session);
     }
 
     /// Forgets a session.
@@ -114,31 +134,21 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes the `Set-Cookie` headers of one response.
-pub(super) fn take<'a>(jar: &Jar, headers: impl Iterator<Item = &'a HeaderValue>, url: &Url) {
-    let mut jar = lock(jar);
-    for value in headers.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()) {
-        if jar.iter_any().count() < MOST_COOKIES {
-            // A cookie that is malformed or for another host is ignored, as a browser does.
-            let _ = jar.parse(value, url);
-        }
-    }
+/// Takes the `Set-Cookie` headers of one response; those that a browser drops, each with its rule.
+pub(super) fn take<'a>(jar: &Jar, headers: impl Iterator<Item = &'a HeaderValue>, trip: &Trip<'_>) -> Vec<Ruled> {
+    let (mut jar, now) = (lock(jar), OffsetDateTime::now_utc());
+    let texts = headers.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+    texts.filter_map(|value| jar.take(value, trip, now)).collect()
 }
 
-/// The cookies that a request to `url` carries: longer paths first.
+/// The cookies that a tool's request to `url` carries: longer paths first.
 pub(super) fn pairs(jar: &Jar, url: &Url) -> Vec<(String, String)> {
-    let jar = lock(jar);
-    let mut found = jar.matches(url);
-    found.sort_by_key(|cookie| std::cmp::Reverse(String::from(&cookie.path).len()));
-    found
-        .iter()
-        .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
-        .collect()
+    lock(jar).carried(&Trip::of_tool(url), OffsetDateTime::now_utc()).pairs
 }
 
 /// Every cookie that still holds.
 fn list(jar: &Jar) -> Vec<Cookie> {
-    lock(jar).iter_unexpired().filter_map(exported).collect()
+    lock(jar).unexpired().filter_map(exported).collect()
 }
 
 fn exported(cookie: &cookie_store::Cookie<'_>) -> Option<Cookie> {
@@ -173,7 +183,7 @@ fn add(jar: &Jar, cookies: &[Cookie]) {
         let Ok(header) = HeaderValue::from_str(&set_cookie(cookie, host)) else {
             continue;
         };
-        take(jar, std::iter::once(&header), &url);
+        take(jar, std::iter::once(&header), &Trip::of_tool(&url));
     }
 }
 
@@ -206,7 +216,12 @@ mod tests {
     }
 
     fn set(jar: &Jar, header: &'static str, from: &str) {
-        take(jar, std::iter::once(&HeaderValue::from_static(header)), &url(from));
+        let from = url(from);
+        take(
+            jar,
+            std::iter::once(&HeaderValue::from_static(header)),
+            &Trip::of_tool(&from),
+        );
     }
 
     fn sent(jar: &Jar, to: &str) -> Vec<String> {

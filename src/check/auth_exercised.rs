@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::witness;
-use super::{About, At, Case, Check, Evidence, Moment};
-use crate::config::settings::{Rollback, Settings};
+use super::{About, At, Case, Check, Evidence, Given, Moment};
+use crate::config::settings::Rollback;
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::Lost;
@@ -15,7 +15,8 @@ static ABOUT: About = About {
     question: "do the suites and the sign-in notice when the authentication dependency is gone?",
     explain: "At the end, with the baseline back in place, the services of auth.service are stopped and the sign-in \
               and the suites run until the first of them fails. If everything stays green, nothing in this rehearsal \
-              tests authentication, so no verdict about it can be given: inconclusive. What to do: describe the \
+              tests authentication, so no verdict about it can be given: inconclusive. So it is where every call passes \
+              a front of ours, and none was seen in the whole run. What to do: describe the \
               sign-in in auth.login, or add a suite step that needs the authentication product.",
     evidence: Evidence::Behaviour,
     looks: &[(StageId::Upgrade, Moment::Last), (StageId::Rollback, Moment::Last)],
@@ -33,6 +34,8 @@ pub struct Without {
     noticed_by: Option<String>,
     /// Tests that stayed green.
     green: usize,
+    /// Calls that the fronts saw in the whole run; `None` where some may have gone past them.
+    calls: Option<usize>,
 }
 
 impl Check for AuthExercised {
@@ -42,12 +45,12 @@ impl Check for AuthExercised {
         &ABOUT
     }
 
-    fn left_out(&self, _stage: StageId, settings: &Settings) -> Option<String> {
-        let Some(auth) = &settings.auth else {
+    fn left_out(&self, _stage: StageId, given: &Given<'_>) -> Option<String> {
+        let Some(auth) = &given.settings.auth else {
             return Some("the configuration names no authentication dependency (`auth`)".to_owned());
         };
         let mut services = auth.services.iter();
-        if services.any(|service| settings.candidate.contains_key(service)) {
+        if services.any(|service| given.candidate.services.contains_key(service)) {
             let why = "the authentication dependency is the candidate itself: every check of this run is about it";
             return Some(why.to_owned());
         }
@@ -55,13 +58,14 @@ impl Check for AuthExercised {
     }
 
     /// Last of all: after the way back, or where there is none, after the way there.
-    fn is_asked(&self, stage: StageId, settings: &Settings) -> bool {
-        let forward = matches!(settings.stages.rollback, Rollback::ForwardOnly(_));
+    fn is_asked(&self, stage: StageId, given: &Given<'_>) -> bool {
+        let forward = matches!(given.settings.stages.rollback, Rollback::ForwardOnly(_));
         forward == (stage == StageId::Upgrade)
     }
 
     /// Stops the authentication dependency: the sign-in or a suite must notice, twice, and be fine again with it.
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Without, Lost> {
+        let calls = at.ground.calls().await?.all;
         let stopped = at.case.settings.auth_services().to_vec();
         for service in &stopped {
             at.ground.stop(service).await;
@@ -78,18 +82,20 @@ impl Check for AuthExercised {
             stopped,
             noticed_by,
             green: noticed.green,
+            calls,
         })
     }
 
     fn doubts(&self, case: &Case<'_>, seen: &Without) -> Vec<Finding> {
-        if seen.noticed_by.is_some() {
-            return Vec::new();
-        }
-        let title = format!(
-            "nothing notices that {} is stopped: {} tests stay green without it",
-            seen.stopped.join(", "),
-            seen.green
-        );
+        let product = seen.stopped.join(", ");
+        let title = match (&seen.noticed_by, seen.calls) {
+            (None, _) => format!(
+                "nothing notices that {product} is stopped: {} tests stay green without it",
+                seen.green
+            ),
+            (Some(_), Some(0)) => format!("nothing was asked of {product} in the whole run: its front saw no call"),
+            (Some(_), Some(_) | None) => return Vec::new(),
+        };
         let found = Finding::new(ABOUT.id, case.stage, Blame::Mirror, title).about(seen.stopped.first().cloned());
         vec![found.help("the suites do not test authentication: describe auth.login, or add a step that signs in")]
     }

@@ -2,15 +2,21 @@
 
 use serde::Serialize;
 
+use super::asked::{self, Refusal, newly_refused};
+use super::auth_capability;
 use super::ground::Marks;
-use super::{About, Again, At, Case, Check, Evidence, Moment};
-use crate::agent::exchange::HttpCall;
-use crate::config::settings::{Login, Settings};
+use super::memory::MemoryKills;
+use super::pair::Pair;
+use super::{About, Again, At, Case, Check, Evidence, Given, Moment};
+use crate::agent::exchange::{HttpCall, SERVER_ERROR};
+use crate::agent::jar::CookieRule;
+use crate::config::settings::Login;
+use crate::mirror::names::calls::Called;
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::stage::StageId;
-use crate::suite::login::{Kind, Trouble};
+use crate::suite::login::{Kind, LoginOutcome, Trouble};
 
 static ABOUT: About = About {
     id: CheckId::AuthLogin,
@@ -19,8 +25,13 @@ static ABOUT: About = About {
               password field, fill it in with its hidden fields, submit, follow; then auth.login.expect must be \
               answered as said. On the baseline the same page is asked without a session and must not be answered \
               so. A start-up or health check cannot see what this sees: the process is healthy, only the sign-in \
-              fails. What to do: the cause names the request that the authentication product refused; either the \
-              product is upgraded first, or the release must not need it.",
+              fails. Cookies go along as a browser sends them: where one is kept back and the sign-in fails, it is \
+              tried again without that rule, so that the rule is blamed only where it decided. A cookie with \
+              Secure that is set over plain http is sent back by nobody: where production speaks https, \
+              production.hosts names the address. A page that needs JavaScript is for a test container. Then a \
+              wrong password is tried, once, after the right one, and an authorization code is used a \
+              second time: where the baseline refuses it and the candidate takes it, that blocks. What to do: the cause names the request that the authentication product \
+              refused; either the product is upgraded first, or the release must not need it.",
     evidence: Evidence::Behaviour,
     looks: &[
         (StageId::Control, Moment::AfterSuites),
@@ -40,6 +51,29 @@ pub struct SignIn {
     open: Option<String>,
     /// Why it failed; nothing where it did not.
     failed: Option<Failed>,
+    /// What went well for now only.
+    remarks: Vec<String>,
+    /// What a password that is not the user's came to.
+    wrong: Wrong,
+    /// What a code came to that was used before.
+    used_code: Wrong,
+    /// What it asked of the authentication dependency; `None` where nobody can tell. `auth-traffic` writes it down.
+    #[serde(skip)]
+    calls: Option<Vec<Called>>,
+}
+
+/// What came of something that must be refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Wrong {
+    /// It was not tried: the sign-in fails, or knows nothing of the kind.
+    NotTried,
+    /// As it must be, in its words.
+    Refused(String),
+    /// A server error, in its words: neither refused nor taken.
+    Broken(String),
+    /// The page behind the sign-in was answered as for a user.
+    Taken,
 }
 
 /// What a failed sign-in left to see.
@@ -47,11 +81,13 @@ pub struct SignIn {
 struct Failed {
     #[serde(skip)]
     kind: Kind,
+    /// The status in which it ended, if something answered.
+    status: Option<u16>,
     /// At which hop, and what: `GET http://web:8080/login answered 500`.
     message: String,
     /// Every hop.
     trail: Vec<String>,
-    /// First fatal line of the candidate's log since the sign-in began.
+    /// A kill for memory since the sign-in began, else the first fatal line of the candidate's log.
     fatal: Option<String>,
     /// What candidate and product said meanwhile, and never in `control`.
     said: Vec<String>,
@@ -75,8 +111,8 @@ impl Check for AuthLogin {
         &ABOUT
     }
 
-    fn left_out(&self, _stage: StageId, settings: &Settings) -> Option<String> {
-        match &settings.auth {
+    fn left_out(&self, _stage: StageId, given: &Given<'_>) -> Option<String> {
+        match &given.settings.auth {
             None => Some("the configuration names no authentication dependency (`auth`)".to_owned()),
             Some(auth) if auth.login.is_none() => {
                 Some("the configuration does not say how to sign in (`auth.login`)".to_owned())
@@ -90,12 +126,16 @@ impl Check for AuthLogin {
             StageId::Control => self.is_open(at).await,
             StageId::Upgrade | StageId::Rollback => Ok(None),
         };
-        let own = at.ground.marks(&at.case.candidates());
-        let product = at.ground.marks(at.case.settings.auth_services());
+        let begun = Begun::now(at);
         let outcome = at.driver.sign_in().await.ok_or_else(left_out)?;
+        let calls = at.ground.calls().await.ok();
         let failed = match &outcome.came_to {
             Outcome::Held(()) => None,
-            Outcome::Broke(trouble) => Some(examine(at, trouble, outcome.trail.clone(), (&own, &product)).await),
+            // Neither release is to blame for what only a browser can tell.
+            Outcome::Broke(trouble) if trouble.kind == Kind::Script => {
+                return Err(Lost::new(Part::Test, trouble.message.clone()));
+            }
+            Outcome::Broke(trouble) => Some(examine(at, trouble, outcome.trail.clone(), &begun).await),
             Outcome::Lost(lost) => return Err(lost.clone()),
         };
         // Where the sign-in fails, that tells what is wrong with the page, too.
@@ -103,7 +143,18 @@ impl Check for AuthLogin {
             (Err(_), Some(_)) => None,
             (open, _) => open?,
         };
-        Ok(SignIn { open, failed })
+        let (wrong, used_code) = match failed {
+            None => (wrong_password(at).await?, used_code(at).await?),
+            Some(_) => (Wrong::NotTried, Wrong::NotTried),
+        };
+        Ok(SignIn {
+            open,
+            failed,
+            remarks: outcome.remarks,
+            wrong,
+            used_code,
+            calls: calls.map(|calls| calls.of(&calls.last_sign_in).to_vec()),
+        })
     }
 
     fn doubts(&self, case: &Case<'_>, seen: &SignIn) -> Vec<Finding> {
@@ -122,20 +173,47 @@ impl Check for AuthLogin {
         vec![
             doubt(title, in_control(failed))
                 .because(failed.fatal.clone())
-                .seen(failed.trail.clone()),
+                .seen(failed.trail.iter().cloned().chain(behind_a_front(seen)).collect()),
         ]
     }
 
-    fn judge(&self, case: &Case<'_>, _before: &SignIn, after: &SignIn) -> Vec<Finding> {
-        after.failed.iter().map(|failed| fails(case, failed)).collect()
+    fn judge(&self, case: &Case<'_>, before: &SignIn, after: &SignIn) -> Vec<Finding> {
+        let refused = || Some(newly_refused(before.calls.as_ref()?, after.calls.as_ref()?));
+        let refused = refused().and_then(|refused| refused.into_iter().next());
+        let failed = after.failed.iter();
+        let fails = failed.map(|failed| fails(case, failed, refused.as_ref()));
+        let kept_out = |before: &Wrong| matches!(before, Wrong::Refused(_) | Wrong::Broken(_));
+        let newly = |before: &Wrong, after: &Wrong| *after == Wrong::Taken && kept_out(before);
+        let any = newly(&before.wrong, &after.wrong).then(|| takes_any(case));
+        let used = newly(&before.used_code, &after.used_code).then(|| takes_used(case));
+        let breaks = breaks(case, &before.wrong, &after.wrong);
+        fails.chain(any).chain(used).chain(breaks).collect()
     }
 
     fn again(&self, _finding: &Finding) -> Again {
         Again::Look
     }
+
+    fn notes(&self, case: &Case<'_>, seen: &SignIn) -> Vec<String> {
+        let said = |remark: String| format!("auth-login in {}: {remark}", case.stage);
+        let taken = (seen.wrong == Wrong::Taken).then(|| "a wrong password signs in".to_owned());
+        let used = (seen.used_code == Wrong::Taken).then(|| "a code signs in a second time".to_owned());
+        let remarks = seen.remarks.iter().cloned().chain(taken).chain(used);
+        remarks.map(said).collect()
+    }
 }
 
-fn left_out() -> Lost {
+/// Where production fails behind a front of ours, the front may be why: the product sees its address.
+fn behind_a_front(seen: &SignIn) -> Option<String> {
+    let called = seen.calls.as_ref()?.first()?;
+    let service = &called.call.service;
+    Some(format!(
+        "what was asked of {service} passed a front of ours: {service} sees its address, and not the client's"
+    ))
+}
+
+/// Why a look that needs the sign-in cannot look.
+pub(super) fn left_out() -> Lost {
     Lost::new(Part::Step, "the sign-in is left out")
 }
 
@@ -151,27 +229,124 @@ impl AuthLogin {
     }
 }
 
+/// Once, after the right one: accounts lock.
+async fn wrong_password(at: &At<'_>) -> Result<Wrong, Lost> {
+    let begun = at.marks();
+    let Some(outcome) = at.driver.sign_in_wrongly().await else {
+        return Ok(Wrong::NotTried);
+    };
+    kept_apart(at, &begun, wrong(outcome)?).await
+}
+
+/// What answers an attempt with a server error has something to say; else its words are to us.
+async fn kept_apart(at: &At<'_>, begun: &Marks, came_to: Wrong) -> Result<Wrong, Lost> {
+    if !matches!(came_to, Wrong::Broken(_)) {
+        at.driver.set_aside(begun).await;
+    }
+    Ok(came_to)
+}
+
+/// By a sign-in of its own: a product may take back all that a code has led to when it sees the code again.
+async fn used_code(at: &At<'_>) -> Result<Wrong, Lost> {
+    let begun = at.marks();
+    // After the rollback nothing is compared with it.
+    if at.case.stage == StageId::Rollback {
+        return Ok(Wrong::NotTried);
+    }
+    let Some(outcome) = at.driver.use_code_again().await else {
+        return Ok(Wrong::NotTried);
+    };
+    kept_apart(at, &begun, wrong(outcome)?).await
+}
+
+fn wrong(outcome: LoginOutcome) -> Result<Wrong, Lost> {
+    match outcome.came_to {
+        Outcome::Held(()) => Ok(Wrong::Taken),
+        // What does not answer has neither taken nor refused it.
+        Outcome::Broke(trouble) if trouble.kind == Kind::NoAnswer => Err(Lost::new(Part::Test, trouble.message)),
+        Outcome::Broke(trouble) if trouble.status.is_some_and(|status| status >= SERVER_ERROR) => {
+            Ok(Wrong::Broken(trouble.message))
+        }
+        Outcome::Broke(trouble) => Ok(Wrong::Refused(trouble.message)),
+        Outcome::Lost(lost) => Err(lost),
+    }
+}
+
+/// Whoever mistypes a password meets it.
+fn breaks(case: &Case<'_>, before: &Wrong, after: &Wrong) -> Option<Finding> {
+    let (Wrong::Refused(_), Wrong::Broken(message)) = (before, after) else {
+        return None;
+    };
+    let baseline = case.pair.baseline();
+    let title = format!("a wrong password ends in a server error, where {baseline} refuses it: {message}");
+    Some(takes(case, &title).detail("wrong-password-breaks"))
+}
+
+fn takes_any(case: &Case<'_>) -> Finding {
+    let title = "a wrong password signs in: the page behind the sign-in is answered as for a user";
+    takes(case, title).detail("wrong-password")
+}
+
+fn takes_used(case: &Case<'_>) -> Finding {
+    let title = "an authorization code signs in a second time: whoever reads it in a log or a history is the user";
+    takes(case, title).detail("used-code")
+}
+
+fn takes(case: &Case<'_>, title: &str) -> Finding {
+    let help = format!("do not deploy: {} refuses it on the same mirror", case.pair.baseline());
+    Finding::new(ABOUT.id, case.stage, Blame::Candidate, title)
+        .about(case.pair.first_service())
+        .help(help)
+}
+
 fn login_of<'a>(case: &Case<'a>) -> Option<&'a Login> {
     case.settings.auth.as_ref()?.login.as_ref()
 }
 
+/// How things stood when a sign-in began.
+struct Begun {
+    own: Marks,
+    product: Marks,
+    memory_kills: MemoryKills,
+}
+
+impl Begun {
+    fn now(at: &At<'_>) -> Self {
+        Self {
+            own: at.ground.marks(&at.case.candidates()),
+            product: at.ground.marks(at.case.settings.auth_services()),
+            memory_kills: MemoryKills::so_far(at.ground, at.case.replicas(&concerned(at))),
+        }
+    }
+}
+
+/// The candidate's services and the authentication product's.
+fn concerned(at: &At<'_>) -> Vec<String> {
+    let mut concerned = at.case.candidates();
+    concerned.extend(at.case.settings.auth_services().iter().cloned());
+    concerned
+}
+
 /// Log line, trail, and what the authentication product refused meanwhile.
-async fn examine(at: &At<'_>, trouble: &Trouble, trail: Vec<String>, marks: (&Marks, &Marks)) -> Failed {
-    let fatal = at.ground.why(&at.case.candidates(), marks.0).await;
+async fn examine(at: &At<'_>, trouble: &Trouble, trail: Vec<String>, begun: &Begun) -> Failed {
+    let fatal = at.ground.why(&at.case.candidates(), &begun.own).await;
     let refused = match ask(at, fatal.as_deref()).await {
         Some(refused) => Some(refused),
-        None => its_own_words(at, marks.1).await,
+        None => its_own_words(at, &begun.product).await,
     };
     let said = [
-        at.ground.new_lines(&at.case.candidates(), marks.0),
-        at.ground.new_lines(at.case.settings.auth_services(), marks.1),
+        at.ground.new_lines(&at.case.candidates(), &begun.own),
+        at.ground.new_lines(at.case.settings.auth_services(), &begun.product),
     ];
+    // The engine's word of a kill may come after the answer that it cut off: it is read last.
+    let killed = begun.memory_kills.since(at.ground, &concerned(at));
     Failed {
         said: said.concat(),
         kind: trouble.kind,
+        status: trouble.status,
         message: trouble.message.clone(),
         trail,
-        fatal,
+        fatal: killed.or(fatal),
         refused,
     }
 }
@@ -205,7 +380,10 @@ fn is_of_auth(at: &At<'_>, url: &url::Url) -> bool {
 /// What the product itself says of trouble, and never said while production signed in.
 async fn its_own_words(at: &At<'_>, marks: &Marks) -> Option<Refused> {
     let services = at.case.settings.auth_services();
-    if services.iter().any(|service| at.case.candidate.contains_key(service)) {
+    if services
+        .iter()
+        .any(|service| at.case.candidate.services.contains_key(service))
+    {
         return None;
     }
     let line = at.ground.why(services, marks).await?;
@@ -230,9 +408,16 @@ fn in_control(failed: &Failed) -> &'static str {
         Kind::Refused => {
             "is that the user, or the password, of a test user whom production has? see auth.login.username and password"
         }
+        Kind::Cookie(CookieRule::Secure | CookieRule::NoneWithoutSecure | CookieRule::Prefix) => {
+            "name its https address in production.hosts, and use it in auth.login"
+        }
+        Kind::Cookie(CookieRule::SameSite | CookieRule::Domain) => {
+            "the mirror's names are not production's: name those in production.hosts, and use them in auth.login"
+        }
         Kind::NoAnswer => {
             "auth.login names an address that nothing in the mirror answers: services are reached by their names and container ports"
         }
+        Kind::Script => "sign in by a test container that has a browser",
         Kind::NoForm => "auth.login.start must lead to a page with a form that has a password field",
         Kind::Behind => "the sign-in was taken: see auth.login.expect, and whether production's release answers it so",
         Kind::Astray => "see the trail: the sign-in does not come to an end",
@@ -244,19 +429,37 @@ fn in_control(failed: &Failed) -> &'static str {
 
 /// The candidate cannot sign in where the baseline can. The product's version is named only with evidence from the
 /// product: what it answered, or what it said.
-fn fails(case: &Case<'_>, failed: &Failed) -> Finding {
+fn fails(case: &Case<'_>, failed: &Failed, asked: Option<&Refusal>) -> Finding {
+    let diagnosed = asked.filter(|_| case.stage == StageId::Upgrade && !matches!(failed.kind, Kind::Cookie(_)));
     let evidence = failed.trail.iter().cloned().chain(
         failed
             .refused
             .iter()
             .map(|refused| format!("{} {}", refused.service, refused.what)),
     );
+    let evidence = evidence.chain(diagnosed.map(Refusal::evidence));
     let evidence = evidence.chain(failed.said.iter().cloned());
-    Finding::new(ABOUT.id, case.stage, Blame::Candidate, title(case, failed))
-        .about(case.pair.changed.first().map(|(service, _, _)| service.clone()))
+    let title = match diagnosed {
+        Some(refusal) => diagnosis(case, failed, refusal),
+        None => title(case, failed),
+    };
+    Finding::new(ABOUT.id, case.stage, Blame::Candidate, title)
+        .about(case.pair.first_service())
         .because(failed.fatal.clone())
         .seen(evidence.collect())
-        .help(help(case, failed))
+        .help(match diagnosed {
+            Some(refusal) => auth_capability::way_out(case, refusal, asked::product(case).as_ref()),
+            None => help(case, failed),
+        })
+}
+
+/// What the candidate asked for at the front and did not get, and how the sign-in ends.
+fn diagnosis(case: &Case<'_>, failed: &Failed, refusal: &Refusal) -> String {
+    let sentence = auth_capability::sentence(case, refusal, asked::product(case).as_ref());
+    match failed.status {
+        Some(status) if status >= 400 => format!("{sentence}. Sign-in ends in HTTP {status}"),
+        _ => format!("{sentence}. Sign-in ends: {}", failed.message),
+    }
 }
 
 fn title(case: &Case<'_>, failed: &Failed) -> String {
@@ -265,6 +468,8 @@ fn title(case: &Case<'_>, failed: &Failed) -> String {
         StageId::Control | StageId::Upgrade => ("", &failed.message),
     };
     match (&failed.refused, failed.kind) {
+        // Without its rule the sign-in works: whatever the product says is a consequence.
+        (_, Kind::Cookie(_)) => format!("nobody can sign in{after}: {message}"),
         (Some(refused), _) => format!(
             "nobody can sign in{after}: {} {}: {message}",
             refused.service, refused.what
@@ -277,6 +482,9 @@ fn title(case: &Case<'_>, failed: &Failed) -> String {
 
 fn help(case: &Case<'_>, failed: &Failed) -> String {
     let pair = case.pair;
+    if let (Kind::Cookie(rule), StageId::Control | StageId::Upgrade) = (failed.kind, case.stage) {
+        return in_browsers(pair, rule);
+    }
     match (case.stage, &failed.refused) {
         (StageId::Rollback, _) => format!(
             "after a rollback nobody can sign in: plan the way back before deploying {}",
@@ -289,5 +497,21 @@ fn help(case: &Case<'_>, failed: &Failed) -> String {
             pair.candidate()
         ),
         (_, None) => format!("do not deploy: {} signs in on the same mirror", pair.baseline()),
+    }
+}
+
+/// The way out where a rule of browsers decided.
+fn in_browsers(pair: &Pair, rule: CookieRule) -> String {
+    let (baseline, so) = (pair.baseline(), "name its address in production.hosts");
+    match rule {
+        CookieRule::Secure => {
+            format!("do not deploy: {baseline} signs in over plain http; where production speaks https, {so}")
+        }
+        CookieRule::SameSite | CookieRule::Domain => format!(
+            "do not deploy: {baseline} signs in on the same mirror; where production's names share a site, {so}"
+        ),
+        CookieRule::NoneWithoutSecure | CookieRule::Prefix => {
+            format!("do not deploy: {baseline} signs in on the same mirror; where production speaks https, {so}")
+        }
     }
 }

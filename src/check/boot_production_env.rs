@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::facts::Swap;
+use super::release::blank_first;
 use super::suites::{self, Compared, Shown, brief};
 use super::{About, Again, At, Case, Check, Evidence, Moment, Unanswered, trouble};
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
@@ -112,7 +113,7 @@ pub(super) fn failure_of(swap: &Swap) -> Result<Option<ServiceFailure>, Lost> {
 /// Not ready in its time, or not started at all. What crashed is another check's; what is not the candidate's is the
 /// mirror's.
 fn did_not_come_up(case: &Case<'_>, failure: &ServiceFailure) -> Option<Finding> {
-    if !case.candidate.contains_key(&failure.service) {
+    if !case.candidate.services.contains_key(&failure.replica.service) {
         return Some(trouble::service_down(case.stage, failure));
     }
     let help = format!(
@@ -120,8 +121,9 @@ fn did_not_come_up(case: &Case<'_>, failure: &ServiceFailure) -> Option<Finding>
         case.pair.baseline(),
         case.pair.candidate()
     );
-    let found = Finding::new(ABOUT.id, case.stage, Blame::Candidate, failure.headline())
-        .about(failure.service.clone())
+    let title = blank_first(case, &failure.replica.service, failure.headline());
+    let found = Finding::new(ABOUT.id, case.stage, Blame::Candidate, title)
+        .about(failure.replica.service.clone())
         .because(failure.fatal.clone())
         .seen(failure.log.clone())
         .help(help);

@@ -4,18 +4,19 @@ use serde::Serialize;
 use time::Date;
 
 use super::witness::{self, Witness};
-use super::{About, At, Case, Check, Evidence, Moment};
-use crate::config::settings::{Policy, Rollback, Settings};
+use super::{About, At, Case, Check, Evidence, Given, Moment};
+use crate::config::settings::{Policy, Rollback};
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
-use crate::record::outcome::Lost;
+use crate::record::outcome::{Lost, Part};
 use crate::record::stage::StageId;
 
 static ABOUT: About = About {
     id: CheckId::CandidateExercised,
     question: "does any test touch the candidate?",
-    explain: "At the end each service that the candidate replaces is stopped, and the sign-in, the suites and data.verify \
-              run until one of them fails, twice. A one-shot counts by its exit. If everything stays green without it, \
+    explain: "At the end each service that the candidate replaces is stopped, all of its replicas, and the sign-in, the suites and data.verify \
+              run until one of them fails, twice; a service that the release adds, before the way back. A one-shot \
+              counts by its exit. If everything stays green without it, \
               the suites say nothing about this release, whatever they said: inconclusive. What to do: add a step that \
               needs the service (a request to it, a command in it, or a question about what it has done), or sign for \
               it in policy.unexercised, which then stands in the first line of every report. Where no candidate at all \
@@ -52,27 +53,36 @@ impl Check for CandidateExercised {
         &ABOUT
     }
 
-    /// Last of all: after the way back, or where there is none, after the way there.
-    fn is_asked(&self, stage: StageId, settings: &Settings) -> bool {
-        let forward = matches!(settings.stages.rollback, Rollback::ForwardOnly(_));
-        forward == (stage == StageId::Upgrade)
+    /// Last of all: after the way back, or where there is none, after the way there. What the release adds is there only
+    /// before the way back.
+    fn is_asked(&self, stage: StageId, given: &Given<'_>) -> bool {
+        let forward = matches!(given.settings.stages.rollback, Rollback::ForwardOnly(_));
+        let adds = || {
+            let mut services = given.candidate.services.keys();
+            services.any(|service| given.candidate.adds(service, given.world))
+        };
+        forward == (stage == StageId::Upgrade) || (stage == StageId::Upgrade && adds())
     }
 
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Exercised, Lost> {
         let mut services = Vec::new();
-        let names = at.case.candidates();
+        let names = tried_here(&at.case);
         for (number, service) in names.iter().enumerate() {
-            services.push(without(at, service).await?);
+            let (without, trial) = without(at, service).await?;
+            services.push(without);
+            let goes_on = is_used_on(&at.case);
             // The last one's start is not waited for where the mirror goes next.
-            if number + 1 < names.len() || at.ground.stays() {
-                at.ground.start_again(service).await?;
+            if number + 1 < names.len() || at.ground.stays() || goes_on {
+                trial.ends(at, service).await?;
             }
         }
         Ok(Exercised { services })
     }
 
     fn doubts(&self, case: &Case<'_>, seen: &Exercised) -> Vec<Finding> {
-        let none = seen.services.iter().all(|one| one.noticed_by.is_none());
+        // The others are asked after the way back.
+        let others = is_used_on(case) && case.candidates().len() > seen.services.len();
+        let none = !others && seen.services.iter().all(|one| one.noticed_by.is_none());
         let silent = seen.services.iter().filter(|one| one.noticed_by.is_none());
         silent
             .filter(|one| none || !one.signed)
@@ -81,25 +91,68 @@ impl Check for CandidateExercised {
     }
 }
 
-async fn without(at: &At<'_>, service: &str) -> Result<Without, Lost> {
-    let signed = is_signed(&at.case.settings.policy, service, at.case.today);
-    let ended = !at.ground.history(service).running;
-    if ended {
-        return Ok(Without {
-            service: service.to_owned(),
-            noticed_by: Some("its own end".to_owned()),
-            green: 0,
-            signed,
-        });
+/// The rehearsal goes on after this.
+fn is_used_on(case: &Case<'_>) -> bool {
+    let forward = matches!(case.settings.stages.rollback, Rollback::ForwardOnly(_));
+    case.stage == StageId::Upgrade && !forward
+}
+
+/// After the way back what the release adds is gone: it is tried before.
+fn tried_here(case: &Case<'_>) -> Vec<String> {
+    let mut names = case.candidates();
+    let adds = |name: &String| case.candidate.adds(name, case.world);
+    match (case.stage, is_used_on(case)) {
+        (StageId::Upgrade, true) => names.retain(adds),
+        (StageId::Rollback, _) => names.retain(|name| !adds(name)),
+        _ => {}
+    }
+    names
+}
+
+/// What was done to a service to see who notices.
+enum Trial {
+    /// Nothing.
+    None,
+    /// It was stopped, and this noticed it.
+    Stopped(Option<Witness>),
+}
+
+impl Trial {
+    /// The service is there again; where the rehearsal goes on, it must find everything as it was.
+    async fn ends(self, at: &At<'_>, service: &str) -> Result<(), Lost> {
+        let Self::Stopped(witness) = self else { return Ok(()) };
+        at.ground.start_again(service).await?;
+        match witness.filter(|_| is_used_on(&at.case)) {
+            Some(witness) if !witness.recovers(at).await? => {
+                let words = format!("{witness} does not recover when `{service}` was stopped and is there again");
+                Err(Lost::new(Part::Step, words))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn without(at: &At<'_>, service: &str) -> Result<(Without, Trial), Lost> {
+    let mut without = Without {
+        service: service.to_owned(),
+        noticed_by: None,
+        green: 0,
+        signed: is_signed(&at.case.settings.policy, service, at.case.today),
+    };
+    // Where the rehearsal goes on, nothing is disturbed for a question that somebody has answered.
+    if without.signed && is_used_on(&at.case) {
+        return Ok((without, Trial::None));
+    }
+    let mut containers = at.case.candidate.replicas(service, at.case.world).into_iter();
+    if !containers.any(|replica| at.ground.history(&replica).running) {
+        without.noticed_by = Some("its own end".to_owned());
+        return Ok((without, Trial::None));
     }
     at.ground.stop(service).await;
     let noticed = witness::first(at, &[service.to_owned()]).await?;
-    Ok(Without {
-        service: service.to_owned(),
-        noticed_by: noticed.witness.as_ref().map(Witness::to_string),
-        green: noticed.green,
-        signed,
-    })
+    without.noticed_by = noticed.witness.as_ref().map(Witness::to_string);
+    without.green = noticed.green;
+    Ok((without, Trial::Stopped(noticed.witness)))
 }
 
 /// Somebody has signed for a candidate that no test notices.

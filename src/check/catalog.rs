@@ -1,8 +1,9 @@
 //! The catalog: every check that is built, a line each.
 
 use super::{
-    Entry, auth_exercised, auth_login, boot_production_env, candidate_exercised, control, egress, graceful_stop,
-    log_difference, mirror_fidelity, rollback, runtime_constraint, start_and_restart, upgrade_in_place,
+    Entry, auth_capability, auth_exercised, auth_login, auth_refusals, auth_traffic, boot_production_env,
+    candidate_exercised, control, egress, graceful_stop, log_difference, mirror_fidelity, rollback, runtime_constraint,
+    session_survival, start_and_restart, upgrade_in_place,
 };
 use crate::record::check::CheckId;
 
@@ -13,6 +14,8 @@ pub static CATALOG: &[&dyn Entry] = &[
     &runtime_constraint::RuntimeConstraint,
     &start_and_restart::StartAndRestart,
     &auth_login::AuthLogin,
+    &auth_refusals::AuthRefusals,
+    &session_survival::SessionSurvival,
     &boot_production_env::BootProductionEnv,
     &upgrade_in_place::UpgradeInPlace,
     &rollback::Rollback,
@@ -20,6 +23,8 @@ pub static CATALOG: &[&dyn Entry] = &[
     &candidate_exercised::CandidateExercised,
     &log_difference::LogDifference,
     &egress::Egress,
+    &auth_capability::AuthCapability,
+    &auth_traffic::AuthTraffic,
     &graceful_stop::GracefulStop,
 ];
 

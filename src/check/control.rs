@@ -16,9 +16,15 @@ static ABOUT: About = About {
     id: CheckId::Control,
     question: "does production's own release pass on the mirror?",
     explain: "Production's release is started on the mirror at production's versions; every suite, the sign-in, \
-              data.seed and data.verify run against it. Anything that fails there makes the verdict inconclusive: the \
+              data.seed and data.verify run against it. It has stages.control.within to come up: on \
+              empty volumes a first start is slow, so a service that is unhealthy on the way is waited for, and noted. \
+              What data.restore names is put into its volumes before anything mounts them, and into its services before \
+              others start, within no limit but the run's; a dump that cannot be read or restored to its end is \
+              production's side of the mirror, too. Without data.restore and data.seed a migration meets empty tables, \
+              and proves little: a note says so. Anything that fails there makes the verdict inconclusive: the \
               mirror or the suite is wrong, and the candidate is never blamed for it. A suite with fewer tests than \
-              min_tests proves nothing and counts as failed. What to do: make the suites pass against production as \
+              min_tests proves nothing and counts as failed; so does a service that is given the engine's socket, for what it \
+              starts there is no part of the mirror. What to do: make the suites pass against production as \
               it is, starting with the service or test that is named.",
     evidence: Evidence::Behaviour,
     looks: &[(StageId::Control, Moment::Tried)],
@@ -53,7 +59,7 @@ impl Check for Control {
         let said = |name: &String| at.ground.tail(name, LINES);
         Ok(Passes {
             said: if tests.iter().any(|test| test.status.is_red()) {
-                at.case.candidate.keys().flat_map(said).collect()
+                at.case.candidate.services.keys().flat_map(said).collect()
             } else {
                 Vec::new()
             },
@@ -77,8 +83,21 @@ impl Check for Control {
             .into_iter()
             .filter_map(|subject| fails(case, subject, seen))
             .collect();
-        with_consequences(failing, seen)
+        let sockets = case.world.engine_sockets.iter().map(|service| drives_engine(service));
+        sockets.chain(with_consequences(failing, seen)).collect()
     }
+}
+
+/// What a service starts through the engine's socket would stand outside the mirror, and is not rehearsed.
+fn drives_engine(service: &str) -> Finding {
+    let title = format!(
+        "`{service}` is given the engine's socket in production: what it starts or reads there is no part of the mirror"
+    );
+    let help =
+        "where that does not matter, take the mount out in a further file of production.compose (`volumes: !override`)";
+    Finding::new(CheckId::Control, StageId::Control, Blame::Mirror, title)
+        .about(service.to_owned())
+        .help(help)
 }
 
 /// What could not even be tried, and what ran too few tests, follows from what failed, and is told with it.

@@ -37,7 +37,9 @@ static ABOUT: About = About {
               a service's network are that service. What one network of the mirror sends to another that it is not in \
               is lost, as in production, and no way out. A program that has the right to forge Ethernet frames (`NET_RAW`, \
               which containers have as root) can send single datagrams past the agent by the engine's bridge; no answer \
-              comes back, and the check does not hear them. An engine that does not hand questions from closed networks \
+              comes back, and the check does not hear them. `policy: {border: closed}` makes the mirror's networks internal \
+              ones: the engine then drops what is forged for another machine, and raw addresses are not heard and fail as where \
+              nobody is, on some engines after three seconds. The engine's own machine still takes such a datagram. An engine that does not hand questions from closed networks \
               on to the agent (a test name is asked at the start) leaves the check skipped, with the reason. An IPv6 \
               network of an old engine lets containers reach this machine by its IPv6 gateway; nothing else.",
     evidence: Evidence::Behaviour,

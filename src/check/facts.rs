@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::ground::Copy;
 use super::traffic::Traffic;
 use crate::mirror::failure::ServiceFailure;
 use crate::mirror::start::Started;
@@ -12,20 +13,29 @@ use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::step::Subject;
 use crate::record::test::TestRecord;
+use crate::suite::guarded::Guarded;
+use crate::suite::login::Session;
+use crate::world::replica::Replica;
 
 /// What happened.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// Services of production, as they came up.
+    /// On which mirror.
+    pub on: Copy,
+    /// Containers of production, as they came up.
     pub started: Vec<Started>,
     /// How releases gave way to each other: the candidate took over in `upgrade`, the baseline came back in `rollback`.
     pub swaps: BTreeMap<StageId, Swap>,
     /// Every run of tests, in order.
     pub ran: Vec<Ran>,
-    /// Exits that each service's container had behind it when a stage began.
-    pub exits: BTreeMap<StageId, BTreeMap<String, usize>>,
+    /// Exits that each of the candidate's containers had behind it when a stage began.
+    pub exits: BTreeMap<StageId, BTreeMap<Replica, usize>>,
     /// What the probe saw, where there was something to ask.
     pub traffic: BTreeMap<StageId, Result<Traffic, Lost>>,
+    /// What was said to attempts of ours that must fail, in order.
+    pub aside: Vec<Aside>,
+    /// What the first sign-in of a stage left that held, on this mirror.
+    pub sessions: BTreeMap<StageId, Session>,
 }
 
 /// One release gave way to another.
@@ -37,6 +47,17 @@ pub struct Swap {
     pub took: Duration,
     /// What was allowed.
     pub within: Duration,
+}
+
+/// What services said to attempts of ours that must fail.
+#[derive(Debug, Clone)]
+pub struct Aside {
+    /// In which stage.
+    pub stage: StageId,
+    /// On which release.
+    pub role: Role,
+    /// Replica → lines.
+    pub said: BTreeMap<Replica, Vec<String>>,
 }
 
 /// One run of a suite or of an entry of `data`.
@@ -56,6 +77,8 @@ pub struct Ran {
     pub cause: Option<String>,
     /// There, what the candidate and those it asked said meanwhile that they never said in `control`.
     pub said: Vec<String>,
+    /// Requests of it that carried credentials and were answered as they must be.
+    pub guarded: Vec<Guarded>,
 }
 
 impl Facts {
@@ -86,18 +109,41 @@ impl Facts {
         Self { ran, ..self.clone() }
     }
 
-    /// Exits of a service's container before a stage began.
-    pub fn exits_before(&self, stage: StageId, service: &str) -> usize {
+    /// The same facts on another mirror, on which nobody has signed in.
+    pub fn elsewhere(&self) -> Self {
+        Self {
+            on: Copy::Untouched,
+            sessions: BTreeMap::new(),
+            ..self.clone()
+        }
+    }
+
+    /// The lines of a replica without those that answer to attempts of ours that must fail.
+    pub fn without_aside(&self, stage: StageId, role: Role, replica: &Replica, mut lines: Vec<String>) -> Vec<String> {
+        let own = self
+            .aside
+            .iter()
+            .filter(|aside| (aside.stage, aside.role) == (stage, role));
+        for line in own.filter_map(|aside| aside.said.get(replica)).flatten() {
+            if let Some(at) = lines.iter().position(|known| known == line) {
+                lines.remove(at);
+            }
+        }
+        lines
+    }
+
+    /// Exits of a replica's container before a stage began.
+    pub fn exits_before(&self, stage: StageId, replica: &Replica) -> usize {
         let of_stage = self.exits.get(&stage);
         of_stage
-            .and_then(|exits| exits.get(service))
+            .and_then(|exits| exits.get(replica))
             .copied()
             .unwrap_or_default()
     }
 
     /// How long a service of production took to be ready.
     pub fn start_of(&self, service: &str) -> Option<Duration> {
-        let started = self.started.iter().find(|started| started.service == service)?;
+        let started = self.started.iter().find(|started| started.replica.service == service)?;
         Some(started.took)
     }
 }

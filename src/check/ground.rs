@@ -18,23 +18,27 @@ use crate::mirror::border::attempts::Attempts;
 use crate::mirror::failure::ServiceFailure;
 use crate::mirror::logs::Mark;
 use crate::mirror::names::authority::TlsProfile;
-use crate::mirror::start::Started;
+use crate::mirror::names::calls::Calls;
+use crate::mirror::start::BroughtUp;
 use crate::mirror::swap::Swapped;
 use crate::record::outcome::{Lost, Outcome};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
-use crate::suite::login::LoginOutcome;
+use crate::suite::login::{LoginOutcome, Session};
+use crate::suite::returning::Returned;
 use crate::suite::{SuiteOutcome, SuiteRun};
-use crate::world::model::Service;
+use crate::world::deploy::Deploy;
+use crate::world::replica::Replica;
 
-/// Where logs stood at a moment, by service.
+/// Where logs stood at a moment, by replica.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Marks(pub BTreeMap<String, Mark>);
+pub struct Marks(pub BTreeMap<Replica, Mark>);
 
 /// Which mirror of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Copy {
     /// The one on which the deploy is rehearsed.
+    #[default]
     First,
     /// Another one, which no candidate has touched.
     Untouched,
@@ -72,16 +76,17 @@ impl Expected {
 /// A mirror.
 #[async_trait]
 pub trait Ground: Send + Sync {
-    /// Starts every service of production as its dependencies allow.
+    /// Starts every service of production as its dependencies allow, and restores what it is to have.
     ///
     /// # Errors
     /// The agent did not come up: the machine's doing.
-    async fn start(&self, limit: Duration) -> Result<Vec<Started>>;
+    async fn start(&self, within: Duration) -> Result<BroughtUp>;
 
-    /// Puts releases in the place of what runs, while what `asks` names is under way there. It broke where a service did not come up: the first.
+    /// Deploys, while what `asks` names is under way where something gives way. It broke where a service did not come up:
+    /// the first.
     async fn swap(
         &self,
-        releases: &BTreeMap<String, Service>,
+        deploy: &Deploy,
         within: Duration,
         role: Role,
         asks: Option<&Question>,
@@ -96,10 +101,10 @@ pub trait Ground: Send + Sync {
         budget: Duration,
     ) -> Outcome<(), ServiceFailure>;
 
-    /// Stops a service production's way.
+    /// Stops a service, all of its replicas, production's way.
     async fn stop(&self, service: &str);
 
-    /// Starts a service again that was stopped, and waits until it is ready.
+    /// Starts a service again that was stopped, all of its replicas, and waits until they are ready.
     ///
     /// # Errors
     /// It does not come back: nothing is known any more.
@@ -111,6 +116,15 @@ pub trait Ground: Send + Sync {
     /// Signs the test user in, and asks for the protected page.
     async fn sign_in(&self, login: &Login, session: &str, ca: &[String]) -> LoginOutcome;
 
+    /// Tries once to sign in with a wrong password; `None` where no password decides.
+    async fn sign_in_wrongly(&self, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome>;
+
+    /// Signs in, and uses the code of that a second time; `None` where that says nothing. Held = it signs in again.
+    async fn use_code_again(&self, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome>;
+
+    /// Asks for the protected page with what a sign-in left, and signs in anew where that is not taken any more.
+    async fn come_back(&self, login: &Login, left: &Session, jar: &str, ca: &[String]) -> Returned;
+
     /// Asks for the protected page without a session: it must be refused.
     async fn ask_without_session(&self, login: &Login, session: &str, ca: &[String]) -> LoginOutcome;
 
@@ -120,7 +134,7 @@ pub trait Ground: Send + Sync {
     /// The agent is gone.
     async fn http(&self, call: HttpCall) -> Result<Option<HttpAnswer>, Lost>;
 
-    /// A command in a service's container; `None` where it has none, or cannot run it.
+    /// A command in a service's container, the first of several; `None` where it has none, or cannot run it.
     async fn exec(&self, service: &str, command: &[String]) -> Option<ExecOutput>;
 
     /// Begins to ask the same again and again.
@@ -138,7 +152,13 @@ pub trait Ground: Send + Sync {
     /// The agent is gone.
     async fn attempts(&self) -> Result<Attempts, Lost>;
 
-    /// Production's names that the mirror itself answers to.
+    /// What was asked of the authentication dependency in this stage so far, as its fronts saw it.
+    ///
+    /// # Errors
+    /// The agent is gone.
+    async fn calls(&self) -> Result<Calls, Lost>;
+
+    /// The issuer's names that the mirror itself answers to.
     fn fronts(&self) -> Vec<String>;
 
     /// What is known of an image.
@@ -156,8 +176,8 @@ pub trait Ground: Send + Sync {
     /// Whether the agent still answers: without it nothing can be told.
     async fn agent_lives(&self) -> bool;
 
-    /// What has happened to a service's present container.
-    fn history(&self, service: &str) -> History;
+    /// What has happened to a replica's present container.
+    fn history(&self, replica: &Replica) -> History;
 
     /// A stage begins: what is logged from now on is its.
     fn enter(&self, stage: StageId);
@@ -168,14 +188,18 @@ pub trait Ground: Send + Sync {
     /// Where the logs of these services' present releases begin.
     fn beginnings(&self, services: &[String]) -> Marks;
 
-    /// What a service said in a stage while this release had the turn, oldest first: one that is replaced what its own
+    /// What a replica said in a stage while this release had the turn, oldest first: one that is replaced what its own
     /// release said, one that stays what it said beside it.
-    fn said(&self, stage: StageId, role: Role, service: &str) -> Vec<String>;
+    fn said(&self, stage: StageId, role: Role, replica: &Replica) -> Vec<String>;
 
-    /// The last lines of a service.
+    /// The last lines of a service; of several replicas, each line with its name.
     fn tail(&self, service: &str, count: usize) -> Vec<String>;
 
-    /// What these services said since the marks and never in `control`, each line as `service: line`, a few of each.
+    /// Sets aside what these services said since the marks, once nothing more comes for a moment, and gives it: as said to
+    /// attempts of ours that must fail, it is nothing that a release is known to say.
+    async fn set_aside(&self, services: &[String], marks: &Marks) -> BTreeMap<Replica, Vec<String>>;
+
+    /// What these services said since the marks and never in `control`, each line as `replica: line`, a few of each.
     fn new_lines(&self, services: &[String], marks: &Marks) -> Vec<String>;
 
     /// The first line that says why, among those that these services said since the marks and never in `control`. The

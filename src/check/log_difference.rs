@@ -12,13 +12,14 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::Lost;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
+use crate::world::replica::Replica;
 
 static ABOUT: About = About {
     id: CheckId::LogDifference,
     question: "what do the logs say on the candidate that they did not say on the baseline?",
     explain: "Lines are reduced to templates (numbers, ids, times and quoted values taken out). Templates with words \
               like ERROR, FATAL, panic, traceback, deprecated, ignored or falling back that are new against the \
-              baseline are shown. Text alone proves nothing: this blocks only together with a failure in behaviour \
+              baseline are shown; what was said to a wrong password or a forged token of ours is not. Text alone proves nothing: this blocks only together with a failure in behaviour \
               in the same stage, and otherwise warns.",
     evidence: Evidence::Text,
     looks: &[
@@ -35,14 +36,16 @@ pub struct LogDifference;
 /// What each service said that tells of trouble: template and first line of that template, in order.
 #[derive(Debug, Default, Serialize)]
 pub struct Said {
-    services: BTreeMap<String, Vec<Line>>,
+    services: BTreeMap<String, Vec<NewLine>>,
 }
 
 /// One kind of lines.
 #[derive(Debug, Serialize)]
-struct Line {
+struct NewLine {
     template: String,
     line: String,
+    /// Who said it first.
+    replica: Replica,
 }
 
 impl Check for LogDifference {
@@ -57,15 +60,24 @@ impl Check for LogDifference {
         if (at.case.stage, at.role) == (StageId::Rollback, Role::Baseline) {
             return Ok(Said::default());
         }
-        let of = |name: &String| (name.clone(), telling(&at.ground.said(at.case.stage, at.role, name)));
+        let names = at.case.world.services.keys().chain(at.case.candidate.services.keys());
+        let of = |name: &String| {
+            let replicas = at.case.candidate.replicas(name, at.case.world).into_iter();
+            let said = replicas.flat_map(|replica| {
+                let lines = at.ground.said(at.case.stage, at.role, &replica);
+                let lines = at.facts.without_aside(at.case.stage, at.role, &replica, lines);
+                lines.into_iter().map(move |line| (replica.clone(), line))
+            });
+            (name.clone(), telling(said))
+        };
         Ok(Said {
-            services: at.case.world.services.keys().map(of).collect(),
+            services: names.map(of).collect(),
         })
     }
 
     fn judge(&self, case: &Case<'_>, before: &Said, after: &Said) -> Vec<Finding> {
         let none = Vec::new();
-        let of = |(service, lines): (&String, &Vec<Line>)| {
+        let of = |(service, lines): (&String, &Vec<NewLine>)| {
             let known = before.services.get(service).unwrap_or(&none);
             let known: BTreeSet<&String> = known.iter().map(|line| &line.template).collect();
             let new = lines.iter().filter(|line| !known.contains(&line.template));
@@ -109,29 +121,38 @@ fn is_telling(line: &str) -> bool {
 }
 
 /// Lines with telling words, the first of each template, in order.
-fn telling(lines: &[String]) -> Vec<Line> {
+fn telling(lines: impl Iterator<Item = (Replica, String)>) -> Vec<NewLine> {
     let mut shown = BTreeSet::new();
-    let telling = lines.iter().filter(|line| is_telling(line));
-    let kinds = telling.map(|line| Line {
-        template: template(line),
-        line: line.clone(),
+    let telling = lines.filter(|(_, line)| is_telling(line));
+    let kinds = telling.map(|(replica, line)| NewLine {
+        template: template(&line),
+        line,
+        replica,
     });
     kinds.filter(|line| shown.insert(line.template.clone())).collect()
 }
 
-fn finding(case: &Case<'_>, service: &str, lines: &[&Line]) -> Option<Finding> {
+fn finding(case: &Case<'_>, service: &str, lines: &[&NewLine]) -> Option<Finding> {
     let first = lines.first()?;
     let kinds = match lines.len() {
         1 => "a kind of line".to_owned(),
         more => format!("{more} kinds of lines"),
     };
-    let title = format!("`{service}` logs {kinds} that it did not log before");
+    // Where one replica alone says all of it, that is worth knowing.
+    let is_one = lines.iter().all(|line| line.replica == first.replica);
+    let name = if is_one {
+        first.replica.to_string()
+    } else {
+        service.to_owned()
+    };
+    let title = format!("`{name}` logs {kinds} that it did not log before");
     let shown = lines.iter().take(MOST_LINES);
+    let shown = shown.map(|line| line.replica.said(&line.line.chars().take(500).collect::<String>()));
     Some(
         Finding::new(ABOUT.id, case.stage, Blame::Nobody, title)
             .about(service.to_owned())
             .because(first.line.trim().chars().take(300).collect::<String>())
-            .seen(shown.map(|line| line.line.chars().take(500).collect()).collect())
+            .seen(shown.collect())
             .help("read them: they are not there with production's release"),
     )
 }

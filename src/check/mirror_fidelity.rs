@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use super::ground::Ground;
 use super::suites::and_more;
-use super::{About, At, Case, Check, Evidence, Moment};
-use crate::config::settings::Settings;
+use super::{About, At, Case, Check, Evidence, Given, Moment};
 use crate::lock::compare::{self, Mirrored, Roles};
 use crate::lock::{Facts, Lock, OwnProbe, probe};
 use crate::mirror::names::follow;
@@ -18,6 +17,8 @@ use crate::record::fidelity::{Fidelity, FidelityState};
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Part};
 use crate::record::stage::StageId;
+use crate::world::model::Service;
+use crate::world::replica::Replicas;
 
 static ABOUT: About = About {
     id: CheckId::MirrorFidelity,
@@ -28,7 +29,8 @@ static ABOUT: About = About {
               the verdict inconclusive: the mirror is not production there. The rest is listed. A product that no \
               probe knows is the same where its image digest is; of the baseline, only its digest or a probe of your \
               own counts. Where the mirror answers under production's own name, it speaks TLS as the lock says \
-              production does (versions, key, signature); what it cannot follow there is a stand-in. A lock that is missing, unreadable, or older than production.max_lock_age is inconclusive \
+              production does (versions, key, signature); what it cannot follow there is a stand-in, and so are \
+              fewer replicas (policy.max_replicas). A lock that is missing, unreadable, or older than production.max_lock_age is inconclusive \
               too, and no waiver covers that. What to do: let the mirror run production's version (pin the image by \
               the lock's digest), or take the lock again where production has moved; see `rehearsal explain lock`. \
               policy.waive with this id signs for the difference.",
@@ -56,8 +58,8 @@ impl Check for MirrorFidelity {
         &ABOUT
     }
 
-    fn left_out(&self, _stage: StageId, settings: &Settings) -> Option<String> {
-        let lock = &settings.production.lock;
+    fn left_out(&self, _stage: StageId, given: &Given<'_>) -> Option<String> {
+        let lock = &given.settings.production.lock;
         lock.is_none()
             .then(|| "no lock: production's facts are unrecorded".to_owned())
     }
@@ -69,6 +71,7 @@ impl Check for MirrorFidelity {
         let baseline = at.case.candidates();
         let mut rows = compare::fidelity(lock, &mirrored, roles(&at.case, &baseline));
         rows.extend(compare_tls(at, lock));
+        rows.extend(at.case.world.services.values().filter_map(replicas));
         Ok(Table { rows })
     }
 
@@ -149,6 +152,25 @@ fn compare_tls(at: &At<'_>, lock: &Lock) -> Vec<Fidelity> {
         (Some(production), Some((service, profile))) => follow::rows(&service, production, &profile),
         _ => Vec::new(),
     }
+}
+
+/// Of how many containers a service is, where production has several. Fewer are a stand-in that somebody chose.
+fn replicas(service: &Service) -> Option<Fidelity> {
+    let Replicas { wanted, run, .. } = service.replicas;
+    let state = match run == wanted {
+        true => FidelityState::Same,
+        false => FidelityState::StandIn,
+    };
+    let row = || {
+        compare::row(
+            &service.name,
+            "replicas",
+            Some(wanted.to_string()),
+            Some(run.to_string()),
+            state,
+        )
+    };
+    (wanted > 1).then(row)
 }
 
 fn finding(title: impl Into<String>, evidence: Vec<String>, help: &str) -> Finding {

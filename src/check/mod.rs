@@ -5,23 +5,32 @@
 //!
 //! A new check is a file here, a line in [`catalog`], a fixture that makes it fire and a clean twin.
 
+pub mod asked;
+pub mod auth_capability;
 pub mod auth_exercised;
 pub mod auth_login;
+pub mod auth_refusals;
+pub mod auth_traffic;
 pub mod boot_production_env;
 pub mod candidate_exercised;
+pub mod capabilities;
 pub mod catalog;
 pub mod control;
 pub mod egress;
 pub mod facts;
+pub mod forged;
 pub mod graceful_stop;
 pub mod ground;
 pub mod log_difference;
+pub mod memory;
 pub mod mirror_fidelity;
 pub mod no_auth;
 pub mod pair;
 pub mod question;
+pub mod release;
 pub mod rollback;
 pub mod runtime_constraint;
+pub mod session_survival;
 pub mod start_and_restart;
 pub mod suites;
 pub mod traffic;
@@ -31,7 +40,7 @@ pub mod waiver;
 pub mod witness;
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -42,10 +51,11 @@ use serde_json::Value;
 use time::Date;
 
 use self::facts::Facts;
-use self::ground::Ground;
+use self::ground::{Ground, Marks};
 use self::pair::Pair;
 use crate::config::settings::Settings;
 use crate::lock;
+use crate::record::calls::CallRecord;
 use crate::record::check::CheckId;
 use crate::record::fidelity::Fidelity;
 use crate::record::finding::Finding;
@@ -54,8 +64,12 @@ use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::step::Subject;
 use crate::record::test::TestRecord;
-use crate::suite::login::LoginOutcome;
-use crate::world::model::{Service, World};
+use crate::suite::guarded::Guarded;
+use crate::suite::login::{LoginOutcome, Session};
+use crate::suite::returning::Returned;
+use crate::world::candidates::Candidates;
+use crate::world::model::World;
+use crate::world::replica::Replica;
 
 /// What a check is, for `rehearsal explain`, for the plan and for reports.
 #[derive(Debug)]
@@ -111,6 +125,26 @@ impl Moment {
     }
 }
 
+/// What is known before anything runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// What was asked.
+    pub settings: &'a Settings,
+    /// Production.
+    pub world: &'a World,
+    /// What the release changes.
+    pub candidate: &'a Candidates,
+}
+
+impl Given<'_> {
+    /// Whether the release was compared with production, file by file, and is what runs.
+    pub fn alters_nothing(&self) -> bool {
+        let release = self.candidate;
+        let is_known = release.refused.is_none() && release.other_project.is_none();
+        self.settings.next.is_some() && release.is_empty() && is_known
+    }
+}
+
 /// What a check may know without looking.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
@@ -118,8 +152,8 @@ pub struct Case<'a> {
     pub settings: &'a Settings,
     /// Production.
     pub world: &'a World,
-    /// The candidate's services.
-    pub candidate: &'a BTreeMap<String, Service>,
+    /// What the release changes.
+    pub candidate: &'a Candidates,
     /// Production's facts.
     pub lock: &'a lock::State,
     /// The pair in words.
@@ -154,11 +188,43 @@ impl About {
     }
 }
 
+impl At<'_> {
+    /// Where the log of every service stands.
+    pub fn marks(&self) -> Marks {
+        self.ground.marks(&self.case.services())
+    }
+}
+
 impl Case<'_> {
+    /// Names of all services, of production's and of the candidate's.
+    pub fn services(&self) -> Vec<String> {
+        let names = self.world.services.keys().chain(self.candidate.services.keys());
+        let names: BTreeSet<String> = names.cloned().collect();
+        names.into_iter().collect()
+    }
+
     /// Names of the candidate's services.
     pub fn candidates(&self) -> Vec<String> {
-        self.candidate.keys().cloned().collect()
+        self.candidate.services.keys().cloned().collect()
     }
+
+    /// The containers that stand for these services, in whichever release.
+    pub fn replicas<'s>(&self, services: impl IntoIterator<Item = &'s String>) -> BTreeSet<Replica> {
+        let of = |service: &'s String| self.candidate.replicas(service, self.world);
+        services.into_iter().flat_map(of).collect()
+    }
+}
+
+/// Findings of several containers of one service as one for each thing that is found, which names every container.
+fn together(findings: impl IntoIterator<Item = Finding>) -> Vec<Finding> {
+    let mut all: Vec<Finding> = Vec::new();
+    for finding in findings {
+        match all.iter_mut().find(|one| one.identity() == finding.identity()) {
+            Some(one) => one.take_in(finding),
+            None => all.push(finding),
+        }
+    }
+    all
 }
 
 /// One release at one moment.
@@ -174,8 +240,17 @@ pub struct At<'a> {
     pub role: Role,
     /// What happened so far.
     pub facts: &'a Facts,
+    /// What the same check saw of production, where it has looked.
+    pub before: Option<&'a Seen>,
     /// CAs that the gate's own requests trust, PEM.
     pub ca: &'a [String],
+}
+
+impl<'a> At<'a> {
+    /// What a check saw of production, where it has looked.
+    pub fn seen_before<C: Check>(&self) -> Option<&'a C::Seen> {
+        self.before.and_then(Seen::of::<C>)
+    }
 }
 
 /// Who runs the user's tests and signs the test user in, on the release that is looked at. Whatever is captured on the
@@ -185,8 +260,26 @@ pub trait Driver: Sync {
     /// Runs a suite, or an entry of `data`.
     async fn run(&self, subject: &Subject) -> Vec<TestRecord>;
 
+    /// Runs a suite, and gives those of its requests that carried credentials.
+    async fn guarded_by(&self, subject: &Subject) -> Vec<Guarded>;
+
     /// Signs in; `None` where the configuration does not say how, or the sign-in is left out.
     async fn sign_in(&self) -> Option<LoginOutcome>;
+
+    /// Tries once to sign in with a wrong password; `None` as before, and where no password decides.
+    async fn sign_in_wrongly(&self) -> Option<LoginOutcome>;
+
+    /// Uses the code of a sign-in of its own a second time; `None` as before, and where that says nothing.
+    async fn use_code_again(&self) -> Option<LoginOutcome>;
+
+    /// What was said since the marks answers to attempts of ours that must fail: what logs say is not weighed by it.
+    async fn set_aside(&self, since: &Marks);
+
+    /// A text that is as good as a secret, and goes from everything that is written.
+    fn hide(&self, secret: &str);
+
+    /// Comes back with what a sign-in left; `None` as before.
+    async fn come_back(&self, left: &Session) -> Option<Returned>;
 
     /// Asks for the protected page without a session.
     async fn ask_without_session(&self) -> Option<LoginOutcome>;
@@ -223,12 +316,12 @@ pub trait Check: Sync + 'static {
     fn about(&self) -> &'static About;
 
     /// Whether its question has a place in a stage, of those in which it can look.
-    fn is_asked(&self, _stage: StageId, _settings: &Settings) -> bool {
+    fn is_asked(&self, _stage: StageId, _given: &Given<'_>) -> bool {
         true
     }
 
     /// Why the configuration leaves it out, or why it has no meaning here, if so.
-    fn left_out(&self, _stage: StageId, _settings: &Settings) -> Option<String> {
+    fn left_out(&self, _stage: StageId, _given: &Given<'_>) -> Option<String> {
         None
     }
 
@@ -275,6 +368,11 @@ pub trait Check: Sync + 'static {
     fn rows(&self, _seen: &Self::Seen) -> Vec<Fidelity> {
         Vec::new()
     }
+
+    /// Calls of the authentication dependency, for the reports.
+    fn calls(&self, _case: &Case<'_>, _seen: &Self::Seen) -> Vec<CallRecord> {
+        Vec::new()
+    }
 }
 
 /// What a check saw, whatever its type.
@@ -290,9 +388,9 @@ pub trait Entry: Sync {
     /// See [`Check::about`].
     fn about(&self) -> &'static About;
     /// See [`Check::is_asked`].
-    fn is_asked(&self, stage: StageId, settings: &Settings) -> bool;
+    fn is_asked(&self, stage: StageId, given: &Given<'_>) -> bool;
     /// See [`Check::left_out`].
-    fn left_out(&self, stage: StageId, settings: &Settings) -> Option<String>;
+    fn left_out(&self, stage: StageId, given: &Given<'_>) -> Option<String>;
     /// See [`Check::look`].
     fn look<'a>(&'a self, at: &'a At<'a>) -> BoxFuture<'a, Result<Seen, Lost>>;
     /// See [`Check::doubts`].
@@ -311,6 +409,8 @@ pub trait Entry: Sync {
     fn notes(&self, case: &Case<'_>, seen: &Seen) -> Vec<String>;
     /// See [`Check::rows`].
     fn rows(&self, seen: &Seen) -> Vec<Fidelity>;
+    /// See [`Check::calls`].
+    fn calls(&self, case: &Case<'_>, seen: &Seen) -> Vec<CallRecord>;
 }
 
 impl<C: Check> Entry for C {
@@ -318,12 +418,12 @@ impl<C: Check> Entry for C {
         Check::about(self)
     }
 
-    fn is_asked(&self, stage: StageId, settings: &Settings) -> bool {
-        Check::is_asked(self, stage, settings)
+    fn is_asked(&self, stage: StageId, given: &Given<'_>) -> bool {
+        Check::is_asked(self, stage, given)
     }
 
-    fn left_out(&self, stage: StageId, settings: &Settings) -> Option<String> {
-        Check::left_out(self, stage, settings)
+    fn left_out(&self, stage: StageId, given: &Given<'_>) -> Option<String> {
+        Check::left_out(self, stage, given)
     }
 
     fn look<'a>(&'a self, at: &'a At<'a>) -> BoxFuture<'a, Result<Seen, Lost>> {
@@ -373,6 +473,11 @@ impl<C: Check> Entry for C {
 
     fn rows(&self, seen: &Seen) -> Vec<Fidelity> {
         seen.of::<C>().map_or_else(Vec::new, |seen| Check::rows(self, seen))
+    }
+
+    fn calls(&self, case: &Case<'_>, seen: &Seen) -> Vec<CallRecord> {
+        seen.of::<C>()
+            .map_or_else(Vec::new, |seen| Check::calls(self, case, seen))
     }
 }
 

@@ -7,24 +7,30 @@ use std::sync::LazyLock;
 use regex::Regex;
 use url::Url;
 
+use super::Given;
 use crate::agent::probe::Question;
-use crate::config::settings::{RequestStep, Settings, SuiteBody};
+use crate::config::settings::Settings;
 use crate::engine::image::ImageFacts;
-use crate::world::model::{Service, World};
+use crate::world::model::Service;
 
 /// What can be asked, best first: the configuration's word; else of the first changed service that can be reached, what
 /// its health check asks over HTTP, its front page, a connection. The first that production answers below 500 is taken,
 /// and where there is one only, that. `image`: what is known of an image, of which an engine knows more than a file.
-pub fn questions(settings: &Settings, world: &World, image: impl Fn(&str) -> ImageFacts) -> Vec<Question> {
+pub fn questions(given: &Given<'_>, image: impl Fn(&str) -> ImageFacts) -> Vec<Question> {
+    let settings = given.settings;
     if let Some(url) = &settings.stages.upgrade.probe {
         return get(url).into_iter().collect();
     }
-    let known = addresses(settings);
-    let changed = settings.candidate.keys().filter_map(|name| world.services.get(name));
-    let asked = changed.map(|service| of_service(service, &image(&service.image), &known));
-    // A service that speaks HTTP says more than one that takes connections.
-    let most = |asked: &Vec<Question>| asked.len();
-    asked.rev().max_by_key(most).unwrap_or_default()
+    let known = front_pages(settings);
+    let names = given.candidate.services.keys();
+    let changed = names.filter_map(|name| given.world.services.get(name));
+    let asked = changed.map(|service| (service, of_service(service, &image(&service.image), &known)));
+    // A service that speaks HTTP says more than one that takes connections, and one that production publishes more of
+    // what people have than one behind it.
+    let best = asked
+        .rev()
+        .max_by_key(|(service, asked)| (asked.len(), !service.outside.is_empty()));
+    best.map(|(_, asked)| asked).unwrap_or_default()
 }
 
 /// In words, for the plan.
@@ -74,7 +80,7 @@ static INSIDE: LazyLock<Regex> = LazyLock::new(|| {
 const NO_GET: [&str; 7] = ["--unix-socket", "--data", "--post", " -d ", "POST", "--header", " -H "];
 
 /// What a health check asks of its own container by a plain GET, asked from outside.
-fn health_url(test: &[String], host: &str) -> Option<String> {
+pub fn health_url(test: &[String], host: &str) -> Option<String> {
     let line = test.get(1..)?.join(" ");
     let speaks = ["curl", "wget", "http://", "https://"]
         .iter()
@@ -92,45 +98,21 @@ fn health_url(test: &[String], host: &str) -> Option<String> {
     ))
 }
 
-/// Every address that a suite, `data` or the sign-in names in full; each host and port once.
-pub fn addresses(settings: &Settings) -> Vec<Url> {
-    let data = &settings.data;
-    let data = [&data.seed, &data.verify, &data.write, &data.verify_write];
-    let bodies = settings
-        .suites
-        .iter()
-        .map(|suite| &suite.body)
-        .chain(data.into_iter().flatten());
-    let login = settings.auth.as_ref().and_then(|auth| auth.login.as_ref());
-    let login = login
-        .into_iter()
-        .flat_map(|login| [login.start.clone(), login.expect.get.clone()]);
+/// The front page of every host and port that the configuration asks, each once: where a service is found, without the
+/// request of a suite, which may count.
+pub fn front_pages(settings: &Settings) -> Vec<Url> {
+    each_once(settings.addresses.iter().map(|address| address.url.as_str()))
+}
+
+fn each_once<'a>(written: impl Iterator<Item = &'a str>) -> Vec<Url> {
     let mut seen = BTreeSet::new();
-    let parsed = bodies
-        .flat_map(texts)
-        .chain(login)
-        .filter(|text| !text.contains("{{"))
-        .filter_map(|text| Url::parse(&text).ok());
-    parsed
-        .filter(|url| seen.insert((url.host_str().map(str::to_owned), url.port_or_known_default())))
-        .collect()
+    let pages = written.filter(|url| !url.contains("{{")).filter_map(front_page);
+    pages.filter(|page| seen.insert(page.clone())).collect()
 }
 
-fn texts(body: &SuiteBody) -> Vec<String> {
-    let steps = body
-        .requests
-        .iter()
-        .filter_map(|step: &RequestStep| absolute(&step.url, body.target.as_deref()));
-    steps.chain(body.target.clone()).collect()
-}
-
-/// A path on a target, or a URL as it is.
-fn absolute(url: &str, target: Option<&str>) -> Option<String> {
-    if url.contains("://") {
-        return Some(url.to_owned());
-    }
-    let target = target?.trim_end_matches('/');
-    Some(format!("{target}/{}", url.trim_start_matches('/')))
+fn front_page(url: &str) -> Option<Url> {
+    let page = Url::parse(url).ok()?.join("/").ok()?;
+    page.has_host().then_some(page)
 }
 
 #[cfg(test)]
@@ -194,6 +176,19 @@ mod tests {
                 "{test:?}"
             );
         }
+    }
+
+    #[test]
+    fn of_what_the_configuration_asks_only_the_front_pages_are_asked() {
+        let written = [
+            "http://web:8080/follow/1?n=2#x",
+            "http://web:8080/login",
+            "https://idp/",
+            "http://{{host}}/a",
+            "http://web:8080/{{id}}",
+        ];
+        let pages = each_once(written.into_iter()).into_iter().map(String::from);
+        assert_eq!(pages.collect::<Vec<_>>(), ["http://web:8080/", "https://idp/"]);
     }
 
     #[test]

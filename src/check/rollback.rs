@@ -16,6 +16,7 @@ use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::{DataEntry, Subject};
+use crate::record::test::Sight;
 use crate::text::units::{millis, seconds};
 
 static ABOUT: About = About {
@@ -92,7 +93,7 @@ impl Check for Rollback {
         };
         let tell = |test: &Shown| match after.on {
             Some(Role::Candidate) => write_fails(case, test),
-            _ if is_data(test) && shown.is_blind(test) => not_seen(case, test),
+            _ if is_data(test) && shown.sight(test) == Sight::Blind => not_seen(case, test),
             _ => fails(case, test),
         };
         found.extend(suites::judge(case.stage, shown, tell));
@@ -158,7 +159,7 @@ fn not_ready(case: &Case<'_>, failure: &ServiceFailure) -> Finding {
     let title = format!("there is no way back: {}", failure.headline());
     finding(case, title)
         .detail("not-ready")
-        .about(failure.service.clone())
+        .about(failure.replica.service.clone())
         .because(failure.fatal.clone())
         .seen(failure.log.clone())
         .help(way_out(case))

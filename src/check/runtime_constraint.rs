@@ -6,8 +6,7 @@ use serde::Serialize;
 
 use super::mirror_fidelity::ask;
 use super::pair::Pair;
-use super::{About, At, Case, Check, Evidence, Moment, Unanswered};
-use crate::config::settings::Settings;
+use super::{About, At, Case, Check, Evidence, Given, Moment, Unanswered};
 use crate::lock::Facts;
 use crate::lock::probe::{self, Kind};
 use crate::record::check::CheckId;
@@ -55,8 +54,8 @@ impl Check for RuntimeConstraint {
         &ABOUT
     }
 
-    fn left_out(&self, _stage: StageId, settings: &Settings) -> Option<String> {
-        let mut candidates = settings.candidate.values();
+    fn left_out(&self, _stage: StageId, given: &Given<'_>) -> Option<String> {
+        let mut candidates = given.settings.candidate.values();
         let none = candidates.all(|candidate| candidate.requires.is_empty());
         none.then(|| "the candidate declares no needs (`candidate.requires`)".to_owned())
     }
@@ -122,7 +121,7 @@ async fn of_image(at: &At<'_>) -> Has {
     Has {
         whose: IMAGE,
         facts: if came_up {
-            facts_of(at, at.case.candidate.keys()).await
+            facts_of(at, at.case.candidate.services.keys()).await
         } else {
             BTreeMap::new()
         },

@@ -8,7 +8,7 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::Subject;
-use crate::record::test::{Reply, TestId};
+use crate::record::test::{Reply, Sight, TestId};
 
 /// One test, as a check sees it.
 #[derive(Debug, Clone, Serialize)]
@@ -85,10 +85,10 @@ pub struct Compared<'a> {
 }
 
 impl Compared<'_> {
-    /// Nothing was to be seen of what a test asked for, on the release that is judged.
-    pub fn is_blind(&self, test: &Shown) -> bool {
+    /// What was to be seen of what a test asked for, on the release that is judged.
+    pub fn sight(&self, test: &Shown) -> Sight {
         let before = self.before.iter().find(|one| one.id() == test.id());
-        test.reply.is_blind(before.map(|one| one.reply).unwrap_or_default())
+        test.reply.shows(before.map(|one| one.reply).unwrap_or_default())
     }
 }
 

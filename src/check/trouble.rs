@@ -2,7 +2,8 @@
 //! said about the candidate.
 
 use crate::engine::pull::failure::PullFailure;
-use crate::mirror::failure::ServiceFailure;
+use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
+use crate::mirror::restore::{RestoreFailure, Restored};
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::Lost;
@@ -16,11 +17,30 @@ fn finding(stage: StageId, title: String, help: &str) -> Finding {
 /// A service of production did not come up on the mirror.
 pub fn service_down(stage: StageId, failure: &ServiceFailure) -> Finding {
     let title = format!("the mirror did not come up: {}", failure.headline());
-    let help = "production's own release does not start on this mirror: compare its image, environment and volumes with production";
+    let help = match failure.kind {
+        ServiceFailureKind::NotGiven(..) => {
+            "a property of this machine: use one whose engine may, or ask for less in a further file of production.compose"
+        }
+        _ => {
+            "production's own release does not start on this mirror: compare its image, environment and volumes with production"
+        }
+    };
     finding(stage, title, help)
-        .about(failure.service.clone())
+        .about(failure.replica.service.clone())
         .because(failure.fatal.clone())
         .seen(failure.log.clone())
+}
+
+/// What production has could not be restored.
+pub fn not_restored(stage: StageId, restored: &Restored, failure: &RestoreFailure) -> Finding {
+    let line = restored.failure_line().unwrap_or_default();
+    let place = format!("data.restore at {}", failure.place);
+    finding(
+        stage,
+        format!("the mirror did not get production's data: {line}"),
+        "see to the dump, or to the command that writes or reads it (`through`): nothing is known of the candidate",
+    )
+    .seen(std::iter::once(place).chain(failure.said.clone()).collect())
 }
 
 /// The machine refused something the mirror needs.
@@ -46,6 +66,13 @@ pub fn nothing_to_rehearse(services: &[String]) -> Finding {
     let (names, verb) = (names.join(" and "), if services.len() == 1 { "is" } else { "are" });
     let title = format!("nothing to rehearse: {names} {verb} what production runs, image and settings");
     let help = "name the release that is to come, or say policy: {same_release: pass}";
+    finding(StageId::Control, title, help)
+}
+
+/// The release's files, variables and images are production's.
+pub fn nothing_differs() -> Finding {
+    let title = "nothing to rehearse: the release changes nothing that runs".to_owned();
+    let help = "name the release that is to come: release.images, release.env, release.compose, or `--candidate`";
     finding(StageId::Control, title, help)
 }
 

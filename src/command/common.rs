@@ -1,5 +1,10 @@
 //! What commands share.
 
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 
 use crate::context::Context;
@@ -15,6 +20,13 @@ use crate::yaml::diagnostic::Diagnostic;
 
 pub(super) fn context() -> Result<Context> {
     Context::read().context("the working directory is gone")
+}
+
+/// Writes a file that must not be there yet.
+pub(super) fn write_new(file: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut opened = options.write(true).create_new(true).mode(mode).open(file)?;
+    opened.write_all(text.as_bytes())
 }
 
 pub(super) fn print_json(value: &impl serde::Serialize) -> Result<ExitCode> {

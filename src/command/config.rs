@@ -1,6 +1,7 @@
 //! `rehearsal config`: production as Rehearsal reads it, in Compose's canonical form.
 
 use anyhow::Result;
+use serde_json::Value;
 
 use super::common::{context, print_json, refuse};
 use crate::cli::{ConfigArgs, ConfigFormat};
@@ -9,25 +10,22 @@ use crate::context::Context;
 use crate::prepare::{self, Asked};
 use crate::record::exit_code::ExitCode;
 use crate::report::terminal::tell;
-use crate::text::redact::Redactor;
+use crate::yaml::diagnostic::Diagnostic;
 
 pub fn config(args: &ConfigArgs) -> Result<ExitCode> {
     let context = context()?;
-    let (options, redactor) = if args.compose.is_empty() {
-        let asked = Asked::of(args.config.as_deref());
-        match prepare::prepare_production(&asked, &context) {
-            Ok(prepared) => (prepare::load_options(&prepared.settings), prepared.redactor()),
-            Err(errors) => return Ok(refuse(&errors)),
-        }
+    let canonical = if args.compose.is_empty() {
+        of_configuration(args, &context)
     } else {
-        (of_files(args, &context), Redactor::default())
+        let loaded = compose::load(&of_files(args, &context));
+        loaded
+            .map(|project| project.canonical_json())
+            .map_err(|error| vec![error])
     };
-    let project = match compose::load(&options) {
-        Ok(project) => project,
-        Err(error) => return Ok(refuse(&[error])),
+    let canonical = match canonical {
+        Ok(canonical) => canonical,
+        Err(errors) => return Ok(refuse(&errors)),
     };
-    let mut canonical = project.canonical_json();
-    redactor.clean_document(&mut canonical);
     match args.format {
         ConfigFormat::Json => print_json(&canonical),
         ConfigFormat::Yaml => {
@@ -35,6 +33,27 @@ pub fn config(args: &ConfigArgs) -> Result<ExitCode> {
             Ok(ExitCode::Pass)
         }
     }
+}
+
+/// Without secrets, and with the paths that files have in the working tree, wherever they were taken from.
+fn of_configuration(args: &ConfigArgs, context: &Context) -> Result<Value, Vec<Diagnostic>> {
+    let asked = Asked {
+        production_from: args.production_from.production_from.clone(),
+        ..Asked::of(args.config.as_deref())
+    };
+    let prepared = prepare::prepare_production(&asked, context)?;
+    let elsewhere = prepared.elsewhere.as_ref();
+    let called = |error| match elsewhere {
+        Some(elsewhere) => vec![elsewhere.name(error)],
+        None => vec![error],
+    };
+    let project = compose::load(&prepare::load_options(&prepared.settings)).map_err(called)?;
+    let mut canonical = project.canonical_json();
+    prepared.redactor().clean_document(&mut canonical);
+    if let Some(elsewhere) = elsewhere {
+        elsewhere.as_in_working_tree(&mut canonical);
+    }
+    Ok(canonical)
 }
 
 fn of_files(args: &ConfigArgs, context: &Context) -> compose::LoadOptions {
@@ -45,5 +64,7 @@ fn of_files(args: &ConfigArgs, context: &Context) -> compose::LoadOptions {
         env_file: args.env_file.clone(),
         environment: context.environment.clone(),
         project_name: None,
+        folder_name: None,
+        dotenv: compose::Dotenv::default(),
     }
 }

@@ -3,6 +3,8 @@
 //! Exit codes: 0 nothing is wrong; 2 the configuration cannot be used; 3 something else stands in a run's way, or is
 //! left over.
 
+mod github;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -27,7 +29,7 @@ const LITTLE: u64 = 2 * 1024 * 1024 * 1024;
 
 /// What was looked at, and what was seen.
 #[derive(Debug, Serialize)]
-struct Line {
+struct Examined {
     about: &'static str,
     state: Health,
     seen: String,
@@ -61,8 +63,8 @@ struct Left {
 }
 
 #[derive(Debug, Default, Serialize)]
-struct Report {
-    lines: Vec<Line>,
+struct Diagnosis {
+    lines: Vec<Examined>,
     runs: Vec<Left>,
     /// Lock files of dead runs.
     files: Vec<PathBuf>,
@@ -73,11 +75,12 @@ struct Report {
 /// # Errors
 /// Only what is our bug.
 pub async fn doctor(args: &DoctorArgs, context: &Context) -> Result<ExitCode> {
-    let mut report = Report::default();
+    let mut report = Diagnosis::default();
     let engine = report.engine(args.remove, context).await;
     report.disk("working directory", &context.directory);
     report.disk("temporary files", &std::env::temp_dir());
     report.configuration(args, context);
+    report.github(args.branch.as_deref(), context).await;
     report.leftovers(engine.is_some());
     report.files(args.remove, &context.runs);
     let code = report.code();
@@ -88,9 +91,9 @@ pub async fn doctor(args: &DoctorArgs, context: &Context) -> Result<ExitCode> {
     Ok(code)
 }
 
-impl Report {
+impl Diagnosis {
     fn add(&mut self, about: &'static str, state: Health, seen: String) {
-        self.lines.push(Line {
+        self.lines.push(Examined {
             about,
             state,
             seen,
@@ -100,7 +103,7 @@ impl Report {
     }
 
     fn wrong(&mut self, about: &'static str, seen: String, whose: &'static str, way_out: impl Into<String>) {
-        self.lines.push(Line {
+        self.lines.push(Examined {
             about,
             state: Health::Wrong,
             seen,
@@ -160,16 +163,19 @@ impl Report {
     }
 
     async fn remove(&mut self, engine: &Engine, left: &Leftover) -> bool {
-        let removed = sweep::remove_run(engine, &left.run).await;
-        if let Err(error) = &removed {
-            self.wrong(
-                "leftovers",
-                one_line(&format!("{error:#}")),
-                "the machine",
-                "look into the engine's log",
-            );
+        match sweep::remove_run(engine, &left.run).await {
+            Ok(kept) => {
+                if let Some(words) = kept.words() {
+                    self.add("leftovers", Health::Note, words);
+                }
+                true
+            }
+            Err(error) => {
+                let seen = one_line(&format!("{error:#}"));
+                self.wrong("leftovers", seen, "the machine", "look into the engine's log");
+                false
+            }
         }
-        removed.is_ok()
     }
 
     fn disk(&mut self, about: &'static str, folder: &Path) {
@@ -285,7 +291,7 @@ impl Report {
     }
 
     fn code(&self) -> ExitCode {
-        let wrong = |line: &&Line| line.state == Health::Wrong;
+        let wrong = |line: &&Examined| line.state == Health::Wrong;
         match self
             .lines
             .iter()

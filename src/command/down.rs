@@ -6,6 +6,7 @@ use super::common::{engine, failed, refuse, shown};
 use crate::cli::DownArgs;
 use crate::config::read;
 use crate::context::Context;
+use crate::engine::Engine;
 use crate::engine::sweep::{self, Leftover, Liveness};
 use crate::record::exit_code::ExitCode;
 use crate::report::terminal::say;
@@ -41,11 +42,9 @@ pub async fn down(args: &DownArgs, context: &Context) -> Result<ExitCode> {
     for left in sweep::leftovers(&engine).await? {
         if let Some(why) = left_alone(args, here.as_deref(), &left) {
             say(format!("run {} is left alone: {why}", shown(&left.run, &redactor)));
-        } else if let Err(error) = sweep::remove_run(&engine, &left.run).await {
+        } else if let Err(error) = remove(&engine, &left, &redactor).await {
             failed(&error, &redactor);
             code = ExitCode::Inconclusive;
-        } else {
-            say(format!("removed what run {} had left", shown(&left.run, &redactor)));
         }
     }
     for file in sweep::remove_lock_files(&context.runs) {
@@ -54,6 +53,15 @@ pub async fn down(args: &DownArgs, context: &Context) -> Result<ExitCode> {
         code = ExitCode::Inconclusive;
     }
     Ok(code)
+}
+
+async fn remove(engine: &Engine, left: &Leftover, redactor: &Redactor) -> Result<()> {
+    let kept = sweep::remove_run(engine, &left.run).await?;
+    say(format!("removed what run {} had left", shown(&left.run, redactor)));
+    if let Some(words) = kept.words() {
+        say(format!("note: {}", shown(words, redactor)));
+    }
+    Ok(())
 }
 
 /// As kept mirrors are labelled with it.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::mirror::border::entrance::{Answers, Way};
+use crate::mirror::border::entrance::{Answers, OpenedPort};
 use crate::mirror::names::fronts::Name;
 use crate::mirror::setup::Setup;
 
@@ -15,7 +15,7 @@ use crate::mirror::setup::Setup;
 pub const CA_FILE: &str = "ca.pem";
 
 /// The text for the terminal. `until` is in seconds since 1970; `ca` the file of the mirror's CA, where it has one.
-pub fn words(run: &str, until: u64, ways: &[Way], ca: Option<&Path>) -> String {
+pub fn words(run: &str, until: u64, ways: &[OpenedPort], ca: Option<&Path>) -> String {
     let mut text = format!("the mirror stays up until {} (run {run})\n", moment(until));
     let width = ways.iter().map(|way| inside(way).len()).max().unwrap_or(0);
     for way in ways {
@@ -55,13 +55,13 @@ fn push(text: &mut String, line: &str) {
     let _written = writeln!(text, "{line}");
 }
 
-fn inside(way: &Way) -> String {
+fn inside(way: &OpenedPort) -> String {
     format!("{}:{}", way.host, way.port)
 }
 
 /// `--connect-to` and not `--resolve`: the port differs, too.
-fn by_name(way: &Way, ca: Option<&Path>) -> String {
-    let Way { host, port, local, .. } = way;
+fn by_name(way: &OpenedPort, ca: Option<&Path>) -> String {
+    let OpenedPort { host, port, local, .. } = way;
     let trust = ca.map_or_else(String::new, |ca| format!("--cacert {} ", ca.display()));
     let scheme = if ca.is_some() { "https" } else { "http" };
     format!("curl {trust}--connect-to {host}:{port}:127.0.0.1:{local} {scheme}://{host}:{port}/")
@@ -97,8 +97,8 @@ pub fn write_ca(out: &Path, setup: &Setup) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn way(host: &str, port: u16, answers: Answers, local: u16) -> Way {
-        Way {
+    fn way(host: &str, port: u16, answers: Answers, local: u16) -> OpenedPort {
+        OpenedPort {
             host: host.to_owned(),
             port,
             answers,

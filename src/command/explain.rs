@@ -2,6 +2,7 @@
 
 use super::common::shown;
 use crate::cli::ExplainArgs;
+use crate::prepare::elsewhere;
 use crate::record::check::CheckId;
 use crate::record::exit_code::ExitCode;
 use crate::report::terminal::{say, tell};
@@ -9,8 +10,13 @@ use crate::text::redact::Redactor;
 use crate::{check, lock};
 
 pub fn explain(args: &ExplainArgs) -> ExitCode {
-    if args.check.as_deref() == Some("lock") {
-        tell(lock::explain::TEXT.trim_end());
+    let told = match args.check.as_deref() {
+        Some("lock") => Some(lock::explain::TEXT),
+        Some("production-from") => Some(elsewhere::explain::TEXT),
+        _ => None,
+    };
+    if let Some(text) = told {
+        tell(text.trim_end());
         return ExitCode::Pass;
     }
     let wanted = |about: &&check::About| args.check.as_ref().is_none_or(|id| id == about.id.as_str());
@@ -34,7 +40,7 @@ fn unknown(id: &str) -> String {
         .collect();
     let ids = ids.join(", ");
     match id.parse::<CheckId>() {
-        Ok(id) => format!("the check `{id}` is not built yet; there are {ids}, and `lock`"),
-        Err(_) => format!("there is no check `{id}`; there are {ids}, and `lock`"),
+        Ok(id) => format!("the check `{id}` is not built yet; there are {ids}, `lock` and `production-from`"),
+        Err(_) => format!("there is no check `{id}`; there are {ids}, `lock` and `production-from`"),
     }
 }

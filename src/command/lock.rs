@@ -12,6 +12,7 @@ use crate::config::read::find;
 use crate::context::Context;
 use crate::lock::take::{self, FactSource, SourceKind, TakeOptions};
 use crate::lock::{AuthFacts, Lock, OwnProbe, Trust, compare, probe, read, write};
+use crate::prepare::elsewhere::Elsewhere;
 use crate::prepare::{self, Asked, Prepared};
 use crate::record::exit_code::ExitCode;
 use crate::report::json;
@@ -27,13 +28,20 @@ const FILE_NAME: &str = "production.lock";
 /// # Errors
 /// Only what is our bug.
 pub async fn lock(args: &LockArgs, context: &Context) -> Result<ExitCode> {
+    if args.production_from.production_from.is_some() && !args.check {
+        say(
+            "error: `--production-from` is for `--check`: a lock that is taken is written beside the working tree's files",
+        );
+        return Ok(ExitCode::Usage);
+    }
     let prepared = match configuration(args, context) {
         Ok(prepared) => prepared,
         Err(code) => return Ok(code),
     };
     let redactor = prepared.as_ref().map(Prepared::redactor).unwrap_or_default();
     let file = file(args, prepared.as_ref(), context);
-    let old = match old(args, &file, &redactor) {
+    let elsewhere = prepared.as_ref().and_then(|prepared| prepared.elsewhere.as_ref());
+    let old = match old(args, &file, elsewhere, &redactor) {
         Ok(old) => old,
         Err(code) => return Ok(code),
     };
@@ -55,7 +63,7 @@ pub async fn lock(args: &LockArgs, context: &Context) -> Result<ExitCode> {
         say(format!("note: {}", shown(note, &redactor)));
     }
     match (args.check, old) {
-        (true, Some(old)) => Ok(check(&file, &old, &new, &redactor)),
+        (true, Some(old)) => Ok(check(&called(&file, elsewhere), &old, &new, &redactor)),
         _ => Ok(keep(&file, &new, &options, &redactor)),
     }
 }
@@ -65,7 +73,10 @@ fn configuration(args: &LockArgs, context: &Context) -> Result<Option<Prepared>,
     if args.config.is_none() && find(&context.directory).is_none() {
         return Ok(None);
     }
-    let asked = Asked::of(args.config.as_deref());
+    let asked = Asked {
+        production_from: args.production_from.production_from.clone(),
+        ..Asked::of(args.config.as_deref())
+    };
     let prepared = prepare::prepare_production(&asked, context);
     prepared.map(Some).map_err(|errors| refuse(&errors))
 }
@@ -89,15 +100,31 @@ fn file(args: &LockArgs, prepared: Option<&Prepared>, context: &Context) -> Path
     context.directory.join(file)
 }
 
+/// A file as it is called where production's description comes from.
+fn called(file: &Path, elsewhere: Option<&Elsewhere>) -> PathBuf {
+    let text = file.display().to_string();
+    elsewhere.map_or_else(|| file.to_owned(), |elsewhere| elsewhere.called(&text).into())
+}
+
 /// The lock that is there. To be checked it must be; to be taken again it may be absent, but not unreadable: it may
 /// hold probes that nobody wants to lose.
-fn old(args: &LockArgs, file: &Path, redactor: &Redactor) -> Result<Option<Lock>, ExitCode> {
+fn old(
+    args: &LockArgs,
+    file: &Path,
+    elsewhere: Option<&Elsewhere>,
+    redactor: &Redactor,
+) -> Result<Option<Lock>, ExitCode> {
     if !args.check && !file.exists() {
         return Ok(None);
     }
     read::load(file).map(Some).map_err(|error| {
-        say(redactor.clean(&error.to_string()));
-        say(format!("  in the lock `{}`", shown(file.display(), redactor)));
+        let error = error.to_string();
+        let error = elsewhere.map_or_else(|| error.clone(), |elsewhere| elsewhere.called(&error));
+        say(redactor.clean(&error));
+        say(format!(
+            "  in the lock `{}`",
+            shown(called(file, elsewhere).display(), redactor)
+        ));
         if args.check {
             ExitCode::Inconclusive
         } else {

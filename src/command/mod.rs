@@ -7,15 +7,19 @@ mod doctor;
 mod down;
 mod entry;
 mod explain;
+mod init;
+mod keygen;
 mod lock;
 mod logs;
 mod out;
 mod plan;
+mod publish;
 mod refused;
 mod report;
 mod repository;
 mod run;
 mod up;
+mod verify;
 
 use std::panic::AssertUnwindSafe;
 
@@ -89,14 +93,13 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Doctor(args) => doctor::doctor(&args, &context()?).await,
         Command::Down(args) => down::down(&args, &context()?).await,
         Command::Report(args) => report::report(&args),
+        Command::Publish(args) => publish::publish(&args, &context()?).await,
+        Command::Keygen(args) => keygen::keygen(&args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Explain(args) => Ok(explain::explain(&args)),
         Command::Schema => print_json(&schema::schema()),
-        Command::Init(_)
-        | Command::Merge(_)
-        | Command::Verify(_)
-        | Command::Twin(_)
-        | Command::Completions(_)
-        | Command::Man(_) => Ok(unbuilt()),
+        Command::Init(args) => init::init(&args),
+        Command::Merge(_) | Command::Twin(_) | Command::Completions(_) | Command::Man(_) => Ok(unbuilt()),
     }
 }
 

@@ -6,8 +6,9 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::attest::bundle::FILE as SIGNED;
 use crate::rehearsal::recorder::{EVENTS, EVIDENCE};
-use crate::report::json::{JUNIT, RESULT, SUMMARY};
+use crate::report::json::{HTML, JUNIT, RESULT, SUMMARY};
 use rustix::fs::{FlockOperation, flock};
 
 use super::entry::CA_FILE;
@@ -18,7 +19,9 @@ pub const PLAN: &str = "plan.json";
 pub const LOGS: &str = "logs";
 
 /// What a run may write.
-const OURS: [&str; 8] = [PLAN, EVENTS, CA_FILE, RESULT, JUNIT, SUMMARY, LOGS, EVIDENCE];
+const OURS: [&str; 10] = [
+    PLAN, EVENTS, CA_FILE, RESULT, JUNIT, SUMMARY, HTML, SIGNED, LOGS, EVIDENCE,
+];
 /// Held by the run to which the folder belongs; in it, what that run may have written.
 const MARK: &str = ".rehearsal";
 /// A record, its reports and the logs of a small run.
@@ -86,7 +89,7 @@ impl Out {
 impl Out {
     /// What is there for a reader, as the user calls the folder.
     pub fn reports(&self, shown: &Path) -> String {
-        let there = [RESULT, JUNIT, SUMMARY, LOGS, EVIDENCE];
+        let there = [HTML, RESULT, JUNIT, SUMMARY, SIGNED, LOGS, EVIDENCE];
         let there: Vec<&str> = there
             .into_iter()
             .filter(|name| self.folder.join(name).exists())

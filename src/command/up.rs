@@ -1,6 +1,6 @@
 //! `rehearsal up`: brings a mirror of production up, with the candidate in place if asked, and leaves it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::common::refuse;
 use super::entry;
+use crate::check;
 use crate::cli::UpArgs;
 use crate::command::common::{code_of, new_id, shown_lines};
 use crate::command::entry::{ca_path, write_ca};
@@ -22,11 +23,12 @@ use crate::engine::sweep::{self, Leftover, Liveness};
 use crate::engine::{Engine, pull};
 use crate::interrupt::Interrupt;
 use crate::lock;
-use crate::mirror::border::entrance::{self, Way};
+use crate::mirror::border::entrance::{self, OpenedPort};
 use crate::mirror::failure::ServiceFailure;
 use crate::mirror::names::fronts::Name;
+use crate::mirror::restore::Restored;
 use crate::mirror::setup::Change;
-use crate::mirror::{Mirror, News};
+use crate::mirror::{Mirror, News, Setup};
 use crate::prepare::fronts;
 use crate::prepare::images::Images;
 use crate::prepare::on_engine::{self, Listener, NotHad};
@@ -38,7 +40,7 @@ use crate::report::terminal::say;
 use crate::text::harmless;
 use crate::text::redact::Redactor;
 use crate::text::units::seconds;
-use crate::world::model::Service;
+use crate::world::deploy::Deploy;
 
 /// A log line is shown up to here.
 const LINE: usize = 400;
@@ -60,7 +62,8 @@ pub async fn up(args: &UpArgs, context: &Context, interrupt: &Interrupt) -> Resu
     };
     match up.existing(&engine).await {
         Ok(None) => {}
-        Ok(Some(left)) => return up.tell_of_existing(&engine, &left).await,
+        Ok(Some(left)) if up.prepared.candidate.is_empty() => return up.tell_of_existing(&engine, &left).await,
+        Ok(Some(left)) => return up.take_place(address.as_ref().ok(), &left, interrupt).await,
         Err(error) => return Ok(up.failed(&error)),
     }
     up.go(&engine, address.as_ref().ok(), interrupt).await
@@ -69,6 +72,7 @@ pub async fn up(args: &UpArgs, context: &Context, interrupt: &Interrupt) -> Resu
 fn prepare(args: &UpArgs, context: &Context) -> Result<Prepared, Vec<crate::yaml::diagnostic::Diagnostic>> {
     let asked = Asked {
         candidate: args.candidate.clone(),
+        production_from: args.production_from.production_from.clone(),
         ..Asked::of(args.config.as_deref())
     };
     if args.with_candidate || !args.candidate.is_empty() {
@@ -114,17 +118,20 @@ impl<'a> Up<'a> {
     }
 
     async fn connect(&self, address: &Result<Address>) -> Result<Engine> {
-        let labels = RunLabels {
-            run: self.id.clone(),
-            deadline: self.until,
-            host: sweep::this_host(),
-            lock: sweep::lock_file(&self.context.runs, &self.id),
-            kept: Some(self.prepared.settings.file.clone()),
-        };
         let address = address.as_ref().map_err(|error| anyhow!("{error:#}"))?;
-        let (engine, remark) = on_engine::connect(address, &labels).await?;
+        let (engine, remark) = on_engine::connect(address, &self.labels(&self.id, self.until)).await?;
         remark.into_iter().for_each(|remark| say(self.line(&remark)));
         Ok(engine)
+    }
+
+    fn labels(&self, run: &str, deadline: u64) -> RunLabels {
+        RunLabels {
+            run: run.to_owned(),
+            deadline,
+            host: sweep::this_host(),
+            lock: sweep::lock_file(&self.context.runs, run),
+            kept: Some(self.prepared.settings.file.clone()),
+        }
     }
 
     /// The mirror that this configuration keeps already.
@@ -135,25 +142,63 @@ impl<'a> Up<'a> {
     }
 
     async fn tell_of_existing(&self, engine: &Engine, left: &Leftover) -> Result<ExitCode> {
+        say("this configuration has a mirror already; nothing was started");
+        self.tell_ways(engine, left).await;
+        Ok(ExitCode::Pass)
+    }
+
+    async fn tell_ways(&self, engine: &Engine, left: &Leftover) {
         // One that lost its entrance can still be removed.
         let ways = entrance::opened(engine, &left.run, self.ways())
             .await
             .unwrap_or_default();
-        say("this configuration has a mirror already; nothing was started");
         let words = entry::words(&left.run, left.deadline, &ways, self.ca_path().as_deref());
         say(shown_lines(&words, &self.redactor));
-        if self.prepared.candidate.services.is_empty() {
-            return Ok(ExitCode::Pass);
+    }
+
+    /// Puts the candidate in its place on the mirror that lives. Whatever comes of it, that mirror stays.
+    async fn take_place(
+        &mut self,
+        address: Option<&Address>,
+        left: &Leftover,
+        interrupt: &Interrupt,
+    ) -> Result<ExitCode> {
+        say("this configuration has a mirror already: the candidate takes its place there");
+        let limit = self.prepared.settings.timeout;
+        let placed = tokio::select! {
+            placed = self.upgrade_living(address, left) => placed,
+            signal = interrupt.wait() => {
+                say("interrupted: the mirror stays as it is now");
+                return Ok(code_of(signal));
+            }
+            () = tokio::time::sleep(limit) => Err(anyhow!("not in its place within {}", seconds(limit))),
+        };
+        match placed {
+            Ok(engine) => {
+                self.tell_ways(&engine, left).await;
+                Ok(ExitCode::Pass)
+            }
+            Err(error) => {
+                let code = self.failed(&error);
+                say("the mirror stays as it is now; `rehearsal down` removes it");
+                Ok(code)
+            }
         }
-        say("error: it may have another release than the one asked for: remove it first");
-        Ok(ExitCode::Usage)
+    }
+
+    async fn upgrade_living(&mut self, address: Option<&Address>, left: &Leftover) -> Result<Engine> {
+        let address = address.ok_or_else(|| anyhow!("no container engine was found"))?;
+        let engine = Engine::connect(address, &self.labels(&left.run, left.deadline)).await?;
+        let mirror = Mirror::adopt(self.setup(&engine).await?).await?;
+        self.refuse_or_upgrade(&mirror).await?;
+        Ok(engine)
     }
 
     fn names(&self) -> Vec<Name> {
         fronts::names(&self.prepared.settings, &self.prepared.world)
     }
 
-    fn ways(&self) -> Vec<Way> {
+    fn ways(&self) -> Vec<OpenedPort> {
         entrance::ways(&self.prepared.world, &self.names())
     }
 
@@ -185,12 +230,19 @@ impl<'a> Up<'a> {
             }
             Err(code) => {
                 engine.close().await;
-                if let Err(error) = sweep::remove_run(engine, &self.id).await {
-                    // It goes on where we gave up.
-                    drop(reaper);
-                    return Ok(self.failed(&error));
+                match sweep::remove_run(engine, &self.id).await {
+                    Ok(kept) => {
+                        if let Some(words) = kept.words() {
+                            say(format!("note: {}", self.line(&words)));
+                        }
+                        code
+                    }
+                    Err(error) => {
+                        // It goes on where we gave up.
+                        drop(reaper);
+                        return Ok(self.failed(&error));
+                    }
                 }
-                code
             }
         };
         drop(alive);
@@ -232,48 +284,65 @@ impl<'a> Up<'a> {
     fn tell_of(&self, progress: pull::Progress) {
         let detail = progress.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
         say(format!(
-            "  pull {} {}",
+            "  {} {} {}",
+            progress.way,
             progress.state,
             self.line(&format!("{}{detail}", progress.image))
         ));
     }
 
-    async fn bring_up(&mut self, engine: &Engine) -> Result<Vec<Way>> {
+    /// Everything that a mirror is made from; its images are had.
+    async fn setup(&mut self, engine: &Engine) -> Result<Setup> {
         let (production, now) = (&self.prepared.settings.production, OffsetDateTime::now_utc());
         let lock = lock::State::read(production.lock.as_deref(), production.max_lock_age, now);
         let images = self.have_images(engine, lock.lock(), now).await?;
-        let Prepared {
-            settings,
-            world,
-            candidate,
-            ..
-        } = &self.prepared;
         let listener = Listener {
             redactor: self.redactor.clone(),
             logs: None,
             news: progress(self.redactor.clone()),
         };
-        let setup = self.prepared.setup(engine, images, lock.lock(), listener)?;
+        self.prepared.setup(engine, images, lock.lock(), listener)
+    }
+
+    async fn bring_up(&mut self, engine: &Engine) -> Result<Vec<OpenedPort>> {
+        let setup = self.setup(engine).await?;
         write_ca(&self.out, &setup)?;
         let mirror = Mirror::prepare(setup).await?;
-        let started = mirror.start(settings.timeout).await?;
+        let brought_up = mirror.start(self.prepared.settings.stages.control.within).await?;
+        if let Some(failure) = brought_up.restored.iter().find_map(Restored::failure_line) {
+            return Err(anyhow!("{failure}"));
+        }
+        let started = brought_up.started;
         let failed = started.iter().filter_map(|started| started.failure.as_ref());
         if let Some(failure) =
             failed.min_by_key(|failure| matches!(failure.kind, crate::mirror::failure::ServiceFailureKind::Held(_)))
         {
             return Err(self.service_failed(failure));
         }
-        self.upgrade(&mirror, &candidate.services, settings.stages.upgrade.within)
-            .await?;
-        entrance::open(engine, world, self.ways()).await
+        self.refuse_or_upgrade(&mirror).await?;
+        entrance::open(engine, &self.prepared.world, self.ways()).await
     }
 
-    async fn upgrade(&self, mirror: &Mirror, candidate: &BTreeMap<String, Service>, within: Duration) -> Result<()> {
-        if candidate.is_empty() {
-            return Ok(());
+    async fn refuse_or_upgrade(&self, mirror: &Mirror) -> Result<()> {
+        let Prepared {
+            settings,
+            world,
+            candidate,
+            ..
+        } = &self.prepared;
+        match &candidate.refused {
+            Some(why) => Err(anyhow!("{}", check::release::refused(why).title)),
+            None if candidate.is_empty() => Ok(()),
+            None => {
+                let deploy = candidate.upgrade(world);
+                self.upgrade(mirror, &deploy, settings.stages.upgrade.within).await
+            }
         }
+    }
+
+    async fn upgrade(&self, mirror: &Mirror, deploy: &Deploy, within: Duration) -> Result<()> {
         say("production is up; now the candidate takes its place");
-        let swapped = mirror.swap(candidate, within, Role::Candidate, None).await;
+        let swapped = mirror.swap(deploy, within, Role::Candidate, None).await;
         swapped.map(drop).map_err(|failure| self.service_failed(&failure))
     }
 
@@ -282,7 +351,7 @@ impl<'a> Up<'a> {
         for line in &failure.log {
             say(format!(
                 "  {} | {}",
-                failure.service,
+                failure.replica,
                 harmless::line(&self.redactor.clean(line), LINE)
             ));
         }
@@ -292,7 +361,7 @@ impl<'a> Up<'a> {
 
 fn tell_of_change(change: Change, redactor: &Redactor) {
     let Change {
-        service,
+        replica,
         state,
         detail,
         took,
@@ -302,7 +371,7 @@ fn tell_of_change(change: Change, redactor: &Redactor) {
         let took = took.map(|took| format!(" after {}", seconds(took))).unwrap_or_default();
         let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
         say(format!(
-            "  {service} {state}{took}{}",
+            "  {replica} {state}{took}{}",
             harmless::line(&redactor.clean(&detail), LINE)
         ));
     }

@@ -1,7 +1,7 @@
 //! Files into one tree, in the order Compose takes them: each file's variables, `extends`, `include`, then the file
 //! over those before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use crate::compose::canonical::{self, Frame};
 use crate::compose::fields::{Fields, string, string_or_list};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::env_file::{self, Format};
-use crate::yaml::interpolate::{Dialect, interpolate_tree};
+use crate::yaml::file;
+use crate::yaml::interpolate::{Dialect, interpolate_tree, unset_in};
 use crate::yaml::span::{Source, Span};
 use crate::yaml::tree::{self, Entry, Node, Value};
 
@@ -39,6 +40,14 @@ pub(super) struct Loaded {
     pub name: String,
     pub environment: BTreeMap<String, String>,
     pub warnings: Vec<Diagnostic>,
+    pub unset: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The name that these files and this environment give the project.
+pub(super) fn name(options: &LoadOptions) -> Result<String, Diagnostic> {
+    let files = files(options)?;
+    let directory = directory(options, &files);
+    project_name(options, &files, &directory, &environment(options, &directory)?)
 }
 
 /// Reads and merges all files.
@@ -50,6 +59,7 @@ pub(super) fn load(options: &LoadOptions, fragments: &[Fragment]) -> Result<Load
     environment.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
     let mut loader = Loader {
         warnings: Vec::new(),
+        unset: BTreeMap::new(),
         including: Vec::new(),
     };
     let world = World {
@@ -76,6 +86,7 @@ pub(super) fn load(options: &LoadOptions, fragments: &[Fragment]) -> Result<Load
         name,
         environment,
         warnings: loader.warnings,
+        unset: loader.unset,
     })
 }
 
@@ -86,15 +97,30 @@ fn only_service(fragment: &Node, service: &str) -> Result<(), Diagnostic> {
         .iter()
         .find(|entry| entry.key != service && !entry.key.starts_with("x-"))
     {
-        Some(other) => Err(
-            Diagnostic::at(&other.key_span, format!("this file may only change `{service}`"))
-                .help(format!("`{}` would need a `candidate` entry of its own", other.key)),
-        ),
+        Some(other) => Err(Diagnostic::at(
+            &other.key_span,
+            format!(
+                "`{}` has no place here: this file may only change `{service}`",
+                other.key
+            ),
+        )
+        .help(format!(
+            "a service that production has needs a `candidate` entry of its own; one that the release adds comes with \
+                 the release's own files, whole: `release: {{compose: [{}]}}`",
+            other
+                .key_span
+                .source
+                .path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+        ))),
         None => Ok(()),
     }
 }
 
-fn files(options: &LoadOptions) -> Result<Vec<PathBuf>, Diagnostic> {
+/// The files that a project is loaded from.
+pub(super) fn files(options: &LoadOptions) -> Result<Vec<PathBuf>, Diagnostic> {
     if !options.files.is_empty() {
         return Ok(options.files.clone());
     }
@@ -156,7 +182,7 @@ fn with_env_files(outer: &BTreeMap<String, String>, files: &[PathBuf]) -> Result
 
 /// Reads a file; `named` is the place that names it, for the error when it cannot be read.
 pub(super) fn open(path: &Path, named: Option<&Span>) -> Result<Arc<Source>, Diagnostic> {
-    match std::fs::read_to_string(path) {
+    match file::text(path) {
         Ok(text) => Ok(Arc::new(Source {
             path: path.to_owned(),
             text,
@@ -206,10 +232,8 @@ fn project_name(
             };
         }
     }
-    let folder = directory
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let here = directory.file_name().map(|name| name.to_string_lossy().into_owned());
+    let folder = options.folder_name.clone().or(here).unwrap_or_default();
     let name = normalised(&folder);
     if name.is_empty() {
         Err(bad_name(&folder, None))
@@ -242,6 +266,7 @@ struct World {
 
 struct Loader {
     warnings: Vec<Diagnostic>,
+    unset: BTreeMap<String, BTreeSet<String>>,
     including: Vec<PathBuf>,
 }
 
@@ -263,12 +288,24 @@ impl Loader {
         let mut merged = None;
         // Each document of a file lies over the one before it, as if it were the next file.
         for document in tree::parse_all(open(path, None)?)? {
+            self.note_unset(&document.root, world);
             let mut root = self.prepared(document.root, path, world)?;
             self.extend_all(&mut root, path, world)?;
             let root = self.include_all(root, path, world)?;
             merged = Some(overlay(merged, root)?);
         }
         merged.ok_or_else(|| Diagnostic::new(format!("`{}` is empty", path.display())))
+    }
+
+    /// Which services have which blank variables.
+    fn note_unset(&mut self, root: &Node, world: &World) {
+        let lookup = |name: &str| world.environment.get(name).cloned();
+        for entry in services(root) {
+            let unset = unset_in(&entry.node, Dialect::Compose, &lookup);
+            if !unset.is_empty() {
+                self.unset.entry(entry.key.clone()).or_default().extend(unset);
+            }
+        }
     }
 
     /// A compose file's content, its variables filled in and its short forms gone.

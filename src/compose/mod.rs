@@ -25,7 +25,7 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use model::{
     BindOptions, Blkio, Build, Condition, CredentialSpec, Dependency, Deploy, Device, DeviceRequest, EnvFile,
@@ -34,7 +34,7 @@ pub use model::{
     Resources, Restart, RestartPolicy, Service, TmpfsOptions, Ulimit, UpdateConfig, Volume, VolumeOptions, VolumesFrom,
     Watch,
 };
-pub use options::LoadOptions;
+pub use options::{Dotenv, LoadOptions};
 pub use scalar::parse_duration;
 
 use self::options::Fragment;
@@ -43,6 +43,16 @@ use crate::yaml::diagnostic::Diagnostic;
 /// Reads a project as `docker compose config` does.
 pub fn load(options: &LoadOptions) -> Result<Project, Diagnostic> {
     load_with(options.clone(), Vec::new())
+}
+
+/// The files that a project is loaded from: as named, else those of Compose's default names in the project directory.
+pub fn files(options: &LoadOptions) -> Result<Vec<PathBuf>, Diagnostic> {
+    load::files(options)
+}
+
+/// The name of the project that these files are, as `docker compose` finds it.
+pub fn name(options: &LoadOptions) -> Result<String, Diagnostic> {
+    load::name(options)
 }
 
 /// Merges a Compose file over a project, as one more `-f`. Only `service` may be in its `services`; new volumes,

@@ -3,7 +3,7 @@
 //! Nothing here knows YAML. What a value means is decided by the readers; what may later be complained about carries
 //! the `span` where it was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,6 +41,8 @@ pub struct Project {
     pub extensions: BTreeMap<String, serde_json::Value>,
     /// What deserves a word without being an error, such as unset variables.
     pub warnings: Vec<Diagnostic>,
+    /// Variables that are blank because nothing sets them: service → names.
+    pub unset: BTreeMap<String, BTreeSet<String>>,
     /// What it was loaded with: a fragment is one more file of the same list.
     pub(super) options: LoadOptions,
     /// The fragments merged over it so far.

@@ -18,6 +18,19 @@ pub struct LoadOptions {
     pub environment: BTreeMap<String, String>,
     /// `--project-name`.
     pub project_name: Option<String>,
+    /// What the project directory is called where production is, if not as here.
+    pub folder_name: Option<String>,
+    /// What `.env` in the project directory says where production is, if not as here.
+    pub dotenv: Dotenv,
+}
+
+/// The host's `.env`, where a service's own `env_file` names it: what is interpolated has other sources.
+#[derive(Debug, Clone, Default)]
+pub struct Dotenv {
+    /// Files that stand for it, each over those before; none means the file itself.
+    pub files: Vec<PathBuf>,
+    /// Variables that it says besides, over all others.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// A file to merge whose relative paths are relative to the folder it stands in.

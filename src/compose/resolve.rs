@@ -2,9 +2,9 @@
 //! everything that is named exists.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::options::{Fragment, LoadOptions};
+use super::options::{Dotenv, Fragment, LoadOptions};
 use crate::compose::load::{Loaded, open};
 use crate::compose::model::*;
 use crate::compose::read::Sections;
@@ -39,6 +39,7 @@ pub(super) fn project(
         models: sections.models,
         extensions: sections.extensions,
         warnings: loaded.warnings,
+        unset: loaded.unset,
         options,
         fragments,
     };
@@ -114,8 +115,12 @@ impl Project {
                     .get_or_insert_with(|| format!("/run/secrets/{}", secret.source));
             }
         }
+        let dotenv = HostDotenv {
+            path: self.directory.join(".env"),
+            says: &self.options.dotenv,
+        };
         for service in self.services.values_mut() {
-            read_env_files(service, &self.environment)?;
+            read_env_files(service, &self.environment, &dotenv)?;
             read_label_files(service)?;
         }
         if self.uses_default_network() && !self.networks.contains_key("default") {
@@ -428,15 +433,31 @@ fn check_targets(service: &Service) -> Done {
     Ok(())
 }
 
+/// `.env` in the project directory, and what it says where production is.
+struct HostDotenv<'a> {
+    path: PathBuf,
+    says: &'a Dotenv,
+}
+
+impl HostDotenv<'_> {
+    /// The files that are read where a service names one.
+    fn stand_for<'a>(&'a self, file: &'a EnvFile) -> Vec<(&'a EnvFile, &'a Path)> {
+        match file.path == self.path && !self.says.files.is_empty() {
+            true => self.says.files.iter().map(|path| (file, path.as_path())).collect(),
+            false => vec![(file, &file.path)],
+        }
+    }
+}
+
 /// Env files lie beneath `environment`. Their variables see the outer environment, that of the service, and the files
 /// before.
-fn read_env_files(service: &mut Service, environment: &BTreeMap<String, String>) -> Done {
+fn read_env_files(service: &mut Service, environment: &BTreeMap<String, String>, dotenv: &HostDotenv) -> Done {
     let mut found: BTreeMap<String, Option<String>> = BTreeMap::new();
-    for file in &service.env_files {
-        if !file.required && !file.path.exists() {
+    for (file, path) in service.env_files.iter().flat_map(|file| dotenv.stand_for(file)) {
+        if !file.required && !path.exists() {
             continue;
         }
-        let source = open(&file.path, Some(&file.span))?;
+        let source = open(path, Some(&file.span))?;
         let own = |name: &str| {
             service
                 .environment
@@ -447,8 +468,12 @@ fn read_env_files(service: &mut Service, environment: &BTreeMap<String, String>)
         };
         let lookup = |name: &str| environment.get(name).cloned().or_else(|| own(name));
         let variables = env_file::parse(source, file.format, &lookup)
-            .map_err(|error| env_file::without_line(&error, &file.path.display().to_string(), Some(&file.span)))?;
+            .map_err(|error| env_file::without_line(&error, &path.display().to_string(), Some(&file.span)))?;
         found.extend(variables.into_iter().map(|(name, value)| (name, Some(value))));
+        if file.path == dotenv.path {
+            let besides = dotenv.says.variables.clone();
+            found.extend(besides.into_iter().map(|(name, value)| (name, Some(value))));
+        }
     }
     found.extend(std::mem::take(&mut service.environment));
     service.environment = found;

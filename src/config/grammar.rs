@@ -57,6 +57,8 @@ pub enum Shape {
     Keys(&'static Mapping),
     /// A text, or else a mapping.
     TextOr(&'static Mapping),
+    /// One of these words, or else a mapping.
+    ChoiceOr(&'static [&'static str], &'static Mapping),
 }
 
 /// A mapping whose keys are known.
@@ -96,6 +98,8 @@ pub enum Rule {
     AtMostOne(&'static [&'static str]),
     /// Any of these.
     AtLeastOne(&'static [&'static str]),
+    /// Where the first is not given, each of these.
+    Unless(&'static str, &'static [&'static str]),
 }
 
 const fn key(name: &'static str, shape: Shape, about: &'static str) -> Key {
@@ -137,6 +141,8 @@ pub enum When {
 pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("production", "kubernetes", When::Given),
     ("auth", "twin", When::Given),
+    ("login", "as", When::Says("ldap")),
+    ("login", "as", When::Says("radius")),
     ("stages", "faults", When::Given),
     ("stages", "load", When::Given),
     ("stages", "alerts", When::Given),
@@ -167,6 +173,11 @@ pub static FILE: Mapping = Mapping {
             "Service → what replaces it; `--candidate web=IMAGE` overrides.",
         ),
         key(
+            "release",
+            Keys(&RELEASE),
+            "What people's releases are, beside or instead of `candidate`: images, variables, whole Compose files.",
+        ),
+        key(
             "auth",
             Keys(&AUTH),
             "The third-party authentication dependency; omit it where there is none.",
@@ -178,7 +189,11 @@ pub static FILE: Mapping = Mapping {
             Keys(&STAGES),
             "Budgets and options; control, upgrade and rollback always run.",
         ),
-        key("policy", Keys(&POLICY), "What blocks and what is waived."),
+        key(
+            "policy",
+            Keys(&POLICY),
+            "What blocks and what is waived; in a pull request as its base says (`--production-from`).",
+        ),
         key(
             "timeout",
             Duration,
@@ -192,25 +207,55 @@ pub static FILE: Mapping = Mapping {
 pub static PRODUCTION: Mapping = Mapping {
     name: "production",
     title: "`production`",
-    about: "What runs today: Compose files and their environment.",
+    about: "What runs today: Compose files and their environment. A pull request's is its base's (`--production-from`).",
     keys: &[
         key(
             "compose",
             OneOrMore(&Text),
-            "Compose file or files, as given to `docker compose -f`; read unmodified.",
+            "Compose file or files, as given to `docker compose -f`; read unmodified. Default: `COMPOSE_FILE` of the env file.",
         ),
         key("project_directory", Text, "As `docker compose --project-directory`."),
-        key("profiles", List(&Text), "Active profiles."),
+        key(
+            "profiles",
+            List(&Text),
+            "Active profiles; default: `COMPOSE_PROFILES` of the env file.",
+        ),
         key(
             "env_file",
             Word,
-            "What production's `.env` says, read and used as by `docker compose --env-file`.",
+            "What production's `.env` says, read and used as by `docker compose --env-file`, and by services that name `.env` themselves.",
         ),
         key("lock", Text, "Dated facts read from production."),
         key("max_lock_age", Duration, "An older lock is stale; default 7d."),
+        key(
+            "hosts",
+            Named(&Keys(&HOST)),
+            "URL → who answers there: names under which people reach production from outside the Compose file.",
+        ),
         key("kubernetes", Filled(&Text), "Rendered Kubernetes manifests."),
     ],
-    rules: &[Rule::ExactlyOne(&["compose", "kubernetes"])],
+    rules: &[Rule::AtMostOne(&["compose", "kubernetes"])],
+};
+
+/// One entry of `production.hosts`.
+pub static HOST: Mapping = Mapping {
+    name: "host",
+    title: "a host",
+    about: "A name under which people reach production, as production's load balancer serves it; the run's CA signs for it.",
+    keys: &[
+        required("service", Text, "The service that stands behind it."),
+        key(
+            "port",
+            Count,
+            "Its port for plain HTTP; default: as its files and its image say.",
+        ),
+        key(
+            "headers",
+            Named(&TextOrNull),
+            "What the balancer sets, over X-Forwarded-Proto, -Host, -Port and -For of an https name; null: not at all.",
+        ),
+    ],
+    rules: &[],
 };
 
 /// One entry of `candidate`.
@@ -234,6 +279,37 @@ pub static CANDIDATE: Mapping = Mapping {
         ),
     ],
     rules: &[Rule::AtMostOne(&["image", "build"])],
+};
+
+/// `release`.
+pub static RELEASE: Mapping = Mapping {
+    name: "release",
+    title: "`release`",
+    about: "The release as its authors publish it. What differs between production's model and the release's is the candidate.",
+    keys: &[
+        key(
+            "images",
+            Named(&Text),
+            "Repository, without tag or digest → the image that replaces it in every service that runs it.",
+        ),
+        key(
+            "env",
+            Named(&Text),
+            "What production's `.env` says from this release on, also to services that name it: over production's variables, and over `env_file`.",
+        ),
+        key("env_file", Text, "The same as a file: over production's variables."),
+        key(
+            "compose",
+            OneOrMore(&Text),
+            "The release's own Compose files, whole: services added, changed, gone. Paths and the project's name count from production's project directory.",
+        ),
+        key(
+            "orphans",
+            Choice(&["stop", "keep"]),
+            "What becomes of services that the release has no more; default stop.",
+        ),
+    ],
+    rules: &[Rule::AtLeastOne(&["images", "env", "env_file", "compose"])],
 };
 
 /// `build` of a candidate.
@@ -279,18 +355,24 @@ pub static LOGIN: Mapping = Mapping {
     title: "`login`",
     about: "How a test user signs in, for the built-in check `auth-login`.",
     keys: &[
-        required(
+        key(
+            "as",
+            ChoiceOr(&["form", "basic", "header", "ldap", "radius"], &LOGIN_AS),
+            "By which means: `form` (the default), `basic`, `header` (`headers` say who it is), or `bearer`.",
+        ),
+        key(
             "start",
             Text,
-            "The first page; redirects are followed to the first form with a password field.",
+            "The first page of a sign-in by form; redirects are followed to the first form with a password field.",
         ),
         required(
             "expect",
             TextOr(&PROTECTED_PAGE),
             "The page that only a signed-in user gets.",
         ),
-        required("username", Text, "The test user's name."),
-        required("password", Text, "The test user's password."),
+        key("username", Text, "The test user's name."),
+        key("password", Text, "The test user's password."),
+        key("headers", Named(&Text), "Headers of each of its requests."),
         key(
             "fields",
             Keys(&LOGIN_FIELDS),
@@ -298,7 +380,7 @@ pub static LOGIN: Mapping = Mapping {
         ),
         key("tls", Keys(&TLS), "How its requests trust servers."),
     ],
-    rules: &[],
+    rules: &[Rule::Unless("as", &["start", "username", "password"])],
 };
 
 /// `auth.login.expect`, the long form.
@@ -309,6 +391,54 @@ pub static PROTECTED_PAGE: Mapping = Mapping {
     keys: &[
         required("get", Text, "Its URL."),
         key("expect", Keys(&HTTP_EXPECT), "What it answers; default status 200."),
+    ],
+    rules: &[],
+};
+
+/// `auth.login.as`, where it is not a word.
+pub static LOGIN_AS: Mapping = Mapping {
+    name: "login-as",
+    title: "`login.as`",
+    about: "A sign-in without pages.",
+    keys: &[required("bearer", Keys(&BEARER), "By a bearer token.")],
+    rules: &[],
+};
+
+/// `auth.login.as.bearer`.
+pub static BEARER: Mapping = Mapping {
+    name: "bearer",
+    title: "`bearer`",
+    about: "Where the token comes from.",
+    keys: &[
+        key("token", Text, "The token itself."),
+        key(
+            "client_credentials",
+            Keys(&TOKEN_REQUEST),
+            "It is asked for in the name of a client.",
+        ),
+        key(
+            "password_grant",
+            Keys(&TOKEN_REQUEST),
+            "It is asked for with `username` and `password`.",
+        ),
+    ],
+    rules: &[Rule::ExactlyOne(&["token", "client_credentials", "password_grant"])],
+};
+
+/// A question to a token endpoint.
+pub static TOKEN_REQUEST: Mapping = Mapping {
+    name: "token-request",
+    title: "a token request",
+    about: "A question to a token endpoint (RFC 6749).",
+    keys: &[
+        required("url", Text, "The token endpoint."),
+        required("client_id", Text, "The client's id."),
+        key(
+            "client_secret",
+            Text,
+            "Its secret, sent by HTTP Basic; without one the id stands in the form.",
+        ),
+        key("scope", Text, "What is asked for."),
     ],
     rules: &[],
 };
@@ -337,6 +467,11 @@ pub static SUITE: Mapping = Mapping {
             "Base URL, by the names of the mirror; what a request's path is appended to.",
         ),
         key("service", Text, "The service whose container runs `exec` steps."),
+        key(
+            "basic",
+            Keys(&BASIC),
+            "`Authorization: Basic` of requests and Hurl files, where they say no other.",
+        ),
         key(
             "tls",
             Keys(&TLS),
@@ -406,7 +541,7 @@ pub static REQUEST: Mapping = Mapping {
     rules: &[Rule::ExactlyOne(METHODS), Rule::AtMostOne(&["json", "form", "body"])],
 };
 
-/// `basic` of a request.
+/// `basic` of a request, or of a suite.
 pub static BASIC: Mapping = Mapping {
     name: "basic",
     title: "`basic`",
@@ -541,6 +676,11 @@ pub static DATA: Mapping = Mapping {
     title: "`data`",
     about: "What must survive the upgrade and the rollback; each a Hurl file or a suite's body.",
     keys: &[
+        key(
+            "restore",
+            Named(&TextOr(&RESTORE)),
+            "What production has, before `seed`: a service or `volume:NAME` → a file, or where else it comes from.",
+        ),
         key("seed", TextOr(&SUITE), "Runs on the baseline."),
         key(
             "verify",
@@ -557,18 +697,59 @@ pub static DATA: Mapping = Mapping {
     rules: &[],
 };
 
+/// An entry of `data.restore` that is more than a file.
+pub static RESTORE: Mapping = Mapping {
+    name: "restore",
+    title: "an entry of `data.restore`",
+    about: "Data like production's: a file of yours, or what a command in the mirror writes. Never read from production.",
+    keys: &[
+        key(
+            "file",
+            Text,
+            "The dump: SQL, pg_dump's or mongodump's archive, for a volume a tar; as it is, or packed by gzip or zstd.",
+        ),
+        key("command", Filled(&Text), "Writes it to its standard output."),
+        key(
+            "service",
+            Text,
+            "In whose container that command runs; default: the service it goes to.",
+        ),
+        key(
+            "through",
+            Filled(&Text),
+            "The command in the service that reads it from its standard input; default: psql, pg_restore, mariadb, mysql or \
+             mongorestore, whichever reads it.",
+        ),
+    ],
+    rules: &[Rule::ExactlyOne(&["file", "command"])],
+};
+
 /// `stages`.
 pub static STAGES: Mapping = Mapping {
     name: "stages",
     title: "`stages`",
     about: "Budgets and options of the stages.",
     keys: &[
+        key(
+            "control",
+            Keys(&CONTROL),
+            "Production as it is comes up on empty volumes.",
+        ),
         key("upgrade", Keys(&UPGRADE), "The candidate takes the baseline's place."),
         key("rollback", Keys(&ROLLBACK), "The way back."),
         key("faults", Keys(&FAULTS), "What is done to the auth dependency."),
         key("load", Keys(&LOAD), "Open-loop load and its thresholds."),
         key("alerts", Keys(&ALERTS), "Production's own alert rules."),
     ],
+    rules: &[],
+};
+
+/// `stages.control`.
+pub static CONTROL: Mapping = Mapping {
+    name: "control",
+    title: "`control`",
+    about: "Production as it is comes up on empty volumes.",
+    keys: &[key("within", Duration, "Until production is ready; default 3m.")],
     rules: &[],
 };
 
@@ -690,9 +871,20 @@ pub static POLICY: Mapping = Mapping {
             "Candidates that no test notices when they are stopped, signed for; each stands in the first line.",
         ),
         key(
+            "max_replicas",
+            Count,
+            "A service of which production runs several is as many containers here, and no more than this; default 2.",
+        ),
+        key(
             "allow_egress",
             List(&Text),
             "Hosts outside that the mirror may reach, by name: `host` (ports 443 and 80) or `host:port`.",
+        ),
+        key(
+            "border",
+            Choice(&["heard", "closed"]),
+            "Raw addresses outside: `heard`, refused by the agent, which remembers who sought them (the default); or \
+             `closed`, as where nobody is, and unheard, so that forged frames do not leave the engine's machine either.",
         ),
     ],
     rules: &[],
@@ -775,10 +967,15 @@ pub static SECRET: Mapping = Mapping {
 pub static MAPPINGS: &[&Mapping] = &[
     &FILE,
     &PRODUCTION,
+    &HOST,
     &CANDIDATE,
+    &RELEASE,
     &BUILD,
     &AUTH,
     &LOGIN,
+    &LOGIN_AS,
+    &BEARER,
+    &TOKEN_REQUEST,
     &PROTECTED_PAGE,
     &LOGIN_FIELDS,
     &SUITE,
@@ -793,7 +990,9 @@ pub static MAPPINGS: &[&Mapping] = &[
     &EXEC_CAPTURE,
     &CONTAINER,
     &DATA,
+    &RESTORE,
     &STAGES,
+    &CONTROL,
     &UPGRADE,
     &ROLLBACK,
     &FAULTS,
@@ -836,7 +1035,8 @@ mod tests {
     fn rules_name_real_keys() {
         for mapping in MAPPINGS {
             for rule in mapping.rules {
-                let (Rule::ExactlyOne(keys) | Rule::AtMostOne(keys) | Rule::AtLeastOne(keys)) = rule;
+                let (Rule::ExactlyOne(keys) | Rule::AtMostOne(keys) | Rule::AtLeastOne(keys) | Rule::Unless(_, keys)) =
+                    rule;
                 assert!(keys.iter().all(|key| mapping.key(key).is_some()), "{}", mapping.name);
             }
         }

@@ -4,9 +4,14 @@
 //! (`variables.rs`), structure by the grammar (`structure.rs`), meaning (the files named after the sections).
 
 mod auth;
+mod base;
+mod env_file;
 mod fields;
 mod files;
+mod hosts;
 mod production;
+mod release;
+mod restore;
 mod stages;
 mod step;
 mod structure;
@@ -22,10 +27,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::grammar;
-use super::settings::Settings;
+use super::settings::{Next, Settings, Tops};
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::tree::Node;
-use fields::Reader;
+use crate::yaml::file::{self, MOST_TEXT};
+use crate::yaml::tree::{Entry, Node};
+use fields::{Origin, Reader};
 
 /// The name under which the configuration is searched.
 pub const FILE_NAME: &str = "rehearsal.yaml";
@@ -39,6 +45,8 @@ pub struct Options {
     pub config: PathBuf,
     /// `--candidate SERVICE=IMAGE`, in order; of one service the last holds.
     pub candidate_overrides: Vec<(String, String)>,
+    /// The configuration that says what production is, where that is another one: `--production-from`.
+    pub production_from: Option<Base>,
     /// Which of its keys the command uses.
     pub keys: Keys,
     /// `--timeout`.
@@ -47,6 +55,17 @@ pub struct Options {
     pub withheld: Option<String>,
     /// The process's environment. It is handed in because only `context.rs` reads it.
     pub environment: BTreeMap<String, String>,
+}
+
+/// A configuration that says what production is, and nothing else.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// Its file.
+    pub config: PathBuf,
+    /// The process's environment, as it is there.
+    pub environment: BTreeMap<String, String>,
+    /// Where the same files are.
+    pub tops: Tops,
 }
 
 /// Which keys are resolved. What the other keys say is not looked at: they may well name variables and secrets that only a
@@ -83,41 +102,179 @@ pub fn load(options: &Options) -> Result<Settings, Vec<Diagnostic>> {
 }
 
 fn read(options: &Options) -> Result<Settings, Vec<Diagnostic>> {
-    let mut document = parse(&options.config).map_err(|error| vec![error])?;
-    let folder = options.config.parent().unwrap_or(Path::new(""));
-    let overridden: BTreeSet<_> = options
-        .candidate_overrides
-        .iter()
-        .map(|(service, _)| service.as_str())
-        .collect();
-    variables::forget_overridden(&mut document, &overridden);
-    let environment = variables::environment(&document, folder, &options.environment)?;
-    // Also those of keys that are not used: what is marked is not shown.
-    let marked = variables::secrets(&document, &environment);
-    if options.keys == Keys::Production {
-        variables::forget_all_but_production(&mut document);
+    let whole = match &options.production_from {
+        Some(base) => described(options, base)?,
+        None => Whole {
+            own: own(options, &options.environment)?,
+            production: None,
+            next: None,
+            unheard: Vec::new(),
+        },
+    };
+    let Whole {
+        own,
+        production,
+        next,
+        unheard,
+    } = whole;
+    own.check()?;
+    let reader = Reader::new(own.origin, production, options.withheld.clone());
+    let next = next.map(|next| next.read(&reader));
+    let settings = settings(&reader, &own.document, options, next);
+    let met = reader
+        .finish()
+        .map_err(|errors| without_secrets(&own.secrets, errors))?;
+    let mut secrets = own.secrets;
+    secrets.extend(met);
+    Ok(Settings {
+        secrets,
+        unheard,
+        ..settings
+    })
+}
+
+/// All that is known of a configuration before it is looked at key by key.
+struct Whole {
+    own: Written,
+    /// Whose the description of production is, where it is another file's.
+    production: Option<Origin>,
+    next: Option<WrittenNext>,
+    /// See [`Settings::unheard`].
+    unheard: Vec<&'static str>,
+}
+
+/// The configuration with the base's description of production.
+fn described(options: &Options, base: &Base) -> Result<Whole, Vec<Diagnostic>> {
+    let base_tops = &base.tops;
+    let base = written(&base.config, &base.environment, base::keep_description)?;
+    base::describes(&base.document).map_err(|error| vec![error])?;
+    // What the mirror's production is given is what tests know, too.
+    let mut process = base.origin.environment.clone();
+    process.extend(options.environment.clone());
+    let mut own = own(options, &process)?;
+    own.secrets.extend(base.secrets);
+    let next = next(&mut own, options, base_tops)?;
+    // Of what is replaced, nothing but the form is looked at.
+    if own.document.get("production").is_some() {
+        own.check()?;
     }
+    let unheard = base::unheard(&own.document, &base.document);
+    base::describe(&mut own.document, base.document);
+    Ok(Whole {
+        own,
+        production: Some(base.origin),
+        next,
+        unheard,
+    })
+}
+
+/// What the working tree says of production, where that is the release.
+struct WrittenNext {
+    entry: Entry,
+    /// What its Compose files see: nothing of the base's.
+    environment: BTreeMap<String, String>,
+    tops: Tops,
+}
+
+impl WrittenNext {
+    fn read(self, reader: &Reader) -> Next {
+        Next {
+            production: production::described(reader, &self.entry.node, self.environment, self.entry.key_span),
+            tops: self.tops,
+        }
+    }
+}
+
+/// Where neither `candidate` nor `release` is given, the release is production as the working tree has it.
+fn next(own: &mut Written, options: &Options, tops: &Tops) -> Result<Option<WrittenNext>, Vec<Diagnostic>> {
+    let is_said = |key| own.document.get(key).is_some_and(|node| !node.is_null());
+    let is_named = is_said("candidate") || is_said("release") || !options.candidate_overrides.is_empty();
+    let Some(entry) = own.document.entry("production").cloned() else {
+        return Ok(None);
+    };
+    if is_named || options.keys == Keys::Production {
+        return Ok(None);
+    }
+    let environment = variables::environment(&own.document, &own.origin.folder, &options.environment)?;
+    let known = own.secrets.clone().into_iter();
+    let others = known.filter_map(|(name, value)| {
+        let other = environment
+            .get(&name)
+            .filter(|other| **other != value && !other.is_empty())?;
+        Some((format!("{name} of the working tree"), other.clone()))
+    });
+    own.secrets.extend(others);
+    Ok(Some(WrittenNext {
+        entry,
+        environment,
+        tops: tops.clone(),
+    }))
+}
+
+/// A configuration file with its variables replaced.
+struct Written {
+    document: Node,
+    origin: Origin,
+    /// Also those of keys that are not used: what is marked is not shown.
+    secrets: BTreeMap<String, String>,
+}
+
+impl Written {
+    /// Whether it has the form that the grammar says.
+    fn check(&self) -> Result<(), Vec<Diagnostic>> {
+        let errors = structure::check(&self.document, &grammar::FILE);
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(without_secrets(&self.secrets, errors)),
+        }
+    }
+}
+
+fn without_secrets(secrets: &BTreeMap<String, String>, errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let clean = |error| variables::without_secrets(secrets, error);
+    errors.into_iter().map(clean).collect()
+}
+
+/// The configuration as it stands there.
+fn own(options: &Options, process: &BTreeMap<String, String>) -> Result<Written, Vec<Diagnostic>> {
+    let overrides = options.candidate_overrides.iter();
+    let overridden: BTreeSet<_> = overrides.map(|(service, _)| service.as_str()).collect();
+    written(&options.config, process, |document| {
+        variables::forget_overridden(document, &overridden);
+        if options.keys == Keys::Production {
+            variables::forget_all_but_production(document);
+        }
+    })
+}
+
+/// Reads a file. `forget` takes out what nobody will ask for.
+fn written(
+    file: &Path,
+    process: &BTreeMap<String, String>,
+    forget: impl Fn(&mut Node),
+) -> Result<Written, Vec<Diagnostic>> {
+    let mut document = parse(file).map_err(|error| vec![error])?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let environment = variables::environment(&document, folder, process)?;
+    let marked = variables::secrets(&document, &environment);
+    forget(&mut document);
     variables::replace(&mut document, &environment)?;
     let mut secrets = variables::secrets(&document, &environment);
     secrets.extend(marked);
-    let known = secrets.clone();
-    let without_secrets = |errors: Vec<Diagnostic>| -> Vec<Diagnostic> {
-        let clean = |error| variables::without_secrets(&known, error);
-        errors.into_iter().map(clean).collect()
+    let origin = Origin {
+        source: Arc::clone(&document.span.source),
+        folder: folder.to_owned(),
+        environment,
     };
-    let errors = structure::check(&document, &grammar::FILE);
-    if !errors.is_empty() {
-        return Err(without_secrets(errors));
-    }
-    let reader = Reader::new(folder, environment, options.withheld.clone());
-    let settings = settings(&reader, &document, options);
-    let met = reader.finish().map_err(without_secrets)?;
-    secrets.extend(met);
-    Ok(Settings { secrets, ..settings })
+    Ok(Written {
+        document,
+        origin,
+        secrets,
+    })
 }
 
 fn parse(path: &Path) -> Result<Node, Diagnostic> {
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = file::bytes(path, MOST_TEXT).map_err(|error| {
         Diagnostic::new(format!("`{}` cannot be read: {error}", path.display()))
             .help("name the configuration with `--config`, or write one with `rehearsal init`")
     })?;
@@ -129,15 +286,16 @@ fn parse(path: &Path) -> Result<Node, Diagnostic> {
     Ok(document)
 }
 
-fn settings(reader: &Reader, document: &Node, options: &Options) -> Settings {
+fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Next>) -> Settings {
     let file = reader.fields(document, &grammar::FILE);
     Settings {
         file: files::absolute(&options.config),
         production: production::production(&file),
         candidate: match options.keys {
             Keys::Production => BTreeMap::new(),
-            Keys::All => production::candidates(&file, &options.candidate_overrides),
+            Keys::All => production::candidates(&file, &options.candidate_overrides, next.as_ref()),
         },
+        release: release::release(&file),
         replaced: production::replaced(&file),
         auth: file.fields("auth", &grammar::AUTH).map(|fields| auth::auth(&fields)),
         suites: suite::suites(&file),
@@ -149,6 +307,8 @@ fn settings(reader: &Reader, document: &Node, options: &Options) -> Settings {
         policy: stages::policy(file.fields("policy", &grammar::POLICY)),
         timeout: options.timeout.or(file.duration("timeout")).unwrap_or(TIMEOUT),
         secrets: BTreeMap::new(),
+        unheard: Vec::new(),
+        next,
         addresses: reader.addresses(),
     }
 }

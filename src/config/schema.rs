@@ -91,6 +91,7 @@ fn rule(rule: Rule) -> Value {
             choices.push(json!({"not": {"anyOf": given(keys)}}));
             json!({"oneOf": choices})
         }
+        Rule::Unless(other, keys) => json!({"anyOf": [{"required": [other]}, {"required": keys}]}),
     }
 }
 
@@ -108,6 +109,9 @@ fn shape(of: Shape) -> Value {
         Shape::Named(value) => json!({"type": "object", "additionalProperties": shape(*value)}),
         Shape::Keys(mapping) => reference(mapping.name),
         Shape::TextOr(mapping) => json!({"anyOf": [reference("text"), reference(mapping.name)]}),
+        Shape::ChoiceOr(words, mapping) => {
+            json!({"anyOf": [shape(Shape::Choice(words)), reference(mapping.name)]})
+        }
         scalar => json!({"anyOf": [written(scalar), reference("variable")]}),
     }
 }

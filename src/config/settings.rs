@@ -2,6 +2,7 @@
 //! `read.rs`'s business. Paths are absolute, durations are durations, secrets are marked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,8 +19,13 @@ pub struct Settings {
     pub file: PathBuf,
     /// Production as it is.
     pub production: Production,
+    /// Production as the working tree has it, where that is the release: its description is another's, and neither
+    /// `candidate` nor `release` is given.
+    pub next: Option<Next>,
     /// Service → what replaces it; at least one entry, unless only production was to be read.
     pub candidate: BTreeMap<String, Candidate>,
+    /// The release, where it is more than services.
+    pub release: Option<Release>,
     /// The names in `candidate`, also where only production was to be read.
     pub replaced: Vec<String>,
     /// The third-party authentication dependency, where there is one.
@@ -39,6 +45,8 @@ pub struct Settings {
     /// Every `{secret: NAME}` of the file that has a value, those of keys that are not used too: name → value. Redaction
     /// starts from here.
     pub secrets: BTreeMap<String, String>,
+    /// Keys of the file in whose place another configuration's hold, and which say something else there.
+    pub unheard: Vec<&'static str>,
 }
 
 /// A URL that is asked inside the mirror.
@@ -68,6 +76,24 @@ impl Settings {
     }
 }
 
+/// Production as the working tree has it.
+#[derive(Debug, Clone)]
+pub struct Next {
+    /// The description.
+    pub production: Production,
+    /// Where its files are.
+    pub tops: Tops,
+}
+
+/// The first folders of two trees, in which the same paths are the same files of production.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tops {
+    /// Where production's description comes from.
+    pub there: PathBuf,
+    /// The working tree.
+    pub here: PathBuf,
+}
+
 /// `production:`.
 #[derive(Debug, Clone)]
 pub struct Production {
@@ -75,6 +101,8 @@ pub struct Production {
     pub compose: Vec<PathBuf>,
     /// As `docker compose --project-directory`.
     pub project_directory: Option<PathBuf>,
+    /// What the project directory is called where production is, if not as here.
+    pub folder_name: Option<String>,
     /// Active profiles.
     pub profiles: Vec<String>,
     /// Replaces `.env`, as `docker compose --env-file`.
@@ -85,8 +113,36 @@ pub struct Production {
     pub lock: Option<PathBuf>,
     /// Older than this is stale; default 7 days.
     pub max_lock_age: Duration,
+    /// Names under which people reach production from outside its files.
+    pub hosts: Vec<Host>,
     /// Where `production:` stands, for errors about the whole.
     pub span: Span,
+}
+
+/// One entry of `production.hosts`.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// As written: scheme, name and maybe port, without a path.
+    pub url: String,
+    /// The service behind it.
+    pub service: String,
+    /// Where that is named.
+    pub service_span: Span,
+    /// The port on which it is asked; absent = as its files and its image say.
+    pub port: Option<u16>,
+    /// What the balancer sets; `None` = what it does not let through.
+    pub headers: Vec<(String, Option<String>)>,
+    /// Where the URL stands.
+    pub span: Span,
+}
+
+impl Host {
+    /// The name alone.
+    pub fn name(&self) -> String {
+        let url = url::Url::parse(&self.url).ok();
+        url.and_then(|url| url.host_str().map(str::to_owned))
+            .unwrap_or_default()
+    }
 }
 
 /// What replaces one service.
@@ -100,8 +156,55 @@ pub struct Candidate {
     pub compose: Option<PathBuf>,
     /// Declared needs, e.g. `postgres` → `>=14`.
     pub requires: BTreeMap<String, String>,
+    /// Who names it.
+    pub named_by: NamedBy,
     /// Where the entry stands; of one that only the command line names, the start of the file.
     pub span: Span,
+}
+
+/// Who names a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedBy {
+    /// The file: it is a service.
+    File,
+    /// The command line alone: a service, or a repository.
+    CommandLine,
+}
+
+/// `release:`, the release as its authors publish it.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Replaced by repository.
+    pub images: Vec<ReleaseImage>,
+    /// What production's environment says from this release on.
+    pub environment: BTreeMap<String, String>,
+    /// The release's own Compose files, absolute, in merge order; none = production's.
+    pub compose: Vec<PathBuf>,
+    /// What becomes of services that it has no more.
+    pub orphans: Orphans,
+    /// Where `release:` stands.
+    pub span: Span,
+}
+
+/// One entry of `release.images`.
+#[derive(Debug, Clone)]
+pub struct ReleaseImage {
+    /// Without tag or digest.
+    pub repository: String,
+    /// What every service runs that runs an image of it.
+    pub image: String,
+    /// Where the entry stands.
+    pub span: Span,
+}
+
+/// What becomes of services that the release has no more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Orphans {
+    /// The deploy stops them.
+    #[default]
+    Stop,
+    /// They go on running.
+    Keep,
 }
 
 /// Where the candidate's image comes from.
@@ -144,7 +247,10 @@ pub struct Auth {
 /// `auth.login:`, the data of the built-in sign-in check.
 #[derive(Debug, Clone)]
 pub struct Login {
-    /// The first page; redirects are followed from here to the first form with a password field.
+    /// By which means.
+    pub by: SignInBy,
+    /// The first page of a sign-in by form, else empty; redirects are followed from here to the first form with a
+    /// password field.
     pub start: String,
     /// The protected page and what it must answer.
     pub expect: LoginExpect,
@@ -154,8 +260,48 @@ pub struct Login {
     pub password: String,
     /// Form field names, where guessing them is not wanted.
     pub fields: LoginFields,
+    /// Headers of each of its requests, in order.
+    pub headers: Vec<(String, String)>,
     /// How the sign-in's requests trust servers.
     pub tls: Tls,
+}
+
+/// By which means a test user signs in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SignInBy {
+    /// Pages and forms, as in a browser.
+    #[default]
+    Form,
+    /// HTTP Basic.
+    Basic,
+    /// `headers` say who it is, as a proxy in front would: a stranger comes without them.
+    Header,
+    /// A bearer token.
+    Bearer(Bearer),
+}
+
+/// Where a bearer token comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bearer {
+    /// It is given.
+    Token(String),
+    /// A client asks for it in its own name.
+    ClientCredentials(TokenRequest),
+    /// A client asks for it with the user's name and password.
+    PasswordGrant(TokenRequest),
+}
+
+/// A question to a token endpoint (RFC 6749).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// The endpoint, absolute.
+    pub url: String,
+    /// The client's id.
+    pub client_id: String,
+    /// Its secret; none for a public client.
+    pub client_secret: Option<String>,
+    /// What is asked for.
+    pub scope: Option<String>,
 }
 
 /// The page that proves a sign-in.
@@ -194,6 +340,8 @@ pub struct SuiteBody {
     pub target: Option<String>,
     /// Default service of `exec` steps.
     pub service: Option<String>,
+    /// `Authorization: Basic` of all requests that say no other: user name, password.
+    pub basic: Option<(String, String)>,
     /// How the suite's requests trust servers.
     pub tls: Tls,
     /// Hurl files, globs already expanded, absolute, in order.
@@ -372,6 +520,8 @@ pub struct TestContainer {
 /// `data:`.
 #[derive(Debug, Clone, Default)]
 pub struct Data {
+    /// What production has, from files and commands of the user's, in the order in which it is restored.
+    pub restore: Vec<Restore>,
     /// Runs on the baseline.
     pub seed: Option<SuiteBody>,
     /// What was seeded: on the baseline, on the candidate, after the rollback.
@@ -380,6 +530,94 @@ pub struct Data {
     pub write: Option<SuiteBody>,
     /// What was written: on the candidate, and on the baseline after the rollback.
     pub verify_write: Option<SuiteBody>,
+}
+
+/// One entry of `data.restore`.
+#[derive(Debug, Clone)]
+pub struct Restore {
+    /// What gets it.
+    pub into: Target,
+    /// Where it comes from.
+    pub from: Dump,
+    /// The command in the service that reads it from its standard input; default: the client that its container has.
+    pub through: Option<Vec<String>>,
+    /// Where the entry stands.
+    pub span: Span,
+}
+
+/// What is restored into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A service that is up: its own client reads the dump.
+    Service(String),
+    /// A volume that nothing mounts yet.
+    Volume(String),
+}
+
+/// Where restored data comes from: nothing that the gate could read from production by itself.
+#[derive(Debug, Clone)]
+pub enum Dump {
+    /// A file of this machine.
+    File {
+        /// Absolute.
+        path: PathBuf,
+        /// As written.
+        name: String,
+    },
+    /// What a command writes to its standard output.
+    Output {
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// The service of the mirror in whose container it runs.
+        service: String,
+        /// Where that service is named.
+        service_span: Span,
+    },
+}
+
+impl Target {
+    /// Volumes are written `volume:NAME`.
+    pub const VOLUME: &str = "volume:";
+
+    /// The service or the volume, by its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Service(name) | Self::Volume(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(name) => f.write_str(name),
+            Self::Volume(name) => write!(f, "{}{name}", Self::VOLUME),
+        }
+    }
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { name, .. } => write!(f, "`{name}`"),
+            Self::Output { command, service, .. } => write!(f, "`{}` in `{service}`", command.join(" ")),
+        }
+    }
+}
+
+impl Restore {
+    /// The services that must be up before it can be done.
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
+        let target = match &self.into {
+            Target::Service(name) => Some(name.as_str()),
+            Target::Volume(_) => None,
+        };
+        let source = match &self.from {
+            Dump::Output { service, .. } => Some(service.as_str()),
+            Dump::File { .. } => None,
+        };
+        source.into_iter().chain(target)
+    }
 }
 
 impl Data {
@@ -397,10 +635,19 @@ impl Data {
 /// `stages:`.
 #[derive(Debug, Clone)]
 pub struct Stages {
+    /// Production as it is.
+    pub control: Control,
     /// The upgrade.
     pub upgrade: Upgrade,
     /// The way back.
     pub rollback: Rollback,
+}
+
+/// `stages.control:`.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// Until production is ready on empty volumes; default 3 min.
+    pub within: Duration,
 }
 
 /// `stages.upgrade:`.
@@ -445,10 +692,19 @@ pub struct Policy {
     pub allow_egress: Vec<OpenHost>,
     /// Where each of them is written.
     pub allow_egress_spans: Vec<Span>,
+    /// What becomes of what is sent to raw addresses outside.
+    pub border: Border,
     /// What it means where a candidate that was named is what production runs.
     pub same_release: SameRelease,
     /// Candidates that no test notices, signed for.
     pub unexercised: Vec<Unexercised>,
+    /// No service is more containers than this.
+    pub max_replicas: u32,
+}
+
+impl Policy {
+    /// Where nothing is said: enough to see what several do to each other.
+    pub const MAX_REPLICAS: u32 = 2;
 }
 
 /// A host outside that the mirror may reach by its name.
@@ -486,6 +742,18 @@ pub struct Unexercised {
     pub reason: String,
     /// Last day on which it holds.
     pub expires: Option<time::Date>,
+}
+
+/// What becomes of what the mirror sends to raw addresses outside. No engine has both: what drops forged frames drops what
+/// the agent would hear.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Border {
+    /// The agent refuses it and remembers who it was; who may forge frames can send single datagrams past it.
+    #[default]
+    Heard,
+    /// It fails as where nobody is (on some engines after three seconds), and nobody hears it; no datagram leaves the
+    /// engine's machine.
+    Closed,
 }
 
 /// What it means where a candidate that was named is what production runs.

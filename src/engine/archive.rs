@@ -94,16 +94,32 @@ pub fn of_directories(paths: &[String]) -> Result<Vec<u8>> {
     archive.into_inner().context("an archive could not be finished")
 }
 
-/// A folder of this machine with everything in it: owners, modes and links as they are.
+/// A folder of this machine with everything in it, or a file alone: owners, modes and links as they are.
 ///
 /// # Errors
 /// Something in it cannot be read.
-pub fn of_folder(folder: &Path) -> Result<Vec<u8>> {
+pub fn of_tree(root: &Path) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     archive.follow_symlinks(false);
+    let added = match root.file_name().filter(|_| root.is_file()) {
+        Some(name) => archive.append_path_with_name(root, name),
+        None => archive.append_dir_all(".", root),
+    };
+    added.with_context(|| format!("`{}` could not be copied into the mirror", root.display()))?;
+    archive.into_inner().context("an archive could not be finished")
+}
+
+/// A folder that an engine would make where a mount names none, with those above it.
+///
+/// # Errors
+/// A path is too long for the format.
+pub fn of_folders_below(path: &Path) -> Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = header(0, 0o755, (0, 0));
+    header.set_entry_type(tar::EntryType::Directory);
     archive
-        .append_dir_all(".", folder)
-        .with_context(|| format!("`{}` could not be copied into the mirror", folder.display()))?;
+        .append_data(&mut header, path, std::io::empty())
+        .with_context(|| format!("`{}` cannot be archived", path.display()))?;
     archive.into_inner().context("an archive could not be finished")
 }
 

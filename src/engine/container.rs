@@ -1,5 +1,6 @@
 //! Containers: made, started, stopped, looked at and removed; and the volumes that they mount.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -7,18 +8,53 @@ use bollard::errors::Error as DockerError;
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, VolumeCreateRequest};
 use bollard::query_parameters as query;
 use futures_util::StreamExt as _;
+use futures_util::future::try_join_all;
 use testcontainers::core::ImageExt as _;
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{GenericImage, ReuseDirective};
 
 use super::Engine;
 use super::image::ImageFacts;
-use super::labels::LABEL_RUN;
+use super::labels::{LABEL_RUN, LABEL_SERVICE};
 use super::words::{EngineError, gone, start_error};
 use crate::record::outcome::{Lost, Part};
 
 /// A busy engine answers late; one that takes longer than this does not answer.
 const PING_LIMIT: Duration = Duration::from_secs(30);
+
+/// A container that stands for a service of a mirror.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Id on the engine.
+    pub id: String,
+    /// Its name there.
+    pub name: String,
+    /// The service.
+    pub service: String,
+    /// It runs.
+    pub running: bool,
+    /// What its health check last said; `None` where it has none, or has not said anything yet.
+    pub healthy: Option<bool>,
+}
+
+impl Standing {
+    fn of(found: ContainerInspectResponse) -> Option<Self> {
+        use bollard::models::HealthStatusEnum::{HEALTHY, UNHEALTHY};
+        let service = found.config?.labels?.remove(LABEL_SERVICE)?;
+        let state = found.state?;
+        Some(Self {
+            id: found.id?,
+            name: found.name?.trim_start_matches('/').to_owned(),
+            service,
+            running: state.running.unwrap_or_default(),
+            healthy: match state.health.and_then(|health| health.status) {
+                Some(HEALTHY) => Some(true),
+                Some(UNHEALTHY) => Some(false),
+                _ => None,
+            },
+        })
+    }
+}
 
 fn same_id(one: &str, other: &str) -> bool {
     one.trim_start_matches("sha256:") == other.trim_start_matches("sha256:")
@@ -53,6 +89,16 @@ impl Engine {
             .await?
             .with_context(|| format!("volume `{name}` could not be made"))?;
         Ok(())
+    }
+
+    /// Where on the engine's own machine a volume is.
+    ///
+    /// # Errors
+    /// The engine has it not.
+    pub async fn place_of_volume(&self, name: &str) -> Result<String> {
+        let found = self.docker.inspect_volume(name).await;
+        let found = found.with_context(|| format!("volume `{name}` could not be inspected"))?;
+        Ok(found.mountpoint)
     }
 
     /// Makes a container and returns its id.
@@ -175,6 +221,24 @@ impl Engine {
         };
         let _turn = self.removals.acquire().await;
         gone(self.docker.remove_container(container, Some(options)).await)
+    }
+
+    /// The run's containers that stand for services.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn standing(&self) -> Result<Vec<Standing>> {
+        let labels = vec![format!("{LABEL_RUN}={}", self.run), LABEL_SERVICE.to_owned()];
+        let options = query::ListContainersOptions {
+            all: true,
+            filters: Some(HashMap::from([("label".to_owned(), labels)])),
+            ..Default::default()
+        };
+        let listed = self.docker.list_containers(Some(options)).await;
+        let listed = listed.map_err(|error| EngineError::from(&error))?;
+        let ids = listed.into_iter().filter_map(|one| one.id);
+        let found = try_join_all(ids.map(|id| async move { self.inspect(&id).await })).await?;
+        Ok(found.into_iter().filter_map(Standing::of).collect())
     }
 
     /// Everything the engine knows of a container.

@@ -42,7 +42,8 @@ impl Ignore {
         Self::of(&std::fs::read_to_string(context.join(".dockerignore")).unwrap_or_default())
     }
 
-    fn of(text: &str) -> Self {
+    /// As the lines of such a file.
+    pub fn of(text: &str) -> Self {
         let lines = text.lines().map(str::trim);
         let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         let rules = lines.filter_map(rule).collect();
@@ -57,10 +58,15 @@ impl Ignore {
     /// Whether a path of the context is not sent; what is below a folder that is left out is left out with it. The recipe
     /// and the file itself are always sent.
     pub fn leaves_out(&self, path: &Path) -> bool {
+        let always = [".dockerignore", "Dockerfile"].map(Path::new);
+        !always.contains(&path) && self.hides(path)
+    }
+
+    /// The same for a builder that is told recipe and list apart: they are paths as others are.
+    pub fn hides(&self, path: &Path) -> bool {
         let is_told = |(_, glob): &&(Rule, GlobMatcher)| folders(path).any(|path| glob.is_match(path));
         let decides = self.rules.iter().rev().find(is_told);
-        let always = [".dockerignore", "Dockerfile"].map(Path::new);
-        !always.contains(&path) && decides.is_some_and(|(rule, _)| *rule == Rule::Out)
+        decides.is_some_and(|(rule, _)| *rule == Rule::Out)
     }
 }
 

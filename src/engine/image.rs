@@ -26,6 +26,8 @@ pub struct ImageFacts {
     pub health: Option<bollard::models::HealthConfig>,
     /// TCP ports it says it listens on.
     pub ports: Vec<u16>,
+    /// The same for UDP.
+    pub datagram_ports: Vec<u16>,
     /// Paths it declares as volumes.
     pub volumes: Vec<String>,
     /// What its recipe's shell form runs in; empty = the engine's default.
@@ -36,6 +38,20 @@ pub struct ImageFacts {
     pub platform: String,
     /// When it got its name on this engine: when it was pulled last.
     pub tagged: Option<time::OffsetDateTime>,
+}
+
+impl ImageFacts {
+    /// `repository@sha256:…`, by which a registry knows it: the registry's that a reference names, where that is among
+    /// those that know it. `None` = none does.
+    pub fn pushed(&self, reference: &str) -> Option<String> {
+        let reference = Reference::of(reference);
+        if let Some(digest) = &reference.digest {
+            return Some(reference.pinned(digest));
+        }
+        let is_there = |full: &&String| Reference::of(full).repository() == reference.repository();
+        let there = self.repo_digests.iter().find(is_there);
+        there.or(self.repo_digests.first()).cloned()
+    }
 }
 
 impl Engine {
@@ -118,7 +134,8 @@ fn facts_of(image: ImageInspect) -> ImageFacts {
         digest: digest.map_or_else(|| id.clone(), |(_, digest)| digest.to_owned()),
         id,
         health: config.healthcheck,
-        ports: ports.iter().filter_map(|port| tcp_port(port)).collect(),
+        ports: ports.iter().filter_map(|port| port_of(port, "tcp")).collect(),
+        datagram_ports: ports.iter().filter_map(|port| port_of(port, "udp")).collect(),
         volumes: config.volumes.unwrap_or_default(),
         shell: config.shell.unwrap_or_default(),
         platform: platform.join("/"),
@@ -127,7 +144,7 @@ fn facts_of(image: ImageInspect) -> ImageFacts {
     }
 }
 
-fn tcp_port(text: &str) -> Option<u16> {
+fn port_of(text: &str, wanted: &str) -> Option<u16> {
     let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    (protocol == "tcp").then(|| port.parse().ok()).flatten()
+    (protocol == wanted).then(|| port.parse().ok()).flatten()
 }

@@ -72,6 +72,7 @@ impl<'e> ImageFiles<'e> {
                         uid,
                         gid,
                         origin: None,
+                        bound: None,
                     });
                 }
                 archive::First::Link(target) => path = joined(&path, &target),

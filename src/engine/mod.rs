@@ -33,14 +33,14 @@ use crate::record::release::EngineRecord;
 use labels::{LABEL_DEADLINE, LABEL_KEPT, RunLabels};
 use line::Transport;
 use line::address::Address;
-use line::agree::agree;
+use line::agree::{Dialect, agree};
 
 /// Containers that are started at the same time. On two cores, more come up no sooner; and engines before 28 may lose
 /// count where many join or leave a network at once, and then refuse to remove it ("has active endpoints") until they
 /// are restarted. Fewer at once make that rarer, not impossible.
 const STARTS: usize = 4;
-/// Containers that are removed at the same time.
-const REMOVALS: usize = 8;
+/// Containers that are removed at the same time: no more than start, for the same reason.
+const REMOVALS: usize = 4;
 
 /// A run's connection to the engine. Cheap to clone.
 #[derive(Clone)]
@@ -50,6 +50,9 @@ pub struct Engine {
     labels: Arc<HashMap<String, String>>,
     by_testcontainers: bool,
     hands_on_unknown_names: bool,
+    mounts_parts: bool,
+    dialect: Dialect,
+    line: Arc<Transport>,
     logins: Arc<HashMap<String, DockerCredentials>>,
     // Calls that make something are finished even when whoever asked has gone: an answer that nobody waits for is
     // a container that nobody removes.
@@ -80,6 +83,9 @@ impl Engine {
             labels: Arc::new(labels.on_objects()),
             by_testcontainers: address.known_to_testcontainers,
             hands_on_unknown_names: agreed.hands_on_unknown_names,
+            mounts_parts: agreed.mounts_parts,
+            dialect: agreed.dialect,
+            line: transport,
             logins: Arc::default(),
             pending: TaskTracker::new(),
             starts: Arc::new(Semaphore::new(STARTS)),
@@ -104,6 +110,11 @@ impl Engine {
     /// Whether a container may be given a name server of ours without losing the mirror's own names.
     pub fn hands_on_unknown_names(&self) -> bool {
         self.hands_on_unknown_names
+    }
+
+    /// Whether a part of a volume can be mounted by its name.
+    pub fn mounts_parts(&self) -> bool {
+        self.mounts_parts
     }
 
     /// Id of the run.

@@ -108,6 +108,8 @@ pub async fn reap(run: &str, lock: &Path, out: &Path, context: &Context) -> Resu
         // Already gone is as good.
         let _removed = std::fs::remove_file(file);
     }
+    // What else it kept on this machine; a run that is at work keeps its own.
+    let _left = sweep::remove_lock_files(&context.runs);
     sweep_until_quiet(run, context).await
 }
 

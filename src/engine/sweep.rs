@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use bollard::models::{ContainerSummary, ImageSummary, NetworkDisconnectRequest, Volume};
+use bollard::models::{ContainerSummary, EndpointResource, ImageSummary, NetworkDisconnectRequest, Volume};
 use bollard::query_parameters as query;
 use futures_util::future::join_all;
 use rustix::fs::{FlockOperation, flock};
@@ -21,8 +21,9 @@ use crate::engine::words::{engine_words, gone};
 
 /// Sweeps that find nothing, in a row, until a run counts as gone: a call under way may still make something.
 const CLEAN_SWEEPS: u32 = 2;
-/// What engines before 28 can come to where many containers join or leave a network at once.
-const MISCOUNTED: &str = "nothing is in it: the engine has lost count, and lets it go after a restart of its own";
+/// Sweeps that find nothing but networks that seem miscounted, in a row, until they count as that: an engine says the same
+/// for a moment where somebody is on the way out.
+const MISCOUNTED_SWEEPS: u32 = 12;
 /// Sweeps at most.
 const MOST_SWEEPS: u32 = 40;
 
@@ -153,21 +154,27 @@ impl fmt::Display for ObjectKind {
 /// # Errors
 /// The engine does not answer.
 pub async fn leftovers(engine: &Engine) -> Result<Vec<Leftover>> {
-    let (host, now) = (this_host(), now());
+    let found = all_labelled(engine, LABEL_RUN).await?;
+    Ok(by_run(found, &this_host(), now()))
+}
+
+/// What bears a run's name alone says nothing of it: somebody has put it there by hand.
+fn by_run(mut found: Vec<Found>, host: &str, now: u64) -> Vec<Leftover> {
+    found.sort_by_key(|found| !found.labels.contains_key(LABEL_DEADLINE));
     let mut runs: BTreeMap<String, Leftover> = BTreeMap::new();
-    for Found { object, since, labels } in all_labelled(engine, LABEL_RUN).await? {
+    for Found { object, since, labels } in found {
         let Some(run) = labels.get(LABEL_RUN).cloned() else {
             continue;
         };
         let left = runs
             .entry(run.clone())
-            .or_insert_with(|| of_labels(run, &labels, &host, now));
+            .or_insert_with(|| of_labels(run, &labels, host, now));
         left.since = [left.since, since].into_iter().flatten().min();
         left.objects.push(object);
     }
     let mut all: Vec<Leftover> = runs.into_values().collect();
     all.iter_mut().for_each(|left| left.objects.sort());
-    Ok(all)
+    all
 }
 
 fn of_labels(run: String, labels: &HashMap<String, String>, host: &str, now: u64) -> Leftover {
@@ -211,12 +218,14 @@ pub fn dead_lock_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Removes those files; what could not be removed is returned.
+/// Removes those files, and the folders of the same name beside them; what could not be removed is returned.
 pub fn remove_lock_files(folder: &Path) -> Vec<PathBuf> {
     let remove = |path: &PathBuf| {
         let Ok(file) = File::open(path) else { return };
         // Whoever is about to lock it waits for this lock, and then sees that the file has gone.
         if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+            // What the dead run kept there; most have nothing.
+            let _none = std::fs::remove_dir_all(path.with_extension(""));
             let _found_again_where_it_stays = std::fs::remove_file(path);
         }
     };
@@ -232,36 +241,75 @@ fn is_locked(path: &Path) -> Option<bool> {
     }
 }
 
-/// Removes what dead runs left behind; returns their ids.
+/// Networks that an engine keeps though nothing is in them. Where many containers join or leave one at once, Docker's
+/// engines before 28.1 can lose count (moby issues 17217, 42119, 43286), and only a restart of the engine lets such a
+/// network go. It holds nothing and leads nowhere, so that it is told, and stands in nobody's way.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Miscounted(Vec<String>);
+
+impl Miscounted {
+    /// What is to be told of them, if there are any.
+    pub fn words(&self) -> Option<String> {
+        let names: Vec<String> = self.0.iter().map(|name| format!("`{name}`")).collect();
+        (!names.is_empty()).then(|| {
+            let names = names.join(", ");
+            format!(
+                "empty network {names} stays: the engine has lost count of who is in it, and lets it go after a restart \
+                 of its own"
+            )
+        })
+    }
+}
+
+/// What became of what dead runs had left.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// How many runs something was removed of.
+    pub runs: usize,
+    /// What the engine keeps.
+    pub miscounted: Miscounted,
+}
+
+/// Removes what dead runs left behind.
 ///
 /// # Errors
 /// The engine refused.
-pub async fn sweep_dead(engine: &Engine) -> Result<Vec<String>> {
+pub async fn sweep_dead(engine: &Engine) -> Result<Swept> {
     let dead = leftovers(engine)
         .await?
         .into_iter()
         .filter(|left| left.liveness == Liveness::Dead);
-    let mut swept = Vec::new();
+    let mut swept = Swept::default();
     for left in dead {
-        remove_run(engine, &left.run).await?;
-        swept.push(left.run);
+        let Miscounted(kept) = remove_run(engine, &left.run).await?;
+        swept.runs += usize::from(kept.len() < left.objects.len());
+        swept.miscounted.0.extend(kept);
     }
     Ok(swept)
 }
 
-/// Removes every container, network, volume and image of a run; returns once nothing of it is left.
+/// Removes every container, network, volume and image of a run; returns once nothing of it is left that the engine lets go.
 ///
 /// # Errors
 /// Something could not be removed: the message names it.
-pub async fn remove_run(engine: &Engine, run: &str) -> Result<()> {
+pub async fn remove_run(engine: &Engine, run: &str) -> Result<Miscounted> {
     let label = format!("{LABEL_RUN}={run}");
     let mut clean = 0;
     let mut last = Vec::new();
     for _ in 0..MOST_SWEEPS {
-        let (found, errors) = remove_labelled(engine, &label).await?;
+        let Sweep {
+            found,
+            errors,
+            miscounted,
+        } = remove_labelled(engine, &label).await?;
         clean = if found == 0 { clean + 1 } else { 0 };
-        if clean >= CLEAN_SWEEPS {
-            return Ok(());
+        let enough = match miscounted.0.is_empty() {
+            true => CLEAN_SWEEPS,
+            false => MISCOUNTED_SWEEPS,
+        };
+        if clean >= enough {
+            return Ok(miscounted);
         }
         if !errors.is_empty() || found == 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -274,26 +322,42 @@ pub async fn remove_run(engine: &Engine, run: &str) -> Result<()> {
     )
 }
 
-/// One sweep of a run: how much was found. What could not be removed is found again by the next.
+/// One sweep of a run: how much was found. What could not be removed is found again by the next, but for what the engine
+/// keeps.
 ///
 /// # Errors
 /// The engine does not answer.
 pub async fn sweep_once(engine: &Engine, run: &str) -> Result<usize> {
-    Ok(remove_labelled(engine, &format!("{LABEL_RUN}={run}")).await?.0)
+    Ok(remove_labelled(engine, &format!("{LABEL_RUN}={run}")).await?.found)
 }
 
-/// One sweep: how much was found, and what could not be removed.
-async fn remove_labelled(engine: &Engine, label: &str) -> Result<(usize, Vec<String>)> {
+/// What one sweep came to.
+struct Sweep {
+    /// How much there was, but for what is miscounted.
+    found: usize,
+    /// What could not be removed.
+    errors: Vec<String>,
+    /// What seems to be.
+    miscounted: Miscounted,
+}
+
+async fn remove_labelled(engine: &Engine, label: &str) -> Result<Sweep> {
     let docker = engine.docker();
     let containers = containers(engine, label).await?;
-    let mut errors = each(containers.iter(), |id| engine.remove_container(id)).await;
+    let mut errors = each(containers.iter(), |id| async move {
+        // Whoever was killed may have left a start under way, of which an engine that is told to remove knows nothing yet.
+        // Docker 20.10 answers this question only when the start is over, and then there is something to stop first.
+        let _settled = engine.inspect(id).await;
+        engine.remove_container(id).await
+    })
+    .await;
     let filters = filter(label);
     let networks = docker
         .list_networks(Some(query::ListNetworksOptions {
             filters: filters.clone(),
         }))
         .await?;
-    let networks: Vec<String> = networks.into_iter().filter_map(|network| network.id).collect();
+    let networks: Vec<String> = networks.into_iter().filter_map(|network| network.name).collect();
     let volumes = docker
         .list_volumes(Some(query::ListVolumesOptions {
             filters: filters.clone(),
@@ -315,35 +379,56 @@ async fn remove_labelled(engine: &Engine, label: &str) -> Result<(usize, Vec<Str
         .await?;
     let images = children_first(images.into_iter().map(|image| (image.id, image.parent_id)).collect());
     let (networks_left, volumes_left, images_left) = tokio::join!(
-        each(networks.iter(), |id| remove_network(docker, id)),
+        join_all(networks.iter().map(|name| remove_network(docker, name))),
         each(
             volumes.iter(),
             |name| async move { gone(remove_volume(docker, name).await) }
         ),
         remove_images(docker, &images),
     );
-    errors.extend(networks_left.into_iter().chain(volumes_left).chain(images_left));
-    Ok((containers.len() + networks.len() + volumes.len() + images.len(), errors))
+    errors.extend(volumes_left.into_iter().chain(images_left));
+    let mut miscounted = Miscounted::default();
+    for (name, left) in networks.iter().zip(networks_left) {
+        match left {
+            Ok(Letting::Go) => {}
+            Ok(Letting::Miscounted) => miscounted.0.push(name.clone()),
+            Err(error) => errors.push(format!("{error:#}")),
+        }
+    }
+    let networks = networks.len() - miscounted.0.len();
+    Ok(Sweep {
+        found: containers.len() + networks + volumes.len() + images.len(),
+        errors,
+        miscounted,
+    })
+}
+
+/// What an engine does with a network that is to go.
+enum Letting {
+    /// It lets it go.
+    Go,
+    /// It keeps it for somebody who is not there.
+    Miscounted,
 }
 
 /// Removes a network, also one that something else is in: what somebody let in by hand, or what the engine forgot to
 /// take out. That is taken out by force.
-async fn remove_network(docker: &bollard::Docker, id: &str) -> Result<()> {
-    let Err(refused) = gone(docker.remove_network(id).await) else {
-        return Ok(());
+async fn remove_network(docker: &bollard::Docker, network: &str) -> Result<Letting> {
+    let Err(refused) = gone(docker.remove_network(network).await) else {
+        return Ok(Letting::Go);
     };
-    let inside = ends_in(docker, id).await?;
+    let inside = ends_in(docker, network).await?;
     if inside.is_empty() && refused.to_string().contains("has active endpoints") {
-        bail!("{refused} ({MISCOUNTED})");
+        return Ok(Letting::Miscounted);
     }
     for container in inside {
         let request = NetworkDisconnectRequest {
             container,
             force: Some(true),
         };
-        gone(docker.disconnect_network(id, request).await)?;
+        gone(docker.disconnect_network(network, request).await)?;
     }
-    gone(docker.remove_network(id).await)
+    gone(docker.remove_network(network).await).map(|()| Letting::Go)
 }
 
 /// What is in a network, as far as the engine knows.
@@ -352,8 +437,16 @@ async fn ends_in(docker: &bollard::Docker, network: &str) -> Result<Vec<String>>
         .inspect_network(network, None::<query::InspectNetworkOptions>)
         .await
     {
-        Ok(network) => Ok(network.containers.unwrap_or_default().into_keys().collect()),
+        Ok(network) => Ok(network.containers.unwrap_or_default().into_iter().map(who).collect()),
         Err(error) => gone(Err(error)).map(|()| Vec::new()),
+    }
+}
+
+/// By what the engine finds it: an end without a container (`ep-…`) by its name alone.
+fn who((id, end): (String, EndpointResource)) -> String {
+    match end.name {
+        Some(name) if id.starts_with("ep-") => name,
+        _ => id,
     }
 }
 
@@ -524,6 +617,26 @@ mod tests {
         assert_eq!(state(false, true, 101), Liveness::Dead);
         assert_eq!(state(false, false, 101), Liveness::Alive);
         assert_eq!(state(false, false, 100), Liveness::Dead);
+    }
+
+    #[test]
+    fn what_bears_a_runs_name_alone_does_not_decide_that_it_is_dead() {
+        let found = |name: &str, more: &[(&str, &str)]| {
+            let labels = [&[(LABEL_RUN, "x")], more].concat().into_iter();
+            let labels = labels.map(|(label, value)| (label.to_owned(), value.to_owned()));
+            Found {
+                object: Object {
+                    kind: ObjectKind::Container,
+                    name: name.to_owned(),
+                },
+                since: None,
+                labels: labels.collect(),
+            }
+        };
+        let own = [(LABEL_HOST, "another"), (LABEL_DEADLINE, "101")];
+        let runs = by_run(vec![found("by-hand", &[]), found("agent", &own)], "this", 100);
+        assert_eq!(runs.len(), 1);
+        assert_eq!((runs[0].liveness, runs[0].objects.len()), (Liveness::Alive, 2));
     }
 
     #[test]

@@ -3,10 +3,17 @@
 use anyhow::{Context as _, Result};
 use bollard::query_parameters as query;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::io::AsyncRead;
+use tokio_util::io::ReaderStream;
 
 use super::Engine;
 use super::words::EngineError;
+
+/// A day.
+const UPLOAD_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Engine {
     /// Puts an archive's files into a container, running or not.
@@ -22,6 +29,37 @@ impl Engine {
         let sent = self.docker.upload_to_container(container, Some(options), body).await;
         sent.map_err(|error| EngineError::from(&error))
             .context("files could not be put into the container")
+    }
+
+    /// Puts an archive's files into a container while it is read, whatever its length.
+    ///
+    /// # Errors
+    /// The reader failed, in its words; or as [`Engine::upload`].
+    pub async fn upload_read(
+        &self,
+        container: &str,
+        path: &str,
+        archive: impl AsyncRead + Send + 'static,
+    ) -> Result<()> {
+        let options = query::UploadToContainerOptions {
+            path: path.to_owned(),
+            ..Default::default()
+        };
+        let unread = Arc::new(OnceLock::new());
+        let told = Arc::clone(&unread);
+        let pieces = ReaderStream::new(archive).inspect_err(move |error| {
+            let _first = told.set(error.to_string());
+        });
+        let body = bollard::body_try_stream(pieces);
+        // The run's own limit ends it.
+        let docker = self.docker.clone().with_timeout(UPLOAD_LIMIT);
+        let sent = docker.upload_to_container(container, Some(options), body).await;
+        match (unread.get(), sent) {
+            (Some(why), _) => Err(anyhow::anyhow!("{why}")),
+            (None, sent) => sent
+                .map_err(|error| EngineError::from(&error))
+                .context("files could not be put into the volume"),
+        }
     }
 
     /// Brings back an archive of a path of a container.

@@ -30,6 +30,8 @@ pub struct History {
     pub running: bool,
     /// What the engine's health check last said; `None` before its first word since the last start.
     pub healthy: Option<bool>,
+    /// How often it was called unhealthy since its last start.
+    pub unhealthy: u32,
     /// Signals it was sent, in order, as numbers.
     pub signals: Vec<i64>,
     /// The kernel has killed for memory, and the exit that may follow has not been told.
@@ -153,6 +155,19 @@ impl Watch {
             .subscribe()
     }
 
+    /// How a container is that was started before anybody followed; what is heard of it since then stands.
+    pub fn know(&self, container: &str, running: bool, healthy: Option<bool>) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = seen
+            .entry(container.to_owned())
+            .or_insert_with(|| watch::Sender::new(History::default()));
+        entry.send_modify(|seen| {
+            if seen.starts == 0 && seen.exits.is_empty() {
+                (seen.running, seen.healthy) = (running, seen.healthy.or(healthy));
+            }
+        });
+    }
+
     fn take(&self, event: EventMessage) {
         let actor = event.actor.unwrap_or_default();
         let (id, attributes) = (actor.id.unwrap_or_default(), actor.attributes.unwrap_or_default());
@@ -203,12 +218,16 @@ impl History {
                 self.starts += 1;
                 self.running = true;
                 self.healthy = None;
+                self.unhealthy = 0;
             }
             Happening::Die { code } => self.end(code),
             Happening::OutOfMemory => self.run_out_of_memory(),
             Happening::Signal(number) => self.signals.extend(number),
             Happening::Healthy => self.healthy = Some(true),
-            Happening::Unhealthy => self.healthy = Some(false),
+            Happening::Unhealthy => {
+                self.healthy = Some(false);
+                self.unhealthy += 1;
+            }
         }
     }
 
@@ -280,6 +299,22 @@ mod tests {
         }
         assert_eq!((history.starts, history.running, history.healthy), (2, true, None));
         assert_eq!((history.exits.len(), history.signals), (1, vec![15]));
+    }
+
+    #[test]
+    fn what_is_known_from_before_gives_way_to_what_is_heard() {
+        let watch = Watch {
+            seen: Arc::default(),
+            news: broadcast::channel(1).0,
+        };
+        watch.know("old", true, Some(true));
+        let old = watch.of("old").borrow().clone();
+        assert_eq!((old.running, old.healthy, old.starts), (true, Some(true), 0));
+        watch.of("died");
+        let died = |seen: &mut History| seen.apply(DIED);
+        watch.seen.lock().unwrap()["died"].send_modify(died);
+        watch.know("died", true, None);
+        assert!(!watch.of("died").borrow().running);
     }
 
     #[test]

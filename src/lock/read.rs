@@ -1,8 +1,6 @@
 //! Reads a lock: YAML in, types or the first mistake out, with its place. Unknown keys are refused.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +12,7 @@ use super::facts::{
 };
 use super::probe;
 use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::file;
 use crate::yaml::span::{Source, Span};
 use crate::yaml::tree::{self, Node};
 
@@ -21,8 +20,6 @@ use crate::yaml::tree::{self, Node};
 pub const VERSION: i64 = 1;
 /// Before the reason why a chain is not trusted.
 pub(super) const UNTRUSTED: &str = "untrusted: ";
-/// Larger than any lock.
-const MAX_BYTES: u64 = 4 << 20;
 
 type Read<T> = Result<T, Diagnostic>;
 
@@ -50,12 +47,7 @@ fn text(path: &Path) -> std::io::Result<String> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is not a file"));
     }
-    let mut text = String::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(std::io::Error::other("it is larger than any lock"));
-    }
-    Ok(text)
+    file::text(path)
 }
 
 /// Reads a lock from its text.

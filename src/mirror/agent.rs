@@ -20,6 +20,8 @@ use crate::world::addresses::Subnet;
 
 /// Bytes on their way to or from the agent.
 const PIPE: usize = 64 * 1024;
+/// What is run in its container to speak with it.
+const SERVE: [&str; 3] = ["/rehearsal", "agent", "serve"];
 
 /// The agent on its way.
 pub(super) type Arrival = JoinHandle<Result<()>>;
@@ -65,6 +67,21 @@ pub(super) fn begin(setup: &Setup, subnets: &Arc<BTreeMap<String, Subnet>>, imag
     }
 }
 
+/// A conversation of one's own with an agent that stays: what it answers to, it answers to as before.
+pub(super) async fn again(setup: &Setup) -> Result<Agent> {
+    let name = setup.engine.name(&format!("{}agent", setup.prefix));
+    let conversation = setup.engine.converse(&name, &SERVE).await;
+    let (output, input) = conversation.context("the mirror's agent is gone")?;
+    let client = Client::over(output, input);
+    client.call(Call::Ping).await?;
+    let (_answers, answering) = watch::channel(true);
+    Ok(Agent {
+        client,
+        arrival: Mutex::new(None),
+        answering,
+    })
+}
+
 /// Carries bytes until one side ends, and tells the other.
 async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
     // The client says that the agent is gone.
@@ -74,10 +91,10 @@ async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin)
 
 /// The agent's container in all networks, and the conversation with it.
 async fn make(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Result<Conversation> {
-    let names = setup.directory().of_agent();
+    let directory = setup.directory();
     let mut networks = subnets.iter().map(|(name, subnet)| {
         let endpoint = EndpointSettings {
-            aliases: Some(names.clone()),
+            aliases: Some(directory.of_agent(name)),
             ipam_config: Some(subnet.for_agent()),
             ..Default::default()
         };
@@ -97,7 +114,7 @@ async fn make(setup: &Setup, subnets: &BTreeMap<String, Subnet>) -> Result<Conve
         .start(&name)
         .await
         .context("the agent could not be started")?;
-    setup.engine.converse(&id, &["/rehearsal", "agent", "serve"]).await
+    setup.engine.converse(&id, &SERVE).await
 }
 
 /// Begins to make the agent's image: it needs nothing of the mirror.

@@ -3,6 +3,7 @@
 use crate::engine::words;
 use crate::record::outcome::Lost;
 use crate::text::units::seconds;
+use crate::world::replica::Replica;
 use std::time::Duration;
 
 /// What went wrong with a service.
@@ -12,33 +13,67 @@ pub enum ServiceFailureKind {
     NotCreated(String),
     /// The engine would not start it, e.g. its command is not in the image.
     NotStarted(String),
+    /// This machine's engine may not give it what production's gives: what, and the engine's words.
+    NotGiven(&'static str, String),
     /// A command that production runs after its start failed: which and how.
     Hook(String),
     /// It exited and will not come back, or exited twice.
     Exited,
-    /// Its health check failed for good.
-    Unhealthy,
+    /// Its health check failed for good: while it was waited for, or later.
+    Unhealthy(Option<Waited>),
     /// It was not ready in its time.
-    NotReady(Duration),
+    NotReady(Waited),
     /// Something it depends on did not come up.
     Held(String),
     /// It cannot be told: a part of the machine or of the gate is gone.
     Lost(Lost),
 }
 
+/// How long a service was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waited {
+    /// What the configuration allows.
+    pub allowed: Duration,
+    /// What it took, or had, since its own start.
+    pub took: Duration,
+}
+
+impl Waited {
+    /// The whole of what is allowed.
+    pub fn all_of(allowed: Duration) -> Self {
+        Self { allowed, took: allowed }
+    }
+}
+
 impl ServiceFailureKind {
     /// What a failed call to the engine says of a service: `refused` in the engine's words, where it is the service's.
     pub(super) fn of(error: &anyhow::Error, refused: impl FnOnce(String) -> Self) -> Self {
-        words::lost(error).map_or_else(|| refused(format!("{error:#}")), Self::Lost)
+        let text = format!("{error:#}");
+        match (words::lost(error), not_given(&text)) {
+            (Some(lost), _) => Self::Lost(lost),
+            (None, Some(what)) => Self::NotGiven(what, text),
+            (None, None) => refused(text),
+        }
     }
+}
+
+/// What an engine may not give that has fewer rights on its machine than production's, by its words.
+fn not_given(words: &str) -> Option<&'static str> {
+    let known = [
+        ("setting rlimit", "its `ulimits`"),
+        ("apply caps", "its capabilities (`cap_add`)"),
+        ("nvalid CapAdd", "its capabilities (`cap_add`)"),
+    ];
+    let mut known = known.into_iter();
+    known.find(|(said, _)| words.contains(said)).map(|(_, what)| what)
 }
 
 /// A service that did not come up.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", self.line())]
 pub struct ServiceFailure {
-    /// Service.
-    pub service: String,
+    /// Which container of which service.
+    pub replica: Replica,
     /// What went wrong.
     pub kind: ServiceFailureKind,
     /// Who waited for it, and for what: `web waits for service_healthy`.
@@ -57,9 +92,9 @@ pub struct ServiceFailure {
 
 impl ServiceFailure {
     /// One of which nothing more is known.
-    pub(super) fn unseen(service: &str, kind: ServiceFailureKind) -> Self {
+    pub(super) fn unseen(replica: &Replica, kind: ServiceFailureKind) -> Self {
         Self {
-            service: service.to_owned(),
+            replica: replica.clone(),
             kind,
             waited_by: Vec::new(),
             exit_code: None,
@@ -81,14 +116,24 @@ impl ServiceFailure {
 
     /// The same without the log's word.
     pub fn headline(&self) -> String {
-        let service = &self.service;
+        let service = &self.replica;
         let what = match &self.kind {
             ServiceFailureKind::NotCreated(words) => format!("`{service}` could not be created: {words}"),
             ServiceFailureKind::NotStarted(words) => format!("`{service}` could not be started: {words}"),
+            ServiceFailureKind::NotGiven(what, words) => {
+                format!("`{service}` was not started: this machine's engine cannot give it {what}: {words}")
+            }
             ServiceFailureKind::Hook(words) => format!("`{service}` did not come up: its `post_start` {words}"),
             ServiceFailureKind::Exited => format!("`{service}` exited{}", self.exit_words()),
-            ServiceFailureKind::Unhealthy => format!("`{service}` is unhealthy"),
-            ServiceFailureKind::NotReady(limit) => format!("`{service}` was not ready within {}", seconds(*limit)),
+            ServiceFailureKind::Unhealthy(None) => format!("`{service}` is unhealthy"),
+            ServiceFailureKind::Unhealthy(Some(Waited { allowed, took })) => {
+                let (took, allowed) = (seconds(*took), seconds(*allowed));
+                format!("`{service}` is unhealthy {took} after its start, {allowed} are allowed")
+            }
+            ServiceFailureKind::NotReady(Waited { allowed, took }) => {
+                let (took, allowed) = (seconds(*took), seconds(*allowed));
+                format!("`{service}` was not ready within {allowed}: it had {took} since its start")
+            }
             ServiceFailureKind::Lost(lost) => format!("what became of `{service}` cannot be told: {lost}"),
             ServiceFailureKind::Held(other) => format!("`{service}` was not started because `{other}` did not come up"),
         };
@@ -110,5 +155,29 @@ impl ServiceFailure {
             more => format!(", restarted {more} times"),
         };
         format!("{code}{oom}{restarts}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_engine_may_not_give_is_the_machines_doing_and_no_releases() {
+        let of = |words: &str| {
+            let error = anyhow::anyhow!("{words}");
+            ServiceFailure::unseen(
+                &Replica::only("db"),
+                ServiceFailureKind::of(&error, ServiceFailureKind::NotStarted),
+            )
+            .headline()
+        };
+        let limits = of("OCI runtime create failed: error setting rlimit type 7: operation not permitted");
+        assert!(
+            limits.starts_with("`db` was not started: this machine's engine cannot give it its `ulimits`: "),
+            "{limits}"
+        );
+        assert!(of("unable to apply caps: operation not permitted").contains("its capabilities (`cap_add`)"));
+        assert_eq!(of("no such file"), "`db` could not be started: no such file");
     }
 }

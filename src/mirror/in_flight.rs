@@ -31,6 +31,7 @@ impl Mirror {
         let begin = HeldCall::Begin {
             held: running.name.clone(),
             url: url.clone(),
+            at: self.inner.setup.directory().reached_alone(&running.replica),
         };
         match self.agent().call(Call::Held(begin)).await {
             Ok(Answer::Held(HeldAnswer::Begun(_))) => Some(Waiting(running.name.clone())),

@@ -7,9 +7,11 @@
 //! This file holds what a mirror is; what it does stands in the files beside it, each of which adds to [`Mirror`]. None
 //! of them is needed here.
 
+mod adopt;
 mod agent;
 pub mod border;
 pub mod failure;
+mod health;
 mod in_flight;
 pub mod logs;
 pub mod names;
@@ -17,6 +19,7 @@ mod networks;
 mod news;
 mod prepare;
 pub mod readiness;
+pub mod restore;
 pub mod run_container;
 pub mod service;
 pub mod setup;
@@ -37,11 +40,14 @@ use crate::engine::image::ImageFacts;
 use crate::engine::watch::{History, Watch};
 use crate::world::addresses::Subnet;
 use crate::world::model::{Service, World};
+use crate::world::replica::Replica;
 use agent::Agent;
 use border::attempts::Origin;
 use logs::Logs;
+use names::calls::CallLog;
 use names::fronts::Front;
 use names::trust::{self, Trust};
+use setup::Shown;
 pub use setup::{News, Setup};
 
 /// A service's container.
@@ -51,6 +57,8 @@ pub struct Running {
     pub id: String,
     /// Name on the engine.
     pub name: String,
+    /// Which of the service's containers it is.
+    pub replica: Replica,
     /// What it was made from.
     pub service: Arc<Service>,
 }
@@ -67,23 +75,37 @@ struct Inner {
     logs: Logs,
     subnets: Arc<BTreeMap<String, Subnet>>,
     agent: Agent,
-    running: Mutex<BTreeMap<String, Running>>,
+    running: Mutex<BTreeMap<Replica, Running>>,
     generation: AtomicU32,
+    services: Mutex<Arc<BTreeMap<String, Service>>>,
     swapped: Mutex<BTreeSet<String>>,
     completed: Mutex<BTreeSet<String>>,
     volumes: tokio::sync::Mutex<BTreeSet<String>>,
     trusts: Mutex<HashMap<trust::Key, Arc<OnceCell<Trust>>>>,
     made: Mutex<BTreeMap<String, Origin>>,
+    calls: Mutex<CallLog>,
 }
 
 impl Mirror {
-    fn running(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<Replica, Running>> {
         self.inner.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The container that stands for a service now.
+    /// The container that stands for a service now; the first of several.
     pub fn container_of(&self, service: &str) -> Option<Running> {
-        self.running().get(service).cloned()
+        self.containers_of(service).into_iter().next()
+    }
+
+    /// All containers that stand for a service now, in the order of their numbers.
+    pub fn containers_of(&self, service: &str) -> Vec<Running> {
+        let running = self.running();
+        let own = running.values().filter(|running| running.replica.service == service);
+        own.cloned().collect()
+    }
+
+    /// The container that is this replica now.
+    pub fn container(&self, replica: &Replica) -> Option<Running> {
+        self.running().get(replica).cloned()
     }
 
     /// The agent in the mirror's networks.
@@ -111,15 +133,26 @@ impl Mirror {
         &self.inner.setup.world
     }
 
-    /// What has happened to a service's present container.
-    pub fn history(&self, service: &str) -> Option<History> {
-        let running = self.container_of(service)?;
+    /// What has happened to a replica's present container.
+    pub fn history(&self, replica: &Replica) -> Option<History> {
+        let running = self.container(replica)?;
         Some(self.inner.watch.of(&running.id).borrow().clone())
+    }
+
+    /// The services that are to be there now.
+    pub(crate) fn services(&self) -> Arc<BTreeMap<String, Service>> {
+        let services = self.inner.services.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&services)
     }
 
     /// Names of production's that the agent answers to.
     pub fn fronts(&self) -> &[Front] {
         &self.inner.setup.fronts
+    }
+
+    /// What services have shown at earlier starts.
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.inner.setup.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn next_generation(&self) -> u32 {
@@ -131,7 +164,7 @@ impl Mirror {
         self.inner.setup.image(reference)
     }
 
-    /// Runs a command inside a service's container, as the container's own user, without a terminal.
+    /// Runs a command inside a service's container, the first of several, as the container's own user, without a terminal.
     ///
     /// # Errors
     /// The service has no running container, or the engine refused.

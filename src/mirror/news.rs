@@ -6,9 +6,10 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::setup::Change;
-use super::{Mirror, News};
+use super::{Mirror, News, Running};
 use crate::engine::watch::{Happened, Happening};
 use crate::record::container::ContainerState;
+use crate::world::replica::Replica;
 
 impl Mirror {
     /// Says what happens to containers, and reads on in the log of one that was restarted.
@@ -31,28 +32,40 @@ impl Mirror {
 
     fn take(&self, happened: &Happened) {
         // The run may have other mirrors with services of the same names.
-        if !self.running().values().any(|running| running.id == happened.container) {
+        let own = |running: &&Running| running.id == happened.container;
+        let Some(replica) = self.running().values().find(own).map(|running| running.replica.clone()) else {
             return;
-        }
+        };
         match happened.what {
             Happening::Start if self.inner.watch.of(&happened.container).borrow().starts > 1 => {
                 self.inner.logs.follow(&happened.container);
-                self.tell(&happened.service, ContainerState::Restarted, None, None);
+                self.tell(&replica, ContainerState::Restarted, None, None);
             }
             Happening::Die { code } => {
                 let detail = code.map(|code| format!("exit code {code}"));
-                self.tell(&happened.service, ContainerState::Exited, detail, None);
+                self.tell(&replica, ContainerState::Exited, detail, None);
             }
-            Happening::OutOfMemory => self.tell(&happened.service, ContainerState::OutOfMemory, None, None),
-            Happening::Unhealthy => self.tell(&happened.service, ContainerState::Unhealthy, None, None),
+            Happening::OutOfMemory => self.tell(&replica, ContainerState::OutOfMemory, None, None),
+            Happening::Unhealthy => self.tell(&replica, ContainerState::Unhealthy, None, None),
             Happening::Start | Happening::Signal(_) | Happening::Healthy => {}
         }
     }
 
-    pub(super) fn tell(&self, service: &str, state: ContainerState, detail: Option<String>, took: Option<Duration>) {
+    pub(super) fn note(&self, text: String) {
+        // A run that has stopped listening is a run that is going down.
+        let _listening = self.inner.setup.news.send(News::Note(text));
+    }
+
+    pub(super) fn tell(
+        &self,
+        replica: &Replica,
+        state: ContainerState,
+        detail: Option<String>,
+        took: Option<Duration>,
+    ) {
         // A run that has stopped listening is a run that is going down.
         let _listening = self.inner.setup.news.send(News::Container(Change {
-            service: service.to_owned(),
+            replica: replica.clone(),
             state,
             detail,
             took,

@@ -21,6 +21,7 @@ impl Mirror {
         let logs = Logs::new(&setup.engine, &setup.redactor, setup.logs.clone(), setup.news.clone());
         let subnets = Arc::new(subnets);
         let agent = agent::begin(&setup, &subnets, image);
+        let services = Arc::new(setup.world.services.clone());
         let inner = Inner {
             setup,
             watch,
@@ -29,11 +30,13 @@ impl Mirror {
             agent,
             running: Mutex::default(),
             generation: AtomicU32::new(0),
+            services: Mutex::new(services),
             swapped: Mutex::default(),
             completed: Mutex::default(),
             volumes: tokio::sync::Mutex::default(),
             trusts: Mutex::default(),
             made: Mutex::default(),
+            calls: Mutex::default(),
         };
         let mirror = Self { inner: Arc::new(inner) };
         mirror.follow_restarts();

@@ -145,6 +145,7 @@ impl Mirror {
             uid: 0,
             gid: 0,
             origin: None,
+            bound: None,
         };
         let files: Vec<FileInside> = run.files.iter().map(file).collect();
         if files.is_empty() {

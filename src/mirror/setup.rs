@@ -1,8 +1,8 @@
 //! What a mirror is made from, and what it tells while it lives.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -10,12 +10,16 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::names::authority::Authority;
 use super::names::directory::Directory;
 use super::names::fronts::Front;
-use crate::config::settings::OpenHost;
+use super::names::relays::Relays;
+use crate::config::settings::{OpenHost, Restore};
 use crate::engine::Engine;
 use crate::engine::image::ImageFacts;
+use crate::engine::network::Gateway;
 use crate::record::container::ContainerState;
+use crate::record::release::Role;
 use crate::text::redact::Redactor;
 use crate::world::model::World;
+use crate::world::replica::Replica;
 
 /// Something the mirror wants known while it happens.
 #[derive(Debug, Clone)]
@@ -29,14 +33,23 @@ pub enum News {
 /// What happened to a service's container.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// Service.
-    pub service: String,
+    /// Which container of which service.
+    pub replica: Replica,
     /// What.
     pub state: ContainerState,
     /// Exit code and the like.
     pub detail: Option<String>,
     /// Milliseconds that it took, where it took any.
     pub took: Option<Duration>,
+}
+
+/// What services have shown at earlier starts, on whichever of a run's mirrors.
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// Services at whose image's ports nothing listens.
+    pub(super) silent: BTreeSet<String>,
+    /// Containers of releases whose health check held when it had passed.
+    pub(super) held: BTreeSet<(Replica, Role)>,
 }
 
 /// What a mirror is made from.
@@ -54,20 +67,30 @@ pub struct Setup {
     pub redactor: Redactor,
     /// Where logs are written; `None` = kept in memory only.
     pub logs: Option<PathBuf>,
+    /// What is restored before anything else uses it, in order.
+    pub restores: Vec<Restore>,
     /// Who wants to know.
     pub news: UnboundedSender<News>,
     /// Names of production's that the agent answers to.
     pub fronts: Vec<Front>,
+    /// How the authentication dependency is reached under its own names.
+    pub relays: Relays,
     /// Hosts outside that may be reached.
     pub open: Vec<OpenHost>,
+    /// Who takes what is sent to other addresses outside.
+    pub gateway: Gateway,
     /// The program that is the agent: [`THIS_PROGRAM`](crate::engine::archive::THIS_PROGRAM), unless a test names another.
     pub program: PathBuf,
+    /// What all mirrors of the run have in common.
+    pub shown: Arc<Mutex<Shown>>,
 }
 
 impl Setup {
     /// Who bears which name.
     pub(super) fn directory(&self) -> Directory<'_> {
-        Directory::of(self.fronts.iter().map(|front| &front.name))
+        let relayed = self.relays.relayed.keys();
+        let relayed = relayed.filter_map(|name| self.world.services.get(name));
+        Directory::of(self.fronts.iter().map(|front| &front.name)).relaying(relayed)
     }
 
     /// Who signs for the names that are answered to with TLS; a run has one.

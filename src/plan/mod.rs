@@ -2,81 +2,131 @@
 //! that is not in it. Making it needs no engine and no clock, so the same configuration and seed always give the same
 //! plan.
 
+mod difference;
 mod model;
 mod names;
 mod only;
 mod stages;
 mod words;
 
+pub use difference::Difference;
 pub use model::{CheckPlan, Plan, Planned, StagePlan};
 pub use only::Only;
 
-use self::stages::image_of;
+use std::collections::BTreeSet;
+
+use crate::check::Given;
 use crate::config::settings::{CandidateImage, Rollback, Settings};
+use crate::engine::pull::reference::Reference;
 use crate::mirror::border::door;
 use crate::record::partial::Partial;
 use crate::record::release::Release;
 use crate::record::stage::StageId;
 use crate::record::v1::SCHEMA;
-use crate::world::model::World;
+use crate::world::candidates::Candidates;
+use crate::world::model::{Mount, Service, Source, World};
 
 /// Makes the plan.
-pub fn make(settings: &Settings, world: &World, seed: u64, only: &Only) -> Plan {
-    let candidate = settings.candidate.iter().map(|(service, candidate)| Release {
-        service: service.clone(),
-        image: match &candidate.image {
-            CandidateImage::Reference(image) => image.clone(),
-            CandidateImage::Build { context, .. } => format!("built from {}", context.display()),
-            CandidateImage::Unchanged => image_of(world, service),
-        },
+pub fn make(given: &Given<'_>, seed: u64, only: &Only) -> Plan {
+    let Given {
+        settings,
+        world,
+        candidate: release,
+    } = *given;
+    let candidate = release.services.values().map(|service| Release {
+        service: service.name.clone(),
+        image: new_image_of(settings, service),
         digest: None,
+        pushed: by_digest(&service.image),
     });
-    let release = |service: &String| Release {
-        service: service.clone(),
-        image: image_of(world, service),
+    let touched = release.touched();
+    let own = |service: &Service| Release {
+        service: service.name.clone(),
+        image: service.image.clone(),
         digest: None,
+        pushed: by_digest(&service.image),
     };
-    let others = world
+    let (changed, others): (Vec<&Service>, Vec<&Service>) = world
         .services
-        .keys()
-        .filter(|name| !settings.candidate.contains_key(*name));
+        .values()
+        .partition(|service| touched.contains(&service.name));
     Plan {
         schema: SCHEMA.to_owned(),
         seed,
         config: settings.file.display().to_string(),
+        production: None,
         candidate: candidate.collect(),
-        baseline: settings.candidate.keys().map(release).collect(),
-        mirror: others.map(release).collect(),
+        baseline: changed.into_iter().map(own).collect(),
+        mirror: others.into_iter().map(own).collect(),
+        changes: difference::all(release, world),
         images: Vec::new(),
-        stages: StageId::ALL
-            .iter()
-            .map(|id| stages::plan(*id, settings, world, only))
-            .collect(),
-        partial: partial(settings, only),
-        notes: notes(settings, world),
+        stages: StageId::ALL.iter().map(|id| stages::plan(*id, given, only)).collect(),
+        partial: partial(settings, release, only),
+        notes: notes(settings, world, release),
     }
 }
 
-fn partial(settings: &Settings, only: &Only) -> Vec<Partial> {
+/// What a reference alone says of how registries know an image.
+fn by_digest(image: &str) -> Option<String> {
+    let reference = Reference::of(image);
+    reference.digest.as_ref().map(|digest| reference.pinned(digest))
+}
+
+/// What is built has no name that says anything.
+fn new_image_of(settings: &Settings, service: &Service) -> String {
+    let entry = settings.candidate.get(&service.name);
+    match entry.map(|candidate| &candidate.image) {
+        Some(CandidateImage::Build { context, .. }) => format!("built from {}", context.display()),
+        _ => service.image.clone(),
+    }
+}
+
+fn partial(settings: &Settings, release: &Candidates, only: &Only) -> Vec<Partial> {
     let narrowed = (!only.is_everything()).then(|| Partial::Only(only.to_string()));
     let forward = match &settings.stages.rollback {
         Rollback::ForwardOnly(reason) => Some(Partial::ForwardOnly(reason.clone())),
         Rollback::Within(_) => None,
     };
     let signed = settings.policy.unexercised.iter();
-    let signed = signed.filter(|entry| settings.candidate.contains_key(&entry.service));
+    let signed = signed.filter(|entry| release.services.contains_key(&entry.service));
     let signed = signed.map(|entry| Partial::Unexercised(entry.service.clone(), entry.reason.clone()));
     narrowed.into_iter().chain(forward).chain(signed).collect()
 }
 
-fn notes(settings: &Settings, world: &World) -> Vec<String> {
+/// A migration is as good as the rows that it meets.
+fn empty_tables(settings: &Settings, world: &World) -> Option<String> {
+    let keeps = |service: &Service| service.mounts.iter().any(is_kept);
+    let is_given = !settings.data.restore.is_empty() || settings.data.seed.is_some();
+    let words = "no data: neither data.restore nor data.seed fills production's volumes, and a migration on empty tables \
+                 proves little";
+    (!is_given && world.services.values().any(keeps)).then(|| words.to_owned())
+}
+
+/// What outlives a container, and is no file of the repository.
+fn is_kept(mount: &Mount) -> bool {
+    !mount.read_only && matches!(mount.source, Source::Volume(_) | Source::Anonymous)
+}
+
+/// What runs more often in production, or will, than here.
+fn fewer_replicas(world: &World, release: &Candidates) -> Vec<String> {
+    let all = world.services.values().chain(release.services.values());
+    let fewer = all.filter_map(|service| Some((service.name.as_str(), service.replicas.fewer()?)));
+    let fewer: BTreeSet<(&str, String)> = fewer.collect();
+    let words =
+        |(name, fewer): (&str, String)| format!("service `{name}`: {fewer} replicas run here (`policy.max_replicas`)");
+    fewer.into_iter().map(words).collect()
+}
+
+fn notes(settings: &Settings, world: &World, release: &Candidates) -> Vec<String> {
     let mut notes = door::notes(&settings.policy.allow_egress);
-    notes.extend(door::raw_note(world));
+    notes.extend(door::raw_note(world, settings.policy.border));
     notes.extend(world.unmirrored.iter().cloned());
+    notes.extend(fewer_replicas(world, release));
     notes.push(match &settings.production.lock {
         None => "no lock: production's facts are unrecorded, so nothing proves that this mirror equals production"
             .to_owned(),
         Some(lock) => format!("production's facts are those of `{}`", lock.display()),
     });
+    notes.extend(empty_tables(settings, world));
     notes
 }

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
+use super::difference::Difference;
 use crate::check::pair::Pair;
 use crate::record::check::CheckId;
 use crate::record::image::ImagePlan;
 use crate::record::partial::Partial;
-use crate::record::release::{Release, Role};
+use crate::record::release::{ProductionRecord, Release, Role};
 use crate::record::stage::StageId;
 use crate::record::step::Step;
 
@@ -19,12 +20,17 @@ pub struct Plan {
     pub seed: u64,
     /// The configuration it was made from.
     pub config: String,
+    /// Where production's description comes from, where that is not the working tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub production: Option<ProductionRecord>,
     /// What wants to replace production.
     pub candidate: Vec<Release>,
     /// What production runs in those places.
     pub baseline: Vec<Release>,
     /// Every other service.
     pub mirror: Vec<Release>,
+    /// What the release changes, service by service.
+    pub changes: Vec<Difference>,
     /// Every image that the run needs, and how each is had.
     pub images: Vec<ImagePlan>,
     /// In order.

@@ -1,26 +1,40 @@
 //! What each stage does, in order. A new stage is a function here, and whatever its steps need.
 
+use std::collections::BTreeSet;
+
 use super::model::{CheckPlan, Planned, StagePlan};
 use super::only::Only;
-use crate::check::Moment;
 use crate::check::catalog::{self, CATALOG};
 use crate::check::question::{self, questions};
+use crate::check::{Given, Moment};
 use crate::config::settings::{Data, Rollback, Settings};
 use crate::engine::image::ImageFacts;
+use crate::record::headline::ALTERS_NOTHING;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::step::{DataEntry, Step, Subject};
-use crate::world::model::World;
+use crate::world::deploy::Deploy;
+use crate::world::model::{Service, World};
 
 /// Plans a stage.
-pub(super) fn plan(id: StageId, settings: &Settings, world: &World, only: &Only) -> StagePlan {
+pub(super) fn plan(id: StageId, given: &Given<'_>, only: &Only) -> StagePlan {
+    let settings = given.settings;
+    if given.alters_nothing() {
+        return StagePlan {
+            id,
+            skipped: Some(ALTERS_NOTHING.to_owned()),
+            steps: Vec::new(),
+            checks: Vec::new(),
+        };
+    }
     let skipped = match (&settings.stages.rollback, id) {
         (Rollback::ForwardOnly(reason), StageId::Rollback) => Some(format!("forward only: {reason}")),
         _ if !only.stage(id) => Some("left out by --only".to_owned()),
         _ => None,
     };
-    let checks = checks(id, settings, only);
+    let checks = checks(id, given, only);
     let mut steps = Steps {
+        given: *given,
         settings,
         only,
         checks: &checks,
@@ -28,8 +42,8 @@ pub(super) fn plan(id: StageId, settings: &Settings, world: &World, only: &Only)
         steps: Vec::new(),
     };
     match id {
-        StageId::Control => steps.control(world),
-        StageId::Upgrade => steps.upgrade(world),
+        StageId::Control => steps.control(given.world),
+        StageId::Upgrade => steps.upgrade(),
         StageId::Rollback => steps.rollback(),
     }
     StagePlan {
@@ -40,15 +54,15 @@ pub(super) fn plan(id: StageId, settings: &Settings, world: &World, only: &Only)
     }
 }
 
-fn checks(id: StageId, settings: &Settings, only: &Only) -> Vec<CheckPlan> {
+fn checks(id: StageId, given: &Given<'_>, only: &Only) -> Vec<CheckPlan> {
     let answered = CATALOG
         .iter()
-        .filter(|check| check.about().answers_in(id) && check.is_asked(id, settings));
+        .filter(|check| check.about().answers_in(id) && check.is_asked(id, given));
     let planned = answered.map(|check| {
         let left_out = || (!only.check(check.about().id)).then(|| "left out by --only".to_owned());
         CheckPlan {
             id: check.about().id,
-            skipped: check.left_out(id, settings).or_else(left_out),
+            skipped: check.left_out(id, given).or_else(left_out),
         }
     });
     planned.collect()
@@ -56,6 +70,7 @@ fn checks(id: StageId, settings: &Settings, only: &Only) -> Vec<CheckPlan> {
 
 /// Steps, as they are added.
 struct Steps<'a> {
+    given: Given<'a>,
     settings: &'a Settings,
     only: &'a Only,
     checks: &'a [CheckPlan],
@@ -70,19 +85,36 @@ impl Steps<'_> {
             Role::Baseline,
             "make closed networks, volumes and the agent",
         );
-        for name in world.in_dependency_order() {
-            let what = format!("start {}", image_of(world, name));
-            self.add(Step::Start(name.to_owned()), Role::Baseline, what);
+        let mut begun = BTreeSet::new();
+        for restore in &self.settings.data.restore {
+            let needed = world.with_needs(restore.needs());
+            self.starts(world, &mut begun, |name| needed.contains(name));
+            let step = Step::Restore(restore.into.to_string());
+            self.add(step, Role::Baseline, format!("from {}", restore.from));
         }
+        self.starts(world, &mut begun, |_| true);
         self.looks(Moment::Up, Role::Baseline);
         self.suites(Role::Baseline);
         self.data(&[DataEntry::Seed, DataEntry::Verify], Role::Baseline);
         self.looks(Moment::Last, Role::Baseline);
     }
 
-    fn upgrade(&mut self, world: &World) {
+    /// Starts those of them that are not begun yet.
+    fn starts<'w>(&mut self, world: &'w World, begun: &mut BTreeSet<&'w str>, wanted: impl Fn(&str) -> bool) {
+        let order = world.in_dependency_order().into_iter();
+        for name in order.filter(|name| wanted(name)) {
+            if begun.insert(name) {
+                let what = format!("start {}", image_of(world, name));
+                for replica in world.services.get(name).into_iter().flat_map(Service::instances) {
+                    self.add(Step::Start(replica.to_string()), Role::Baseline, what.clone());
+                }
+            }
+        }
+    }
+
+    fn upgrade(&mut self) {
         // An engine may know more of the image: a health check, ports.
-        let asked = questions(self.settings, world, |_| ImageFacts::default());
+        let asked = questions(&self.given, |_| ImageFacts::default());
         let asked = match asked.is_empty() {
             true => "what the image's health check asks or where it listens".to_owned(),
             false => question::words(&asked),
@@ -108,8 +140,13 @@ impl Steps<'_> {
     }
 
     fn swap(&mut self, to: Role, what: &str) {
-        let services = self.settings.candidate.keys().cloned().collect();
-        self.add(Step::Swap(services), to, what);
+        let (candidate, world) = (self.given.candidate, self.given.world);
+        let deploy = match to {
+            Role::Candidate => candidate.upgrade(world),
+            Role::Baseline => candidate.rollback(world),
+        };
+        let services = candidate.touched().into_iter().cloned().collect();
+        self.add(Step::Swap(services), to, format!("{what}{}", order_of(&deploy)));
     }
 
     fn suites(&mut self, on: Role) {
@@ -150,6 +187,24 @@ impl Steps<'_> {
 pub(super) fn image_of(world: &World, service: &str) -> String {
     let service = world.services.get(service);
     service.map(|service| service.image.clone()).unwrap_or_default()
+}
+
+/// In which order services go and come, where that says anything: what depends on nothing of the others goes with the
+/// first.
+fn order_of(deploy: &Deploy) -> String {
+    let made = deploy.made();
+    let gone: Vec<&str> = deploy.gone.iter().map(String::as_str).collect();
+    let levels = deploy.levels().into_iter().map(|level| {
+        let names = level.into_iter().map(|service| service.name.as_str());
+        names.filter(|name| made.contains(name)).collect::<Vec<_>>()
+    });
+    let gone = (!gone.is_empty()).then(|| format!("{} gone", gone.join(", ")));
+    let come = levels.filter(|level| !level.is_empty()).map(|level| level.join(", "));
+    let turns: Vec<String> = gone.into_iter().chain(come).collect();
+    match turns.len() {
+        0 | 1 => String::new(),
+        _ => format!("; in order: {}", turns.join(", then ")),
+    }
 }
 
 fn counted(tests: u64) -> String {

@@ -8,6 +8,9 @@ impl Plan {
     /// As a tree, for people.
     pub fn to_text(&self) -> String {
         let mut text = format!("plan  seed {}  {}\n", self.seed, self.config);
+        if let Some(production) = &self.production {
+            let _written = writeln!(text, "  {}", production.statement);
+        }
         let rows = [
             ("candidate", &self.candidate),
             ("baseline", &self.baseline),
@@ -19,6 +22,9 @@ impl Plan {
                 // Writing to a String cannot fail.
                 let _written = writeln!(text, "  {role:<9}  {}  {}  {digest}", release.service, release.image);
             }
+        }
+        for change in &self.changes {
+            let _written = writeln!(text, "  change     {}  {change}", change.service);
         }
         for image in &self.images {
             image.write(&mut text);

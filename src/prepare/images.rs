@@ -13,10 +13,10 @@ use crate::engine::pull::failure::PullFailure;
 use crate::engine::pull::{self, Tell};
 use crate::engine::{Engine, build};
 use crate::lock::Lock;
-use crate::prepare::candidate::Candidates;
 use crate::prepare::wanted::{self, Looked, Wanted};
 use crate::record::image::{Had, ImagePlan};
 use crate::text::redact::Redactor;
+use crate::world::candidates::Candidates;
 use crate::world::model::{Service, World};
 
 /// One run's images on one engine. Logins are read once, and only where something is pinned, pulled or built.
@@ -100,6 +100,7 @@ impl<'a> Images<'a> {
         plans: &[ImagePlan],
         world: &World,
         candidate: &Candidates,
+        tell: Tell<'_>,
     ) -> Result<HashMap<String, ImageFacts>> {
         let services: Vec<&Service> = world.services.values().chain(candidate.services.values()).collect();
         let logins = if plans.iter().any(|image| image.had == Had::Build) {
@@ -107,7 +108,7 @@ impl<'a> Images<'a> {
         } else {
             HashMap::new()
         };
-        build::resolve(&self.engine.with_logins(logins), &services).await
+        build::resolve(&self.engine.with_logins(logins), &services, tell).await
     }
 
     async fn keyring(&self) -> Result<&Keyring> {

@@ -2,27 +2,35 @@
 //! that reads production: `run`, `up`, `plan`, `lock`, `doctor`.
 
 mod addresses;
+mod alike;
 pub mod candidate;
+pub mod elsewhere;
 pub mod fronts;
 pub mod images;
 mod names;
 pub mod on_engine;
+mod production;
 mod secrets;
 pub mod wanted;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::check::no_auth;
+use crate::check::{Given, no_auth, release};
 use crate::config::read::{self, Keys};
 use crate::config::settings::Settings;
 use crate::context::Context;
+use crate::mirror::names::relays::Relays;
 use crate::plan::{self, Only, Plan};
-use crate::prepare::candidate::{Candidates, candidates};
+use crate::prepare::candidate::candidates;
+use crate::prepare::elsewhere::Elsewhere;
 use crate::prepare::names::names_exist;
+pub use crate::prepare::production::load_options;
 use crate::text::redact::Redactor;
+use crate::world::candidates::Candidates;
 use crate::world::from_compose;
 use crate::world::model::World;
+use crate::world::one_tree;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::{compose, lock};
 use wanted::Wanted;
@@ -37,6 +45,8 @@ pub struct Asked {
     pub config: Option<PathBuf>,
     /// What replaces a service's release: service, image.
     pub candidate: Vec<(String, String)>,
+    /// Where production's description is taken from, a ref of git or a folder; the working tree where absent.
+    pub production_from: Option<String>,
     /// Only these stages, suites or checks.
     pub only: Vec<String>,
     /// Replays a run.
@@ -65,9 +75,21 @@ pub struct Prepared {
     pub candidate: Candidates,
     /// What will happen.
     pub plan: Plan,
+    /// Where production's description comes from, where that is not the working tree: its files are there for as long.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 impl Prepared {
+    /// Whether production as the working tree has it is what runs.
+    pub fn alters_nothing(&self) -> bool {
+        let given = Given {
+            settings: &self.settings,
+            world: &self.world,
+            candidate: &self.candidate,
+        };
+        given.alters_nothing()
+    }
+
     /// Knows the secrets of the configuration.
     pub fn redactor(&self) -> Redactor {
         Redactor::marked(self.settings.secrets.values(), self.plan.names())
@@ -79,7 +101,7 @@ impl Prepared {
 /// # Errors
 /// The user's mistakes, each with its place and the way out: exit code 2.
 pub fn prepare(asked: &Asked, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
-    prepared(settings(asked, Keys::All, context)?, asked, context, Named::ByLock)
+    prepare_keys(asked, context, Keys::All, Named::ByLock)
 }
 
 /// The same for what production is, whatever is tried on it: only the keys that say so are resolved.
@@ -87,12 +109,50 @@ pub fn prepare(asked: &Asked, context: &Context) -> Result<Prepared, Vec<Diagnos
 /// # Errors
 /// As [`prepare`].
 pub fn prepare_production(asked: &Asked, context: &Context) -> Result<Prepared, Vec<Diagnostic>> {
-    prepared(
-        settings(asked, Keys::Production, context)?,
-        asked,
-        context,
-        Named::ByFiles,
-    )
+    prepare_keys(asked, context, Keys::Production, Named::ByFiles)
+}
+
+fn prepare_keys(asked: &Asked, context: &Context, keys: Keys, named: Named) -> Result<Prepared, Vec<Diagnostic>> {
+    let config = configuration(asked, context).map_err(|error| vec![error])?;
+    let elsewhere = asked.production_from.as_deref();
+    let elsewhere = elsewhere
+        .map(|from| Elsewhere::find(from, &config, context))
+        .transpose();
+    let elsewhere = elsewhere.map_err(|error| vec![error])?;
+    let options = read::Options {
+        config,
+        candidate_overrides: asked.candidate.clone(),
+        production_from: elsewhere.as_ref().and_then(|elsewhere| elsewhere.base(context)),
+        keys,
+        withheld: context.withheld().map(|why| why.words().to_owned()),
+        timeout: asked.timeout,
+        environment: context.environment.clone(),
+    };
+    let prepared = read::load(&options).and_then(|mut settings| {
+        if let Some(elsewhere) = &elsewhere {
+            elsewhere.call_folder(&mut settings.production);
+        }
+        prepared(settings, asked, context, named)
+    });
+    match elsewhere {
+        Some(elsewhere) => told(elsewhere, prepared),
+        None => prepared,
+    }
+}
+
+/// What was prepared with a description from elsewhere: files, those of mistakes too, are called as they are there.
+fn told(elsewhere: Elsewhere, prepared: Result<Prepared, Vec<Diagnostic>>) -> Result<Prepared, Vec<Diagnostic>> {
+    let name = |errors: Vec<Diagnostic>| -> Vec<Diagnostic> {
+        errors.into_iter().map(|error| elsewhere.name(error)).collect()
+    };
+    let mut prepared = prepared.map_err(name)?;
+    let plan = &mut prepared.plan;
+    plan.production = Some(elsewhere.record.clone());
+    let own = plan.notes.iter().map(|note| elsewhere.called(note));
+    let unheard = elsewhere.unheard(&prepared.settings.unheard);
+    plan.notes = elsewhere.notes.iter().cloned().chain(unheard).chain(own).collect();
+    prepared.elsewhere = Some(elsewhere);
+    Ok(prepared)
 }
 
 /// Whose word production's images are.
@@ -108,6 +168,9 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) 
     let project = compose::load(&load_options(&settings)).map_err(without_secrets)?;
     let mut world = from_compose::world(&project).map_err(without_secrets)?;
     let mut candidate = candidates(&settings, &project, &mut world)?;
+    candidate.cap_replicas(&mut world, settings.policy.max_replicas);
+    let services = world.services.values_mut().chain(candidate.services.values_mut());
+    one_tree::join(&mut services.collect::<Vec<_>>());
     names_exist(&settings, &world, &candidate.services)?;
     let lock = settings.production.lock.as_deref();
     let lock = lock.and_then(|path| lock::read::load(path).ok());
@@ -117,7 +180,12 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) 
     };
     let seed = asked.seed.unwrap_or_else(|| seed_of(&settings));
     let only = Only::of(&asked.only, &settings).map_err(|error| vec![error])?;
-    let mut plan = plan::make(&settings, &world, seed, &only);
+    let given = Given {
+        settings: &settings,
+        world: &world,
+        candidate: &candidate,
+    };
+    let mut plan = plan::make(&given, seed, &only);
     let hurl = context.environment.get("REHEARSAL_HURL_IMAGE");
     let tests = wanted::of_tests(&settings, &plan, hurl.map_or(HURL_IMAGE, String::as_str));
     plan.images = Wanted {
@@ -126,7 +194,11 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) 
         tests: &tests,
     }
     .images(lock.as_ref());
-    plan.notes.splice(0..0, disagreements);
+    let of_release = release::warnings(&candidate).into_iter();
+    let of_release = of_release.map(|warning| format!("warning: {}; {}", warning.title, warning.help));
+    let refused = candidate.refused.iter().map(|why| release::refused(why).title);
+    let said: Vec<String> = refused.chain(of_release).chain(release::notes(&candidate)).collect();
+    plan.notes.splice(0..0, disagreements.into_iter().chain(said));
     let unasked = no_auth::warnings(&settings, &world, lock.as_ref());
     plan.notes.extend(
         unasked
@@ -134,6 +206,9 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) 
             .map(|warning| format!("{}; {}", warning.title, warning.help)),
     );
     plan.notes.extend(addresses::notes(&settings, &world));
+    let changed = candidate.services.keys().cloned().collect();
+    let relays = Relays::of(settings.auth_services(), &world, &changed, |_| None);
+    plan.notes.extend(relays.notes());
     plan.notes.extend(secrets::ordinary(&settings.secrets, &plan.names()));
     plan.notes
         .extend(project.warnings.iter().map(|warning| warning.message.clone()));
@@ -142,42 +217,17 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) 
         world,
         candidate,
         plan,
+        elsewhere: None,
     })
 }
 
-fn settings(asked: &Asked, keys: Keys, context: &Context) -> Result<Settings, Vec<Diagnostic>> {
-    let file = match &asked.config {
-        Some(file) => file.clone(),
-        None => read::find(&context.directory).ok_or_else(|| {
-            let message = format!(
-                "no `{}` in `{}` or above it",
-                read::FILE_NAME,
-                context.directory.display()
-            );
-            vec![Diagnostic::new(message).help("name one with `--config`")]
-        })?,
-    };
-    read::load(&read::Options {
-        config: file,
-        candidate_overrides: asked.candidate.clone(),
-        keys,
-        withheld: context.withheld().map(|why| why.words().to_owned()),
-        timeout: asked.timeout,
-        environment: context.environment.clone(),
+fn configuration(asked: &Asked, context: &Context) -> Result<PathBuf, Diagnostic> {
+    let found = asked.config.clone().or_else(|| read::find(&context.directory));
+    found.ok_or_else(|| {
+        let folder = context.directory.display();
+        let message = format!("no `{}` in `{folder}` or above it", read::FILE_NAME);
+        Diagnostic::new(message).help("name one with `--config`")
     })
-}
-
-/// What `docker compose` would be given for production.
-pub fn load_options(settings: &Settings) -> compose::LoadOptions {
-    let production = &settings.production;
-    compose::LoadOptions {
-        files: production.compose.clone(),
-        project_directory: production.project_directory.clone(),
-        profiles: production.profiles.clone(),
-        env_file: production.env_file.iter().cloned().collect(),
-        environment: production.environment.clone(),
-        project_name: None,
-    }
 }
 
 /// The same configuration and candidate always have the same seed.
@@ -187,6 +237,9 @@ fn seed_of(settings: &Settings) -> u64 {
     hash.update(std::fs::read(&settings.file).unwrap_or_default());
     for (service, candidate) in &settings.candidate {
         hash.update(format!("{service}={:?}", candidate.image));
+    }
+    for entry in settings.release.iter().flat_map(|release| &release.images) {
+        hash.update(format!("{}={}", entry.repository, entry.image));
     }
     // JSON readers keep 53 bits.
     hash.finalize()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::settings::Settings;
+use crate::config::settings::{Dump, Host, Restore, Settings, Target};
 use crate::mirror::names::fronts::is_borne;
 use crate::prepare::candidate::no_such_service;
 use crate::prepare::{addresses, fronts};
@@ -31,14 +31,94 @@ pub(super) fn names_exist(
         .map(|suite| &suite.body)
         .chain(data.into_iter().flatten());
     let steps = bodies.flat_map(|body| body.exec.iter().map(|step| (&step.service, &step.service_span)));
+    let hosts = settings.production.hosts.iter();
+    let hosts = hosts.map(|host| (&host.service, &host.service_span));
     let unknown = auth
         .chain(steps)
+        .chain(hosts)
         .filter(|(name, _)| !world.services.contains_key(*name));
-    let mut errors: Vec<Diagnostic> = unknown.map(|(name, span)| no_such_service(span, name, world)).collect();
+    let mut errors: Vec<Diagnostic> = unknown
+        .map(|(name, span)| no_such_service(span, name, world.services.keys()))
+        .collect();
+    errors.extend(restores_have_their_places(settings, world));
+    errors.extend(hosts_are_no_services(settings, world));
     errors.extend(issuer_can_be_borne(settings, world));
     errors.extend(open_hosts_are_outside(settings, world));
     errors.extend(addresses::errors(settings, world, candidates));
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// What is restored goes to a service or a volume of production's, and comes from a service that can be up before.
+fn restores_have_their_places(settings: &Settings, world: &World) -> Vec<Diagnostic> {
+    let all = settings.data.restore.iter();
+    all.filter_map(|restore| source(restore, world).or_else(|| target(restore, world)))
+        .collect()
+}
+
+fn source(restore: &Restore, world: &World) -> Option<Diagnostic> {
+    let Dump::Output {
+        service, service_span, ..
+    } = &restore.from
+    else {
+        return None;
+    };
+    if !world.services.contains_key(service) && restore.into.name() != service {
+        return Some(no_such_service(service_span, service, world.services.keys()));
+    }
+    let Target::Volume(volume) = &restore.into else {
+        return None;
+    };
+    let before = world.with_needs([service.as_str()]);
+    let mounts = |name: &&&str| {
+        world
+            .services
+            .get(**name)
+            .is_some_and(|service| service.mounts_volume(volume))
+    };
+    let mounting = before.iter().find(mounts)?;
+    let message =
+        format!("`{service}` cannot write what `{volume}` gets: `{mounting}` mounts it, and would start before");
+    Some(
+        Diagnostic::at(service_span, message)
+            .help("write it in a service that starts without that volume, or give a file"),
+    )
+}
+
+fn target(restore: &Restore, world: &World) -> Option<Diagnostic> {
+    match &restore.into {
+        Target::Service(name) if !world.services.contains_key(name) => {
+            Some(no_such_service(&restore.span, name, world.services.keys()))
+        }
+        Target::Volume(name) if !world.services.values().any(|service| service.mounts_volume(name)) => {
+            let known = world
+                .volumes
+                .iter()
+                .map(|volume| format!("`{volume}`"))
+                .collect::<Vec<_>>();
+            let message = format!("no service of production mounts a volume `{name}`");
+            let help = match known.is_empty() {
+                true => "production has no named volumes".to_owned(),
+                false => format!("production's volumes are {}", known.join(", ")),
+            };
+            Some(Diagnostic::at(&restore.span, message).help(help))
+        }
+        Target::Service(_) | Target::Volume(_) => None,
+    }
+}
+
+/// A host that is a service's own name would lead others past that service, on all its ports.
+fn hosts_are_no_services(settings: &Settings, world: &World) -> Vec<Diagnostic> {
+    let hosts = settings.production.hosts.iter();
+    let services = hosts.filter(|host| world.services.contains_key(&host.name()));
+    let error = |host: &Host| {
+        let message = format!(
+            "`{}` is the name of a service, and no name from outside the Compose file",
+            host.name()
+        );
+        Diagnostic::at(&host.span, message)
+            .help("write the name that people use; the service is reached by its own name without this")
+    };
+    services.map(error).collect()
 }
 
 /// An issuer that the mirror has to answer to must be a name: an address cannot be borne.

@@ -35,6 +35,7 @@ pub(super) fn hidden(secrets: &BTreeMap<String, String>, error: Diagnostic) -> D
         label: error.label.map(|text| redactor.clean(&text)),
         help: error.help.map(|text| redactor.clean(&text)),
         span: error.span,
+        required: error.required,
     }
 }
 

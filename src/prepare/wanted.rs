@@ -15,9 +15,9 @@ use crate::engine::pull::failure::{PullFailure, Why};
 use crate::engine::pull::reference::Reference;
 use crate::lock::Lock;
 use crate::plan::Plan;
-use crate::prepare::candidate::Candidates;
 use crate::record::image::{Had, ImagePlan};
 use crate::record::step::{Step, Subject};
+use crate::world::candidates::Candidates;
 use crate::world::model::{PullPolicy, Service, World};
 
 /// What is asked for a note's sake only is not waited for any longer.
@@ -227,13 +227,16 @@ fn image_of<'a>(lock: &'a Lock, service: &str) -> Option<&'a String> {
 fn is_other(image: &str, service: &Service) -> bool {
     let (locked, own) = (Reference::of(image), Reference::of(&service.image));
     let tag = |reference: &Reference| reference.tag.clone().unwrap_or_else(|| "latest".to_owned());
-    let repository = |reference: &Reference| {
-        let whole = reference.repository();
-        let path = whole.strip_prefix("docker.io/").unwrap_or(&whole);
-        path.strip_prefix("library/").unwrap_or(path).to_owned()
-    };
+    let repositories = (repository_of(image), repository_of(&service.image));
     let is_named = !image.starts_with("sha256:") && service.build.is_none() && own.digest.is_none();
-    is_named && (repository(&locked), tag(&locked)) != (repository(&own), tag(&own))
+    is_named && (repositories.0, tag(&locked)) != (repositories.1, tag(&own))
+}
+
+/// An image's repository, the same for each way of writing it.
+pub(super) fn repository_of(image: &str) -> String {
+    let whole = Reference::of(image).repository();
+    let path = whole.strip_prefix("docker.io/").unwrap_or(&whole);
+    path.strip_prefix("library/").unwrap_or(path).to_owned()
 }
 
 /// A service that runs the lock's digest in place of what its tag points to.
@@ -401,6 +404,7 @@ mod tests {
         let candidate = Candidates {
             services: world.services.clone(),
             named: world.services.keys().cloned().collect(),
+            ..Candidates::default()
         };
         let wanted = Wanted {
             world: &world,
@@ -448,6 +452,7 @@ mod tests {
         let mut candidate = Candidates {
             services: world.services.clone(),
             named: ["web".to_owned()].into(),
+            ..Candidates::default()
         };
         let notes = named_by_lock(&lock, &mut world, &mut candidate);
         let image = |services: &BTreeMap<String, Service>, name: &str| services[name].image.clone();

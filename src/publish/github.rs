@@ -1,4 +1,18 @@
-//! Publishing to a job of GitHub Actions: annotations, outputs and the job summary. Nothing here needs a token.
+//! Publishing to GitHub. This file: the files of a job of GitHub Actions, its annotations, outputs and summary, for which
+//! no token is needed. The rest is told by the API, where a token may ([`steps`]).
+
+pub mod api;
+pub mod check_run;
+pub mod comment;
+pub mod deployment;
+pub mod gate;
+pub mod occasion;
+mod opens;
+pub mod required;
+pub mod slug;
+pub mod status;
+pub mod steps;
+pub mod workflow;
 
 use std::fs::OpenOptions;
 use std::io::{Read as _, Seek as _, SeekFrom, Write};
@@ -33,14 +47,10 @@ impl Job {
         )
     }
 
-    /// Publishes everything: annotations to `log`, outputs and summary to their files. Returns what could not be
-    /// published, one sentence each; the verdict stands whatever they say.
-    pub fn publish(&self, result: &Record, report_dir: &Path, log: &mut impl Write) -> Vec<String> {
-        let annotations: String = github::annotations(result)
-            .into_iter()
-            .map(|line| line + "\n")
-            .collect();
-        let mut warnings = warning("annotations", log.write_all(annotations.as_bytes()).map_err(Into::into));
+    /// Publishes outputs and summary to their files. Returns what could not be published, one sentence each; the verdict
+    /// stands whatever they say.
+    pub fn publish(&self, result: &Record, report_dir: &Path) -> Vec<String> {
+        let mut warnings = Vec::new();
         if let Some(file) = &self.output {
             warnings.extend(warning(
                 "outputs",
@@ -52,9 +62,22 @@ impl Job {
         }
         warnings
     }
+
+    /// Tells the worst beside its lines, where no check run tells all of it.
+    pub fn annotate(&self, result: &Record, log: &mut impl Write) -> Vec<String> {
+        let annotations = github::annotations(result).into_iter();
+        let annotations: String = annotations.map(|line| line + "\n").collect();
+        warning("annotations", log.write_all(annotations.as_bytes()).map_err(Into::into))
+    }
 }
 
 impl Job {
+    /// Says what a run goes on with, beside the lines that are at fault.
+    pub fn warn(&self, mistakes: &[Mistake], log: &mut impl Write) -> Vec<String> {
+        let lines: String = mistakes.iter().map(|mistake| mistake.warning() + "\n").collect();
+        warning("warnings", log.write_all(lines.as_bytes()).map_err(Into::into))
+    }
+
     /// Publishes why a run was refused, as [`Job::publish`] does a record.
     pub fn refuse(&self, mistakes: &[Mistake], exit_code: u8, log: &mut impl Write) -> Vec<String> {
         let annotations: String = mistakes
@@ -147,11 +170,8 @@ mod tests {
     fn annotations_outputs_and_summary_reach_the_job() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut log = Vec::new();
-        assert!(
-            job(dir.path())
-                .publish(&samples::block(), Path::new("out"), &mut log)
-                .is_empty()
-        );
+        assert!(job(dir.path()).publish(&samples::block(), Path::new("out")).is_empty());
+        assert!(job(dir.path()).annotate(&samples::block(), &mut log).is_empty());
         assert!(String::from_utf8_lossy(&log).starts_with("::error "));
         let output = std::fs::read_to_string(dir.path().join("output")).expect("written");
         assert!(
@@ -166,7 +186,7 @@ mod tests {
     fn what_others_wrote_stays_and_an_unfinished_line_is_ended() {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::write(dir.path().join("output"), "other=x").expect("written");
-        job(dir.path()).publish(&samples::pass(), Path::new("out"), &mut Vec::new());
+        job(dir.path()).publish(&samples::pass(), Path::new("out"));
         let output = std::fs::read_to_string(dir.path().join("output")).expect("written");
         assert!(output.starts_with("other=x\nverdict<<"), "{output}");
     }
@@ -176,15 +196,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let file = dir.path().join("summary");
         std::fs::write(&file, "x".repeat(999_000)).expect("written");
-        assert!(
-            job(dir.path())
-                .publish(&samples::block(), Path::new("out"), &mut Vec::new())
-                .is_empty()
-        );
+        assert!(job(dir.path()).publish(&samples::block(), Path::new("out")).is_empty());
         let length = std::fs::metadata(&file).expect("there").len();
         assert!((999_100..=1_000_000).contains(&length), "{length}");
         std::fs::write(&file, "x".repeat(1_000_000)).expect("written");
-        let warnings = job(dir.path()).publish(&samples::block(), Path::new("out"), &mut Vec::new());
+        let warnings = job(dir.path()).publish(&samples::block(), Path::new("out"));
         assert!(
             warnings[0].contains("the job summary could not be published"),
             "{warnings:?}"
@@ -199,20 +215,15 @@ mod tests {
             output: Some(missing.join("output")),
             step_summary: Some(missing.join("summary")),
         };
-        assert_eq!(
-            job.publish(&samples::block(), Path::new("out"), &mut Vec::new()).len(),
-            2
-        );
+        assert_eq!(job.publish(&samples::block(), Path::new("out")).len(), 2);
     }
 
     #[test]
-    fn outside_of_a_job_only_the_log_is_written() {
+    fn outside_of_a_job_nothing_is_written_and_a_pass_has_no_annotation() {
         let mut log = Vec::new();
-        assert!(
-            Job::default()
-                .publish(&samples::pass(), Path::new("out"), &mut log)
-                .is_empty()
-        );
+        let job = Job::default();
+        assert!(job.publish(&samples::pass(), Path::new("out")).is_empty());
+        assert!(job.annotate(&samples::pass(), &mut log).is_empty());
         assert!(log.is_empty());
     }
 

@@ -1,8 +1,8 @@
 //! Cases: what is counted, everywhere. Tests, sign-ins, starts of services and checks are cases; other steps are none.
 //! Whoever shows a number or a result takes it from [`of`], so that no two reports count differently.
 //!
-//! A check whose findings are all about tests that went wrong adds no case: those tests say it. A finding without such a
-//! test is its check's case. A sign-in is the step `login` with the check of the same stage in one.
+//! A check whose findings are all about tests that went wrong adds no case: those tests say it; so where another
+//! finding of the same cause speaks for them. A finding without such a test is its check's case. A sign-in is the step `login` with the check of the same stage in one.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::finding::{Blame, Severity};
 use super::stage::StageId;
 use super::status::Status;
 use super::step;
-use super::v1::{Check, Counts, Finding, Kinds, Record, Stage, Step, Tally, Test};
+use super::v1::{Check, Counts, Finding, Folded, Kinds, Record, Stage, Step, Tally, Test};
 use super::verdict::Verdict;
 use super::word::Word;
 
@@ -64,7 +64,7 @@ pub struct Answer<'a> {
 pub fn of(record: &Record) -> Vec<Case<'_>> {
     let mut cases: Vec<Case> = stages(record)
         .into_iter()
-        .flat_map(|stage| Place { record, stage }.cases())
+        .flat_map(|stage| StageOf { record, stage }.cases())
         .collect();
     let told = match record.verdict.or(Verdict::Inconclusive) {
         Verdict::Pass => !cases.is_empty(),
@@ -108,12 +108,12 @@ pub fn keeps_shut(finding: &Finding) -> bool {
 }
 
 /// One stage of a record.
-struct Place<'a> {
+struct StageOf<'a> {
     record: &'a Record,
     stage: &'a Word<StageId>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> StageOf<'a> {
     fn cases(&self) -> Vec<Case<'a>> {
         let answers = self.answers();
         let is_sign_in = |answer: &Answer| *answer.check == CheckId::AuthLogin;
@@ -216,10 +216,22 @@ impl<'a> Place<'a> {
         answers
     }
 
-    /// Tests that went wrong say everything that this check found.
+    /// Tests that went wrong say everything that this check found, under its own name or under another's.
     fn is_folded(&self, answer: &Answer) -> bool {
-        let mut shut = answer.findings.iter().filter(|finding| keeps_shut(finding)).peekable();
-        shut.peek().is_some() && shut.all(|finding| self.tests().any(|test| went_wrong(test) && finding.is_about(test)))
+        let told = |is_about: &dyn Fn(&Test) -> bool| self.tests().any(|test| went_wrong(test) && is_about(test));
+        let own = answer.findings.iter().filter(|finding| keeps_shut(finding));
+        let own = own.map(|finding| told(&|test| finding.is_about(test)));
+        let others = self.folded(answer).map(|one| told(&|test| one.is_about(test)));
+        let mut all = own.chain(others).peekable();
+        all.peek().is_some() && all.all(|is_told| is_told)
+    }
+
+    /// What a check found, and another one speaks for.
+    fn folded(&self, answer: &Answer) -> impl Iterator<Item = &'a Folded> {
+        let shut = self.record.findings.iter().filter(|finding| keeps_shut(finding));
+        let (check, stage) = (answer.check, self.stage);
+        let folded = shut.flat_map(|finding| &finding.folded);
+        folded.filter(move |one| one.check == *check && one.stage == *stage)
     }
 }
 

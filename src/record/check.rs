@@ -35,6 +35,10 @@ pub enum CheckId {
     StartAndRestart,
     /// The sign-in.
     AuthLogin,
+    /// Tokens that must be refused.
+    AuthRefusals,
+    /// Sessions across every switch.
+    SessionSurvival,
     /// The candidate in production's environment.
     BootProductionEnv,
     /// The same volumes, under traffic.
@@ -75,8 +79,6 @@ pub enum CheckId {
     ProtocolCommands,
     /// The same requests on both releases.
     StateReplay,
-    /// Tokens that must be refused.
-    AuthRefusals,
     /// Tokens that must be accepted.
     AuthTokens,
     /// What the candidate asks of the product.
@@ -93,8 +95,6 @@ pub enum CheckId {
     UpgradeRolling,
     /// A second upgrade.
     UpgradeAgain,
-    /// Sessions across every switch.
-    SessionSurvival,
     /// The dependency's next version.
     DependencyNext,
     /// Specifications.

@@ -97,6 +97,15 @@ pub enum EventKind {
         /// Bytes, time, the registry's words.
         detail: Option<String>,
     },
+    /// An image is built: it begins, is done, failed.
+    Build {
+        /// Reference.
+        image: String,
+        /// How it gets on.
+        state: PullState,
+        /// Time.
+        detail: Option<String>,
+    },
     /// A test ended.
     Test(Test),
     /// A check ended.

@@ -5,8 +5,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// The first line where a change's own production is what runs.
+pub const ALTERS_NOTHING: &str = "this change alters nothing that runs";
+
 /// Characters of the whole line.
-pub const MOST: usize = 240;
+pub const MOST: usize = 256;
 /// Characters of the pair, and of the way out, where there is much to say.
 const PART: usize = 72;
 /// Characters between the parts.

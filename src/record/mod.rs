@@ -3,6 +3,7 @@
 //!
 //! [`v1`] is what leaves the program: `result.json` and the events, in a form that other versions can read.
 
+pub mod calls;
 pub mod cases;
 pub mod check;
 pub mod container;
@@ -12,6 +13,8 @@ pub mod fidelity;
 pub mod finding;
 pub mod headline;
 pub mod image;
+pub mod inputs;
+pub mod measured;
 pub mod outcome;
 pub mod partial;
 pub mod recorded;

@@ -45,6 +45,9 @@ pub enum Part {
     /// A network of the mirror.
     #[strum(to_string = "a network of the mirror")]
     Network,
+    /// What production's engine gives and this one may not.
+    #[strum(to_string = "a right of this machine's engine")]
+    Right,
     /// An image that was asked for, under whose name there is another one by now.
     #[strum(to_string = "the image")]
     Image,

@@ -1,8 +1,10 @@
 //! What a run left: the facts that the verdict and every report are made from.
 
+use super::calls::CallRecord;
 use super::check::CheckId;
 use super::fidelity::Fidelity;
 use super::finding::Finding;
+use super::measured::{ProbeRecord, TimeRecord};
 use super::stage::StageId;
 use super::status::Status;
 use super::step::Step;
@@ -21,6 +23,12 @@ pub struct Recorded {
     pub findings: Vec<Finding>,
     /// Mirror against production.
     pub fidelity: Vec<Fidelity>,
+    /// Times that could be told.
+    pub times: Vec<TimeRecord>,
+    /// What the probe saw.
+    pub probes: Vec<ProbeRecord>,
+    /// Calls of the authentication dependency.
+    pub calls: Vec<CallRecord>,
     /// Remarks.
     pub notes: Vec<String>,
 }

@@ -25,6 +25,20 @@ pub struct Release {
     pub image: String,
     /// `sha256:…` of the image, once the engine told.
     pub digest: Option<String>,
+    /// `repository@sha256:…`, by which a registry knows it; absent where it was never pushed, or where nobody could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<String>,
+}
+
+/// Where production's description comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductionRecord {
+    /// A ref of git or a folder, as it was asked for.
+    pub from: String,
+    /// The commit there, where git knows one.
+    pub commit: Option<String>,
+    /// A sentence for the reader.
+    pub statement: String,
 }
 
 /// What is known about the lock.
@@ -36,6 +50,15 @@ pub struct LockRecord {
     pub source: Option<String>,
     /// A sentence for the reader.
     pub statement: String,
+}
+
+/// The authentication dependency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthRecord {
+    /// The product's service first, then its fronts.
+    pub services: Vec<String>,
+    /// Production's own issuer URL.
+    pub issuer: Option<String>,
 }
 
 /// What ran the mirror.

@@ -14,6 +14,8 @@ use super::check::CheckId;
 pub enum Step {
     /// Networks, volumes, the agent.
     Mirror,
+    /// Data like production's is put into this service, or `volume:NAME`.
+    Restore(String),
     /// A service of production comes up.
     Start(String),
     /// The user's tests, or an entry of `data`.
@@ -88,6 +90,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mirror => f.pad("mirror"),
+            Self::Restore(target) => f.pad(&format!("data.restore {target}")),
             Self::Start(service) => f.pad(&format!("start {service}")),
             Self::Run(Subject::Suite(name)) => f.pad(&format!("suite {name}")),
             Self::Run(Subject::Data(entry)) => f.pad(entry.as_str()),
@@ -108,6 +111,7 @@ impl FromStr for Step {
 
     fn from_str(name: &str) -> Result<Self, Infallible> {
         Ok(match name.split_once(' ') {
+            Some(("data.restore", target)) => Self::Restore(target.to_owned()),
             Some(("start", service)) => Self::Start(service.to_owned()),
             Some(("suite", suite)) => Self::Run(Subject::Suite(suite.to_owned())),
             Some(("swap", services)) => Self::Swap(services.split(' ').map(str::to_owned).collect()),
@@ -159,6 +163,8 @@ mod tests {
     fn the_name_of_every_step_leads_back_to_it() {
         let steps = [
             (Step::Mirror, "mirror"),
+            (Step::Restore("db".to_owned()), "data.restore db"),
+            (Step::Restore("volume:files".to_owned()), "data.restore volume:files"),
             (Step::Start("db".to_owned()), "start db"),
             (Step::Run(Subject::Suite("smoke".to_owned())), "suite smoke"),
             (Step::Run(Subject::Suite("a b".to_owned())), "suite a b"),

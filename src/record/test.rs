@@ -1,5 +1,7 @@
 //! Tests: a step of a suite, or a case of a JUnit file.
 
+use std::ops::RangeInclusive;
+
 use serde::Serialize;
 
 use super::stage::StageId;
@@ -52,27 +54,59 @@ impl TestRecord {
     }
 }
 
+/// The codes by which a shell, and an engine, say that a program cannot be run or is not there.
+const NOT_FOUND: RangeInclusive<i64> = 126..=127;
+
+/// 128 and the number of the signal that killed a command.
+const KILLED: RangeInclusive<i64> = 129..=192;
+
 /// What came back of what a test asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reply {
-    /// It is not known: a command, another runner's test.
+    /// It is not known: another runner's test, one that is not there.
     #[default]
     Unknown,
     /// An answer with this status.
     Status(u16),
-    /// No answer at all.
+    /// A command, or a test container, that ended with this code.
+    Exit(i64),
+    /// No answer at all; a command that could not be run, or did not end.
     Nothing,
 }
 
+/// What can be seen, in what came back, of what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// All of it: what is not as expected is another thing than before.
+    Seen,
+    /// Nothing.
+    Blind,
+    /// Nobody can tell: it was not there, or could not be looked at.
+    Unclear,
+}
+
 impl Reply {
-    /// What was asked for could not be looked at: refused, the server's own error, no answer. `before`: what came back
-    /// from production's release; a redirect in the place of an answer shows nothing, either.
-    pub fn is_blind(self, before: Self) -> bool {
+    /// What it shows. `before`: what came back from production's release. What is refused, the server's own error, no
+    /// answer, and a redirect in the place of an answer show nothing; nor does a command that is not there, or that was
+    /// killed. Another exit code has its reason in what the command does: `test -f` and a client without a connection
+    /// end alike.
+    pub fn shows(self, before: Self) -> Sight {
         match self {
-            Self::Nothing | Self::Status(500..=599) => true,
-            Self::Status(300..=399) => !matches!(before, Self::Status(300..=399)),
-            other => other.is_refused(),
+            Self::Nothing | Self::Status(401 | 403 | 500..=599) => Sight::Blind,
+            Self::Status(300..=399) if !matches!(before, Self::Status(300..=399)) => Sight::Blind,
+            Self::Status(_) => Sight::Seen,
+            Self::Exit(_) if self == before => Sight::Seen,
+            Self::Exit(code) if NOT_FOUND.contains(&code) || KILLED.contains(&code) => Sight::Blind,
+            Self::Exit(_) | Self::Unknown => Sight::Unclear,
+        }
+    }
+
+    /// Nothing came back but silence: no answer, or a command that was killed.
+    pub fn is_silent(self) -> bool {
+        match self {
+            Self::Exit(code) => KILLED.contains(&code),
+            other => other == Self::Nothing,
         }
     }
 
@@ -98,5 +132,29 @@ impl TestRecord {
             suite: self.suite.clone(),
             name: self.name.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_shows_what_it_ended_with_as_before_and_nothing_where_it_is_not_there_or_killed() {
+        let before = Reply::Exit(0);
+        for (reply, sight) in [
+            (Reply::Exit(0), Sight::Seen),
+            (Reply::Exit(1), Sight::Unclear),
+            (Reply::Exit(128), Sight::Unclear),
+            (Reply::Exit(255), Sight::Unclear),
+            (Reply::Exit(126), Sight::Blind),
+            (Reply::Exit(127), Sight::Blind),
+            (Reply::Exit(137), Sight::Blind),
+            (Reply::Nothing, Sight::Blind),
+            (Reply::Unknown, Sight::Unclear),
+        ] {
+            assert_eq!(reply.shows(before), sight, "{reply:?}");
+        }
+        assert_eq!(Reply::Exit(1).shows(Reply::Exit(1)), Sight::Seen);
     }
 }

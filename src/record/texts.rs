@@ -2,12 +2,14 @@
 //! `control`, a check's id) are not among them, so that a password `pass` cannot make a record unreadable. Fields are
 //! named one by one: a new one does not compile until somebody decided.
 
+use super::calls::CallRecord;
 use super::event::EventKind;
 use super::finding;
+use super::measured::ProbeRecord;
 use super::recorded::Recorded;
-use super::release::{EngineRecord, LockRecord, Release};
+use super::release::{AuthRecord, EngineRecord, LockRecord, ProductionRecord, Release};
 use super::test::TestRecord;
-use super::v1::{Check, Fidelity, Finding, Record, Stage, Step, Test};
+use super::v1::{AuthCall, Check, Fidelity, Finding, Folded, Log, Probe, Record, Stage, Step, Test};
 
 /// What is done to each text.
 pub type Change<'a> = &'a mut dyn FnMut(&mut String);
@@ -26,38 +28,51 @@ impl Texts for Record {
             cause,
             headline,
             again,
+            rerun,
             partial: _,
             exit_code: _,
             started: _,
             duration_ms: _,
             seed: _,
             rehearsal: _,
+            inputs: _,
             candidate,
             baseline,
             mirror,
+            production,
+            auth,
             lock,
             fidelity,
+            times: _,
+            probes,
+            calls,
             stages,
             findings,
             tests,
             checks,
             counts: _,
+            logs,
             engine,
             notes,
         } = self;
         change(cause);
         all([&mut headline.what, &mut headline.pair, &mut headline.way_out], change);
-        all(again, change);
+        all([again, rerun].into_iter().flatten(), change);
         notes.iter_mut().for_each(&mut *change);
+        each(production, change);
+        each(auth, change);
         lock.each_text(change);
         for releases in [candidate, baseline, mirror] {
             each(releases, change);
         }
         each(fidelity, change);
+        each(probes, change);
+        each(calls, change);
         each(stages, change);
         each(findings, change);
         each(tests, change);
         each(checks, change);
+        each(logs, change);
         each(engine, change);
     }
 }
@@ -81,8 +96,13 @@ impl Texts for Recorded {
             checks,
             findings,
             fidelity: _,
+            times: _,
+            probes,
+            calls,
             notes,
         } = self;
+        each(probes, change);
+        each(calls, change);
         for stage in stages {
             all(&mut stage.reason, change);
             all(stage.steps.iter_mut().filter_map(|step| step.reason.as_mut()), change);
@@ -97,6 +117,28 @@ impl Texts for Recorded {
 impl Texts for TestRecord {
     fn each_text(&mut self, change: Change<'_>) {
         all([&mut self.message, &mut self.detail], change);
+    }
+}
+
+impl Texts for ProbeRecord {
+    fn each_text(&mut self, change: Change<'_>) {
+        all([&mut self.asked_for, &mut self.last], change);
+        all(&mut self.good, change);
+    }
+}
+
+impl Texts for CallRecord {
+    fn each_text(&mut self, change: Change<'_>) {
+        all([&mut self.asked, &mut self.answer], change);
+    }
+}
+
+impl Texts for AuthCall {
+    fn each_text(&mut self, change: Change<'_>) {
+        all(
+            [&mut self.by, &mut self.service, &mut self.asked, &mut self.answer],
+            change,
+        );
     }
 }
 
@@ -123,14 +165,32 @@ impl Texts for Finding {
             evidence,
             help,
             waived,
+            folded,
         } = self;
         all([title, help], change);
+        each(folded, change);
         all([service, cause, waived].into_iter().flatten(), change);
         all(
             tests.iter_mut().flat_map(|test| [&mut test.suite, &mut test.name]),
             change,
         );
         all(evidence, change);
+    }
+}
+
+impl Texts for Folded {
+    fn each_text(&mut self, change: Change<'_>) {
+        let Self {
+            check: _,
+            stage: _,
+            title,
+            tests,
+        } = self;
+        all([title], change);
+        all(
+            tests.iter_mut().flat_map(|test| [&mut test.suite, &mut test.name]),
+            change,
+        );
     }
 }
 
@@ -153,6 +213,55 @@ impl Texts for Test {
     }
 }
 
+impl Texts for Probe {
+    fn each_text(&mut self, change: Change<'_>) {
+        let Self {
+            stage: _,
+            asked_for,
+            good,
+            asked: _,
+            failed: _,
+            downtime_ms: _,
+            singles: _,
+            last,
+        } = self;
+        all([asked_for, last], change);
+        all(good, change);
+    }
+}
+
+impl Texts for AuthRecord {
+    fn each_text(&mut self, change: Change<'_>) {
+        let Self { services, issuer } = self;
+        all(services, change);
+        all(issuer, change);
+    }
+}
+
+impl Texts for Log {
+    fn each_text(&mut self, change: Change<'_>) {
+        let Self {
+            stage: _,
+            service,
+            bytes: _,
+            end,
+        } = self;
+        all([service, end], change);
+    }
+}
+
+impl Texts for ProductionRecord {
+    fn each_text(&mut self, change: Change<'_>) {
+        let Self {
+            from,
+            commit,
+            statement,
+        } = self;
+        all([from, statement], change);
+        all(commit, change);
+    }
+}
+
 impl Texts for LockRecord {
     fn each_text(&mut self, change: Change<'_>) {
         let Self {
@@ -171,6 +280,7 @@ impl Texts for Release {
             service,
             image,
             digest: _,
+            pushed: _,
         } = self;
         all([service, image], change);
     }
@@ -276,6 +386,11 @@ impl Texts for EventKind {
                 all(detail, change);
             }
             Self::Pull {
+                image,
+                state: _,
+                detail,
+            }
+            | Self::Build {
                 image,
                 state: _,
                 detail,

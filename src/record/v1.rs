@@ -4,12 +4,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::calls::{CallRecord, Taken};
 use super::check::CheckId;
 use super::fidelity::{self, FidelityState};
 use super::finding::{self, Blame, Severity};
 use super::headline::Headline;
+use super::inputs::Inputs;
+use super::measured::{Measure, ProbeRecord, TimeRecord};
 use super::recorded::{CheckRecord, Recorded, StageRecord, StepRecord};
-use super::release::{EngineRecord, LockRecord, Release};
+use super::release::{AuthRecord, EngineRecord, LockRecord, ProductionRecord, Release};
 use super::stage::StageId;
 use super::status::Status;
 use super::test::{TestId, TestRecord};
@@ -34,6 +37,9 @@ pub struct Record {
     /// The command that brings the moment of a failure back.
     #[serde(default)]
     pub again: Option<String>,
+    /// The command that runs the same again.
+    #[serde(default)]
+    pub rerun: Option<String>,
     /// What was left out or signed for: `only`, `forward_only`, `unexercised`, `waived`.
     #[serde(default)]
     pub partial: Vec<String>,
@@ -47,16 +53,34 @@ pub struct Record {
     pub seed: u64,
     /// Version of Rehearsal that wrote this.
     pub rehearsal: String,
+    /// What it was made from, by digest.
+    #[serde(default, skip_serializing_if = "Inputs::is_empty")]
+    pub inputs: Inputs,
     /// What wants to replace production.
     pub candidate: Vec<Release>,
     /// What production runs.
     pub baseline: Vec<Release>,
     /// Every other service of the mirror, with its image: the other half of the pair.
     pub mirror: Vec<Release>,
+    /// Where production's description comes from, where that is not the working tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub production: Option<ProductionRecord>,
+    /// The authentication dependency, where the configuration names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthRecord>,
     /// The lock's age and source, or the statement that there is none.
     pub lock: LockRecord,
     /// Mirror against production, fact by fact; empty without a lock.
     pub fidelity: Vec<Fidelity>,
+    /// The times of the deploy that could be told, with their limits.
+    #[serde(default)]
+    pub times: Vec<Time>,
+    /// What the probe saw, stage by stage.
+    #[serde(default)]
+    pub probes: Vec<Probe>,
+    /// What was asked of the authentication dependency, as its fronts saw it; those that are alike are one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<AuthCall>,
     /// In order.
     pub stages: Vec<Stage>,
     /// Worst first.
@@ -67,6 +91,9 @@ pub struct Record {
     pub checks: Vec<Check>,
     /// Sums over the cases that it holds.
     pub counts: Counts,
+    /// The log of each container, as far as it is in this record; the whole is in `logs/`.
+    #[serde(default)]
+    pub logs: Vec<Log>,
     /// What ran the mirror.
     pub engine: Option<EngineRecord>,
     /// What the mirror does not mirror, and anything else a reader should know; one sentence each.
@@ -86,6 +113,61 @@ pub struct Fidelity {
     pub mirror: Option<String>,
     /// `same`, `differs`, `stand-in` or `unknown`.
     pub state: Word<FidelityState>,
+}
+
+/// A time of the deploy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Time {
+    /// `downtime`, `way-back` or `ready`.
+    pub measure: Word<Measure>,
+    /// In which stage.
+    pub stage: Word<StageId>,
+    /// Milliseconds.
+    pub value_ms: u64,
+    /// Milliseconds that the configuration allows; more is a finding.
+    pub limit_ms: u64,
+}
+
+/// What the probe saw in a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// In which stage.
+    pub stage: Word<StageId>,
+    /// What was asked, as `http://web:8080/items`.
+    pub asked_for: String,
+    /// The answer that counts as good, as `status 200`; null where the baseline never answered.
+    pub good: Option<String>,
+    /// Questions.
+    pub asked: u64,
+    /// Questions without a good answer.
+    pub failed: u64,
+    /// Milliseconds of the longest time without a good answer.
+    pub downtime_ms: u64,
+    /// Questions without a good answer outside that time.
+    pub singles: u64,
+    /// What the last question got, in words.
+    pub last: String,
+}
+
+/// Calls of the authentication dependency that are alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthCall {
+    /// In which stage.
+    pub stage: Word<StageId>,
+    /// Who asked: a service, `the sign-in`, `a test's container`, `unknown`.
+    pub by: String,
+    /// The service that was asked.
+    pub service: String,
+    /// What; parameters by their names, with the values that are no secret.
+    pub asked: String,
+    /// What came, e.g. `400 invalid_request`.
+    pub answer: String,
+    /// The answer was a refusal or a failure; null where nobody can tell.
+    pub refused: Option<bool>,
+    /// How often.
+    pub times: u64,
+    /// Milliseconds until the slowest answer began.
+    pub slowest_ms: u64,
 }
 
 /// One stage.
@@ -186,6 +268,36 @@ pub struct Finding {
     pub help: String,
     /// Whose waiver covers it, as `reason (owner)`.
     pub waived: Option<String>,
+    /// Others of the same cause, for which it speaks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folded: Vec<Folded>,
+}
+
+/// A finding that another one of the same cause speaks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folded {
+    /// Id of its check.
+    pub check: Word<CheckId>,
+    /// Where it was seen.
+    pub stage: Word<StageId>,
+    /// One line: what broke.
+    pub title: String,
+    /// The tests it is about.
+    #[serde(default)]
+    pub tests: Vec<TestName>,
+}
+
+/// The end of a container's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// In which stage it was written.
+    pub stage: Word<StageId>,
+    /// The service.
+    pub service: String,
+    /// Bytes of the whole, which is `logs/STAGE/SERVICE.log`.
+    pub bytes: u64,
+    /// Its last lines.
+    pub end: String,
 }
 
 /// Which test.
@@ -200,11 +312,27 @@ pub struct TestName {
 impl Finding {
     /// It is about this test.
     pub fn is_about(&self, test: &Test) -> bool {
-        self.stage == test.stage
-            && self
-                .tests
-                .iter()
-                .any(|named| named.suite == test.suite && named.name == test.name)
+        self.stage == test.stage && test.is_among(&self.tests)
+    }
+
+    /// It is about this test, or speaks for one that is.
+    pub fn tells_of(&self, test: &Test) -> bool {
+        self.is_about(test) || self.folded.iter().any(|one| one.is_about(test))
+    }
+}
+
+impl Folded {
+    /// It is about this test.
+    pub fn is_about(&self, test: &Test) -> bool {
+        self.stage == test.stage && test.is_among(&self.tests)
+    }
+}
+
+impl Test {
+    fn is_among(&self, names: &[TestName]) -> bool {
+        names
+            .iter()
+            .any(|named| named.suite == self.suite && named.name == self.name)
     }
 }
 
@@ -261,11 +389,31 @@ pub struct Tally {
     pub not_run: u64,
 }
 
+impl Counts {
+    /// All cases, by how they ended.
+    pub fn all(&self) -> Tally {
+        Tally {
+            all: self.tests,
+            passed: self.passed,
+            failed: self.failed,
+            errors: self.errors,
+            skipped: self.skipped,
+            not_run: self.not_run,
+        }
+    }
+}
+
 /// The parts of a record that come from what was recorded.
 #[derive(Debug, Clone, Default)]
 pub struct Parts {
     /// See [`Record::fidelity`].
     pub fidelity: Vec<Fidelity>,
+    /// See [`Record::times`].
+    pub times: Vec<Time>,
+    /// See [`Record::probes`].
+    pub probes: Vec<Probe>,
+    /// See [`Record::calls`].
+    pub calls: Vec<AuthCall>,
     /// See [`Record::stages`].
     pub stages: Vec<Stage>,
     /// See [`Record::findings`].
@@ -280,6 +428,9 @@ impl From<&Recorded> for Parts {
     fn from(recorded: &Recorded) -> Self {
         Self {
             fidelity: recorded.fidelity.iter().map(Fidelity::from).collect(),
+            times: recorded.times.iter().map(Time::from).collect(),
+            probes: recorded.probes.iter().map(Probe::from).collect(),
+            calls: recorded.calls.iter().map(AuthCall::from).collect(),
             stages: recorded.stages.iter().map(Stage::from).collect(),
             findings: recorded.findings.iter().map(Finding::from).collect(),
             tests: recorded.tests.iter().map(Test::from).collect(),
@@ -296,6 +447,51 @@ impl From<&fidelity::Fidelity> for Fidelity {
             production: row.production.clone(),
             mirror: row.mirror.clone(),
             state: row.state.into(),
+        }
+    }
+}
+
+impl From<&TimeRecord> for Time {
+    fn from(time: &TimeRecord) -> Self {
+        Self {
+            measure: time.measure.into(),
+            stage: time.stage.into(),
+            value_ms: time.value_ms,
+            limit_ms: time.limit_ms,
+        }
+    }
+}
+
+impl From<&ProbeRecord> for Probe {
+    fn from(probe: &ProbeRecord) -> Self {
+        Self {
+            stage: probe.stage.into(),
+            asked_for: probe.asked_for.clone(),
+            good: probe.good.clone(),
+            asked: probe.asked,
+            failed: probe.failed,
+            downtime_ms: probe.downtime_ms,
+            singles: probe.singles,
+            last: probe.last.clone(),
+        }
+    }
+}
+
+impl From<&CallRecord> for AuthCall {
+    fn from(call: &CallRecord) -> Self {
+        Self {
+            stage: call.stage.into(),
+            by: call.by.clone(),
+            service: call.service.clone(),
+            asked: call.asked.clone(),
+            answer: call.answer.clone(),
+            refused: match call.taken {
+                Taken::Granted => Some(false),
+                Taken::Refused => Some(true),
+                Taken::Unknown => None,
+            },
+            times: call.times,
+            slowest_ms: call.slowest_ms,
         }
     }
 }
@@ -377,6 +573,18 @@ impl From<&finding::Finding> for Finding {
             evidence: finding.evidence.clone(),
             help: finding.help.clone(),
             waived: finding.waived.clone(),
+            folded: finding.folded.iter().map(Folded::from).collect(),
+        }
+    }
+}
+
+impl From<&finding::Finding> for Folded {
+    fn from(finding: &finding::Finding) -> Self {
+        Self {
+            check: finding.check.into(),
+            stage: finding.stage.into(),
+            title: finding.title.clone(),
+            tests: finding.tests.iter().map(TestName::from).collect(),
         }
     }
 }

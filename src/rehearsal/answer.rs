@@ -54,8 +54,12 @@ impl Rehearsal<'_> {
         stage: &StagePlan,
         looks: &[&Look],
     ) -> Option<(Status, Option<String>)> {
-        let seen = looks.iter().filter_map(|look| look.seen.as_ref().ok()).next_back()?;
-        match check.unanswered(&self.case(stage.id), seen)? {
+        let case = self.case(stage.id);
+        let seen = looks.iter().filter_map(|look| look.seen.as_ref().ok());
+        let answers: Vec<Option<Unanswered>> = seen.map(|seen| check.unanswered(&case, seen)).collect();
+        // What one look could not tell, no later one of another release makes good.
+        let not_run = |answer: &&Option<Unanswered>| matches!(answer, Some(Unanswered::NotRun(_)));
+        match answers.iter().find(not_run).or(answers.last())?.clone()? {
             Unanswered::NotRun(why) => Some((Status::NotRun, Some(why))),
             Unanswered::Skipped(why) => Some((Status::Skipped, Some(why))),
         }

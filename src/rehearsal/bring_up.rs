@@ -1,18 +1,24 @@
 //! Bringing up: production's release on the mirror, every service as its dependencies allow.
 
-use super::answers::FIRST_ANSWER;
+use std::time::Duration;
+
 use super::course::Course;
 use super::{Next, Rehearsal};
-use crate::check::ground::Copy;
+use crate::check::ground::{Copy, Ground};
 use crate::check::trouble;
-use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
-use crate::mirror::start::Started;
+use crate::mirror::failure::ServiceFailure;
+use crate::mirror::restore::{RestoreFailure, Restored};
+use crate::mirror::start::{BroughtUp, Started, first_failure};
+use crate::record::outcome::Outcome;
 use crate::record::recorded::StepRecord;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::Step;
 use crate::text::units::millis;
+
+/// What has used up its time is asked once all the same.
+const AT_LEAST: Duration = Duration::from_secs(1);
 
 impl Rehearsal<'_> {
     /// Networks, volumes, the agent.
@@ -41,22 +47,54 @@ impl Rehearsal<'_> {
             return Next::End;
         };
         let since = self.recorder.now_ms();
-        let started = match ground.start(self.time_left()).await {
-            Ok(started) => started,
+        let brought_up = match ground.start(self.start_within()).await {
+            Ok(brought_up) => brought_up,
             Err(error) => return self.broken(course, trouble::machine(stage, &format!("{error:#}"))),
         };
-        for service in &started {
-            self.recorder.step_done(stage, start_step(since, service));
+        let BroughtUp { started, restored } = &brought_up;
+        self.brought_up(stage, since, started, restored);
+        course.facts.started.clone_from(started);
+        if let Some((restored, failure)) = failed(restored) {
+            return self.broken(course, trouble::not_restored(stage, restored, failure));
         }
-        course.facts.started.clone_from(&started);
-        if let Some(failure) = first_failure(&started) {
+        if let Some(failure) = first_failure(started) {
             return self.broken(course, trouble::service_down(stage, failure));
         }
         course.in_place = Some(Role::Baseline);
-        // What does not answer by then is the suites' business.
-        let expected = self.expected(self.world.services.keys().cloned().collect(), None);
-        let _answered = ground.await_answers(&expected, FIRST_ANSWER, FIRST_ANSWER).await;
+        self.await_production(&*ground, &brought_up).await;
         Next::On
+    }
+
+    /// What was started is given the rest of its time to answer. What does not answer by then is the suites' business.
+    /// Restoring is charged to nobody.
+    pub(super) async fn await_production(&self, ground: &dyn Ground, brought_up: &BroughtUp) {
+        let within = self.start_within();
+        let ready = brought_up.started.iter().map(|service| service.begun + service.took);
+        let restoring: Duration = brought_up.restored.iter().map(|restored| restored.took).sum();
+        let used = ready.max().unwrap_or_default().saturating_sub(restoring);
+        let left = within.saturating_sub(used).max(AT_LEAST);
+        let expected = self.expected(self.world.services.keys().cloned().collect(), None);
+        if let Outcome::Broke(silent) = ground.await_answers(&expected, left, within).await {
+            self.recorder
+                .note(format!("{}; the tests ask it all the same", silent.headline()));
+        }
+    }
+
+    /// What was restored has its time in its step; its size stands in a note, which every report has.
+    fn brought_up(&self, stage: StageId, since: u64, started: &[Started], restored: &[Restored]) {
+        let started = started.iter().map(|service| start_step(since, service));
+        let steps = started.chain(restored.iter().map(|restored| restore_step(since, restored)));
+        let mut steps: Vec<StepRecord> = steps.collect();
+        steps.sort_by_key(|step| step.start_ms);
+        steps.into_iter().for_each(|step| self.recorder.step_done(stage, step));
+        for restored in restored.iter().filter(|restored| restored.failure.is_none()) {
+            self.recorder.note(format!("restored {}", restored.line()));
+        }
+    }
+
+    /// What production may take to come up.
+    pub(super) fn start_within(&self) -> Duration {
+        self.settings.stages.control.within.min(self.time_left())
     }
 
     /// Nothing more can be said on this mirror.
@@ -67,9 +105,27 @@ impl Rehearsal<'_> {
     }
 }
 
+fn failed(restored: &[Restored]) -> Option<(&Restored, &RestoreFailure)> {
+    let mut all = restored.iter();
+    all.find_map(|one| Some((one, one.failure.as_ref()?)))
+}
+
+fn restore_step(since: u64, restored: &Restored) -> StepRecord {
+    StepRecord {
+        id: Step::Restore(restored.into.clone()),
+        status: match restored.failure {
+            Some(_) => Status::Error,
+            None => Status::Passed,
+        },
+        reason: restored.failure_line(),
+        start_ms: since + millis(restored.begun),
+        duration_ms: millis(restored.took),
+    }
+}
+
 fn start_step(since: u64, started: &Started) -> StepRecord {
     StepRecord {
-        id: Step::Start(started.service.clone()),
+        id: Step::Start(started.replica.to_string()),
         status: match started.failure {
             Some(_) => Status::Error,
             None => Status::Passed,
@@ -78,11 +134,4 @@ fn start_step(since: u64, started: &Started) -> StepRecord {
         start_ms: since + millis(started.begun),
         duration_ms: millis(started.took),
     }
-}
-
-/// The failure that others only followed from.
-pub(super) fn first_failure(started: &[Started]) -> Option<&ServiceFailure> {
-    let failures = || started.iter().filter_map(|started| started.failure.as_ref());
-    let own = failures().find(|failure| !matches!(failure.kind, ServiceFailureKind::Held(_)));
-    own.or_else(|| failures().next())
 }

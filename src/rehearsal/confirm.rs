@@ -4,12 +4,9 @@
 
 use std::sync::Arc;
 
-use super::answers::FIRST_ANSWER;
-use super::bring_up::first_failure;
 use super::course::{Course, Suspect};
-use super::driver::OnGround;
 use super::one_cause::of_one_cause;
-use super::repeat::Way;
+use super::repeat::Sighting;
 use super::{REPEATS, Rehearsal};
 use crate::check::facts::Ran;
 use crate::check::ground::{Copy, Ground};
@@ -59,19 +56,20 @@ impl Rehearsal<'_> {
     async fn ask_untouched_baseline(&self, suspects: &[Suspect], course: &mut Course) -> Result<Vec<Tally>, String> {
         let mut tallies = vec![Tally::default(); suspects.len()];
         let asks: Vec<usize> = (0..suspects.len())
-            .filter(|at| needs_baseline(&suspects[*at]))
+            .filter(|at| suspects[*at].needs_baseline())
             .collect();
         if asks.is_empty() {
             return Ok(tallies);
         }
         self.recorder
             .note(format!("repeating {} on an untouched baseline", names(suspects, &asks)));
-        let ground = match course.untouched.clone() {
-            Some(ground) => ground,
-            None => self.untouched().await?,
+        if course.untouched.is_none() {
+            course.untouched = Some(self.untouched().await);
+        }
+        let Some(ground) = course.untouched.clone().transpose()? else {
+            return Ok(tallies);
         };
-        course.untouched = Some(ground.clone());
-        let mut done: Vec<Way> = Vec::new();
+        let mut done: Vec<Sighting> = Vec::new();
         for at in &asks {
             let way = suspects[*at].way();
             if done.contains(&way) {
@@ -88,15 +86,21 @@ impl Rehearsal<'_> {
         Ok(tallies)
     }
 
+    /// What has failed so far will be asked of an untouched baseline: it comes up while the run goes on.
+    pub(super) async fn untouched_beside(&self) -> Result<Arc<dyn Ground>, String> {
+        let words = "an untouched baseline comes up beside this mirror, to repeat there what failed";
+        self.recorder.note(words.to_owned());
+        self.untouched().await
+    }
+
     async fn untouched(&self) -> Result<Arc<dyn Ground>, String> {
         let words = |error: anyhow::Error| format!("{error:#}");
         let ground = self.grounds.prepare(Copy::Untouched).await.map_err(words)?;
-        let started = ground.start(self.time_left()).await.map_err(words)?;
-        if let Some(failure) = first_failure(&started) {
-            return Err(failure.line());
+        let brought_up = ground.start(self.start_within()).await.map_err(words)?;
+        if let Some(failure) = brought_up.failure() {
+            return Err(failure);
         }
-        let expected = self.expected(self.world.services.keys().cloned().collect(), None);
-        let _answered = ground.await_answers(&expected, FIRST_ANSWER, FIRST_ANSWER).await;
+        self.await_production(&*ground, &brought_up).await;
         Ok(ground)
     }
 
@@ -104,7 +108,7 @@ impl Rehearsal<'_> {
     async fn ask(
         &self,
         ground: &dyn Ground,
-        way: &Way,
+        way: &Sighting,
         suspects: &[Suspect],
         same: &[usize],
         tallies: &mut [Tally],
@@ -117,8 +121,11 @@ impl Rehearsal<'_> {
             return;
         };
         let captures = self.prelude(ground, &way.again).await;
+        let facts = course.facts.elsewhere();
         for _ in 0..runs(&way.again) {
-            let (seen, ran) = self.once_more(check, way, ground, captures.clone(), course).await;
+            let (seen, ran) = self
+                .once_more(check, way, ground, captures.clone(), (before, &facts))
+                .await;
             for at in same {
                 let finding = &suspects[*at].finding;
                 let shown = seen
@@ -138,11 +145,7 @@ impl Rehearsal<'_> {
             Again::Tests(Subject::Data(DataEntry::Verify | DataEntry::Write)) => &[DataEntry::Seed],
             _ => &[],
         };
-        let on = OnGround {
-            rehearsal: self,
-            ground,
-            stage: StageId::Control,
-        };
+        let on = self.on(ground, StageId::Control);
         let mut captures = Captures::default();
         for entry in before {
             if let Some(body) = self.settings.data.body(*entry) {
@@ -269,16 +272,11 @@ fn names(suspects: &[Suspect], asks: &[usize]) -> String {
     names.join(", ")
 }
 
-/// What is compared with the candidate itself is asked of no other release.
-fn needs_baseline(suspect: &Suspect) -> bool {
-    suspect.reproduced && !matches!(suspect.way().again, Again::TestsHere(_))
-}
-
 fn fate(suspect: &Suspect, tally: Result<&Tally, &str>) -> Fate {
     if !suspect.reproduced {
         return Fate::Flaky(format!("not again in {REPEATS} repeats: flaky"));
     }
-    if !needs_baseline(suspect) {
+    if !suspect.needs_baseline() {
         return Fate::Guilty;
     }
     match tally {

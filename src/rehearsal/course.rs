@@ -1,5 +1,6 @@
 //! The course of a run: what stages leave to those after them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::recorder::Recorder;
@@ -15,6 +16,7 @@ use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::suite::Captures;
+use crate::world::replica::Replica;
 
 /// How a run goes on after a stage that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +46,8 @@ pub(super) struct Course {
     pub probe: Option<Question>,
     /// Every look of every check.
     pub looks: Vec<Look>,
-    /// A mirror that the candidate has not touched, once one was needed.
-    pub untouched: Option<Arc<dyn Ground>>,
+    /// A mirror that the candidate has not touched, once one was needed; an error says why none came up.
+    pub untouched: Option<Result<Arc<dyn Ground>, String>>,
     /// Failures that must be confirmed before they block.
     pub suspects: Vec<Suspect>,
     /// Findings that rest on text: what they weigh is known when all behaviour has been judged.
@@ -75,13 +77,13 @@ pub(super) struct Suspect {
 
 impl Course {
     /// A stage begins.
-    pub fn enter(&mut self, stage: StageId, services: &[String]) {
+    pub fn enter(&mut self, stage: StageId, services: &[String], replicas: &BTreeSet<Replica>) {
         let Some(ground) = &self.ground else { return };
         ground.enter(stage);
         self.marks = ground.marks(services);
-        let exits = services
+        let exits = replicas
             .iter()
-            .map(|name| (name.clone(), ground.history(name).exits.len()));
+            .map(|replica| (replica.clone(), ground.history(replica).exits.len()));
         self.facts.exits.insert(stage, exits.collect());
     }
 
@@ -92,7 +94,7 @@ impl Course {
         let never_up = "the candidate did not come up, so it could not write before the rollback";
         let missing = self.in_place != Some(planned.on);
         match &planned.id {
-            Step::Mirror | Step::Start(_) | Step::Swap(_) => None,
+            Step::Mirror | Step::Restore(_) | Step::Start(_) | Step::Swap(_) => None,
             Step::Run(Data(Write | VerifyWrite)) if missing => Some(never_up),
             Step::Run(Data(VerifyWriteAfter)) if !self.facts.candidate_came_up() => Some(never_up),
             // What did not come up has been told.
@@ -120,6 +122,11 @@ impl Course {
             .filter(is_production)
             .filter(|look| look.check.about().id == check);
         own.next().map(|look| &look.seen)
+    }
+
+    /// Something failed that must be asked of an untouched baseline, and none has been sought.
+    pub fn wants_untouched(&self) -> bool {
+        self.untouched.is_none() && self.suspects.iter().any(Suspect::needs_baseline)
     }
 
     /// Whether the run ends here.

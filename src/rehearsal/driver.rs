@@ -1,31 +1,72 @@
 //! The driver: runs the user's tests and signs in, for steps and checks alike, and keeps what is captured on the way out of
 //! everything that is written.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
 
 use super::{Rehearsal, next_run};
 use crate::check::Driver;
-use crate::check::ground::Ground;
+use crate::check::facts::{Aside, Facts};
+use crate::check::ground::{Ground, Marks};
 use crate::config::settings::{Login, SuiteBody};
 use crate::record::check::CheckId;
+use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::step::Subject;
 use crate::record::test::TestRecord;
-use crate::suite::login::LoginOutcome;
+use crate::suite::guarded::Guarded;
+use crate::suite::login::{LoginOutcome, Session};
+use crate::suite::returning::Returned;
 use crate::suite::{Captures, SuiteOutcome, SuiteRun};
+use crate::world::replica::Replica;
 
 /// A mirror in a stage.
 pub(super) struct OnGround<'a> {
     pub rehearsal: &'a Rehearsal<'a>,
     pub ground: &'a dyn Ground,
     pub stage: StageId,
+    /// What the first sign-in left that held.
+    left: Mutex<Option<Session>>,
+    /// What was said to attempts that must fail.
+    aside: Mutex<Vec<BTreeMap<Replica, Vec<String>>>>,
+}
+
+/// The checks that sign in: without any of them nobody does.
+const SIGN_IN: [CheckId; 3] = [CheckId::AuthLogin, CheckId::AuthRefusals, CheckId::SessionSurvival];
+
+impl Rehearsal<'_> {
+    /// The driver of a mirror in a stage.
+    pub(super) fn on<'a>(&'a self, ground: &'a dyn Ground, stage: StageId) -> OnGround<'a> {
+        OnGround {
+            rehearsal: self,
+            ground,
+            stage,
+            left: Mutex::default(),
+            aside: Mutex::default(),
+        }
+    }
 }
 
 impl OnGround<'_> {
+    /// Leaves to later looks what sign-ins left and what was said to attempts that must fail.
+    pub fn leave(self, role: Role, facts: &mut Facts) {
+        let stage = self.stage;
+        if let Some(left) = self.left.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            facts.sessions.entry(stage).or_insert(left);
+        }
+        let aside = self.aside.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let aside = aside.into_iter().map(|said| Aside { stage, role, said });
+        facts.aside.extend(aside);
+    }
+
     /// Runs a suite or an entry of `data`, with what entries before it captured.
     pub async fn run_with(&self, subject: &Subject, body: &SuiteBody, inherited: Captures) -> SuiteOutcome {
         let rehearsal = self.rehearsal;
         let candidates = rehearsal.candidates();
+        let hosts = rehearsal.settings.production.hosts.iter();
+        let hosts: Vec<(String, String)> = hosts.map(|host| (host.name(), host.service.clone())).collect();
         let run = match subject {
             Subject::Suite(_) => rehearsal.run_value(next_run()),
             // One for all entries: they speak of the same things.
@@ -38,10 +79,17 @@ impl OnGround<'_> {
             run: &run,
             inherited,
             candidates: &candidates,
+            hosts: &hosts,
             hurl_image: &rehearsal.hurl_image,
             ca: &rehearsal.ca,
         });
-        let outcome = outcome.await;
+        let mut outcome = outcome.await;
+        for test in &mut outcome.tests {
+            let mut hosts = hosts.iter();
+            if let Some((_, behind)) = hosts.find(|(host, _)| test.service.as_ref() == Some(host)) {
+                test.service = Some(behind.clone());
+            }
+        }
         outcome
             .secrets
             .iter()
@@ -52,7 +100,15 @@ impl OnGround<'_> {
     fn login(&self) -> Option<&Login> {
         let plan = self.rehearsal.plan;
         let login = self.rehearsal.settings.auth.as_ref()?.login.as_ref()?;
-        plan.asks(CheckId::AuthLogin, self.stage).then_some(login)
+        let asked = SIGN_IN.iter().any(|check| plan.asks(*check, self.stage));
+        asked.then_some(login)
+    }
+
+    fn keep(&self, outcome: &LoginOutcome) {
+        if outcome.held() {
+            let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            left.get_or_insert_with(|| outcome.left.clone());
+        }
     }
 
     fn learned(&self, outcome: LoginOutcome) -> LoginOutcome {
@@ -71,10 +127,51 @@ impl Driver for OnGround<'_> {
         }
     }
 
+    async fn guarded_by(&self, subject: &Subject) -> Vec<Guarded> {
+        match self.rehearsal.settings.body(subject) {
+            Some(body) => self.run_with(subject, body, Captures::default()).await.guarded,
+            None => Vec::new(),
+        }
+    }
+
     async fn sign_in(&self) -> Option<LoginOutcome> {
         let session = format!("login-{}", next_run());
         let outcome = self.ground.sign_in(self.login()?, &session, &self.rehearsal.ca).await;
+        self.keep(&outcome);
         Some(self.learned(outcome))
+    }
+
+    async fn sign_in_wrongly(&self) -> Option<LoginOutcome> {
+        let session = format!("wrong-{}", next_run());
+        let ca = &self.rehearsal.ca;
+        let outcome = self.ground.sign_in_wrongly(self.login()?, &session, ca).await?;
+        Some(self.learned(outcome))
+    }
+
+    async fn use_code_again(&self) -> Option<LoginOutcome> {
+        let session = format!("code-{}", next_run());
+        let ca = &self.rehearsal.ca;
+        let outcome = self.ground.use_code_again(self.login()?, &session, ca).await?;
+        Some(self.learned(outcome))
+    }
+
+    fn hide(&self, secret: &str) {
+        self.rehearsal.redactor.learn(secret);
+    }
+
+    async fn set_aside(&self, since: &Marks) {
+        let services = self.rehearsal.case(self.stage).services();
+        let said = self.ground.set_aside(&services, since).await;
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner).push(said);
+    }
+
+    async fn come_back(&self, left: &Session) -> Option<Returned> {
+        let jar = format!("back-{}", next_run());
+        let ca = &self.rehearsal.ca;
+        let returned = self.ground.come_back(self.login()?, left, &jar, ca).await;
+        let redactor = &self.rehearsal.redactor;
+        returned.secrets.iter().for_each(|secret| redactor.learn(secret));
+        Some(returned)
     }
 
     async fn ask_without_session(&self) -> Option<LoginOutcome> {

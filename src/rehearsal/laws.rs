@@ -1,14 +1,22 @@
 //! The laws, each tried on a scripted mirror.
 
+use std::time::Duration;
+
 use super::course::AfterFailure;
-use super::scripted::{Behaviour, CONFIG, Played, SignIn, Story, Told};
-use crate::mirror::failure::ServiceFailureKind;
+use super::scripted::{Behaviour, COMPOSE, CONFIG, Played, Sessions, SignIn, Story, Stranger, TOKEN, Told};
+use crate::check::asked::tests::called;
+use crate::mirror::failure::{ServiceFailureKind, Waited};
+use crate::mirror::names::calls::{Called, Caller};
+use crate::mirror::restore::{RestoreFailure, Restored};
 use crate::mirror::swap::InFlight;
 use crate::record::exit_code::ExitCode;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
+use crate::record::step::Step;
 use crate::record::test::Reply;
 use crate::record::verdict::Verdict;
+use crate::world::deploy::Deploy;
+use crate::world::model::Service;
 
 use SignIn::{Fails, Works};
 
@@ -48,6 +56,28 @@ async fn a_test_that_only_the_candidate_fails_blocks() {
     );
     assert_eq!(played.check("boot-production-env", StageId::Upgrade), Status::Failed);
     assert_eq!(played.check("rollback", StageId::Rollback), Status::Passed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_untouched_baseline_comes_up_beside_the_way_back_where_one_is_needed() {
+    let beside = |played: &Played| {
+        let mut notes = played.recorded.notes.iter();
+        notes.any(|note| note.starts_with("an untouched baseline comes up beside"))
+    };
+    let story = |candidate: Behaviour| Story {
+        candidate,
+        ..Story::default()
+    };
+    assert!(beside(&story(good().fails("smoke", "account")).play().await));
+    assert!(!beside(&story(good()).play().await));
+    // Where there is no way back, it comes up when it is needed.
+    let forward = Story {
+        config: CONFIG.to_owned() + "stages: {rollback: {forward_only: 'one way'}}\n",
+        ..story(good().fails("smoke", "account"))
+    };
+    let played = forward.play().await;
+    assert!(!beside(&played));
+    assert_eq!(played.judgement.exit_code, ExitCode::Block);
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,6 +221,293 @@ async fn the_products_version_is_named_only_with_evidence_from_the_product() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cookie_that_browsers_keep_back_is_the_cause_whatever_the_product_says() {
+    let story = Story {
+        candidate: Behaviour {
+            product_says: Some("invalid state".to_owned()),
+            ..good().signs_in(&[SignIn::KeptBack])
+        },
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Block);
+    let finding = &played.recorded.findings[0];
+    assert_eq!(finding.title, "nobody can sign in: no browser sends the cookie `sid`");
+    assert!(finding.help.contains("production.hosts"), "{}", finding.help);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_page_that_needs_a_script_decides_nothing_and_is_named() {
+    let scripted = || good().signs_in(&[SignIn::NeedsScript]);
+    let of_candidate = Story {
+        candidate: scripted(),
+        ..Story::default()
+    };
+    let of_both = Story {
+        baseline: scripted(),
+        candidate: scripted(),
+        ..Story::default()
+    };
+    for story in [of_candidate, of_both] {
+        let played = story.play().await;
+        assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+        let headline = played.judgement.headline.to_string();
+        assert!(
+            headline.contains("the sign-in page of idp needs JavaScript"),
+            "{headline}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_password_that_only_the_candidate_takes_blocks() {
+    let careless = || Behaviour {
+        takes_any_password: true,
+        ..good()
+    };
+    let story = |baseline: Behaviour| Story {
+        untouched: baseline.clone(),
+        back: baseline.clone(),
+        baseline,
+        candidate: careless(),
+        ..Story::default()
+    };
+    let played = story(good()).play().await;
+    played.ends(Verdict::Block);
+    let found = played.findings();
+    assert!(
+        found[0].starts_with("auth-login error candidate in upgrade: a wrong password signs in"),
+        "{found:?}"
+    );
+    let both = story(careless()).play().await;
+    both.ends(Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_code_that_only_the_candidate_takes_blocks() {
+    let careless = || Behaviour {
+        takes_used_codes: true,
+        ..good()
+    };
+    let story = |baseline: Behaviour| Story {
+        untouched: baseline.clone(),
+        baseline,
+        candidate: careless(),
+        ..Story::default()
+    };
+    let found = story(good()).play().await.findings();
+    let says = "auth-login error candidate in upgrade: an authorization code signs in a second time";
+    assert!(found[0].starts_with(says), "{found:?}");
+    let both = story(careless()).play().await;
+    both.ends(Verdict::Pass);
+}
+
+/// A suite whose two last steps carry the user's token, the very last by a POST.
+fn guarded(baseline: &[Stranger], candidate: &[Stranger]) -> Story {
+    let own = |lets_in: &[Stranger]| Behaviour {
+        lets_in: lets_in.iter().copied().collect(),
+        ..good()
+    };
+    let steps = format!(
+        "      - {{name: mine, get: /mine, headers: {{Authorization: 'Bearer {TOKEN}'}}}}\n      - {{name: change, post: /mine, headers: \
+         {{Authorization: 'Bearer {TOKEN}'}}}}\ndata:"
+    );
+    Story {
+        config: CONFIG.replace("data:", &steps),
+        baseline: own(baseline),
+        untouched: own(baseline),
+        back: own(baseline),
+        candidate: own(candidate),
+        ..Story::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_whom_only_the_candidate_lets_in_blocks() {
+    let played = guarded(&[], &[Stranger::Nobody]).play().await;
+    played.ends(Verdict::Block);
+    let found = played.findings();
+    let says = "auth-refusals error candidate in upgrade: smoke / mine is given to strangers, whom web shop:1 refuses";
+    assert!(found.contains(&says.to_owned()), "{found:?}");
+    let says =
+        "auth-refusals error candidate in rollback: smoke / change is given to strangers, whom web shop:1 refuses";
+    assert!(found.contains(&says.to_owned()), "{found:?}");
+    assert!(played.judgement.headline.to_string().starts_with("auth-refusals: "));
+    assert_eq!(played.check("auth-refusals", StageId::Upgrade), Status::Failed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_candidate_that_verifies_no_signature_blocks_once_with_all_ways() {
+    let played = guarded(&[], &[Stranger::Forger]).play().await;
+    let found = played.findings();
+    assert_eq!(found.len(), 2, "{found:?}");
+    let says = "smoke / mine is given for a token with altered claims, which web shop:1 refuses (and in 5 more ways)";
+    assert!(found[0].ends_with(says), "{found:?}");
+    let evidence = &played.recorded.findings[0].evidence;
+    let says = "smoke / mine, idtoken-sig-none: the baseline answers 401, the candidate 200";
+    assert!(evidence.contains(&says.to_owned()), "{evidence:?}");
+}
+
+/// As `guarded`, with a status for whoever is not let in.
+fn keeping_out(baseline: u16, candidate: u16) -> Story {
+    let mut story = guarded(&[], &[]);
+    for behaviour in [&mut story.baseline, &mut story.untouched, &mut story.back] {
+        behaviour.keeps_out_by = Some(baseline);
+    }
+    story.candidate.keeps_out_by = Some(candidate);
+    story
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_error_for_strangers_whom_production_refuses_blocks() {
+    let played = keeping_out(401, 500).play().await;
+    played.ends(Verdict::Block);
+    let found = played.findings();
+    for says in [
+        "auth-login error candidate in upgrade: a wrong password ends in a server error, where web shop:1 refuses it",
+        "auth-refusals error candidate in upgrade: smoke / mine ends in HTTP 500 for strangers, whom web shop:1 refuses by 401",
+    ] {
+        assert!(found.iter().any(|found| found.starts_with(says)), "{says}: {found:?}");
+    }
+    // One that production has itself is nobody's finding, and lets nobody in.
+    let both = keeping_out(500, 500).play().await;
+    both.ends(Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_too_much_was_asked_of_either_nobody_can_tell() {
+    for (baseline, candidate) in [(401, 429), (429, 401), (429, 429)] {
+        let played = keeping_out(baseline, candidate).play().await;
+        played.ends(Verdict::Inconclusive);
+        assert_eq!(played.check("auth-refusals", StageId::Upgrade), Status::NotRun);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_was_over_by_itself_says_nothing_of_its_forgeries() {
+    let mut story = guarded(&[], &[]);
+    story.candidate.ends_tokens = true;
+    let played = story.clone().play().await;
+    played.ends(Verdict::Inconclusive);
+    assert_eq!(played.check("auth-refusals", StageId::Upgrade), Status::NotRun);
+    // Where production's is over, too, that is said, and nobody is blamed for it.
+    for behaviour in [&mut story.baseline, &mut story.untouched, &mut story.back] {
+        behaviour.ends_tokens = true;
+    }
+    let played = story.play().await;
+    played.ends(Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_production_lets_in_itself_is_nobodys_finding() {
+    let all = [Stranger::Nobody, Stranger::Forger];
+    for (baseline, candidate) in [(&all[..], &all[..]), (&all, &[]), (&[], &[])] {
+        let played = guarded(baseline, candidate).play().await;
+        played.ends(Verdict::Pass);
+        assert_eq!(played.findings(), [""; 0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_writes_only_when_no_data_of_that_release_follows_and_where_production_refused() {
+    let writes = |played: &Played| {
+        let own = played.order.iter().enumerate();
+        let own = own.filter(|(_, line)| line.contains("POST"));
+        own.map(|(at, line)| (at, line.clone())).collect::<Vec<_>>()
+    };
+    let played = guarded(&[], &[]).play().await;
+    let (order, all) = (&played.order, writes(&played));
+    let at = |line: &str| order.iter().position(|known| known == line).unwrap();
+    for (number, line) in &all {
+        let last = match line.starts_with("Baseline") {
+            true => "Baseline: data.verify",
+            false => "Candidate: data.verify_write",
+        };
+        assert!(
+            line.ends_with("POST http://web/mine") && *number > at(last),
+            "{order:?}"
+        );
+    }
+    // Without a token and with each of seven, on each release.
+    assert_eq!(all.len(), 14, "{order:?}");
+    let open = guarded(&[Stranger::Nobody, Stranger::Forger], &[]).play().await;
+    assert_eq!(writes(&open).len(), 1, "{:?}", open.order);
+}
+
+fn with_sessions(sessions: Sessions) -> Behaviour {
+    Behaviour { sessions, ..good() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_ends_in_an_error_blocks_in_whichever_direction() {
+    let there = Story {
+        candidate: with_sessions(Sessions::Break),
+        ..Story::default()
+    };
+    let back = Story {
+        back: with_sessions(Sessions::Break),
+        ..Story::default()
+    };
+    for (story, stage, says) in [
+        (
+            there,
+            StageId::Upgrade,
+            "whoever signed in with web shop:1 is left with an error: GET",
+        ),
+        (
+            back,
+            StageId::Rollback,
+            "whoever signed in with web shop:1 is left with an error after the rollback: GET",
+        ),
+    ] {
+        let played = story.play().await;
+        played.ends(Verdict::Block);
+        let found = played.findings();
+        let wanted = format!("session-survival error candidate in {stage}: {says}");
+        assert!(found[0].starts_with(&wanted), "{found:?}");
+        assert_eq!(played.check("session-survival", stage), Status::Failed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_refused_passes_with_a_note() {
+    let story = Story {
+        candidate: with_sessions(Sessions::AreRefused),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    played.ends(Verdict::Pass);
+    let mut notes = played.recorded.notes.iter();
+    assert!(notes.any(|note| note.starts_with("session-survival in upgrade: a session made in control does not hold")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_ends_in_an_error_across_a_restart_of_the_baseline_too_blocks_nobody() {
+    let story = Story {
+        candidate: with_sessions(Sessions::Break),
+        untouched: with_sessions(Sessions::Break),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    played.ends(Verdict::Inconclusive);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_can_sign_in_sessions_are_not_blamed() {
+    let story = Story {
+        candidate: Behaviour {
+            sessions: Sessions::Break,
+            ..good().signs_in(&[Fails])
+        },
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Block);
+    assert_eq!(played.findings().len(), 1, "{:?}", played.findings());
+    assert_eq!(played.check("session-survival", StageId::Upgrade), Status::NotRun);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sign_in_that_fails_once_is_flaky() {
     let story = Story {
         candidate: good().signs_in(&[Fails, Works]),
@@ -236,10 +553,121 @@ async fn what_the_candidate_wrote_must_be_read_by_the_baseline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_that_is_given_the_engines_socket_makes_a_run_inconclusive_with_that_reason() {
+    for socket in [
+        "/var/run/docker.sock:/var/run/docker.sock:ro",
+        "/run/user/1000/podman/podman.sock:/sock",
+    ] {
+        let story = Story {
+            compose: format!("{COMPOSE}  proxy: {{image: 'proxy:1', volumes: ['{socket}']}}\n"),
+            ..Story::default()
+        };
+        let played = story.play().await;
+        assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+        let line = played.judgement.headline.to_string();
+        assert!(
+            line.contains("`proxy` is given the engine's socket in production"),
+            "{line}"
+        );
+    }
+}
+
+/// The story of a production whose database gets a dump first.
+fn with_restored(failure: Option<RestoreFailure>) -> Story {
+    let restored = Restored {
+        into: "db".to_owned(),
+        from: "`shop.sql`".to_owned(),
+        begun: Duration::ZERO,
+        took: Duration::from_millis(1_300),
+        packed: 2048,
+        unpacked: 4096,
+        failure,
+    };
+    let behaviour = Behaviour {
+        restored: vec![restored],
+        ..good()
+    };
+    Story {
+        config: CONFIG.replace("data:\n", "data:\n  restore: {db: rehearsal.yaml}\n"),
+        baseline: behaviour.clone(),
+        untouched: behaviour,
+        ..Story::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_restored_stands_in_the_report_with_its_time_and_size() {
+    let played = with_restored(None).play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.headline);
+    let wanted = "restored db from `shop.sql`, 2.0 KiB (4.0 KiB unpacked) in 1.3 s";
+    assert!(
+        played.recorded.notes.iter().any(|note| note == wanted),
+        "{:?}",
+        played.recorded.notes
+    );
+    let mut steps = played.recorded.stages[0].steps.iter();
+    let step = steps
+        .find(|step| step.id == Step::Restore("db".to_owned()))
+        .expect("it is a step");
+    assert_eq!((step.status, step.duration_ms), (Status::Passed, 1_300));
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_that_cannot_be_restored_says_nothing_of_the_candidate() {
+    let failure = RestoreFailure {
+        cause: "`its SQL client` in `db` ended with code 3".to_owned(),
+        ..RestoreFailure::default()
+    };
+    let played = with_restored(Some(failure.clone())).play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+    let line = played.judgement.headline.to_string();
+    assert!(
+        line.contains("the mirror did not get production's data: `db` could not be restored"),
+        "{line}"
+    );
+    let not_run = |step: &Step| {
+        let mut steps = played.recorded.stages[0].steps.iter();
+        steps.any(|one| one.id == *step && one.status == Status::NotRun)
+    };
+    assert!(not_run(&Step::Start("web".to_owned())));
+    // Where the second mirror does not get it, there is nothing to compare with.
+    let mut story = with_restored(None);
+    story.candidate = good().fails("smoke", "account");
+    story.untouched.restored[0].failure = Some(failure);
+    let played = story.play().await;
+    assert_eq!(
+        played.judgement.verdict,
+        Verdict::Inconclusive,
+        "{}",
+        played.judgement.headline
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn production_has_to_its_first_answer_what_control_allows_and_its_start_has_left() {
+    let story = |within: &str| Story {
+        config: format!("{CONFIG}stages: {{control: {{within: {within}}}}}\n"),
+        baseline: Behaviour {
+            ready: Duration::from_secs(10),
+            answers_after: Duration::from_secs(100),
+            ..good()
+        },
+        ..Story::default()
+    };
+    let notes = |played: &super::scripted::Played| played.recorded.notes.join("\n");
+    let waits = story("3m").play().await;
+    assert!(!notes(&waits).contains("not ready"), "{}", notes(&waits));
+    let silent = story("105s").play().await;
+    let words =
+        "`web` was not ready within 1 min 45 s: it had 1 min 45 s since its start; the tests ask it all the same";
+    assert!(notes(&silent).contains(words), "{}", notes(&silent));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_candidate_that_does_not_come_up_blocks_and_the_way_back_is_tried() {
     let story = Story {
         candidate: Behaviour {
-            down: Some(ServiceFailureKind::NotReady(std::time::Duration::from_secs(120))),
+            down: Some(ServiceFailureKind::NotReady(Waited::all_of(Duration::from_secs(120)))),
             ..good()
         },
         ..Story::default()
@@ -248,7 +676,9 @@ async fn a_candidate_that_does_not_come_up_blocks_and_the_way_back_is_tried() {
     assert_eq!(played.judgement.verdict, Verdict::Block);
     assert_eq!(
         played.findings(),
-        ["boot-production-env error candidate in upgrade: `web` was not ready within 120 s"]
+        [
+            "boot-production-env error candidate in upgrade: `web` was not ready within 2 min: it had 2 min since its start"
+        ]
     );
     let rollback = played
         .recorded
@@ -307,6 +737,19 @@ async fn text_alone_warns_and_beside_a_failure_it_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_said_to_a_wrong_password_of_ours_is_not_weighed() {
+    let story = Story {
+        candidate: Behaviour {
+            scolds: Some("ERROR authentication failed for alice".to_owned()),
+            ..good()
+        },
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.findings(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_notices_a_stopped_product_and_so_nothing_is_known() {
     let story = Story {
         deaf_to_auth: true,
@@ -323,6 +766,101 @@ async fn nobody_notices_a_stopped_product_and_so_nothing_is_known() {
         "{}",
         played.judgement.headline
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_in_which_nothing_was_asked_of_the_product_tests_no_authentication() {
+    let story = Story {
+        hears_all: true,
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+    let line = played.judgement.headline.to_string();
+    assert!(
+        line.starts_with("auth-exercised: nothing was asked of idp in the whole run: its front saw no call"),
+        "{line}"
+    );
+    let asks = |calls: &[&str]| Behaviour {
+        calls: heard(calls),
+        ..good()
+    };
+    let story = Story {
+        hears_all: true,
+        back: asks(&["GET /authorize 302"]),
+        ..Story::default()
+    };
+    assert_eq!(story.play().await.judgement.verdict, Verdict::Pass);
+}
+
+/// Calls that a front has seen.
+fn heard(calls: &[&str]) -> Vec<Called> {
+    let web = |told: &&str| called(Caller::Service("web".to_owned()), told);
+    calls.iter().map(web).collect()
+}
+
+/// A candidate that asks so, on a baseline that asks for a page of authorization and no more.
+fn asking(calls: &[&str], signs_in: SignIn) -> Story {
+    Story {
+        baseline: Behaviour {
+            calls: heard(&["GET /authorize 302 response_type=code"]),
+            ..good()
+        },
+        candidate: Behaviour {
+            calls: heard(calls),
+            sign_ins: [signs_in].into(),
+            ..good()
+        },
+        ..Story::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_candidate_asks_for_and_is_refused_names_the_cause_of_a_failed_sign_in() {
+    let refused = ["GET /.well-known/openid-configuration 404"];
+    let played = asking(&refused, SignIn::Fails).play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Block);
+    let line = played.judgement.headline.to_string();
+    assert!(
+        line.starts_with("auth-login: shop 2 asks for OpenID Connect discovery; production's idp "),
+        "{line}"
+    );
+    let found = played.findings();
+    assert!(
+        found
+            .iter()
+            .any(|one| one.starts_with("auth-capability error candidate in upgrade")),
+        "{found:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_where_the_sign_in_works_is_a_warning() {
+    let refused = [
+        "GET /.well-known/openid-configuration 404",
+        "GET /authorize 302 response_type=code",
+    ];
+    let played = asking(&refused, SignIn::Works).play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Pass);
+    let found = played.findings();
+    assert!(
+        found.len() == 1 && found[0].starts_with("auth-capability warn nobody in upgrade"),
+        "{found:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn much_more_traffic_is_a_warning_and_a_little_more_is_none() {
+    let page = "GET /authorize 302 response_type=code";
+    for (times, wanted) in [(1, 0), (4, 0), (5, 1)] {
+        let played = asking(&vec![page; times], SignIn::Works).play().await;
+        assert_eq!(played.judgement.verdict, Verdict::Pass);
+        let found = played.findings();
+        let told = found
+            .iter()
+            .filter(|one| one.starts_with("auth-traffic warn nobody in upgrade"));
+        assert_eq!((told.count(), found.len()), (wanted, wanted), "{times}: {found:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -398,6 +936,12 @@ async fn a_kill_at_the_stop_is_a_warning_where_the_baseline_stops_by_itself() {
         "{found:?}"
     );
     assert!(story(&killed).play().await.findings().is_empty());
+    // On a machine where the baseline needs a third of its grace period, the rest of it is soon gone, too.
+    let slow = Behaviour {
+        stops_in: Duration::from_secs(3),
+        ..Behaviour::default()
+    };
+    assert!(story(&slow).play().await.findings().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -445,12 +989,7 @@ async fn what_no_release_reads_back_is_not_the_candidates_fault() {
         ..Story::default()
     };
     let played = story.play().await;
-    assert_eq!(
-        played.judgement.verdict,
-        Verdict::Inconclusive,
-        "{:?}",
-        played.findings()
-    );
+    played.ends(Verdict::Inconclusive);
 }
 
 #[tokio::test(start_paused = true)]
@@ -474,6 +1013,100 @@ async fn a_run_that_stays_ends_at_the_first_confirmed_failure_and_at_no_flake() 
     assert_ne!(rollback(&flaky), Some(Status::NotRun));
 }
 
+/// Two containers of the shop.
+fn in_two(candidate: Behaviour) -> Story {
+    Story {
+        compose: COMPOSE.replace("'shop:1',", "'shop:1', scale: 2,"),
+        candidate,
+        ..Story::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_replica_is_started_under_its_own_name() {
+    let played = in_two(good()).play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.headline);
+    let steps = played.recorded.stages[0].steps.iter();
+    let starts = steps.filter_map(|step| match &step.id {
+        Step::Start(name) => Some(name.as_str()),
+        _ => None,
+    });
+    assert_eq!(starts.collect::<Vec<_>>(), ["db", "idp", "web-1", "web-2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_alone_does_not_come_up_blocks_and_is_named() {
+    let down = Behaviour {
+        down: Some(ServiceFailureKind::Exited),
+        lame: Some(2),
+        ..good()
+    };
+    let played = in_two(down).play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Block);
+    let found = &played.recorded.findings[0];
+    assert!(found.title.starts_with("`web-2` exited with code 1"), "{}", found.title);
+    assert_eq!(found.service.as_deref(), Some("web"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_of_production_that_does_not_come_up_is_nobodys_doing() {
+    let story = Story {
+        baseline: Behaviour {
+            down: Some(ServiceFailureKind::Exited),
+            lame: Some(2),
+            ..good()
+        },
+        ..in_two(good())
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Inconclusive);
+    assert!(
+        played.findings()[0].contains("`web-2` exited"),
+        "{:?}",
+        played.findings()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_replica_alone_does_is_the_services_with_the_replicas_name() {
+    let exits = |lame: Option<u32>| Behaviour {
+        exits: vec![139; 2],
+        lame,
+        ..good().says("ERROR the queue is gone")
+    };
+    let one = in_two(exits(Some(2))).play().await;
+    assert_eq!(one.judgement.verdict, Verdict::Block);
+    let told = one.findings().join("\n");
+    assert!(told.contains("`web-2` exited twice after it was ready"), "{told}");
+    assert!(told.contains("`web-2` logs a kind of line"), "{told}");
+    assert!(!told.contains("web-1"), "{told}");
+    // What both do is one finding, which names both.
+    let both = in_two(exits(None)).play().await;
+    let crashes = both.recorded.findings.iter().filter(|one| one.title.contains("exited"));
+    let crashes: Vec<_> = crashes.filter(|one| one.stage == StageId::Upgrade).collect();
+    assert_eq!(crashes.len(), 1, "{:?}", both.findings());
+    assert!(crashes[0].title.contains("`web-1`"), "{}", crashes[0].title);
+    assert!(crashes[0].evidence.iter().any(|line| line.contains("`web-2` exited")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_of_which_only_more_run_is_rehearsed() {
+    let story = Story {
+        next: "services:\n  web: {image: 'shop:1', scale: 2, depends_on: [db, idp]}\n".to_owned()
+            + "  db: {image: 'postgres:15'}\n  idp: {image: 'provider:1'}\n",
+        config: CONFIG.replace("candidate: {web: {image: 'shop:2'}}", "release: {compose: [next.yaml]}"),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.headline);
+    let [there, back] = &played.deploys[..] else {
+        panic!("{:?}", played.deploys)
+    };
+    assert!(there.rescaled.contains("web") && back.rescaled.contains("web"));
+    assert_eq!(there.services["web"].instances().count(), 2);
+    assert_eq!(back.services["web"].instances().count(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_release_that_exits_again_and_again_is_told_in_whatever_stage_it_does() {
     let story = Story {
@@ -489,6 +1122,37 @@ async fn a_release_that_exits_again_and_again_is_told_in_whatever_stage_it_does(
         played.findings()[0].contains("`web` exited 5 times after it was ready, last with code 255"),
         "{:?}",
         played.findings()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_start_is_told_where_the_baseline_was_quicker_both_times() {
+    let ready = |seconds| Behaviour {
+        ready: Duration::from_secs(seconds),
+        ..good()
+    };
+    let story = |back, config: &str| Story {
+        config: CONFIG.to_owned() + config,
+        baseline: ready(2),
+        candidate: ready(20),
+        back,
+        ..Story::default()
+    };
+    let told = ["start-and-restart warn nobody in upgrade: `web` takes 20 s to be ready, the baseline took 3 s"];
+    assert_eq!(story(ready(3), "").play().await.findings(), told);
+    // The machine is slow, not the release.
+    assert_eq!(story(ready(18), "").play().await.findings(), [""; 0]);
+    // Where nothing comes back, the first start is all there is.
+    let forward = story(ready(18), "stages: {rollback: {forward_only: 'one way'}}\n")
+        .play()
+        .await;
+    assert!(
+        forward
+            .findings()
+            .iter()
+            .any(|found| found.ends_with("the baseline took 2 s")),
+        "{:?}",
+        forward.findings()
     );
 }
 
@@ -742,6 +1406,9 @@ async fn data_that_the_candidate_does_not_show_is_not_lost_data() {
         Reply::Status(401),
         Reply::Status(403),
         Reply::Status(503),
+        Reply::Exit(126),
+        Reply::Exit(127),
+        Reply::Exit(137),
     ] {
         let played = gets(reply).play().await;
         assert_eq!(played.judgement.verdict, Verdict::Block);
@@ -760,6 +1427,37 @@ async fn data_that_the_candidate_does_not_show_is_not_lost_data() {
         let finding = &played.recorded.findings[0];
         assert!(finding.help.contains("loses or changes"), "{reply:?}: {}", finding.help);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_says_something_else_has_seen_the_data_and_one_that_ends_otherwise_may_not_have() {
+    let ends = |reply| Story {
+        baseline: good().test("data.verify", "kept", &[Told::Shows(Reply::Exit(0))]),
+        candidate: good().test("data.verify", "kept", &[Told::Gets(reply)]),
+        ..Story::default()
+    };
+    for (reply, says) in [
+        (Reply::Exit(0), "loses or changes production's data"),
+        (Reply::Exit(1), "whether the data has changed or could not be looked at"),
+        (Reply::Unknown, "whether the data has changed or could not be looked at"),
+    ] {
+        let played = ends(reply).play().await;
+        assert_eq!(played.judgement.verdict, Verdict::Block, "{reply:?}");
+        let finding = &played.recorded.findings[0];
+        assert!(finding.help.contains(says), "{reply:?}: {}", finding.help);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_that_is_gone_says_nothing_of_the_data() {
+    let story = Story {
+        candidate: good().test("data.verify", "kept", &[Told::Ends(Status::Skipped)]),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Block);
+    let finding = &played.recorded.findings[0];
+    assert!(!finding.help.contains("migration"), "{}", finding.help);
 }
 
 #[tokio::test(start_paused = true)]
@@ -802,6 +1500,14 @@ async fn what_a_failing_sign_in_keeps_out_is_told_with_it() {
     for named in ["boot-production-env in upgrade", "upgrade-in-place in upgrade"] {
         assert!(evidence.iter().any(|line| line.contains(named)), "{evidence:?}");
     }
+    let written = crate::record::v1::Finding::from(&played.recorded.findings[0]);
+    let folded: Vec<_> = written
+        .folded
+        .iter()
+        .map(|one| (one.check.to_string(), one.tests[0].name.as_str()))
+        .collect();
+    let wanted = [("boot-production-env", "account"), ("upgrade-in-place", "kept")];
+    assert_eq!(folded, wanted.map(|(check, test)| (check.to_owned(), test)));
     // What is told elsewhere has failed all the same.
     for check in ["auth-login", "boot-production-env", "upgrade-in-place"] {
         assert_eq!(played.check(check, StageId::Upgrade), Status::Failed, "{check}");
@@ -898,6 +1604,13 @@ async fn what_was_said_meanwhile_stands_beside_a_failure_and_a_memory_kill_is_it
     // What is killed at another time explains nothing.
     let played = story(killed("data.verify")).play().await;
     assert_eq!(played.recorded.findings[0].cause, None);
+    let in_sign_in = Behaviour {
+        memory_kill_in: Some("login".to_owned()),
+        ..good().signs_in(&[Fails])
+    };
+    let played = story(in_sign_in).play().await;
+    let cause = played.recorded.findings[0].cause.as_deref();
+    assert_eq!(cause, Some("a process in `web` was killed for memory"));
     // The sign-in's failure shows what was said, too.
     let played = story(good().signs_in(&[Fails])).play().await;
     assert!(played.recorded.findings[0].evidence.contains(&said));
@@ -933,7 +1646,7 @@ mod properties {
     use proptest::prelude::*;
 
     use super::super::scripted::{Behaviour, Played, SignIn, Story, Told};
-    use crate::mirror::failure::ServiceFailureKind;
+    use crate::mirror::failure::{ServiceFailureKind, Waited};
     use crate::record::stage::StageId;
     use crate::record::status::Status;
     use crate::record::verdict::Verdict;
@@ -966,7 +1679,7 @@ mod properties {
         prop_oneof![
             9 => Just(None),
             1 => Just(Some(ServiceFailureKind::Exited)),
-            1 => Just(Some(ServiceFailureKind::NotReady(Duration::from_secs(1)))),
+            1 => Just(Some(ServiceFailureKind::NotReady(Waited::all_of(Duration::from_secs(1))))),
         ]
     }
 
@@ -1083,4 +1796,96 @@ mod properties {
             prop_assert_eq!(answers.len(), all);
         }
     }
+}
+
+/// The release exchanges the database for another, drops the product with which nobody signs in, and adds a worker.
+fn release_of_files() -> Story {
+    let config = "
+production: {compose: compose.yaml}
+release: {compose: next.yaml}
+suites:
+  smoke:
+    target: http://web
+    requests: [{name: catalogue, get: /items}, {name: mails, get: /mails}]
+";
+    let next = "
+services:
+  web: {image: 'shop:2', depends_on: [db, worker]}
+  db: {image: 'postgres:16'}
+  worker: {image: 'shop:2', depends_on: {db: {condition: service_started, restart: true}}}
+";
+    Story {
+        config: config.to_owned(),
+        next: next.to_owned(),
+        needs: [("catalogue", "db"), ("mails", "worker")]
+            .map(|(test, service)| (test.to_owned(), service.to_owned()))
+            .into(),
+        ..Story::default()
+    }
+}
+
+/// Names of a deploy's services, each level after those that it depends on.
+fn order(deploy: &Deploy) -> String {
+    let level = |level: &Vec<&Service>| {
+        let names: Vec<&str> = level.iter().map(|service| service.name.as_str()).collect();
+        names.join(" ")
+    };
+    deploy.levels().iter().map(level).collect::<Vec<_>>().join(", ")
+}
+
+fn named<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    names.into_iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_of_files_is_deployed_in_the_order_of_its_own_and_taken_back_in_that_of_productions() {
+    let played = release_of_files().play().await;
+    assert_eq!(played.judgement.verdict, Verdict::Pass, "{}", played.judgement.headline);
+    let [there, back] = played.deploys.as_slice() else {
+        panic!("{:?}", played.deploys);
+    };
+    assert_eq!(order(there), "db, worker, web");
+    assert_eq!(
+        (named(&there.anew), named(&there.gone)),
+        ("db web worker".to_owned(), "idp".to_owned())
+    );
+    assert_eq!(order(back), "db idp, web");
+    assert_eq!(
+        (named(&back.anew), named(&back.gone)),
+        ("db idp web".to_owned(), "worker".to_owned())
+    );
+    let first = played.judgement.headline.to_string();
+    assert!(
+        first.starts_with("db postgres:16 for postgres:15, web shop:2 for shop:1, worker shop:2, new, idp gone: "),
+        "{first}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_release_adds_is_stopped_once_while_it_is_there() {
+    let played = release_of_files().play().await;
+    assert_eq!(played.check("candidate-exercised", StageId::Upgrade), Status::Passed);
+    assert_eq!(played.check("candidate-exercised", StageId::Rollback), Status::Passed);
+    let unseen = Story {
+        needs: [("catalogue".to_owned(), "db".to_owned())].into(),
+        ..release_of_files()
+    };
+    let unseen = unseen.play().await;
+    assert_eq!(unseen.judgement.verdict, Verdict::Inconclusive);
+    assert!(
+        unseen.findings()[0].contains("nothing notices that the candidate's `worker` is stopped"),
+        "{:?}",
+        unseen.findings()
+    );
+    let config = format!(
+        "{}policy: {{unexercised: [{{service: worker, reason: 'no test yet'}}]}}\n",
+        release_of_files().config
+    );
+    let signed = Story {
+        config,
+        needs: [("catalogue".to_owned(), "db".to_owned())].into(),
+        ..release_of_files()
+    };
+    let signed = signed.play().await;
+    assert_eq!(signed.judgement.verdict, Verdict::Pass, "{}", signed.judgement.headline);
 }

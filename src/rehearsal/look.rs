@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::course::{Course, Look, Suspect};
 use super::driver::OnGround;
+use super::repeat::Sighting;
 use super::{Next, Rehearsal};
 use crate::check::catalog::find;
 use crate::check::facts::Facts;
@@ -153,7 +154,11 @@ impl Rehearsal<'_> {
         course: &mut Course,
     ) -> Result<Seen, Lost> {
         let begun = Instant::now();
-        let looked = self.look_once(check, ground, stage, role, &course.facts).await;
+        let driver = self.on(ground, stage);
+        let before = course.baseline_of(check.about().id);
+        let before = before.and_then(|seen| seen.as_ref().ok());
+        let looked = self.look_by(&driver, check, role, before, &course.facts).await;
+        driver.leave(role, &mut course.facts);
         if let Ok(seen) = &looked {
             let name = format!("{}-{stage}-{role}.json", check.about().id);
             self.recorder.evidence(&name, &seen.evidence);
@@ -172,22 +177,30 @@ impl Rehearsal<'_> {
     pub(super) async fn look_once(
         &self,
         check: &'static dyn Entry,
+        way: &Sighting,
         ground: &dyn Ground,
-        stage: StageId,
-        role: Role,
+        before: &Seen,
         facts: &Facts,
     ) -> Result<Seen, Lost> {
-        let driver = OnGround {
-            rehearsal: self,
-            ground,
-            stage,
-        };
+        self.look_by(&self.on(ground, way.stage), check, way.role, Some(before), facts)
+            .await
+    }
+
+    async fn look_by(
+        &self,
+        driver: &OnGround<'_>,
+        check: &'static dyn Entry,
+        role: Role,
+        before: Option<&Seen>,
+        facts: &Facts,
+    ) -> Result<Seen, Lost> {
         let at = At {
-            case: self.case(stage),
-            ground,
-            driver: &driver,
+            case: self.case(driver.stage),
+            ground: driver.ground,
+            driver,
             role,
             facts,
+            before,
             ca: &self.ca,
         };
         check.look(&at).await
@@ -235,6 +248,7 @@ impl Rehearsal<'_> {
         if !rows.is_empty() {
             self.recorder.fidelity(rows);
         }
+        self.recorder.calls(check.calls(&self.case(stage), seen));
         for note in check.notes(&self.case(stage), seen) {
             self.recorder.note(note);
         }

@@ -1,10 +1,10 @@
 //! The rehearsal: one loop that executes the plan. What a step does stands in a file of its own; what is looked at,
 //! judged, repeated and confirmed is the same for every check. Events are its only output.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::OptionFuture;
 use time::Date;
 
 use crate::check::ground::Grounds;
@@ -17,7 +17,8 @@ use crate::record::finding::Finding;
 use crate::record::stage::StageId;
 use crate::record::step::Step;
 use crate::text::redact::Redactor;
-use crate::world::model::{Service, World};
+use crate::world::candidates::Candidates;
+use crate::world::model::World;
 
 mod answer;
 mod answers;
@@ -57,8 +58,8 @@ pub struct Rehearsal<'a> {
     pub lock: &'a lock::State,
     /// Production.
     pub world: &'a World,
-    /// The candidate's services.
-    pub candidate: &'a BTreeMap<String, Service>,
+    /// What the release changes.
+    pub candidate: &'a Candidates,
     /// Where mirrors are made.
     pub grounds: &'a dyn Grounds,
     /// The pair in words.
@@ -92,7 +93,7 @@ impl Rehearsal<'_> {
     pub async fn run(&self) {
         let mut course = Course::default();
         for stage in self.plan.stages.iter().filter(|stage| stage.skipped.is_none()) {
-            self.stage(stage, &mut course).await;
+            self.stage_and_untouched(stage, &mut course).await;
             self.confirm_before_going_on(&mut course).await;
             if course.is_over(self.after_failure, &self.recorder) {
                 break;
@@ -116,9 +117,17 @@ impl Rehearsal<'_> {
         }
     }
 
+    /// A stage; beside it the baseline comes up that what has failed will be asked of, so that nobody waits for it later.
+    async fn stage_and_untouched(&self, stage: &StagePlan, course: &mut Course) {
+        let beside = course.wants_untouched().then(|| self.untouched_beside());
+        let ((), untouched) = tokio::join!(self.stage(stage, course), OptionFuture::from(beside));
+        course.untouched = untouched.or(course.untouched.take());
+    }
+
     async fn stage(&self, stage: &StagePlan, course: &mut Course) {
         self.recorder.stage_started(stage.id);
-        course.enter(stage.id, &self.candidates());
+        let candidates = self.candidates();
+        course.enter(stage.id, &candidates, &self.case(stage.id).replicas(&candidates));
         for planned in &stage.steps {
             if let Some(note) = course.why_not(planned) {
                 course.remark(note, &self.recorder);
@@ -139,7 +148,7 @@ impl Rehearsal<'_> {
     async fn step(&self, stage: StageId, planned: &Planned, course: &mut Course) -> Next {
         match &planned.id {
             Step::Mirror => self.make_mirror(stage, course).await,
-            Step::Start(_) => self.start(stage, course).await,
+            Step::Restore(_) | Step::Start(_) => self.start(stage, course).await,
             Step::Run(subject) => self.run_tests(stage, planned.on, subject, course).await,
             Step::Swap(_) => self.swap(stage, planned, course).await,
             Step::Check(id) => self.look_as_step(stage, planned, *id, course).await,
@@ -160,7 +169,7 @@ impl Rehearsal<'_> {
     }
 
     fn candidates(&self) -> Vec<String> {
-        self.candidate.keys().cloned().collect()
+        self.candidate.services.keys().cloned().collect()
     }
 
     fn time_left(&self) -> Duration {

@@ -19,21 +19,27 @@ use crate::engine::watch::History;
 use crate::mirror::border::attempts::Attempts;
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::mirror::names::authority::TlsProfile;
-use crate::mirror::start::Started;
+use crate::mirror::names::calls::Calls;
+use crate::mirror::names::fronts::StandsFor;
+use crate::mirror::start::BroughtUp;
 use crate::mirror::swap::Swapped;
 use crate::mirror::{Mirror, Setup};
 use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
-use crate::suite::login::{self, LoginOutcome};
+use crate::suite::login::{self, LoginOutcome, Session};
+use crate::suite::returning::{self, Returned};
 use crate::suite::{self, SuiteOutcome, SuiteRun};
 use crate::text::fatal::first_fatal;
-use crate::world::model::Service;
+use crate::world::deploy::Deploy;
+use crate::world::replica::Replica;
 
 /// How long a log may take to say why something failed …
 const CAUSE_WITHIN: Duration = Duration::from_secs(2);
 /// … and how long what it said must stay the first cause.
 const CAUSE_STEADY: Duration = Duration::from_millis(300);
+/// A log that says nothing for so long has said what there was to say of a request.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// Lines of each service that are shown beside a failure.
 const NEW_LINES: usize = 6;
@@ -72,8 +78,10 @@ fn gone(error: &anyhow::Error) -> Lost {
 /// A service that did not come up may not be to blame: without the engine none does, and without the agent none is seen
 /// to.
 async fn whose<T>(mirror: &Mirror, failure: ServiceFailure) -> Outcome<T, ServiceFailure> {
-    if let ServiceFailureKind::Lost(lost) = failure.kind {
-        return Outcome::Lost(lost);
+    match failure.kind {
+        ServiceFailureKind::Lost(lost) => return Outcome::Lost(lost),
+        ServiceFailureKind::NotGiven(..) => return Outcome::Lost(Lost::new(Part::Right, failure.headline())),
+        _ => {}
     }
     if let Err(lost) = mirror.engine().answers().await {
         return Outcome::Lost(lost);
@@ -86,18 +94,18 @@ async fn whose<T>(mirror: &Mirror, failure: ServiceFailure) -> Outcome<T, Servic
 
 #[async_trait]
 impl Ground for Mirror {
-    async fn start(&self, limit: Duration) -> Result<Vec<Started>> {
+    async fn start(&self, limit: Duration) -> Result<BroughtUp> {
         Mirror::start(self, limit).await
     }
 
     async fn swap(
         &self,
-        releases: &BTreeMap<String, Service>,
+        deploy: &Deploy,
         within: Duration,
         role: Role,
         asks: Option<&Question>,
     ) -> Outcome<Vec<Swapped>, ServiceFailure> {
-        match Mirror::swap(self, releases, within, role, asks).await {
+        match Mirror::swap(self, deploy, within, role, asks).await {
             Ok(swapped) => Outcome::Held(swapped),
             Err(failure) => whose(self, *failure).await,
         }
@@ -129,7 +137,22 @@ impl Ground for Mirror {
     }
 
     async fn sign_in(&self, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
-        login::sign_in(self.agent(), login, session, ca).await
+        let begun = self.calls_so_far().await;
+        let outcome = login::sign_in(self.agent(), login, session, ca).await;
+        self.signed_in(begun).await;
+        outcome
+    }
+
+    async fn sign_in_wrongly(&self, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome> {
+        login::sign_in_wrongly(self.agent(), login, session, ca).await
+    }
+
+    async fn use_code_again(&self, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome> {
+        login::use_code_again(self.agent(), login, session, ca).await
+    }
+
+    async fn come_back(&self, login: &Login, left: &Session, jar: &str, ca: &[String]) -> Returned {
+        returning::come_back(self.agent(), login, left, jar, ca).await
     }
 
     async fn ask_without_session(&self, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
@@ -178,9 +201,15 @@ impl Ground for Mirror {
         Mirror::attempts(self).await.map_err(|error| gone(&error))
     }
 
+    async fn calls(&self) -> Result<Calls, Lost> {
+        Mirror::calls(self).await.map_err(|error| gone(&error))
+    }
+
     fn fronts(&self) -> Vec<String> {
-        let fronts = Mirror::fronts(self).iter();
-        fronts.map(|front| front.name.host.clone()).collect()
+        let issuers = Mirror::fronts(self)
+            .iter()
+            .filter(|front| front.stands_for == StandsFor::Issuer);
+        issuers.map(|front| front.name.host.clone()).collect()
     }
 
     fn image(&self, image: &str) -> ImageFacts {
@@ -192,8 +221,10 @@ impl Ground for Mirror {
     }
 
     fn tls(&self) -> Option<(String, TlsProfile)> {
-        let mut fronts = Mirror::fronts(self).iter();
-        fronts.find_map(|front| Some((front.service.clone(), front.authority.as_ref()?.profile().clone())))
+        let mut issuers = Mirror::fronts(self)
+            .iter()
+            .filter(|front| front.stands_for == StandsFor::Issuer);
+        issuers.find_map(|front| Some((front.service.clone(), front.authority.as_ref()?.profile().clone())))
     }
 
     fn stays(&self) -> bool {
@@ -204,40 +235,59 @@ impl Ground for Mirror {
         matches!(self.agent().call(Call::Ping).await, Ok(Answer::Done))
     }
 
-    fn history(&self, service: &str) -> History {
-        Mirror::history(self, service).unwrap_or_default()
+    fn history(&self, replica: &Replica) -> History {
+        Mirror::history(self, replica).unwrap_or_default()
     }
 
     fn enter(&self, stage: StageId) {
         self.logs().enter(stage);
+        self.calls_of_stage();
     }
 
     fn marks(&self, services: &[String]) -> Marks {
-        let of = |name: &String| (name.clone(), self.logs().mark(name));
-        Marks(services.iter().map(of).collect())
+        let of = |replica: Replica| (replica.clone(), self.logs().mark(&replica));
+        Marks(heard(self, services).map(of).collect())
     }
 
     fn beginnings(&self, services: &[String]) -> Marks {
-        let of = |name: &String| (name.clone(), self.logs().beginning(name));
-        Marks(services.iter().map(of).collect())
+        let of = |replica: Replica| (replica.clone(), self.logs().beginning(&replica));
+        Marks(heard(self, services).map(of).collect())
     }
 
-    fn said(&self, stage: StageId, role: Role, service: &str) -> Vec<String> {
-        self.logs().said(service, stage, role).lines
+    fn said(&self, stage: StageId, role: Role, replica: &Replica) -> Vec<String> {
+        self.logs().said(replica, stage, role).lines
     }
 
     fn tail(&self, service: &str, count: usize) -> Vec<String> {
-        self.logs().last(service, count)
+        let of = |replica: Replica| {
+            let last = self.logs().last(&replica, count).into_iter();
+            last.map(|line| replica.said(&line)).collect::<Vec<_>>()
+        };
+        self.logs().replicas_of(service).into_iter().flat_map(of).collect()
+    }
+
+    async fn set_aside(&self, services: &[String], marks: &Marks) -> BTreeMap<Replica, Vec<String>> {
+        let mut more = self.logs().more();
+        let limit = tokio::time::Instant::now() + CAUSE_WITHIN;
+        let quiet = || limit.min(tokio::time::Instant::now() + QUIET);
+        while let Ok(Ok(())) = tokio::time::timeout_at(quiet(), more.changed()).await {}
+        let of = |replica: Replica| {
+            let mark = marks.0.get(&replica).copied().unwrap_or_default();
+            let said = self.logs().since(&replica, mark).lines;
+            self.logs().set_aside(&replica, &said);
+            (replica, said)
+        };
+        heard(self, services).map(of).collect()
     }
 
     fn new_lines(&self, services: &[String], marks: &Marks) -> Vec<String> {
-        let of = |service: &String| {
-            let said = new_of(self, service, marks);
+        let of = |replica: Replica| {
+            let said = new_of(self, &replica, marks);
             let last = said.into_iter().rev().take(NEW_LINES).collect::<Vec<_>>();
-            let named = last.into_iter().rev().map(|line| format!("{service}: {}", line.trim()));
+            let named = last.into_iter().rev().map(|line| format!("{replica}: {}", line.trim()));
             named.collect::<Vec<_>>()
         };
-        services.iter().flat_map(of).collect()
+        heard(self, services).flat_map(of).collect()
     }
 
     async fn why(&self, services: &[String], marks: &Marks) -> Option<String> {
@@ -259,17 +309,24 @@ impl Ground for Mirror {
 
 /// The first fatal line since the marks that was never said in `control`.
 fn new_cause(mirror: &Mirror, services: &[String], marks: &Marks) -> Option<String> {
-    services
-        .iter()
-        .find_map(|service| first_fatal(&new_of(mirror, service, marks)))
+    heard(mirror, services).find_map(|replica| {
+        let fatal = first_fatal(&new_of(mirror, &replica, marks))?;
+        Some(replica.said(&fatal))
+    })
 }
 
-/// What a service said since the marks and never in `control`.
-fn new_of(mirror: &Mirror, service: &str, marks: &Marks) -> Vec<String> {
-    let mark = marks.0.get(service).copied().unwrap_or_default();
-    let known = mirror.logs().in_stage(service, StageId::Control).lines;
-    let known: BTreeSet<String> = known.iter().map(|line| template(line)).collect();
-    let said = mirror.logs().since(service, mark).lines.into_iter();
+/// Every replica of these services, in their order.
+fn heard<'m>(mirror: &'m Mirror, services: &'m [String]) -> impl Iterator<Item = Replica> + 'm {
+    services.iter().flat_map(|service| mirror.logs().replicas_of(service))
+}
+
+/// What a replica said since the marks, and none of its service in `control`.
+fn new_of(mirror: &Mirror, replica: &Replica, marks: &Marks) -> Vec<String> {
+    let mark = marks.0.get(replica).copied().unwrap_or_default();
+    let all = mirror.logs().replicas_of(&replica.service).into_iter();
+    let known = all.flat_map(|one| mirror.logs().known(&one));
+    let known: BTreeSet<String> = known.map(|line| template(&line)).collect();
+    let said = mirror.logs().since(replica, mark).lines.into_iter();
     said.filter(|line| !known.contains(&template(line))).collect()
 }
 

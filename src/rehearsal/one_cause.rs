@@ -35,7 +35,7 @@ fn is_kept_out(first: &Finding, other: &Finding, facts: &Facts) -> bool {
 
 /// One service does not answer.
 fn is_silent_alike(first: &Finding, other: &Finding, facts: &Facts) -> bool {
-    let silent = |finding: &Finding| all_came_back(finding, facts, |reply| reply == Reply::Nothing);
+    let silent = |finding: &Finding| all_came_back(finding, facts, Reply::is_silent);
     first.service.is_some() && first.service == other.service && silent(first) && silent(other)
 }
 

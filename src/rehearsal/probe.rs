@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::Rehearsal;
 use super::course::Course;
-use crate::agent::exchange::HttpCall;
+use crate::agent::exchange::{HttpCall, SERVER_ERROR};
 use crate::agent::probe::Question;
+use crate::check::Given;
 use crate::check::ground::Ground;
 use crate::check::question::questions;
 use crate::check::traffic::Traffic;
@@ -18,8 +19,6 @@ use crate::record::step::Step;
 const SPAN: Duration = Duration::from_secs(2);
 /// What production's answer to a page may take before another question is sought.
 const PAGE_LIMIT: Duration = Duration::from_secs(5);
-/// An answer from here on says that the page is broken.
-const SERVER_ERROR: u16 = 500;
 
 impl Rehearsal<'_> {
     /// The baseline's own rate, when all else in `control` is over. The questions go on into the swap.
@@ -46,7 +45,12 @@ impl Rehearsal<'_> {
 
     /// The first question that production answers well; without such, the last.
     async fn choose(&self, ground: &dyn Ground) -> Option<Question> {
-        let mut asked = questions(self.settings, self.world, |image| ground.image(image));
+        let given = Given {
+            settings: self.settings,
+            world: self.world,
+            candidate: self.candidate,
+        };
+        let mut asked = questions(&given, |image| ground.image(image));
         let last = asked.pop()?;
         for question in asked {
             if self.is_answered(&question, ground).await {
@@ -84,6 +88,9 @@ impl Rehearsal<'_> {
         let good = good.and_then(|traffic| traffic.as_ref().ok()?.good);
         let samples = ground.probe_ends(stage.as_str()).await;
         let traffic = samples.map(|samples| Traffic::of(&question.to_string(), &samples, good));
+        if let Ok(traffic) = &traffic {
+            self.recorder.probe(traffic.record(stage));
+        }
         course.facts.traffic.insert(stage, traffic);
     }
 }

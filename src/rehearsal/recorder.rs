@@ -11,10 +11,13 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use super::scrub;
+use crate::engine::pull::{Progress, Way};
 use crate::plan::Plan;
+use crate::record::calls::CallRecord;
 use crate::record::event::{Event, EventKind};
 use crate::record::fidelity::Fidelity;
 use crate::record::finding::Finding;
+use crate::record::measured::{ProbeRecord, TimeRecord};
 use crate::record::recorded::{CheckRecord, StageRecord, StepRecord};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
@@ -49,6 +52,9 @@ struct Inner {
     checks: Vec<CheckRecord>,
     findings: Vec<Finding>,
     fidelity: Vec<Fidelity>,
+    times: Vec<TimeRecord>,
+    probes: Vec<ProbeRecord>,
+    calls: Vec<CallRecord>,
     notes: Vec<String>,
     stage: Option<StageId>,
     over: bool,
@@ -143,18 +149,23 @@ impl Recorder {
             .map(|took| format!("after {}", crate::text::units::seconds(took)));
         self.say(EventKind::Container {
             stage,
-            service: news.service.clone(),
+            service: news.replica.to_string(),
             state: news.state,
             detail: news.detail.clone().or(took),
         });
     }
 
     /// An image is on its way.
-    pub fn pull(&self, progress: crate::engine::pull::Progress) {
-        self.say(EventKind::Pull {
-            image: progress.image,
-            state: progress.state,
-            detail: progress.detail,
+    pub fn image(&self, progress: Progress) {
+        let Progress {
+            way,
+            image,
+            state,
+            detail,
+        } = progress;
+        self.say(match way {
+            Way::Pull => EventKind::Pull { image, state, detail },
+            Way::Build => EventKind::Build { image, state, detail },
         });
     }
 
@@ -260,6 +271,21 @@ impl Recorder {
         self.lock().fidelity = rows;
     }
 
+    /// Times of the deploy have been measured.
+    pub fn times(&self, times: Vec<TimeRecord>) {
+        self.lock().times.extend(times);
+    }
+
+    /// The probe's questions in a stage are over.
+    pub fn probe(&self, probe: ProbeRecord) {
+        self.lock().probes.push(probe);
+    }
+
+    /// What was asked of the authentication dependency.
+    pub fn calls(&self, calls: Vec<CallRecord>) {
+        self.lock().calls.extend(calls);
+    }
+
     /// A remark for the reader.
     pub fn note(&self, text: impl Into<String>) {
         let text = text.into();
@@ -286,6 +312,9 @@ impl Recorder {
             checks: inner.checks.clone(),
             findings: inner.findings.clone(),
             fidelity: inner.fidelity.clone(),
+            times: inner.times.clone(),
+            probes: inner.probes.clone(),
+            calls: inner.calls.clone(),
             notes: inner.notes.clone(),
         };
         drop(inner);

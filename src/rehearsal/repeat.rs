@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::course::{Course, Suspect};
-use super::driver::OnGround;
 use super::tests_run::inherited;
 use super::{REPEATS, Rehearsal};
-use crate::check::facts::Ran;
+use crate::check::facts::{Facts, Ran};
 use crate::check::ground::Ground;
 use crate::check::{Again, Entry, Seen};
 use crate::record::finding::{Finding, Identity};
@@ -18,7 +17,7 @@ use crate::suite::Captures;
 
 /// How something is seen again: one run of its tests, or one look, serves every finding that rests on it.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct Sighting {
     pub check: crate::record::check::CheckId,
     pub again: Again,
     pub stage: StageId,
@@ -27,13 +26,18 @@ pub(super) struct Way {
 
 impl Suspect {
     /// How it is seen again.
-    pub(super) fn way(&self) -> Way {
-        Way {
+    pub(super) fn way(&self) -> Sighting {
+        Sighting {
             check: self.check.about().id,
             again: self.check.again(&self.finding),
             stage: self.finding.stage,
             role: self.role,
         }
+    }
+
+    /// It is asked of an untouched baseline. What is compared with the candidate itself is asked of no other release.
+    pub(super) fn needs_baseline(&self) -> bool {
+        self.reproduced && !matches!(self.way().again, Again::TestsHere(_))
     }
 }
 
@@ -42,7 +46,7 @@ impl Rehearsal<'_> {
     pub(super) async fn repeat_here(&self, stage: StageId, course: &mut Course) {
         let Some(ground) = course.ground.clone() else { return };
         let open = |suspect: &&Suspect| suspect.finding.stage == stage && Some(suspect.role) == course.in_place;
-        let mut ways: Vec<(&'static dyn Entry, Way)> = Vec::new();
+        let mut ways: Vec<(&'static dyn Entry, Sighting)> = Vec::new();
         for suspect in course
             .suspects
             .iter()
@@ -59,7 +63,7 @@ impl Rehearsal<'_> {
         }
     }
 
-    async fn repeat(&self, check: &'static dyn Entry, way: &Way, ground: &dyn Ground, course: &mut Course) {
+    async fn repeat(&self, check: &'static dyn Entry, way: &Sighting, ground: &dyn Ground, course: &mut Course) {
         let Some(Ok(before)) = course.baseline_of(way.check).cloned() else {
             return;
         };
@@ -75,7 +79,9 @@ impl Rehearsal<'_> {
                 Again::Tests(subject) | Again::TestsHere(subject) => inherited(subject, course),
                 Again::Look | Again::AsSeen => Captures::default(),
             };
-            let (seen, _) = self.once_more(check, way, ground, captures, course).await;
+            let (seen, _) = self
+                .once_more(check, way, ground, captures, (&before, &course.facts))
+                .await;
             // What is lost in a repeat proves nothing.
             let shown = seen
                 .map(|seen| self.shown(check, way, &before, &seen))
@@ -90,7 +96,7 @@ impl Rehearsal<'_> {
     pub(super) fn shown(
         &self,
         check: &'static dyn Entry,
-        way: &Way,
+        way: &Sighting,
         before: &Seen,
         after: &Seen,
     ) -> BTreeSet<Identity> {
@@ -106,27 +112,23 @@ impl Rehearsal<'_> {
     pub(super) async fn once_more(
         &self,
         check: &'static dyn Entry,
-        way: &Way,
+        way: &Sighting,
         ground: &dyn Ground,
         captures: Captures,
-        course: &Course,
+        (before, facts): (&Seen, &Facts),
     ) -> (Result<Seen, Lost>, Option<Ran>) {
         let (Again::Tests(subject) | Again::TestsHere(subject)) = &way.again else {
-            let seen = self.look_once(check, ground, way.stage, way.role, &course.facts).await;
+            let seen = self.look_once(check, way, ground, before, facts).await;
             return (seen, None);
         };
         let ran = self.run_again(subject, way, ground, captures).await;
-        let facts = course.facts.with_runs(vec![ran.clone()]);
-        let seen = self.look_once(check, ground, way.stage, way.role, &facts).await;
+        let facts = facts.with_runs(vec![ran.clone()]);
+        let seen = self.look_once(check, way, ground, before, &facts).await;
         (seen, Some(ran))
     }
 
-    async fn run_again(&self, subject: &Subject, way: &Way, ground: &dyn Ground, captures: Captures) -> Ran {
-        let on = OnGround {
-            rehearsal: self,
-            ground,
-            stage: way.stage,
-        };
+    async fn run_again(&self, subject: &Subject, way: &Sighting, ground: &dyn Ground, captures: Captures) -> Ran {
+        let on = self.on(ground, way.stage);
         let tests = match self.settings.body(subject) {
             Some(body) => on.run_with(subject, body, captures).await.tests,
             None => Vec::new(),
@@ -139,6 +141,7 @@ impl Rehearsal<'_> {
             too_few: None,
             cause: None,
             said: Vec::new(),
+            guarded: Vec::new(),
         }
     }
 }

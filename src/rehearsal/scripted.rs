@@ -13,6 +13,7 @@ use super::course::AfterFailure;
 use super::recorder::Recorder;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::agent::failure::CallFailureKind;
+use crate::agent::jar::CookieRule;
 use crate::agent::probe::{ProbeSample, Question};
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
 use crate::config::settings::Login;
@@ -22,9 +23,11 @@ use crate::engine::image::ImageFacts;
 use crate::engine::watch::{Exit, History};
 use crate::lock;
 use crate::mirror::border::attempts::Attempts;
-use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
+use crate::mirror::failure::{ServiceFailure, ServiceFailureKind, Waited};
 use crate::mirror::names::authority::TlsProfile;
-use crate::mirror::start::Started;
+use crate::mirror::names::calls::{Called, Calls};
+use crate::mirror::restore::Restored;
+use crate::mirror::start::{BroughtUp, Started};
 use crate::mirror::swap::{InFlight, Stopped, Swapped};
 use crate::prepare::{self, Asked, Prepared};
 use crate::record::finding::Finding;
@@ -34,14 +37,19 @@ use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::test::{Reply, TestRecord};
-use crate::suite::login::{Kind, LoginOutcome, Trouble};
+use crate::record::verdict::Verdict;
+use crate::suite::guarded::Guarded;
+use crate::suite::login::{Kind, LoginOutcome, Session, Trouble};
+use crate::suite::returning::{Received, Returned};
 use crate::suite::{Captures, SuiteOutcome, SuiteRun};
 use crate::text::redact::Redactor;
 use crate::verdict::{self, Ended, Judgement};
+use crate::world::deploy::Deploy;
 use crate::world::model::Service;
+use crate::world::replica::Replica;
 
 /// Production: a shop, its database and the product with which people sign in.
-const COMPOSE: &str = "
+pub const COMPOSE: &str = "
 services:
   web: {image: 'shop:1', depends_on: [db, idp]}
   db: {image: 'postgres:15'}
@@ -68,35 +76,62 @@ data:
   verify_write: {target: 'http://web', requests: [{name: both, get: /orders}]}
 ";
 
+/// A grace period.
+const KILLED_AFTER: Duration = Duration::from_secs(10);
+
 /// How one release behaves.
 #[derive(Debug, Clone, Default)]
 pub struct Behaviour {
     /// Why it does not come up.
     pub down: Option<ServiceFailureKind>,
+    /// What was restored before it started.
+    pub restored: Vec<Restored>,
     /// Suite and test → how its runs end, one after the other; the last goes on for ever.
     pub tests: BTreeMap<(String, String), VecDeque<Told>>,
     /// How sign-ins end, one after the other; the last goes on for ever.
     pub sign_ins: VecDeque<SignIn>,
+    /// Whom it lets in beside the user.
+    pub lets_in: BTreeSet<Stranger>,
+    /// What it makes of sessions of before.
+    pub sessions: Sessions,
+    /// It takes a code a second time.
+    pub takes_used_codes: bool,
+    /// It takes any password.
+    pub takes_any_password: bool,
     /// What it says while it is in place.
     pub log: Vec<String>,
+    /// What it says to whoever tries a wrong password or token.
+    pub scolds: Option<String>,
+    /// The status by which it answers whom it does not let in, if it is not 401.
+    pub keeps_out_by: Option<u16>,
+    /// The user's token is taken no more when it has been forged.
+    pub ends_tokens: bool,
     /// It does not answer who has no session.
     pub silent_to_strangers: bool,
-    /// The suite in which the kernel kills a process of its for memory.
+    /// The suite, or `login`, in which the kernel kills a process of its for memory.
     pub memory_kill_in: Option<String>,
     /// What the authentication product says when it refuses something.
     pub product_says: Option<String>,
+    /// The replica that alone is down, exits and speaks; `None` = all of `web`.
+    pub lame: Option<u32>,
     /// Exits of its container once it was up: code.
     pub exits: Vec<i64>,
     /// Statuses that the probe gets while it is in place.
     pub answers: Vec<Option<u16>>,
+    /// What the fronts of the product see.
+    pub calls: Vec<Called>,
     /// Hosts outside that it seeks.
     pub seeks: Vec<String>,
-    /// It had to be killed.
+    /// It had to be killed, after ten seconds.
     pub killed: bool,
+    /// How long it takes to stop where it is not killed.
+    pub stops_in: Duration,
     /// What becomes of requests that it has begun when it is stopped.
     pub in_flight: Option<InFlight>,
     /// How long it takes to be ready.
     pub ready: Duration,
+    /// How long, then, until its front page answers.
+    pub answers_after: Duration,
 }
 
 /// How a test ends.
@@ -106,8 +141,34 @@ pub enum Told {
     Ends(Status),
     /// It fails by this reply.
     Gets(Reply),
+    /// It passes by this reply.
+    Shows(Reply),
     /// It is not there at all.
     Absent,
+}
+
+/// Who is not the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stranger {
+    /// Somebody without a token.
+    Nobody,
+    /// Somebody with a token that the issuer has not signed.
+    Forger,
+}
+
+/// The token of the user, whose parts mean nothing to anybody but a forger.
+pub const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl";
+
+/// What becomes of a session of before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sessions {
+    /// It holds.
+    #[default]
+    Hold,
+    /// It is refused, and a new sign-in works.
+    AreRefused,
+    /// It ends in an error.
+    Break,
 }
 
 /// How a sign-in ends.
@@ -117,6 +178,10 @@ pub enum SignIn {
     Works,
     /// In an error of the release.
     Fails,
+    /// By a cookie that browsers keep back.
+    KeptBack,
+    /// At a page that needs a script.
+    NeedsScript,
     /// Nobody can tell.
     Lost,
 }
@@ -166,6 +231,12 @@ fn next<T: Clone>(sequence: &mut VecDeque<T>) -> Option<T> {
 pub struct Story {
     /// The configuration.
     pub config: String,
+    /// Production's Compose file.
+    pub compose: String,
+    /// The release's, `next.yaml`.
+    pub next: String,
+    /// Test → the service without which it fails.
+    pub needs: BTreeMap<String, String>,
     /// Production's release, in `control`.
     pub baseline: Behaviour,
     /// The candidate.
@@ -178,6 +249,8 @@ pub struct Story {
     pub agent_lost_in: Option<StageId>,
     /// The product stopped is not noticed by the sign-in.
     pub deaf_to_auth: bool,
+    /// Every call of the product passes a front.
+    pub hears_all: bool,
     /// `--only`.
     pub only: Vec<String>,
     /// `--fail-fast`.
@@ -188,12 +261,16 @@ impl Default for Story {
     fn default() -> Self {
         Self {
             config: CONFIG.to_owned(),
+            compose: COMPOSE.to_owned(),
+            next: "services: {}".to_owned(),
+            needs: BTreeMap::new(),
             baseline: Behaviour::default(),
             candidate: Behaviour::default(),
             back: Behaviour::default(),
             untouched: Behaviour::default(),
             agent_lost_in: None,
             deaf_to_auth: false,
+            hears_all: false,
             only: Vec::new(),
             after_failure: AfterFailure::GoOn,
         }
@@ -206,9 +283,19 @@ pub struct Played {
     pub recorded: Recorded,
     /// The verdict.
     pub judgement: Judgement,
+    /// What was deployed, in order.
+    pub deploys: Vec<Deploy>,
+    /// On the first mirror, in order: runs of tests, and what checks asked that may write.
+    pub order: Vec<String>,
 }
 
 impl Played {
+    /// That is the verdict; else what was found is shown.
+    #[track_caller]
+    pub fn ends(&self, verdict: Verdict) {
+        assert_eq!(self.judgement.verdict, verdict, "{:?}", self.findings());
+    }
+
     /// Check, severity, blame and title of every finding.
     pub fn findings(&self) -> Vec<String> {
         let words = |finding: &Finding| {
@@ -234,7 +321,8 @@ impl Story {
     /// Plays it.
     pub async fn play(self) -> Played {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("compose.yaml"), COMPOSE).expect("written");
+        std::fs::write(folder.path().join("compose.yaml"), &self.compose).expect("written");
+        std::fs::write(folder.path().join("next.yaml"), &self.next).expect("written");
         let file = folder.path().join("rehearsal.yaml");
         std::fs::write(&file, &self.config).expect("written");
         let asked = Asked {
@@ -252,12 +340,18 @@ impl Story {
             world,
             candidate,
             plan,
+            elsewhere: _,
         } = prepared;
-        let candidate = &candidate.services;
         let recorder = Recorder::begin(folder, Instant::now(), &Redactor::default(), Box::new(|_| ()));
         let recorder = recorder.expect("a folder of ours");
         let after_failure = self.after_failure;
-        let grounds = ScriptedGrounds(self);
+        let (deploys, order) = (Arc::default(), Arc::default());
+        let grounds = ScriptedGrounds {
+            story: self,
+            services: world.services.clone(),
+            deploys: Arc::clone(&deploys),
+            order: Arc::clone(&order),
+        };
         let rehearsal = Rehearsal {
             settings,
             plan,
@@ -277,7 +371,11 @@ impl Story {
         rehearsal.run().await;
         let recorded = recorder.recorded(plan);
         let pair = plan.pair(settings.auth_services()).short();
+        let deploys = deploys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let order = order.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Played {
+            deploys,
+            order,
             judgement: verdict::judge(
                 &recorded,
                 verdict::Run {
@@ -285,6 +383,7 @@ impl Story {
                     ended: Ended::AsPlanned,
                     pair: &pair,
                     partial: &plan.partial,
+                    change: verdict::Change::Something,
                 },
             ),
             recorded,
@@ -299,23 +398,33 @@ fn context(folder: &std::path::Path) -> Context {
         terminal: false,
         width: 100,
         github: false,
+        token: None,
         runs: folder.to_path_buf(),
     }
 }
 
-struct ScriptedGrounds(Story);
+struct ScriptedGrounds {
+    story: Story,
+    services: BTreeMap<String, Service>,
+    deploys: Arc<Mutex<Vec<Deploy>>>,
+    order: Arc<Mutex<Vec<String>>>,
+}
 
 #[async_trait]
 impl Grounds for ScriptedGrounds {
     async fn prepare(&self, copy: Copy) -> Result<Arc<dyn Ground>> {
-        let story = self.0.clone();
+        let story = self.story.clone();
         Ok(Arc::new(ScriptedGround(Mutex::new(State {
             copy,
+            present: self.services.clone(),
+            deploys: Arc::clone(&self.deploys),
+            order: Arc::clone(&self.order),
             place: Place::Baseline,
             stage: StageId::Control,
             stopped: BTreeSet::new(),
             probes: BTreeSet::new(),
             memory_kills: 0,
+            scolded: Vec::new(),
             story,
         }))))
     }
@@ -331,12 +440,17 @@ enum Place {
 
 struct State {
     story: Story,
+    present: BTreeMap<String, Service>,
+    deploys: Arc<Mutex<Vec<Deploy>>>,
+    order: Arc<Mutex<Vec<String>>>,
     copy: Copy,
     place: Place,
     stage: StageId,
     stopped: BTreeSet<String>,
     probes: BTreeSet<String>,
     memory_kills: usize,
+    /// When somebody tried a wrong password, and on which release.
+    scolded: Vec<(StageId, Role)>,
 }
 
 struct ScriptedGround(Mutex<State>);
@@ -348,6 +462,13 @@ impl State {
             (Copy::First, Place::Baseline) => &mut self.story.baseline,
             (Copy::First, Place::Candidate) => &mut self.story.candidate,
             (Copy::First, Place::Back) => &mut self.story.back,
+        }
+    }
+
+    fn note(&self, what: &str) {
+        if self.copy == Copy::First {
+            let line = format!("{:?}: {what}", self.place);
+            self.order.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
     }
 
@@ -363,9 +484,15 @@ impl State {
         }
     }
 
-    fn failure(&self, service: &str, kind: ServiceFailureKind) -> ServiceFailure {
+    /// All containers of these services.
+    fn replicas<'n>(&self, services: impl IntoIterator<Item = &'n String>) -> Vec<Replica> {
+        let found = services.into_iter().filter_map(|name| self.present.get(name));
+        found.flat_map(Service::instances).collect()
+    }
+
+    fn failure(&self, replica: &Replica, kind: ServiceFailureKind) -> ServiceFailure {
         ServiceFailure {
-            service: service.to_owned(),
+            replica: replica.clone(),
             kind,
             waited_by: Vec::new(),
             exit_code: Some(1),
@@ -383,11 +510,38 @@ impl ScriptedGround {
     }
 }
 
+/// Steps with a token carry it.
+fn carried(run: &SuiteRun<'_>) -> Vec<Guarded> {
+    let with_token = run.body.requests.iter().filter(|step| !step.headers.is_empty());
+    let asked = with_token.filter_map(|step| {
+        let call = HttpCall {
+            method: step.method.clone(),
+            url: format!("http://web{}", step.url),
+            headers: step.headers.clone(),
+            ..HttpCall::default()
+        };
+        let good = HttpAnswer {
+            status: 200,
+            ..HttpAnswer::default()
+        };
+        let name = format!("{} / {}", run.subject, step.name);
+        Guarded::of(name, call, step.expect.clone(), &good)
+    });
+    asked.collect()
+}
+
+/// The containers that a behaviour tells of.
+fn is_meant(replica: &Replica, lame: Option<u32>) -> bool {
+    replica.service == "web" && lame.is_none_or(|number| number == replica.number)
+}
+
 fn login_outcome(came_to: Outcome<(), Trouble>) -> LoginOutcome {
     LoginOutcome {
         came_to,
         trail: vec!["500 GET http://web/login".to_owned()],
         secrets: Vec::new(),
+        remarks: Vec::new(),
+        left: Session::default(),
         duration: Duration::from_millis(3),
     }
 }
@@ -403,25 +557,32 @@ fn trouble() -> Trouble {
 
 #[async_trait]
 impl Ground for ScriptedGround {
-    async fn start(&self, _limit: Duration) -> Result<Vec<Started>> {
+    async fn start(&self, _limit: Duration) -> Result<BroughtUp> {
         let mut state = self.state();
         let down = state.now().down.clone();
-        let ready = state.now().ready;
-        let of = |service: &str| Started {
-            service: service.to_owned(),
+        let (ready, lame) = (state.now().ready, state.now().lame);
+        let restored = state.now().restored.clone();
+        let present: Vec<String> = state.present.keys().cloned().collect();
+        let comes = |service: &&String| !restored.iter().any(|one| one.failure.is_some()) || *service == "db";
+        let replicas = state.replicas(present.iter().filter(comes));
+        let of = |replica: Replica| Started {
             begun: Duration::ZERO,
             took: ready,
             failure: down
                 .clone()
-                .filter(|_| service == "web")
-                .map(|what| state.failure("web", what)),
+                .filter(|_| is_meant(&replica, lame))
+                .map(|what| state.failure(&replica, what)),
+            replica,
         };
-        Ok(["db", "idp", "web"].map(of).to_vec())
+        Ok(BroughtUp {
+            started: replicas.into_iter().map(of).collect(),
+            restored,
+        })
     }
 
     async fn swap(
         &self,
-        releases: &BTreeMap<String, Service>,
+        deploy: &Deploy,
         _within: Duration,
         role: Role,
         _asks: Option<&Question>,
@@ -430,36 +591,55 @@ impl Ground for ScriptedGround {
         if let Err(lost) = state.agent() {
             return Outcome::Lost(lost);
         }
-        let Behaviour { killed, in_flight, .. } = state.now().clone();
+        let Behaviour {
+            killed,
+            in_flight,
+            stops_in,
+            ..
+        } = state.now().clone();
+        let deploys = Arc::clone(&state.deploys);
+        deploys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(deploy.clone());
+        state.present = (*deploy.services).clone();
         state.place = match role {
             Role::Candidate => Place::Candidate,
             Role::Baseline => Place::Back,
         };
         let now = state.now().clone();
-        let first = releases.keys().next().cloned().unwrap_or_default();
-        if let Some(what) = now.down {
-            return Outcome::Broke(state.failure(&first, what));
+        let replicas = state.replicas(&deploy.anew);
+        if let (Some(what), Some(first)) = (now.down, replicas.first()) {
+            let lame = now
+                .lame
+                .and_then(|number| replicas.iter().find(|one| one.number == number));
+            return Outcome::Broke(state.failure(lame.unwrap_or(first), what));
         }
-        let one = |service: &String| Swapped {
-            service: service.clone(),
+        let one = |replica: Replica| Swapped {
+            replica,
             stopped: Stopped {
-                took: Duration::from_secs(1),
+                took: if killed { KILLED_AFTER } else { stops_in },
                 killed,
                 exit_code: Some(0),
                 in_flight,
             },
+            begun: Duration::ZERO,
             ready: now.ready,
             exits: 0,
         };
-        Outcome::Held(releases.keys().map(one).collect())
+        Outcome::Held(replicas.into_iter().map(one).collect())
     }
 
     async fn await_answers(
         &self,
         _expected: &Expected,
-        _patience: Duration,
-        _budget: Duration,
+        patience: Duration,
+        budget: Duration,
     ) -> Outcome<(), ServiceFailure> {
+        if self.state().now().answers_after > patience {
+            let kind = ServiceFailureKind::NotReady(Waited::all_of(budget));
+            return Outcome::Broke(self.state().failure(&Replica::only("web"), kind));
+        }
         self.state().agent().map_or_else(Outcome::Lost, Outcome::Held)
     }
 
@@ -477,6 +657,7 @@ impl Ground for ScriptedGround {
         // Our own traffic must not change what a test sees.
         assert!(state.probes.is_empty(), "a probe runs beside {}", run.subject);
         let suite = run.subject.to_string();
+        state.note(&suite);
         // After the rollback the entry has another name, and is the same.
         let key = suite.split(' ').next().unwrap_or_default().to_owned();
         let lost = state.agent().is_err();
@@ -484,13 +665,18 @@ impl Ground for ScriptedGround {
         let mut tests = Vec::new();
         for step in &run.body.requests {
             // The tests' own service, stopped, answers nothing.
-            let told = match state.stopped.contains("web") {
+            // What only the candidate has, only the candidate lacks.
+            let missing = |service: &String| state.place == Place::Candidate && !state.present.contains_key(service);
+            let lacks = |service: &String| state.stopped.contains(service) || missing(service);
+            let lacking = state.story.needs.get(&step.name).is_some_and(lacks);
+            let told = match state.stopped.contains("web") || lacking {
                 true => Told::Ends(Status::Failed),
                 false => state.now().next_test(&key, &step.name),
             };
             let (status, reply) = match told {
                 Told::Ends(status) => (status, Reply::Unknown),
                 Told::Gets(reply) => (Status::Failed, reply),
+                Told::Shows(reply) => (Status::Passed, reply),
                 Told::Absent => continue,
             };
             let status = if lost { Status::Error } else { status };
@@ -513,6 +699,7 @@ impl Ground for ScriptedGround {
             });
         }
         SuiteOutcome {
+            guarded: carried(&run),
             tests,
             captures: Captures::default(),
             secrets: Vec::new(),
@@ -524,6 +711,7 @@ impl Ground for ScriptedGround {
         if let Err(lost) = state.agent() {
             return login_outcome(Outcome::Lost(lost));
         }
+        state.memory_kills += usize::from(state.now().memory_kill_in.as_deref() == Some("login"));
         let auth = state.stopped.contains("idp") && !state.story.deaf_to_auth;
         if auth || state.stopped.contains("web") {
             return login_outcome(Outcome::Broke(trouble()));
@@ -531,8 +719,69 @@ impl Ground for ScriptedGround {
         login_outcome(match next(&mut state.now().sign_ins).unwrap_or(SignIn::Works) {
             SignIn::Works => Outcome::Held(()),
             SignIn::Fails => Outcome::Broke(trouble()),
+            SignIn::NeedsScript => Outcome::Broke(Trouble {
+                kind: Kind::Script,
+                message: "the sign-in page of idp needs JavaScript: use a test container".to_owned(),
+                ..trouble()
+            }),
+            SignIn::KeptBack => Outcome::Broke(Trouble {
+                kind: Kind::Cookie(CookieRule::SameSite),
+                message: "no browser sends the cookie `sid`".to_owned(),
+                ..trouble()
+            }),
             SignIn::Lost => Outcome::Lost(Lost::new(Part::Agent, "it was killed")),
         })
+    }
+
+    async fn sign_in_wrongly(&self, _login: &Login, _session: &str, _ca: &[String]) -> Option<LoginOutcome> {
+        let mut state = self.state();
+        if let Err(lost) = state.agent() {
+            return Some(login_outcome(Outcome::Lost(lost)));
+        }
+        let role = match state.place {
+            Place::Candidate => Role::Candidate,
+            Place::Baseline | Place::Back => Role::Baseline,
+        };
+        let stage = state.stage;
+        state.scolded.push((stage, role));
+        let refused = Trouble {
+            kind: Kind::Refused,
+            status: state.now().keeps_out_by.or(Some(401)),
+            ..trouble()
+        };
+        Some(login_outcome(match state.now().takes_any_password {
+            true => Outcome::Held(()),
+            false => Outcome::Broke(refused),
+        }))
+    }
+
+    async fn use_code_again(&self, _login: &Login, _session: &str, _ca: &[String]) -> Option<LoginOutcome> {
+        let mut state = self.state();
+        state.agent().ok()?;
+        let refused = Trouble {
+            kind: Kind::Refused,
+            status: Some(400),
+            ..trouble()
+        };
+        Some(login_outcome(match state.now().takes_used_codes {
+            true => Outcome::Held(()),
+            false => Outcome::Broke(refused),
+        }))
+    }
+
+    async fn come_back(&self, _login: &Login, _left: &Session, _jar: &str, _ca: &[String]) -> Returned {
+        let mut state = self.state();
+        let sessions = state.now().sessions;
+        Returned {
+            came_to: match (state.agent(), sessions) {
+                (Err(lost), _) => Outcome::Lost(lost),
+                (Ok(()), Sessions::Hold) => Outcome::Held(Received::Known),
+                (Ok(()), Sessions::AreRefused) => Outcome::Held(Received::Anew("answered 302".to_owned())),
+                (Ok(()), Sessions::Break) => Outcome::Broke(trouble()),
+            },
+            trail: Vec::new(),
+            secrets: Vec::new(),
+        }
     }
 
     async fn ask_without_session(&self, _login: &Login, _session: &str, _ca: &[String]) -> LoginOutcome {
@@ -545,8 +794,27 @@ impl Ground for ScriptedGround {
         login_outcome(heard.map_or_else(Outcome::Lost, Outcome::Held))
     }
 
-    async fn http(&self, _call: HttpCall) -> Result<Option<HttpAnswer>, Lost> {
-        self.state().agent().map(|()| None)
+    async fn http(&self, call: HttpCall) -> Result<Option<HttpAnswer>, Lost> {
+        let mut state = self.state();
+        state.agent()?;
+        if call.method != "GET" {
+            state.note(&format!("{} {}", call.method, call.url));
+        }
+        let mut headers = call.headers.iter();
+        let who = headers
+            .find(|(name, _)| name == "Authorization")
+            .map(|(_, value)| value.as_str());
+        let keeps_out_by = state.now().keeps_out_by.unwrap_or(401);
+        let lets_in = &state.now().lets_in;
+        let is_in = match who {
+            Some(value) if value == format!("Bearer {TOKEN}") => !state.now().ends_tokens,
+            Some(_) => lets_in.contains(&Stranger::Forger),
+            None => lets_in.contains(&Stranger::Nobody),
+        };
+        Ok(Some(HttpAnswer {
+            status: if is_in { 200 } else { keeps_out_by },
+            ..HttpAnswer::default()
+        }))
     }
 
     async fn exec(&self, _service: &str, _command: &[String]) -> Option<ExecOutput> {
@@ -587,6 +855,20 @@ impl Ground for ScriptedGround {
         })
     }
 
+    async fn calls(&self) -> Result<Calls, Lost> {
+        let mut state = self.state();
+        state.agent()?;
+        let calls = state.now().calls.clone();
+        let all = Some(0..calls.len());
+        Ok(Calls {
+            all: state.story.hears_all.then_some(calls.len()),
+            first_sign_in: all.clone(),
+            last_sign_in: all,
+            calls,
+            ..Calls::default()
+        })
+    }
+
     fn fronts(&self) -> Vec<String> {
         Vec::new()
     }
@@ -611,9 +893,9 @@ impl Ground for ScriptedGround {
         self.state().agent().is_ok()
     }
 
-    fn history(&self, service: &str) -> History {
+    fn history(&self, replica: &Replica) -> History {
         let mut state = self.state();
-        let exits = if service == "web" {
+        let exits = if is_meant(replica, state.now().lame) {
             state.now().exits.clone()
         } else {
             Vec::new()
@@ -627,7 +909,7 @@ impl Ground for ScriptedGround {
             starts: 1 + exits.len() as u32,
             exits: exits.into_iter().map(exit).collect(),
             memory_kills: state.memory_kills,
-            running: true,
+            running: state.present.contains_key(&replica.service),
             ..History::default()
         }
     }
@@ -644,22 +926,30 @@ impl Ground for ScriptedGround {
         Marks::default()
     }
 
-    fn said(&self, _stage: StageId, _role: Role, service: &str) -> Vec<String> {
+    fn said(&self, stage: StageId, role: Role, replica: &Replica) -> Vec<String> {
         let mut state = self.state();
-        if service == "web" {
-            state.now().log.clone()
+        if is_meant(replica, state.now().lame) {
+            let scolded = state.scolded.contains(&(stage, role));
+            let now = state.now();
+            let scolds = now.scolds.clone().filter(|_| scolded);
+            now.log.iter().cloned().chain(scolds).collect()
         } else {
             Vec::new()
         }
     }
 
+    async fn set_aside(&self, _services: &[String], _marks: &Marks) -> BTreeMap<Replica, Vec<String>> {
+        let scolds = self.state().now().scolds.clone();
+        BTreeMap::from([(Replica::only("web"), scolds.into_iter().collect())])
+    }
+
     fn tail(&self, service: &str, _count: usize) -> Vec<String> {
-        self.said(StageId::Control, Role::Baseline, service)
+        self.said(StageId::Control, Role::Baseline, &Replica::only(service))
     }
 
     fn new_lines(&self, services: &[String], _marks: &Marks) -> Vec<String> {
         let named = |service: &String| {
-            let said = self.said(StageId::Upgrade, Role::Candidate, service);
+            let said = self.said(StageId::Upgrade, Role::Candidate, &Replica::only(service));
             said.into_iter()
                 .map(|line| format!("{service}: {line}"))
                 .collect::<Vec<_>>()
@@ -671,6 +961,6 @@ impl Ground for ScriptedGround {
         if services.iter().any(|service| service == "idp") {
             return self.state().now().product_says.clone();
         }
-        crate::text::fatal::first_fatal(&self.said(StageId::Upgrade, Role::Candidate, "web"))
+        crate::text::fatal::first_fatal(&self.said(StageId::Upgrade, Role::Candidate, &Replica::only("web")))
     }
 }

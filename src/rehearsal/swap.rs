@@ -1,6 +1,5 @@
 //! The swap: another release takes a place, on the same volumes. Upgrade and rollback are this one step in two directions.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::course::Course;
@@ -13,12 +12,13 @@ use crate::config::settings::Rollback;
 use crate::mirror::failure::ServiceFailure;
 use crate::mirror::swap::Swapped;
 use crate::plan::Planned;
+use crate::record::measured::{Measure, TimeRecord};
 use crate::record::outcome::Outcome;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
-use crate::text::units::seconds;
-use crate::world::model::Service;
+use crate::text::units::{millis, seconds};
+use crate::world::deploy::Deploy;
 
 impl Rehearsal<'_> {
     pub(super) async fn swap(&self, stage: StageId, planned: &Planned, course: &mut Course) -> Next {
@@ -43,6 +43,7 @@ impl Rehearsal<'_> {
         if planned.on == Role::Candidate {
             self.swap_traffic_ends(&*ground, course).await;
         }
+        self.recorder.times(self.measured(stage, planned.on, &swap, course));
         course.in_place = swap.outcome.held().map(|_| planned.on);
         course.marks = match planned.on {
             Role::Candidate => ground.beginnings(&self.candidates()),
@@ -76,10 +77,8 @@ impl Rehearsal<'_> {
             // A release that is late is still worth knowing to come at all, so the clock is read, not obeyed.
             Role::Baseline => within * 2,
         };
-        let swapped = match ground
-            .swap(&self.releases(to), patience, to, course.probe.as_ref())
-            .await
-        {
+        let deploy = self.deploy(to);
+        let swapped = match ground.swap(&deploy, patience, to, course.probe.as_ref()).await {
             Outcome::Held(swapped) => swapped,
             other => return other,
         };
@@ -87,7 +86,7 @@ impl Rehearsal<'_> {
             Role::Candidate => left_of(within, &swapped),
             Role::Baseline => patience,
         };
-        let expected = self.expected(self.candidates(), good_answer(course));
+        let expected = self.expected(deploy.anew.into_iter().collect(), good_answer(course));
         match ground.await_answers(&expected, left, within).await {
             Outcome::Held(()) => Outcome::Held(swapped),
             Outcome::Broke(failure) => Outcome::Broke(failure),
@@ -95,13 +94,35 @@ impl Rehearsal<'_> {
         }
     }
 
-    fn releases(&self, role: Role) -> BTreeMap<String, Service> {
-        match role {
-            Role::Candidate => self.candidate.clone(),
-            Role::Baseline => {
-                let own = |name: &String| Some((name.clone(), self.world.services.get(name)?.clone()));
-                self.candidate.keys().filter_map(own).collect()
-            }
+    /// What could be told of its times, each with its limit; nothing of a release that did not come up.
+    fn measured(&self, stage: StageId, to: Role, swap: &Swap, course: &Course) -> Vec<TimeRecord> {
+        let Some(swapped) = swap.outcome.held() else {
+            return Vec::new();
+        };
+        let time = |measure, value, limit| TimeRecord {
+            measure,
+            stage,
+            value_ms: millis(value),
+            limit_ms: millis(limit),
+        };
+        if to == Role::Baseline {
+            return vec![time(Measure::WayBack, swap.took, swap.within)];
+        }
+        let traffic = course
+            .facts
+            .traffic
+            .get(&stage)
+            .and_then(|traffic| traffic.as_ref().ok());
+        let budget = self.settings.stages.upgrade.max_downtime;
+        let downtime = traffic.map(|traffic| time(Measure::Downtime, traffic.downtime, budget));
+        let ready = time(Measure::Ready, used_by(swapped), swap.within);
+        downtime.into_iter().chain([ready]).collect()
+    }
+
+    fn deploy(&self, to: Role) -> Deploy {
+        match to {
+            Role::Candidate => self.candidate.upgrade(self.world),
+            Role::Baseline => self.candidate.rollback(self.world),
         }
     }
 }
@@ -117,8 +138,13 @@ fn good_answer(course: &Course) -> Option<(String, u16)> {
 
 /// What the new releases have not used up: what the old ones took to stop is not charged to them.
 fn left_of(within: Duration, swapped: &[Swapped]) -> Duration {
-    let used = swapped.iter().map(|swapped| swapped.ready).sum();
-    within.saturating_sub(used).max(Duration::from_secs(1))
+    within.saturating_sub(used_by(swapped)).max(Duration::from_secs(1))
+}
+
+/// From the first start of the new releases until all of them were ready.
+fn used_by(swapped: &[Swapped]) -> Duration {
+    let used = swapped.iter().map(|swapped| swapped.begun + swapped.ready).max();
+    used.unwrap_or_default()
 }
 
 fn status_of(swap: &Swap, to: Role) -> (Status, Option<String>) {

@@ -1,18 +1,16 @@
 //! The user's tests as steps: suites and entries of `data`, each recorded as it went.
 
-use std::collections::BTreeMap;
-
 use super::course::Course;
-use super::driver::OnGround;
 use super::{Next, Rehearsal};
 use crate::check::facts::Ran;
 use crate::check::ground::{Ground, Marks};
+use crate::check::memory::MemoryKills;
 use crate::config::settings::SuiteBody;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::{DataEntry, Step, Subject};
-use crate::record::test::{Reply, TestRecord};
+use crate::record::test::TestRecord;
 use crate::suite::Captures;
 
 impl Rehearsal<'_> {
@@ -21,15 +19,11 @@ impl Rehearsal<'_> {
             return Next::On;
         };
         let step = self.recorder.step(stage, &Step::Run(subject.clone()));
-        let on = OnGround {
-            rehearsal: self,
-            ground: &*ground,
-            stage,
-        };
+        let on = self.on(&*ground, stage);
         let inherited = inherited(subject, course);
         let begun = Begun {
             marks: ground.marks(&self.heard()),
-            memory_kills: self.memory_kills(&*ground),
+            memory_kills: MemoryKills::so_far(&*ground, self.case(stage).replicas(&self.heard())),
         };
         let outcome = on.run_with(subject, body, inherited).await;
         if let Subject::Data(DataEntry::Seed | DataEntry::Write) = subject {
@@ -50,6 +44,7 @@ impl Rehearsal<'_> {
             too_few,
             cause,
             said,
+            guarded: outcome.guarded,
         });
         Next::On
     }
@@ -76,12 +71,9 @@ impl Rehearsal<'_> {
         let (meanwhile, before) = tokio::join!(ground.why(&near, &begun.marks), ground.why(&candidates, placed));
         let said = meanwhile.or(before);
         // The engine's word of it may come after the answer that it cut off.
-        let silent = tests.iter().any(|test| test.reply == Reply::Nothing);
-        let killed = near.iter().filter(|_| silent).find(|name| {
-            let before = begun.memory_kills.get(*name).copied().unwrap_or_default();
-            ground.history(name).memory_kills > before
-        });
-        killed.map(|name| killed_for_memory(name)).or(said)
+        let silent = tests.iter().any(|test| test.reply.is_silent());
+        let killed = silent.then(|| begun.memory_kills.since(ground, &near)).flatten();
+        killed.or(said)
     }
 
     /// What may explain a failure beside its cause.
@@ -104,21 +96,12 @@ impl Rehearsal<'_> {
         }
         Some(near)
     }
-
-    fn memory_kills(&self, ground: &dyn Ground) -> BTreeMap<String, usize> {
-        let of = |name: String| (name.clone(), ground.history(&name).memory_kills);
-        self.heard().into_iter().map(of).collect()
-    }
 }
 
 /// How things stood when tests began.
 struct Begun {
     marks: Marks,
-    memory_kills: BTreeMap<String, usize>,
-}
-
-fn killed_for_memory(service: &str) -> String {
-    format!("a process in `{service}` was killed for memory")
+    memory_kills: MemoryKills,
 }
 
 /// What earlier entries of `data` captured is seen by those after them.

@@ -3,9 +3,13 @@
 //! A runner takes `::command::` after leading blanks, and the old `##[command]` anywhere in a line, from whoever prints
 //! it; so a log of the mirror is only ever shown between `stop-commands` with a token that nobody can guess.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, ensure};
 
 use super::{json, junit, words};
+use crate::attest::bundle;
+use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Severity};
 use crate::record::status::Status;
 use crate::record::v1::{Counts, Finding, Record, Test};
@@ -27,18 +31,54 @@ impl Token {
     }
 }
 
-/// The worst of what was learned, as at most ten commands, one line each.
-pub fn annotations(result: &Record) -> Vec<String> {
-    let findings = result
-        .findings
-        .iter()
-        .filter(|finding| is_told(finding))
-        .map(|finding| of_finding(result, finding));
+/// How bad, in GitHub's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Blocks.
+    Failure,
+    /// Could not be told, or does not block.
+    Warning,
+}
+
+impl Level {
+    /// The workflow command.
+    fn command(self) -> &'static str {
+        match self {
+            Self::Failure => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// What is told beside a line, or of the whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotation {
+    /// How bad.
+    pub level: Level,
+    /// The file as the repository names it, and the line.
+    pub place: Option<(String, u32)>,
+    /// One line.
+    pub title: String,
+    /// What broke, the pair of versions, the way out. One line.
+    pub message: String,
+    /// Evidence or captured output; may be empty, and may be anything.
+    pub detail: String,
+}
+
+/// All that is told of a record, failures first, otherwise worst first as recorded.
+pub fn told(result: &Record) -> Vec<Annotation> {
+    let findings = result.findings.iter().filter(|finding| is_told(finding));
+    let findings = findings.map(|finding| of_finding(result, finding));
     let failed = |test: &&Test| matches!(test.status.or(Status::Error), Status::Failed | Status::Error);
     let tests = result.tests.iter().filter(failed).map(|test| of_test(result, test));
-    let mut all: Vec<String> = findings.chain(tests).collect();
-    // Stable: errors before warnings, otherwise worst first as recorded.
-    all.sort_by_key(|command| !command.starts_with("::error"));
+    let mut all: Vec<Annotation> = findings.chain(tests).collect();
+    all.sort_by_key(|annotation| annotation.level);
+    all
+}
+
+/// The worst of what was learned, as at most ten commands, one line each.
+pub fn annotations(result: &Record) -> Vec<String> {
+    let mut all: Vec<String> = told(result).iter().map(Annotation::as_command).collect();
     if all.len() > ANNOTATIONS {
         let more = format!(
             "{} more are in the job summary and in {}",
@@ -51,38 +91,83 @@ pub fn annotations(result: &Record) -> Vec<String> {
     all
 }
 
+impl Annotation {
+    fn as_command(&self) -> String {
+        let title = ("title", self.title.as_str());
+        match &self.place {
+            Some((file, line)) => command(
+                self.level.command(),
+                &[("file", file), ("line", &line.to_string()), title],
+                &self.message,
+            ),
+            None => command(self.level.command(), &[title], &self.message),
+        }
+    }
+}
+
 fn is_told(finding: &Finding) -> bool {
     finding.waived.is_none() && finding.severity != Severity::Info
 }
 
-fn of_finding(result: &Record, finding: &Finding) -> String {
+fn of_finding(result: &Record, finding: &Finding) -> Annotation {
     let blocks = finding.severity == Severity::Error && finding.blame == Blame::Candidate;
     let cause = finding
         .cause
         .as_ref()
         .map_or(String::new(), |cause| format!(": {cause}"));
     let pair = words::pair(result, finding.service.as_deref());
-    let message = format!("{}{cause} ({pair}); way out: {}", finding.title, finding.help);
-    let title = format!("{} in {}", words::word(&finding.check), words::word(&finding.stage));
-    command(if blocks { "error" } else { "warning" }, &[("title", &title)], &message)
+    let (whose, lock) = match finding.check == CheckId::MirrorFidelity {
+        true => ("not this change: ", take_again(result)),
+        false => ("", String::new()),
+    };
+    Annotation {
+        level: if blocks { Level::Failure } else { Level::Warning },
+        place: None,
+        title: format!(
+            "{whose}{} in {}",
+            words::word(&finding.check),
+            words::word(&finding.stage)
+        ),
+        message: format!("{}{cause} ({pair}); way out: {}{lock}", finding.title, finding.help),
+        detail: finding.evidence.join("\n"),
+    }
 }
 
-fn of_test(result: &Record, test: &Test) -> String {
-    let title = format!("{} / {} in {}", test.suite, test.name, words::word(&test.stage));
-    let pair = words::pair(result, test.service.as_deref());
-    let message = format!("{} ({pair}); way out: {}", test.message, words::way_out(result, test));
-    let kind = if test.status == Status::Failed {
-        "error"
-    } else {
-        "warning"
+/// Production has moved, or what is known of it is too old: whoever may look at production says what it is now.
+fn take_again(result: &Record) -> String {
+    let from = match result.lock.source.as_deref() {
+        Some("docker") => "--from docker".to_owned(),
+        Some("registry") => "--from registry".to_owned(),
+        Some(source) => match source.strip_prefix("docker context ").filter(|name| is_word(name)) {
+            Some(name) => format!("--from docker:{name}"),
+            None => "--from PLACE".to_owned(),
+        },
+        None => "--from PLACE".to_owned(),
     };
-    match test.location.as_deref().and_then(junit::location) {
-        Some((file, line)) => command(
-            kind,
-            &[("file", &file), ("line", &line.to_string()), ("title", &title)],
-            &message,
-        ),
-        None => command(kind, &[("title", &title)], &message),
+    format!(
+        "; not this change's doing: where production has moved or its lock is too old, take it again: `rehearsal lock {from}`"
+    )
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter))
+}
+
+fn of_test(result: &Record, test: &Test) -> Annotation {
+    let pair = words::pair(result, test.service.as_deref());
+    Annotation {
+        level: if test.status == Status::Failed {
+            Level::Failure
+        } else {
+            Level::Warning
+        },
+        place: test.location.as_deref().and_then(junit::location),
+        title: format!("{} / {} in {}", test.suite, test.name, words::word(&test.stage)),
+        message: format!("{} ({pair}); way out: {}", test.message, words::way_out(result, test)),
+        detail: test.detail.clone(),
     }
 }
 
@@ -104,17 +189,26 @@ impl Mistake {
         harmless::line(&format!("{}{}", self.message, way_out.unwrap_or_default()), MESSAGE)
     }
 
-    /// As an annotation at its line.
+    /// As an annotation at its line: nothing was started.
     pub fn annotation(&self) -> String {
+        self.told_as("error")
+    }
+
+    /// The same of what a run goes on with.
+    pub fn warning(&self) -> String {
+        self.told_as("warning")
+    }
+
+    fn told_as(&self, kind: &str) -> String {
         let place = self.place.as_ref();
         let place = place.map(|(file, line, column)| (file.clone(), line.to_string(), column.to_string()));
         match &place {
             Some((file, line, column)) => command(
-                "error",
+                kind,
                 &[("file", file), ("line", line), ("col", column), ("title", "Rehearsal")],
                 &self.line(),
             ),
-            None => command("error", &[("title", "Rehearsal")], &self.line()),
+            None => command(kind, &[("title", "Rehearsal")], &self.line()),
         }
     }
 }
@@ -192,6 +286,9 @@ pub fn outputs(result: &Record, report_dir: &std::path::Path) -> Vec<(&'static s
         ("junit-path", path(json::JUNIT)),
         ("result-path", path(json::RESULT)),
         ("summary-path", path(json::SUMMARY)),
+        ("html-path", path(json::HTML)),
+        ("attestation-path", path(bundle::FILE)),
+        ("candidate", candidates(result)),
         ("tests", counts.tests.to_string()),
         ("passed", counts.passed.to_string()),
         ("failed", counts.failed.to_string()),
@@ -202,6 +299,17 @@ pub fn outputs(result: &Record, report_dir: &std::path::Path) -> Vec<(&'static s
         ("blocked-by", words::blocked_by(result).join(",")),
         ("tool-version", harmless::line(&result.rehearsal, 100)),
     ]
+}
+
+/// Every candidate by its registry's digest, as `rehearsal verify` takes them; nothing where one was never pushed.
+fn candidates(result: &Record) -> String {
+    let all: Option<BTreeSet<&str>> = result
+        .candidate
+        .iter()
+        .map(|release| release.pushed.as_deref())
+        .collect();
+    let all: Vec<&str> = all.into_iter().flatten().collect();
+    harmless::line(&all.join(" "), MESSAGE)
 }
 
 /// One entry of a command file such as `GITHUB_OUTPUT`. Always in the form with an end mark, for a value may contain
@@ -308,6 +416,28 @@ mod tests {
             let head = line.strip_prefix("::error title=").expect("one property");
             let (value, message) = head.split_once("::").expect("ends once");
             assert!(message == "m" && !value.contains([',', ':', '\n', '\r']), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_lock_of_no_use_is_said_not_to_be_the_changes_fault_with_the_command_that_takes_it_again() {
+        let mut result = samples::block();
+        result.findings.truncate(1);
+        (result.findings[0].check, result.findings[0].blame) = (CheckId::MirrorFidelity.into(), Blame::Mirror.into());
+        for (source, command) in [
+            ("docker context prod", "rehearsal lock --from docker:prod"),
+            ("docker", "rehearsal lock --from docker"),
+            ("exec ssh", "rehearsal lock --from PLACE"),
+            ("docker context x; rm -rf /", "rehearsal lock --from PLACE"),
+        ] {
+            result.lock.source = Some(source.to_owned());
+            let told = told(&result);
+            let lock = told
+                .iter()
+                .find(|one| one.title.starts_with("not this change"))
+                .expect("told");
+            assert!(lock.message.ends_with(&format!("`{command}`")), "{}", lock.message);
+            assert_eq!(lock.level, Level::Warning);
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::record::v1::{Record, SCHEMA};
 use crate::report::junit::{self, Dialect};
-use crate::report::summary;
+use crate::report::{html, summary};
 
 /// Name of the record in the output directory.
 pub const RESULT: &str = "result.json";
@@ -17,6 +17,8 @@ pub const RESULT: &str = "result.json";
 pub const JUNIT: &str = "junit.xml";
 /// Name of the job summary.
 pub const SUMMARY: &str = "summary.md";
+/// Name of the report for release managers.
+pub const HTML: &str = "report.html";
 
 /// What [`write_all`] did. A report that could not be written is a warning and never changes the verdict.
 #[derive(Debug, Default)]
@@ -27,7 +29,7 @@ pub struct Written {
     pub problems: Vec<String>,
 }
 
-/// Writes `result.json`, `junit.xml` and `summary.md` into `dir`, the record first: the others can be remade from it.
+/// Writes `result.json`, `junit.xml`, `summary.md` and `report.html` into `dir`, the record first: the others can be remade from it.
 pub fn write_all(result: &Record, dir: &Path) -> Written {
     let mut written = Written::default();
     written.keep(dir.join(RESULT), write(result, &dir.join(RESULT)));
@@ -35,6 +37,8 @@ pub fn write_all(result: &Record, dir: &Path) -> Written {
     written.keep(dir.join(JUNIT), junit);
     let summary = summary::write(result, summary::BUDGET);
     written.keep(dir.join(SUMMARY), replace(&dir.join(SUMMARY), summary.as_bytes()));
+    let page = html::write(result, html::BUDGET).and_then(|page| replace(&dir.join(HTML), page.as_bytes()));
+    written.keep(dir.join(HTML), page);
     written
 }
 
@@ -134,7 +138,7 @@ mod tests {
             .map(|entry| entry.file_name())
             .collect();
         names.sort();
-        assert_eq!(names, [JUNIT, RESULT, SUMMARY]);
+        assert_eq!(names, [JUNIT, HTML, RESULT, SUMMARY]);
     }
 
     #[test]
@@ -143,7 +147,7 @@ mod tests {
         let (first, second) = (dir.path().join("a"), dir.path().join("b"));
         write_all(&samples::block(), &first);
         write_all(&read(&first.join(RESULT)).expect("read"), &second);
-        for name in [JUNIT, RESULT, SUMMARY] {
+        for name in [JUNIT, RESULT, SUMMARY, HTML] {
             let read = |dir: &Path| std::fs::read(dir.join(name)).expect("written");
             assert_eq!(read(&first), read(&second), "{name}");
         }
@@ -154,7 +158,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::create_dir_all(dir.path().join(JUNIT).join("in the way")).expect("made");
         let written = write_all(&samples::block(), dir.path());
-        assert_eq!(written.files.len(), 2);
+        assert_eq!(written.files.len(), 3);
         assert!(written.problems[0].contains(JUNIT), "{:?}", written.problems);
     }
 

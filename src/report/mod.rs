@@ -1,6 +1,7 @@
 //! Reports: data in, bytes out. They know the record and nothing of the mirror, so each can be remade.
 
 pub mod github;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod summary;
@@ -18,6 +19,7 @@ pub(crate) mod samples;
 use anyhow::Result;
 use strum::{EnumString, VariantNames};
 
+use crate::attest::statement::Statement;
 use crate::record::v1::Record;
 
 /// The reports that `--report KIND=PATH` makes.
@@ -34,6 +36,10 @@ pub enum ReportKind {
     JunitAnt,
     /// The job summary.
     Summary,
+    /// What a release manager reads.
+    Html,
+    /// The predicate of a signed verdict, for who signs without a key of ours.
+    Predicate,
 }
 
 impl ReportKind {
@@ -48,6 +54,8 @@ impl ReportKind {
             Self::Junit => junit(junit::Dialect::Default),
             Self::JunitJenkins => junit(junit::Dialect::Jenkins),
             Self::JunitAnt => junit(junit::Dialect::Ant),
+            Self::Html => html::write(result, html::BUDGET).map(String::into_bytes),
+            Self::Predicate => Ok(serde_json::to_vec_pretty(&Statement::of(result)?.predicate)?),
             Self::Summary => Ok(summary::write(result, summary::BUDGET).into_bytes()),
         }
     }

@@ -9,7 +9,7 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::junit::Dialect;
 use super::terminal::{Colour, Terminal};
-use super::{github, junit, samples, summary, words};
+use super::{github, html, junit, samples, summary, words};
 use crate::record::cases;
 use crate::record::status::Status;
 use crate::record::v1::{Counts, Record, Tally, TestName};
@@ -92,7 +92,15 @@ fn agree(result: &Record) {
     }
 }
 
-/// Terminal, summary and outputs say what `counts` says.
+/// What the page says of all cases, in the order of its columns.
+fn in_html(result: &Record) -> Vec<u64> {
+    let page = scraper::Html::parse_document(&html::write(result, html::BUDGET).expect("it is written"));
+    let cells = scraper::Selector::parse("tr.sum td").expect("a selector");
+    let cells = page.select(&cells).map(|cell| cell.text().collect::<String>());
+    cells.map(|text| text.parse().expect("a number")).collect()
+}
+
+/// Terminal, summary, page and outputs say what `counts` says.
 fn told(result: &Record, counts: &Counts) {
     let line = words::counts(result);
     assert!(
@@ -105,6 +113,15 @@ fn told(result: &Record, counts: &Counts) {
     };
     assert!(wide.summary(result, "out").contains(&line));
     assert!(summary::write(result, summary::BUDGET).contains(&line));
+    let columns = [
+        counts.failed,
+        counts.errors,
+        counts.not_run,
+        counts.passed,
+        counts.skipped,
+        counts.tests,
+    ];
+    assert_eq!(in_html(result), columns);
     let outputs: BTreeMap<_, _> = github::outputs(result, Path::new("out")).into_iter().collect();
     for (name, count) in [
         ("tests", counts.tests),
@@ -208,6 +225,21 @@ fn a_finding_about_a_failed_test_adds_no_case_and_one_about_none_adds_its_checks
     assert_eq!(own(&result), Some(("auth-login".to_owned(), Status::Failed)));
     result.checks.clear();
     assert_eq!(own(&result), Some(("auth-login".to_owned(), Status::Failed)));
+}
+
+#[test]
+fn a_finding_that_another_speaks_for_adds_no_case_beside_its_failed_test() {
+    let mut result = samples::block();
+    let mut answer = result.checks[1].clone();
+    answer.check = result.findings[0].folded[0].check.clone();
+    result.checks.push(answer);
+    let of = |result: &Record| {
+        let mut checks = checks_in_upgrade(result).into_iter();
+        checks.find(|(check, _)| check == "upgrade-in-place")
+    };
+    assert_eq!(of(&result), None);
+    result.findings[0].folded.clear();
+    assert_eq!(of(&result), Some(("upgrade-in-place".to_owned(), Status::Failed)));
 }
 
 #[test]

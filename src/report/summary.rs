@@ -7,6 +7,7 @@ use crate::record::status::Status;
 use crate::record::v1::{Finding, Record, Stage, Test};
 use crate::record::verdict::Verdict;
 use crate::text::harmless;
+use crate::text::units::of_millis;
 
 /// Bytes of `summary.md`; a runner takes 1 MiB for a step, with what other tools wrote.
 pub const BUDGET: usize = 1_000_000;
@@ -60,11 +61,7 @@ fn at(result: &Record, detail: Detail) -> String {
         .filter(|_| parts.len() > 1)
         .map(|(name, text)| format!("- {name}: {}\n", escape(text)))
         .collect();
-    let counts = format!(
-        "{}; {}\n",
-        words::counts(result),
-        harmless::duration(result.duration_ms)
-    );
+    let counts = format!("{}; {}\n", words::counts(result), of_millis(result.duration_ms));
     if detail == Detail::Counts {
         return format!("{head}\n{counts}\n{}", notice(detail));
     }
@@ -102,7 +99,10 @@ fn pair(result: &Record) -> String {
             .map(|one| vec![(*role).to_owned(), code(&one.service), code(&words::release(one))])
     });
     let lock = vec!["lock".to_owned(), String::new(), escape(&result.lock.statement)];
-    table(&["", "service", "release"], rows.chain([lock]).collect(), usize::MAX)
+    let production = result.production.iter();
+    let production = production.map(|from| vec!["from".to_owned(), String::new(), escape(&from.statement)]);
+    let rows = rows.chain(production).chain([lock]);
+    table(&["", "service", "release"], rows.collect(), usize::MAX)
 }
 
 fn findings(result: &Record, detail: Detail) -> String {
@@ -143,6 +143,7 @@ fn finding(finding: &Finding, detail: Detail) -> String {
     );
     lines.extend(blame(finding.blame.or(Blame::Mirror)).map(|blame| format!("  {blame}")));
     lines.extend(finding.cause.as_ref().map(|cause| format!("  Why: {}", escape(cause))));
+    lines.extend(words::folded(finding).map(|others| format!("  And {}", escape(&others))));
     lines.push(format!("  Way out: {}", escape(&finding.help)));
     let mut told = lines.join("<br>\n") + "\n";
     if !finding.evidence.is_empty() && detail < Detail::Lines {
@@ -228,7 +229,7 @@ fn test_row(test: &Test) -> Vec<String> {
         words::word(&test.stage),
         code(&test.suite),
         code(&test.name),
-        harmless::duration(test.duration_ms),
+        of_millis(test.duration_ms),
         format!("{}{place}{retried}", escape(&test.message)),
     ]
 }
@@ -241,7 +242,7 @@ fn stages(result: &Record) -> String {
             mark(status),
             words::word(&stage.id),
             status.to_owned(),
-            harmless::duration(stage.duration_ms),
+            of_millis(stage.duration_ms),
             reason,
         ]
     };
@@ -268,7 +269,7 @@ fn steps(result: &Record, detail: Detail) -> String {
                     status,
                     words::word(&stage.id),
                     code(&step.id),
-                    harmless::duration(step.duration_ms),
+                    of_millis(step.duration_ms),
                     reason,
                 ]
             })

@@ -11,15 +11,17 @@
 //! ```
 
 use super::words;
-use crate::record::container::ContainerState;
+use crate::record::container::{ContainerState, PullState};
 use crate::record::event::{Event, EventKind};
 use crate::record::fidelity::FidelityState;
 use crate::record::finding::{Blame, Severity};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
+use crate::record::step::Step as StepId;
 use crate::record::v1::{Finding, Record, Stage, Step, Test};
 use crate::record::verdict::Verdict;
 use crate::text::harmless;
+use crate::text::units::of_millis;
 
 /// Findings, failed tests and steps that are shown; the rest is in the reports.
 const SHOWN: usize = 10;
@@ -77,7 +79,7 @@ impl Terminal {
     /// The line for an event while it runs; `None` for what matters to nobody at this moment.
     pub fn progress(&self, event: &Event) -> Option<String> {
         let (stage, line) = self.happened(&event.kind)?;
-        let at = self.paint(&format!("{:>12}", harmless::duration(event.at_ms)), Style::Dim);
+        let at = self.paint(&format!("{:>12}", of_millis(event.at_ms)), Style::Dim);
         Some(harmless::no_commands(&format!(
             "{at}  {:<9} {line}",
             stage.map_or("", StageId::as_str)
@@ -99,14 +101,21 @@ impl Terminal {
                 reason,
                 duration_ms,
             } => {
-                let line = format!(
-                    "{} {}  {}",
-                    self.mark(*status),
-                    clean(step),
-                    harmless::duration(*duration_ms)
-                );
+                let line = format!("{} {}  {}", self.mark(*status), clean(step), of_millis(*duration_ms));
                 Some((Some(*stage), self.because(&line, reason.as_deref())))
             }
+            EventKind::StepStarted { stage, step } if takes_long(step) => {
+                Some((Some(*stage), self.paint(&format!("· {} …", clean(step)), Style::Dim)))
+            }
+            EventKind::Container {
+                stage,
+                service,
+                state: ContainerState::Started,
+                ..
+            } => Some((
+                Some(*stage),
+                self.paint(&format!("· start {} …", clean(service)), Style::Dim),
+            )),
             EventKind::Container {
                 stage,
                 service,
@@ -116,10 +125,8 @@ impl Terminal {
                 let line = format!("! {} {state}", clean(service));
                 is_trouble(*state, detail.as_deref()).then(|| (Some(*stage), self.because(&line, detail.as_deref())))
             }
-            EventKind::Pull { image, state, detail } => {
-                let line = format!("pull {} {state}", clean(image));
-                Some((None, self.because(&line, detail.as_deref())))
-            }
+            EventKind::Pull { image, state, detail } => Some((None, self.image("pull", image, *state, detail))),
+            EventKind::Build { image, state, detail } => Some((None, self.image("build", image, *state, detail))),
             EventKind::Test(test) => self.test_progress(test),
             EventKind::Check(check) => {
                 let line = format!(
@@ -138,6 +145,10 @@ impl Terminal {
             // The summary says it.
             EventKind::StepStarted { .. } | EventKind::Fidelity { .. } | EventKind::RunFinished { .. } => None,
         }
+    }
+
+    fn image(&self, way: &str, image: &str, state: PullState, detail: &Option<String>) -> String {
+        self.because(&format!("{way} {} {state}", clean(image)), detail.as_deref())
     }
 
     fn test_progress(&self, test: &Test) -> Option<(Option<StageId>, String)> {
@@ -186,9 +197,18 @@ impl Terminal {
                     |one: &crate::record::release::Release| format!("{} {}", clean(&one.service), words::release(one));
                 self.field(role, &releases.iter().map(named).collect::<Vec<_>>().join(", "))
             });
-        let lock = clean(&result.lock.statement);
-        let lock = (!lock.is_empty()).then(|| self.field("lock", &lock));
-        lines.chain(lock).chain(self.fidelity(result)).collect()
+        let said = |name, statement: &str| {
+            let statement = clean(statement);
+            (!statement.is_empty()).then(|| self.field(name, &statement))
+        };
+        let production = result.production.as_ref();
+        let production = production.and_then(|production| said("from", &production.statement));
+        let lock = said("lock", &result.lock.statement);
+        lines
+            .chain(production)
+            .chain(lock)
+            .chain(self.fidelity(result))
+            .collect()
     }
 
     fn fidelity(&self, result: &Record) -> Option<String> {
@@ -215,7 +235,7 @@ impl Terminal {
             _ => format!(
                 "  {:<9}  {status}  {}",
                 words::word(&stage.id),
-                harmless::duration(stage.duration_ms)
+                of_millis(stage.duration_ms)
             ),
         };
         let mut lines = vec![self.because(&head, stage.reason.as_deref())];
@@ -240,7 +260,7 @@ impl Terminal {
 
     fn step(&self, step: &Step) -> String {
         let name = harmless::line(&step.id, 200);
-        let took = harmless::duration(step.duration_ms);
+        let took = of_millis(step.duration_ms);
         let line = format!("    {} {name:<28} {took:>11}", self.mark(step.status.or(Status::Error)));
         match step.reason.as_deref().map(clean).filter(|reason| !reason.is_empty()) {
             Some(reason) => format!("{line}  {}", self.fit(&reason, 46)),
@@ -284,6 +304,7 @@ impl Terminal {
         lines.extend(
             (evidence.len() > EVIDENCE).then(|| label("", &format!("… {} more lines", evidence.len() - EVIDENCE))),
         );
+        lines.extend(words::folded(finding).map(|others| self.hanging("and", &others)));
         lines.push(self.hanging("way out", &clean(&finding.help)));
         lines
     }
@@ -329,7 +350,7 @@ impl Terminal {
     }
 
     fn footer(&self, result: &Record, reports: &str) -> Vec<String> {
-        let took = harmless::duration(result.duration_ms);
+        let took = of_millis(result.duration_ms);
         let replay = format!("{took}, seed {}, rehearsal {}", result.seed, clean(&result.rehearsal));
         vec![
             self.field("counts", &words::counts(result)),
@@ -436,6 +457,16 @@ fn style_of(status: Status) -> Style {
 
 fn is_bad(status: Status) -> bool {
     matches!(status, Status::Failed | Status::Error | Status::NotRun)
+}
+
+/// Who waits wants to know for what.
+fn takes_long(step: &str) -> bool {
+    let Ok(step) = step.parse();
+    match step {
+        StepId::Mirror | StepId::Run(_) | StepId::Swap(_) | StepId::Other(_) => true,
+        // Services come up side by side: each container says when it starts.
+        StepId::Restore(_) | StepId::Start(_) | StepId::Check(_) => false,
+    }
 }
 
 /// A container that ended well was stopped on purpose.
@@ -618,7 +649,7 @@ mod tests {
         assert!(quiet(EventKind::Test(samples::block().tests[0].clone())));
         assert!(quiet(EventKind::StepStarted {
             stage: StageId::Control,
-            step: "up".to_owned()
+            step: "login".to_owned()
         }));
         assert!(quiet(EventKind::Container {
             stage: StageId::Control,
@@ -626,6 +657,28 @@ mod tests {
             state: ContainerState::Ready,
             detail: None
         }));
+    }
+
+    #[test]
+    fn what_takes_long_is_shown_when_it_begins() {
+        let begins = |step: &str| EventKind::StepStarted {
+            stage: StageId::Upgrade,
+            step: step.to_owned(),
+        };
+        let started = EventKind::Container {
+            stage: StageId::Control,
+            service: "db".to_owned(),
+            state: ContainerState::Started,
+            detail: Some("after 200 ms".to_owned()),
+        };
+        let build = EventKind::Build {
+            image: "rehearsal-build:1-web".to_owned(),
+            state: PullState::Begins,
+            detail: None,
+        };
+        let events = [begins("swap web"), begins("suite smoke"), started, build];
+        let lines = events.map(|kind| PLAIN.progress(&Event { at_ms: 0, kind }).expect("a line"));
+        insta::assert_snapshot!(lines.join("\n"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::record::cases::{self, Case, Subject};
 use crate::record::release::Release;
 use crate::record::status::Status;
-use crate::record::v1::{Counts, Finding, Record, Tally, Test};
+use crate::record::v1::{Counts, Finding, Folded, Record, Tally, Test};
 use crate::record::verdict::Verdict;
 use crate::record::word::Word;
 use crate::text::harmless;
@@ -88,8 +88,9 @@ pub fn pair(result: &Record, service: Option<&str>) -> String {
 
 /// The way out of a failed test: that of the finding which speaks of it, else how to see it for oneself.
 pub fn way_out(result: &Record, test: &Test) -> String {
-    let mut findings = result.findings.iter().filter(|finding| finding.stage == test.stage);
-    match findings.find(|finding| finding.is_about(test) || speaks_of(finding, &test.name)) {
+    let here = |finding: &Finding| finding.stage == test.stage && speaks_of(finding, &test.name);
+    let mut findings = result.findings.iter();
+    match findings.find(|finding| finding.tells_of(test) || here(finding)) {
         Some(finding) => harmless::line(&finding.help, LINE),
         None => harmless::line(
             &format!(
@@ -98,6 +99,23 @@ pub fn way_out(result: &Record, test: &Test) -> String {
             ),
             LINE,
         ),
+    }
+}
+
+/// `2 more of the same cause: upgrade-in-place in upgrade (data.verify / kept), …`; nothing where a finding speaks for
+/// itself alone.
+pub fn folded(finding: &Finding) -> Option<String> {
+    let named: Vec<String> = finding.folded.iter().map(folded_name).collect();
+    let line = format!("{} more of the same cause: {}", named.len(), named.join(", "));
+    (!named.is_empty()).then(|| harmless::line(&line, LINE))
+}
+
+fn folded_name(folded: &Folded) -> String {
+    let place = format!("{} in {}", word(&folded.check), word(&folded.stage));
+    match folded.tests.as_slice() {
+        [] => place,
+        [test] => format!("{place} ({} / {})", test.suite, test.name),
+        [test, others @ ..] => format!("{place} ({} / {} and {} more)", test.suite, test.name, others.len()),
     }
 }
 
@@ -142,14 +160,7 @@ fn short_digest(digest: &str) -> &str {
 /// what is zero is not mentioned. The one line about numbers.
 pub fn counts(result: &Record) -> String {
     let counts = Counts::of(result);
-    let all = Tally {
-        all: counts.tests,
-        passed: counts.passed,
-        failed: counts.failed,
-        errors: counts.errors,
-        skipped: counts.skipped,
-        not_run: counts.not_run,
-    };
+    let all = counts.all();
     let kinds = [
         (counts.kinds.tests, "test"),
         (counts.kinds.sign_ins, "sign-in"),
@@ -287,6 +298,22 @@ mod tests {
         assert!(way_out(&result, &test).contains("--only smoke --keep"));
         result.findings[0].title = "smoke / account: expected status 200".to_owned();
         assert_eq!(way_out(&result, &test), result.findings[0].help);
+    }
+
+    #[test]
+    fn a_finding_names_those_that_it_speaks_for_and_their_tests_have_its_way_out() {
+        let mut result = samples::block();
+        let finding = &result.findings[0];
+        assert_eq!(
+            folded(finding).as_deref(),
+            Some("1 more of the same cause: upgrade-in-place in upgrade (data.verify / kept)")
+        );
+        assert_eq!(folded(&result.findings[1]), None);
+        assert_eq!(way_out(&result, &result.tests[7]), finding.help);
+        let another = finding.folded[0].tests[0].clone();
+        result.findings[0].folded[0].tests.push(another);
+        let named = folded(&result.findings[0]).expect("it speaks for another");
+        assert!(named.ends_with("(data.verify / kept and 1 more)"), "{named}");
     }
 
     #[test]

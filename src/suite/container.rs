@@ -10,7 +10,7 @@ use super::words::{self, IN_MESSAGE, quoted};
 use crate::config::settings::TestContainer;
 use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
 use crate::record::status::Status;
-use crate::record::test::TestRecord;
+use crate::record::test::{Reply, TestRecord};
 use crate::text::units::millis;
 
 /// Runs the suite's container and records its tests.
@@ -122,7 +122,7 @@ pub(super) fn by_file(record: &TestRecord, path: &str, bytes: &[u8]) -> Vec<Test
     tests
 }
 
-fn by_case(record: &TestRecord, case: junit::Case) -> TestRecord {
+fn by_case(record: &TestRecord, case: junit::JunitCase) -> TestRecord {
     TestRecord {
         name: case.name,
         status: case.status,
@@ -136,8 +136,13 @@ fn by_case(record: &TestRecord, case: junit::Case) -> TestRecord {
 
 fn by_exit(record: TestRecord, outcome: &ContainerOutcome) -> TestRecord {
     let duration_ms = millis(outcome.duration);
+    let reply = outcome.exit.map_or(Reply::Nothing, Reply::Exit);
     if outcome.exit == Some(0) {
-        return TestRecord { duration_ms, ..record };
+        return TestRecord {
+            duration_ms,
+            reply,
+            ..record
+        };
     }
     let output = String::from_utf8_lossy(&outcome.output);
     let last = output
@@ -155,6 +160,7 @@ fn by_exit(record: TestRecord, outcome: &ContainerOutcome) -> TestRecord {
         duration_ms,
         message,
         detail: words::ending(&output),
+        reply,
         ..record
     }
 }
@@ -214,6 +220,18 @@ mod tests {
             failed.message,
             "the test container ended with exit code 3; last line: last words"
         );
+    }
+
+    #[test]
+    fn what_came_back_of_a_container_is_its_exit_code_and_of_a_case_is_not_known() {
+        let replies = |junit, outcome: &ContainerOutcome| -> Vec<Reply> {
+            let tests = tests(&record("e2e"), &container(junit), outcome);
+            tests.iter().map(|test| test.reply).collect()
+        };
+        assert_eq!(replies(None, &outcome(Some(0), &[])), [Reply::Exit(0)]);
+        assert_eq!(replies(None, &outcome(Some(127), &[])), [Reply::Exit(127)]);
+        assert_eq!(replies(None, &outcome(None, &[])), [Reply::Nothing]);
+        assert_eq!(replies(Some("/out/*.xml"), &outcome(Some(1), &[BAD])), [Reply::Unknown]);
     }
 
     #[test]

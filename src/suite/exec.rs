@@ -11,6 +11,7 @@ use super::test_bed::TestBed;
 use super::words::{self, IN_MESSAGE, quoted};
 use crate::config::settings::{ExecExpect, ExecStep};
 use crate::engine::exec::ExecOutput;
+use crate::record::test::Reply;
 
 /// A command's limit, unless the step itself waits longer.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -88,6 +89,7 @@ fn refused(why: String, in_candidate: bool) -> Attempt {
         problems: vec![problem],
         detail: words::beginning(&why),
         lost: !in_candidate,
+        reply: Reply::Nothing,
         ..Attempt::default()
     }
 }
@@ -97,6 +99,7 @@ fn endless(limit: Duration) -> Attempt {
     Attempt {
         problems: vec![problem],
         duration: limit,
+        reply: Reply::Nothing,
         ..Attempt::default()
     }
 }
@@ -137,6 +140,7 @@ fn judge(output: &ExecOutput, expect: &ExecExpect, capture: &[(String, String)])
         problems,
         detail,
         duration: output.duration,
+        reply: Reply::Exit(output.exit),
         captured,
         ..Attempt::default()
     }
@@ -202,5 +206,17 @@ mod tests {
     fn a_command_that_cannot_run_is_the_candidates_doing_only_in_its_container() {
         assert!(!refused("no container".to_owned(), true).lost);
         assert!(refused("no container".to_owned(), false).lost);
+    }
+
+    #[test]
+    fn what_came_back_is_the_exit_code_and_nothing_where_it_could_not_run_or_did_not_end() {
+        let expect = ExecExpect::default();
+        assert_eq!(judge(&output(0, "3", ""), &expect, &[]).reply, Reply::Exit(0));
+        assert_eq!(
+            judge(&output(127, "", "sh: psql: not found"), &expect, &[]).reply,
+            Reply::Exit(127)
+        );
+        assert_eq!(refused("no container".to_owned(), true).reply, Reply::Nothing);
+        assert_eq!(endless(LIMIT).reply, Reply::Nothing);
     }
 }

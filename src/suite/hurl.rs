@@ -10,17 +10,21 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::guarded::Guarded;
 use super::limits::CONTAINER_LIMIT;
-use super::request::is_cookie_secret;
+use super::request::{encoded, is_cookie_secret};
+use super::run::SuiteRun;
 use super::runner::{Runner, not_run};
 use super::template::Missing;
 use super::test_bed::TestBed;
 use super::words::{self, IN_MESSAGE, quoted};
+use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::agent::session::{Cookie, SessionAnswer, SessionCall};
 use crate::agent::{Answer, Call};
+use crate::config::settings::{HttpExpect, StatusPattern};
 use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
 use crate::record::status::Status;
-use crate::record::test::TestRecord;
+use crate::record::test::{Reply, TestRecord};
 use crate::text::units::millis;
 
 /// Where the suite's files are inside the container.
@@ -65,6 +69,9 @@ async fn run_file<B: TestBed>(runner: &mut Runner<'_, B>, file: &Path, name: &st
         Ok(run) => run,
         Err(Missing(missing)) => return runner.tests.push(not_run(record, &missing)),
     };
+    if let Ok(Some((user, password))) = credentials(runner) {
+        runner.secrets.insert(encoded(&user, &password));
+    }
     match runner.bed.run_container(&run).await {
         Ok(outcome) => {
             take(
@@ -120,6 +127,10 @@ async fn prepared<B: TestBed>(
         command.extend(["--cookie", "/rehearsal/cookies.txt"].map(str::to_owned));
     }
     trust(runner, &mut command, &mut files);
+    // A header or a section of the file's own comes before it.
+    if let Some((user, password)) = credentials(runner)? {
+        command.extend(["--user".to_owned(), format!("{user}:{password}")]);
+    }
     for (name, value) in variables(runner)? {
         command.extend(["--variable".to_owned(), format!("{name}={}", typed(&value))]);
     }
@@ -133,6 +144,14 @@ async fn prepared<B: TestBed>(
         limit: CONTAINER_LIMIT,
         ..ContainerRun::default()
     })
+}
+
+/// The suite's user and password.
+fn credentials<B: TestBed>(runner: &Runner<'_, B>) -> Result<Option<(String, String)>, Missing> {
+    let scope = runner.scope();
+    let basic = runner.run.body.basic.as_ref();
+    let filled = basic.map(|(user, password)| Ok((scope.text(user)?, scope.text(password)?)));
+    filled.transpose()
 }
 
 fn trust<B: TestBed>(runner: &Runner<'_, B>, command: &mut Vec<String>, files: &mut Vec<(String, Vec<u8>)>) {
@@ -249,10 +268,10 @@ pub(super) struct HurlFile<'a> {
 
 /// Hurl's JSON report, as far as it is needed.
 #[derive(Debug, Deserialize)]
-struct Report {
+struct HurlReport {
     #[serde(default)]
     cookies: Vec<JarCookie>,
-    entries: Vec<Entry>,
+    entries: Vec<HurlEntry>,
     success: bool,
 }
 
@@ -268,7 +287,7 @@ struct JarCookie {
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Entry {
+struct HurlEntry {
     #[serde(default)]
     asserts: Vec<Assert>,
     #[serde(default)]
@@ -298,6 +317,15 @@ struct HttpExchange {
 struct Asked {
     method: String,
     url: String,
+    /// As curl sent them.
+    #[serde(default)]
+    headers: Vec<Header>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Header {
+    name: String,
+    value: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -332,6 +360,10 @@ async fn take<B: TestBed>(runner: &mut Runner<'_, B>, file: &HurlFile<'_>, outco
         let record = entry_record(file, attempt, own, &|service| runner.addressed(service));
         runner.tests.push(record);
         keep(runner, attempt.last);
+        let name = format!("{} / {}", runner.run.subject, file.entry_name(attempt.last.line));
+        let passed = runner.tests.last().is_some_and(|test| test.status == Status::Passed);
+        let guarded = guarded(runner.run, name, attempt.last).filter(|_| passed);
+        runner.guarded.extend(guarded);
     }
     let failed = runner
         .tests
@@ -378,12 +410,12 @@ fn own_messages<'a>(messages: &'a [Message], attempts: &[EntryAttempts<'_>], at:
         .collect()
 }
 
-fn read_report(outcome: &ContainerOutcome) -> Result<Report, String> {
+fn read_report(outcome: &ContainerOutcome) -> Result<HurlReport, String> {
     let (_, bytes) = outcome.files.first().ok_or("it left no report")?;
     if bytes.len() > MOST_REPORT {
         return Err(format!("its report is larger than {} MiB", MOST_REPORT >> 20));
     }
-    let reports: Vec<Report> =
+    let reports: Vec<HurlReport> =
         serde_json::from_slice(bytes).map_err(|error| format!("its report cannot be read: {error}"))?;
     reports
         .into_iter()
@@ -439,11 +471,11 @@ impl HurlFile<'_> {
 
 /// An entry with the attempts that its own `retry` needed; the last one counts.
 struct EntryAttempts<'a> {
-    last: &'a Entry,
+    last: &'a HurlEntry,
     retries: u32,
 }
 
-fn by_entry(entries: &[Entry]) -> Vec<EntryAttempts<'_>> {
+fn by_entry(entries: &[HurlEntry]) -> Vec<EntryAttempts<'_>> {
     let mut grouped: Vec<EntryAttempts<'_>> = Vec::new();
     for entry in entries {
         match grouped.last_mut() {
@@ -463,7 +495,7 @@ fn by_entry(entries: &[Entry]) -> Vec<EntryAttempts<'_>> {
     grouped
 }
 
-fn is_good(entry: &Entry) -> bool {
+fn is_good(entry: &HurlEntry) -> bool {
     !entry.calls.is_empty() && entry.asserts.iter().all(|assert| assert.success)
 }
 
@@ -483,6 +515,7 @@ fn entry_record(
             .calls
             .last()
             .and_then(|call| url::Url::parse(&call.request.url).ok()?.host_str().map(str::to_owned)),
+        reply: reply(entry),
         ..file.record.clone()
     };
     if let Some(missing) = own.iter().find_map(|message| message.undefined()) {
@@ -514,9 +547,15 @@ fn entry_record(
     }
 }
 
-fn answered(entry: &Entry) -> String {
+/// What came back last: a sign-in's page may stand before it.
+fn reply(entry: &HurlEntry) -> Reply {
+    let last = entry.calls.last();
+    last.map_or(Reply::Nothing, |call| Reply::Status(call.response.status))
+}
+
+fn answered(entry: &HurlEntry) -> String {
     entry.calls.last().map_or_else(String::new, |call| {
-        let Asked { method, url } = &call.request;
+        let Asked { method, url, .. } = &call.request;
         format!(
             "{} {} answered {}: ",
             words::name(method),
@@ -526,8 +565,40 @@ fn answered(entry: &Entry) -> String {
     })
 }
 
+/// The request of an entry, where it carried credentials. Hurl's report has no bodies, so what writes is left aside; of
+/// redirects that are followed nobody knows which one asked for credentials.
+fn guarded(run: &SuiteRun<'_>, name: String, entry: &HurlEntry) -> Option<Guarded> {
+    let [HttpExchange { request, response }] = &entry.calls[..] else {
+        return None;
+    };
+    let own = ["host", "content-length", "user-agent"];
+    let headers = request
+        .headers
+        .iter()
+        .map(|header| (header.name.clone(), header.value.clone()));
+    let call = HttpCall {
+        method: request.method.clone(),
+        url: request.url.clone(),
+        headers: headers
+            .filter(|(name, _)| !own.contains(&&*name.to_ascii_lowercase()))
+            .collect(),
+        insecure: run.body.tls.insecure,
+        ca: run.ca.iter().chain(&run.body.tls.ca).cloned().collect(),
+        ..HttpCall::default()
+    };
+    let answer = HttpAnswer {
+        status: response.status,
+        ..HttpAnswer::default()
+    };
+    let expect = HttpExpect {
+        status: vec![StatusPattern::Exact(response.status)],
+        ..HttpExpect::default()
+    };
+    Guarded::of(name, call, expect, &answer).filter(|guarded| !guarded.writes())
+}
+
 /// Takes over what an entry captured, and learns its secrets.
-fn keep<B: TestBed>(runner: &mut Runner<'_, B>, entry: &Entry) {
+fn keep<B: TestBed>(runner: &mut Runner<'_, B>, entry: &HurlEntry) {
     for Captured { name, value } in &entry.captures {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         runner.learn(name, &value);
@@ -694,7 +765,7 @@ mod tests {
 
     #[test]
     fn retries_are_counted_and_repeats_are_tests_of_their_own() {
-        let entry = |index, good: bool| Entry {
+        let entry = |index, good: bool| HurlEntry {
             index,
             asserts: vec![Assert {
                 message: None,
@@ -706,7 +777,7 @@ mod tests {
                 )
                 .unwrap(),
             ],
-            ..Entry::default()
+            ..HurlEntry::default()
         };
         let entries = [
             entry(1, false),
@@ -720,6 +791,22 @@ mod tests {
             .map(|at| (at.last.index, at.retries))
             .collect();
         assert_eq!(grouped, [(1, 1), (2, 0), (2, 0), (3, 0)]);
+    }
+
+    #[test]
+    fn what_came_back_last_is_the_reply_and_no_call_is_none() {
+        let page = |status: u16| {
+            format!(r#"{{"request": {{"method": "GET", "url": "http://web/"}}, "response": {{"status": {status}}}}}"#)
+        };
+        let entry = |statuses: &[u16]| HurlEntry {
+            calls: statuses
+                .iter()
+                .map(|status| serde_json::from_str(&page(*status)).unwrap())
+                .collect(),
+            ..HurlEntry::default()
+        };
+        assert_eq!(reply(&entry(&[302, 401])), Reply::Status(401));
+        assert_eq!(reply(&entry(&[])), Reply::Nothing);
     }
 
     #[test]

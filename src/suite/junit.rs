@@ -23,7 +23,7 @@ const MOST_TEXT: usize = 64 << 10;
 
 /// One test case as a report names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Case {
+pub(super) struct JunitCase {
     pub name: String,
     pub status: Status,
     pub duration: Duration,
@@ -36,17 +36,17 @@ pub(super) struct Case {
 
 /// What a file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Report {
-    pub cases: Vec<Case>,
+pub(super) struct JunitFile {
+    pub cases: Vec<JunitCase>,
     /// Why this is not all, or not to be believed.
     pub problem: Option<String>,
 }
 
 /// Reads a file.
-pub(super) fn read(bytes: &[u8]) -> Report {
+pub(super) fn read(bytes: &[u8]) -> JunitFile {
     if bytes.len() > MOST_BYTES {
         let problem = format!("it is larger than {} MiB", MOST_BYTES >> 20);
-        return Report {
+        return JunitFile {
             cases: Vec::new(),
             problem: Some(problem),
         };
@@ -57,7 +57,7 @@ pub(super) fn read(bytes: &[u8]) -> Report {
         .all(text.trim_start_matches('\u{feff}'))
         .err()
         .or_else(|| reading.doubt());
-    Report {
+    JunitFile {
         cases: reading.cases,
         problem,
     }
@@ -76,7 +76,7 @@ struct Reading {
     /// Names of the open suites.
     suites: Vec<String>,
     case: Option<Building>,
-    cases: Vec<Case>,
+    cases: Vec<JunitCase>,
     /// Failures and errors that the outermost suites count.
     counted: u64,
     saw_suite: bool,
@@ -224,7 +224,7 @@ impl Building {
         }
     }
 
-    fn done(self) -> Case {
+    fn done(self) -> JunitCase {
         let mut message = words::first_line(&self.message);
         if message.is_empty() {
             message = words::first_line(&self.verdict_text);
@@ -242,7 +242,7 @@ impl Building {
                 detail += &format!("\n{text}");
             }
         }
-        Case {
+        JunitCase {
             name: self.name,
             status: self.status,
             duration: self.duration,
@@ -296,7 +296,7 @@ fn seconds(text: &str) -> Duration {
 mod tests {
     use super::*;
 
-    fn statuses(report: &Report) -> Vec<(&str, Status)> {
+    fn statuses(report: &JunitFile) -> Vec<(&str, Status)> {
         report
             .cases
             .iter()

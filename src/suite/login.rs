@@ -8,15 +8,18 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use url::{Url, form_urlencoded};
 
+use super::navigation::Go;
 use super::page::{Form, Page};
-use super::request::{Response, is_cookie_secret};
+use super::referrer::{self, Referrer, ReferrerPolicy};
+use super::request::{self, Response, is_cookie_secret};
 use super::words;
 use crate::agent::client::Client;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::agent::failure::CallFailure;
+use crate::agent::jar::{CookieRule, Ruled};
 use crate::agent::session::SessionCall;
 use crate::agent::{Answer, Call};
-use crate::config::settings::{HttpExpect, Login, StatusPattern};
+use crate::config::settings::{Bearer, HttpExpect, Login, SignInBy, StatusPattern, TokenRequest};
 use crate::record::outcome::{Lost, Outcome, Part};
 use crate::text::units::millis;
 
@@ -44,27 +47,93 @@ pub struct LoginOutcome {
     pub trail: Vec<String>,
     /// What redaction must learn: cookies, codes and tokens seen on the way.
     pub secrets: Vec<String>,
+    /// What went well for now only: remarks for the reader.
+    pub remarks: Vec<String>,
+    /// With it a request is the user's, where the sign-in held.
+    pub left: Session,
     /// First request to last answer.
     pub duration: Duration,
+}
+
+/// What a sign-in leaves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Session {
+    /// The agent's session that holds its cookies.
+    pub jar: String,
+    /// Headers of each of its requests, a token among them.
+    pub headers: Vec<(String, String)>,
 }
 
 /// Signs the test user in and asks for the protected page. What `session` held before is forgotten; afterwards it
 /// holds the signed-in cookies. `ca`: CAs to trust, PEM.
 ///
-/// Fails only as an outcome: also an agent that is gone is a message.
+/// Where it fails, and a rule of browsers kept a cookie back on the way, it is tried again without that rule: so the rule
+/// is blamed where it decided, and only there. Fails only as an outcome: also an agent that is gone is a message.
 pub async fn sign_in(client: &Client, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
-    let mut visit = Visit::begin(client, login, session, ca).await;
-    let arrived = match visit.walk(login).await {
-        Ok(()) => visit.expect(login, visit.first_bad.clone()).await,
-        Err(trouble) => Err(trouble),
+    let (mut outcome, ruled) = Visit::begin(client, login, session, ca, None).await.whole(login).await;
+    let Outcome::Broke(trouble) = &outcome.came_to else {
+        return outcome;
     };
-    visit.end(arrived)
+    if trouble.may_be_a_cookies() {
+        let trouble = trouble.clone();
+        let mut tried = BTreeSet::new();
+        for doubt in ruled.iter().filter(|doubt| tried.insert(doubt.rule)) {
+            let again = format!("{session}-without-a-rule");
+            let visit = Visit::begin(client, login, &again, ca, Some(doubt.rule)).await;
+            let (without, _) = visit.whole(login).await;
+            outcome.secrets.extend(without.secrets);
+            if without.came_to.held().is_some() {
+                outcome.came_to = Outcome::Broke(doubt.decided(trouble));
+                break;
+            }
+        }
+    }
+    outcome
+}
+
+/// The same with a password that is not the user's, tried once; `None` where no password decides. Held = it signs in.
+pub async fn sign_in_wrongly(client: &Client, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome> {
+    let decides = match &login.by {
+        SignInBy::Form | SignInBy::Basic | SignInBy::Bearer(Bearer::PasswordGrant(_)) => true,
+        SignInBy::Header | SignInBy::Bearer(Bearer::Token(_) | Bearer::ClientCredentials(_)) => false,
+    };
+    if !decides {
+        return None;
+    }
+    let wrong = Login {
+        // Before it: hashes that cut at a length pass over what is added at the end.
+        password: format!("not-{}", login.password),
+        ..login.clone()
+    };
+    let visit = Visit::begin(client, &wrong, session, ca, None).await;
+    Some(visit.whole(&wrong).await.0)
+}
+
+/// Signs in and sends the code, with which the product leads back, a second time, from a window as it was before the first;
+/// `None` where no code passes through the browser, the sign-in fails, or that window is signed in by now all the same,
+/// as where the release keeps one session on its side. Held = the code signs in again.
+pub async fn use_code_again(client: &Client, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome> {
+    let before = format!("{session}-before-the-code");
+    let mut visit = Visit::begin(client, login, session, ca, None).await;
+    visit.kept_before_code = Some(before.clone());
+    visit.arrive(login).await.ok()?;
+    let code = visit.code.take()?;
+    let mut again = Visit::go_on(client, login, &before, ca);
+    again.secrets = visit.secrets;
+    if again.is_given(login).await.ok()? {
+        return None;
+    }
+    let came_to = again.once_more(code, login).await;
+    Some(again.end(came_to).0)
 }
 
 /// Asks for the protected page in a fresh session. Held = it was *not* answered as it is for a signed-in user, so
 /// that a sign-in proves something; lost = it did not answer, and nobody can tell.
 pub async fn protected_without_session(client: &Client, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
-    let mut visit = Visit::begin(client, login, session, ca).await;
+    let mut visit = Visit::begin(client, login, session, ca, None).await;
+    if login.by == SignInBy::Header {
+        visit.headers.clear();
+    }
     let refused = match visit.ask_protected(login).await {
         Ok((url, answer)) if problems(&answer, &login.expect.expect).is_empty() => {
             let what = format!("answered {} without a session, as for a signed-in user", answer.status);
@@ -75,7 +144,7 @@ pub async fn protected_without_session(client: &Client, login: &Login, session: 
         Err(Halt::Trouble(trouble)) => Err(Halt::Lost(Lost::new(Part::Step, trouble.message))),
         Err(lost) => Err(lost),
     };
-    visit.end(refused)
+    visit.end(refused).0
 }
 
 /// What went wrong, at which hop.
@@ -96,21 +165,25 @@ pub struct Trouble {
 pub enum Kind {
     /// Nothing answers at an address: a name that nobody bears, a closed port, TLS that fails.
     NoAnswer,
-    /// No form to fill in: a page without one, or a script's.
+    /// No form to fill in.
     NoForm,
+    /// A page that only a script fills: nobody can tell what a browser would have made of it.
+    Script,
     /// The form came again: user and password were not taken.
     Refused,
     /// An answer that a user would call an error.
     Error,
     /// The sign-in was taken, and the page behind it is not as it must be.
     Behind,
+    /// By this rule browsers keep a cookie back, and without it the sign-in works.
+    Cookie(CookieRule),
     /// Redirects without end, a URL that is none, too many requests.
     Astray,
 }
 
 /// Why a visit ends early.
 #[derive(Debug, Clone)]
-enum Halt {
+pub(super) enum Halt {
     /// Something that a user would call an error.
     Trouble(Trouble),
     /// Nobody can tell.
@@ -140,13 +213,21 @@ impl LoginOutcome {
 }
 
 impl Trouble {
-    fn at(kind: Kind, method: &str, url: &Url, status: Option<u16>, what: &str) -> Self {
+    pub(super) fn at(kind: Kind, method: &str, url: &Url, status: Option<u16>, what: &str) -> Self {
         let url = words::masked(url.as_str());
         Self {
             kind,
             message: format!("{method} {url} {what}"),
             url: Some(url),
             status,
+        }
+    }
+
+    /// A cookie that is missing can be what lies behind it.
+    fn may_be_a_cookies(&self) -> bool {
+        match self.kind {
+            Kind::Refused | Kind::Behind | Kind::Error | Kind::NoForm | Kind::Astray => true,
+            Kind::NoAnswer | Kind::Script | Kind::Cookie(_) => false,
         }
     }
 
@@ -166,93 +247,234 @@ struct Open {
     url: Url,
     status: u16,
     page: Page,
+    policy: ReferrerPolicy,
 }
 
-/// A request to make.
-struct Go {
-    method: &'static str,
-    url: Url,
-    body: Option<String>,
-    /// The page that leads there.
-    from: Option<Url>,
+impl Open {
+    /// As what it leads to knows it.
+    fn referrer(&self) -> Referrer {
+        Referrer::page(self.url.clone(), self.policy)
+    }
 }
 
 /// A browser window.
-struct Visit<'a> {
+pub(super) struct Visit<'a> {
     client: &'a Client,
     session: &'a str,
     ca: Vec<String>,
     insecure: bool,
+    /// Of each request.
+    pub headers: Vec<(String, String)>,
     started: Instant,
     hops: usize,
-    trail: Vec<String>,
-    secrets: BTreeSet<String>,
+    pub trail: Vec<String>,
+    pub secrets: BTreeSet<String>,
     /// The first answer after the submission that a user would call an error.
     first_bad: Option<Trouble>,
+    /// A rule of cookies that does not hold for once.
+    lifted: Option<CookieRule>,
+    /// Cookies that a browser's rule kept back.
+    ruled: Vec<Doubt>,
+    remarks: BTreeSet<String>,
+    /// Where the cookies are copied to that the window holds before a code is sent.
+    kept_before_code: Option<String>,
+    /// What brought the code back.
+    code: Option<Go>,
+}
+
+/// A cookie that a browser's rule kept back, and where.
+struct Doubt {
+    rule: CookieRule,
+    /// One line, to be followed by what came of it.
+    message: String,
+    /// The URL of that hop, masked.
+    url: String,
+    status: u16,
+}
+
+impl Doubt {
+    fn of(ruled: &Ruled, go: &Go, answer: &HttpAnswer) -> Self {
+        let (cookie, says) = (words::name(&ruled.name), words::name(&ruled.says));
+        let (url, method, status) = (words::masked(go.url.as_str()), go.method, answer.status);
+        let from = go.from.as_ref().map_or("elsewhere".to_owned(), |from| {
+            format!("a page of {}", from.page.origin().ascii_serialization())
+        });
+        let message = match ruled.rule {
+            CookieRule::Secure => format!(
+                "a `Secure` cookie ({cookie}) was set over plain http, so nobody sends it back: {method} {url} answered {status}"
+            ),
+            CookieRule::SameSite => format!(
+                "no browser sends the cookie `{cookie}` ({says}) with {method} {url}, to which {from} leads: answered {status}"
+            ),
+            CookieRule::NoneWithoutSecure | CookieRule::Prefix | CookieRule::Domain => {
+                format!("no browser keeps the cookie `{cookie}` ({says}): {method} {url} answered {status}")
+            }
+        };
+        Self {
+            rule: ruled.rule,
+            message,
+            url,
+            status,
+        }
+    }
+
+    /// It is why a sign-in failed: all that followed is its consequence.
+    fn decided(&self, trouble: Trouble) -> Trouble {
+        Trouble {
+            kind: Kind::Cookie(self.rule),
+            message: format!("{}; then {}", self.message, trouble.message),
+            url: Some(self.url.clone()),
+            status: Some(self.status),
+        }
+    }
 }
 
 impl<'a> Visit<'a> {
-    async fn begin(client: &'a Client, login: &Login, session: &'a str, ca: &[String]) -> Self {
-        let visit = Self {
-            client,
-            session,
-            ca: ca.iter().chain(&login.tls.ca).cloned().collect(),
-            insecure: login.tls.insecure,
-            started: Instant::now(),
-            hops: 0,
-            trail: Vec::new(),
-            secrets: BTreeSet::new(),
-            first_bad: None,
-        };
+    async fn begin(
+        client: &'a Client,
+        login: &Login,
+        session: &'a str,
+        ca: &[String],
+        lifted: Option<CookieRule>,
+    ) -> Self {
         // An agent that is gone shows with the first request.
         let close = SessionCall::Close {
             session: session.to_owned(),
         };
         let _ = client.call(Call::Session(close)).await;
-        visit
-    }
-
-    fn end(self, result: Result<(), Halt>) -> LoginOutcome {
-        LoginOutcome {
-            came_to: match result {
-                Ok(()) => Outcome::Held(()),
-                Err(Halt::Trouble(trouble)) => Outcome::Broke(trouble),
-                Err(Halt::Lost(lost)) => Outcome::Lost(lost),
-            },
-            trail: self.trail,
-            secrets: self.secrets.into_iter().collect(),
-            duration: self.started.elapsed(),
+        Self {
+            lifted,
+            ..Self::go_on(client, login, session, ca)
         }
     }
 
-    /// From `start` to the form, through it, and on to where the product leads.
+    /// With whatever the session holds.
+    pub fn go_on(client: &'a Client, login: &Login, session: &'a str, ca: &[String]) -> Self {
+        Self {
+            client,
+            session,
+            ca: ca.iter().chain(&login.tls.ca).cloned().collect(),
+            insecure: login.tls.insecure,
+            headers: login.headers.clone(),
+            started: Instant::now(),
+            hops: 0,
+            trail: Vec::new(),
+            secrets: BTreeSet::new(),
+            first_bad: None,
+            lifted: None,
+            ruled: Vec::new(),
+            remarks: BTreeSet::new(),
+            kept_before_code: None,
+            code: None,
+        }
+    }
+
+    /// From the start to the protected page.
+    async fn whole(mut self, login: &Login) -> (LoginOutcome, Vec<Doubt>) {
+        let arrived = self.arrive(login).await;
+        self.end(arrived)
+    }
+
+    pub async fn arrive(&mut self, login: &Login) -> Result<(), Halt> {
+        self.walk(login).await?;
+        self.expect(login, self.first_bad.clone()).await
+    }
+
+    fn end(self, result: Result<(), Halt>) -> (LoginOutcome, Vec<Doubt>) {
+        let outcome = LoginOutcome {
+            came_to: came_to(result),
+            trail: self.trail,
+            secrets: self.secrets.into_iter().collect(),
+            remarks: self.remarks.into_iter().collect(),
+            left: Session {
+                jar: self.session.to_owned(),
+                headers: self.headers,
+            },
+            duration: self.started.elapsed(),
+        };
+        (outcome, self.ruled)
+    }
+
+    /// All that comes before the protected page.
     async fn walk(&mut self, login: &Login) -> Result<(), Halt> {
+        match &login.by {
+            SignInBy::Form => return self.through_pages(login).await,
+            SignInBy::Header => {}
+            SignInBy::Basic => self.authorize(request::basic(&login.username, &login.password)),
+            SignInBy::Bearer(bearer) => {
+                let token = self.token(bearer, login).await?;
+                self.secrets.insert(token.clone());
+                self.authorize(format!("Bearer {token}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn authorize(&mut self, value: String) {
+        self.headers
+            .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+        self.headers.push(header("Authorization", &value));
+    }
+
+    async fn token(&mut self, bearer: &Bearer, login: &Login) -> Result<String, Halt> {
+        let (request, mut form) = match bearer {
+            Bearer::Token(token) => return Ok(token.clone()),
+            Bearer::ClientCredentials(request) => (request, vec![("grant_type", "client_credentials")]),
+            Bearer::PasswordGrant(request) => {
+                let user = [("username", &*login.username), ("password", &*login.password)];
+                (request, [("grant_type", "password")].into_iter().chain(user).collect())
+            }
+        };
+        form.extend(request.scope.as_deref().map(|scope| ("scope", scope)));
+        let go = self.token_call(request, form)?;
+        let answer = self.ask(&go).await?;
+        let body: Option<serde_json::Value> = serde_json::from_str(Response::read(&answer).body()).ok();
+        let word = |name: &str| body.as_ref()?.get(name)?.as_str().map(str::to_owned);
+        match word("access_token").filter(|_| answer.status == 200) {
+            Some(token) => Ok(token),
+            None => Err(no_token(&go, &answer, word("error"))),
+        }
+    }
+
+    /// A client's name and secret go as RFC 6749 (2.3.1) has it: form-encoded, by HTTP Basic.
+    fn token_call<'r>(&mut self, request: &'r TokenRequest, mut form: Vec<(&str, &'r str)>) -> Result<Go, Halt> {
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        match &request.client_secret {
+            Some(secret) => {
+                // The token takes its place.
+                self.authorize(request::basic(&encoded(&request.client_id), &encoded(secret)));
+            }
+            None => form.push(("client_id", &request.client_id)),
+        }
+        Ok(Go::posted(parse(&request.url)?, &form))
+    }
+
+    /// From `start` to the form, through it, and on to where the product leads.
+    async fn through_pages(&mut self, login: &Login) -> Result<(), Halt> {
         let (open, form) = self.reach_form(login).await?;
-        self.come_back(submission(&form.filled(login), &open.url), login).await
+        self.come_back(Go::submission(&form.filled(login), open.referrer()), login)
+            .await
     }
 
     /// To the page with a password field; a page that asks for the user's name alone is answered on the way, once.
     async fn reach_form(&mut self, login: &Login) -> Result<(Open, Form), Halt> {
         let start = parse(&login.start)?;
-        let mut open = self
-            .go(Go {
-                method: "GET",
-                url: start,
-                body: None,
-                from: None,
-            })
-            .await?;
+        let mut open = self.go(Go::typed(start)).await?;
         let mut named_user = false;
         for _ in 0..=MOST_PASSED_ON {
             if let Some(form) = open.page.sign_in_form(&login.fields).cloned() {
-                return Ok((open, form));
+                // What a script takes from such a form no one else can send.
+                return match form.is_bare && open.page.is_scripted {
+                    true => Err(needs_script(&open).into()),
+                    false => Ok((open, form)),
+                };
             }
             let user_form = open
                 .page
                 .user_form(&login.fields)
                 .filter(|_| !named_user && open.status < 400);
             let next = match user_form {
-                Some(form) => Some(submission(&form.filled(login), &open.url)),
+                Some(form) => Some(Go::submission(&form.filled(login), open.referrer())),
                 None => onwards(&open),
             };
             named_user |= user_form.is_some();
@@ -313,21 +535,44 @@ impl<'a> Visit<'a> {
         Err(trouble.into())
     }
 
-    async fn ask_protected(&mut self, login: &Login) -> Result<(Url, HttpAnswer), Halt> {
+    /// Whether the protected page is to be had.
+    async fn is_given(&mut self, login: &Login) -> Result<bool, Halt> {
+        let (_, answer) = self.ask_protected(login).await?;
+        Ok(problems(&answer, &login.expect.expect).is_empty())
+    }
+
+    /// A code that was used, and what it leads to.
+    async fn once_more(&mut self, code: Go, login: &Login) -> Result<(), Halt> {
+        let url = code.url.clone();
+        match self.go(code).await {
+            // An error is as good a refusal as any.
+            Ok(_) | Err(Halt::Trouble(_)) => {}
+            Err(lost) => return Err(lost),
+        }
+        match self.is_given(login).await? {
+            true => Ok(()),
+            false => Err(Trouble::at(Kind::Refused, "GET", &url, None, "leads to no session the second time").into()),
+        }
+    }
+
+    async fn keep_before_code(&mut self, go: &Go) {
+        let Some(to) = self.kept_before_code.take_if(|_| go.brings_code()) else {
+            return;
+        };
+        self.code = Some(go.clone());
+        let from = self.session.to_owned();
+        // An agent that is gone shows with the request.
+        let _ = self.client.call(Call::Session(SessionCall::Fork { from, to })).await;
+    }
+
+    pub async fn ask_protected(&mut self, login: &Login) -> Result<(Url, HttpAnswer), Halt> {
         let url = match Url::parse(&login.expect.get) {
             Ok(url) => url,
             Err(_) => parse(&login.start)?
                 .join(&login.expect.get)
                 .map_err(|error| bad_url(&login.expect.get, error))?,
         };
-        let answer = self
-            .ask(&Go {
-                method: "GET",
-                url: url.clone(),
-                body: None,
-                from: None,
-            })
-            .await?;
+        let answer = self.ask(&Go::typed(url.clone())).await?;
         Ok((url, answer))
     }
 
@@ -335,18 +580,9 @@ impl<'a> Visit<'a> {
     async fn go(&mut self, mut go: Go) -> Result<Open, Halt> {
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.ask(&go).await?;
-            match redirect(&go, &answer) {
+            match go.redirected(&answer) {
                 Some(next) => go = next,
-                None => {
-                    let page = Page::read(Response::read(&answer).body(), &go.url);
-                    let page = if is_html(&answer) { page } else { Page::default() };
-                    return Ok(Open {
-                        method: go.method,
-                        url: go.url,
-                        status: answer.status,
-                        page,
-                    });
-                }
+                None => return Ok(opened(go, &answer)),
             }
         }
         let what = format!("was redirected to after {MOST_REDIRECTS} other redirects: a loop");
@@ -366,6 +602,7 @@ impl<'a> Visit<'a> {
             return Err(Trouble::at(Kind::Astray, go.method, &go.url, None, &what).into());
         }
         self.learn_url(&go.url);
+        self.keep_before_code(go).await;
         let answer = self.client.call(Call::Http(self.call(go, left))).await;
         let gone = |error: anyhow::Error| Lost::new(Part::Agent, words::first_line(&format!("{error:#}")));
         let answer = answer.map_err(|error| Halt::Lost(gone(error)))?;
@@ -378,6 +615,7 @@ impl<'a> Visit<'a> {
                     words::masked(go.url.as_str())
                 ));
                 self.learn_cookies(&answer);
+                self.note_cookies(go, &answer);
                 Ok(answer)
             }
             Answer::Failed(CallFailure { kind, message, .. }) => {
@@ -395,20 +633,10 @@ impl<'a> Visit<'a> {
             "Accept",
             "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
         )];
-        headers.extend(
-            go.from
-                .as_ref()
-                .and_then(|from| referer(from, &go.url))
-                .map(|from| header("Referer", &from)),
-        );
-        if go.method == "POST" {
-            let origin = go
-                .from
-                .as_ref()
-                .map_or("null".to_owned(), |from| from.origin().ascii_serialization());
-            headers.push(header("Origin", &origin));
-            headers.push(header("Content-Type", "application/x-www-form-urlencoded"));
-        }
+        headers.extend(go.headers());
+        // What the configuration says stands, also where a browser would say something else.
+        headers.retain(|(name, _)| !self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
+        headers.extend(self.headers.iter().cloned());
         for (name, value) in form_urlencoded::parse(go.body.as_deref().unwrap_or_default().as_bytes()) {
             if words::is_secret(&name, &value) && !is_password(&name) {
                 self.secrets.insert(value.into_owned());
@@ -424,7 +652,23 @@ impl<'a> Visit<'a> {
             timeout_ms: millis(left.min(REQUEST_LIMIT)),
             insecure: self.insecure,
             ca: self.ca.clone(),
+            led_by: go.from.as_ref().map(|from| from.page.to_string()),
+            lifted: self.lifted,
         }
+    }
+
+    fn note_cookies(&mut self, go: &Go, answer: &HttpAnswer) {
+        let doubts = answer.ruled.iter().map(|ruled| Doubt::of(ruled, go, answer));
+        self.ruled.extend(doubts);
+        let url = words::masked(go.url.as_str());
+        self.remarks.extend(answer.by_grace.iter().map(|cookie| {
+            format!(
+                "the cookie `{}` says no SameSite: browsers send it with {} {url}, to which a page of another site leads, \
+                 only in its first two minutes",
+                words::name(cookie),
+                go.method
+            )
+        }));
     }
 
     fn learn_url(&mut self, url: &Url) {
@@ -441,6 +685,30 @@ impl<'a> Visit<'a> {
             .iter()
             .filter(|(name, value)| is_cookie_secret(name, value));
         self.secrets.extend(jar.map(|(_, value)| value.clone()));
+    }
+}
+
+/// What a visit came to.
+pub(super) fn came_to<T>(result: Result<T, Halt>) -> Outcome<T, Trouble> {
+    match result {
+        Ok(held) => Outcome::Held(held),
+        Err(Halt::Trouble(trouble)) => Outcome::Broke(trouble),
+        Err(Halt::Lost(lost)) => Outcome::Lost(lost),
+    }
+}
+
+/// A page as a window has it open.
+fn opened(go: Go, answer: &HttpAnswer) -> Open {
+    let page = match is_html(answer) {
+        true => Page::read(Response::read(answer).body(), &go.url),
+        false => Page::default(),
+    };
+    Open {
+        method: go.method,
+        status: answer.status,
+        policy: page.policy.or_else(|| referrer::stated(answer)).unwrap_or_default(),
+        url: go.url,
+        page,
     }
 }
 
@@ -464,93 +732,23 @@ fn header(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-/// As browsers do by default: the whole URL within an origin, else the origin, from TLS to plain nothing.
-fn referer(from: &Url, to: &Url) -> Option<String> {
-    if from.origin() == to.origin() {
-        let mut whole = from.clone();
-        whole.set_fragment(None);
-        let _ = whole.set_username("");
-        let _ = whole.set_password(None);
-        return Some(whole.into());
-    }
-    let downgrade = from.scheme() == "https" && to.scheme() != "https";
-    (!downgrade).then(|| format!("{}/", from.origin().ascii_serialization()))
-}
-
-fn redirect(go: &Go, answer: &HttpAnswer) -> Option<Go> {
-    if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let (_, location) = answer
-        .headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case("location"))?;
-    let url = go
-        .url
-        .join(location)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    let keeps = matches!(answer.status, 307 | 308);
-    let (method, body) = if keeps {
-        (go.method, go.body.clone())
-    } else {
-        ("GET", None)
-    };
-    Some(Go {
-        method,
-        body,
-        from: go.from.clone(),
-        url,
-    })
-}
-
 /// What a page without a password field leads to by itself.
 fn onwards(open: &Open) -> Option<Go> {
     if open.status >= 400 {
         return None;
     }
     if let Some(form) = open.page.passing_form() {
-        return Some(submission(&form, &open.url));
+        return Some(Go::submission(&form, open.referrer()));
     }
-    let url = open.page.refresh.clone()?;
-    Some(Go {
-        method: "GET",
-        url,
-        body: None,
-        from: Some(open.url.clone()),
-    })
-}
-
-fn submission(form: &Form, page: &Url) -> Go {
-    let data = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(form.data())
-        .finish();
-    let mut url = form.action.clone();
-    let from = Some(page.clone());
-    if form.is_post {
-        return Go {
-            method: "POST",
-            url,
-            body: Some(data),
-            from,
-        };
-    }
-    url.set_query(Some(&data));
-    Go {
-        method: "GET",
-        url,
-        body: None,
-        from,
-    }
+    Some(Go::led(open.page.refresh.clone()?, open.referrer()))
 }
 
 fn no_form(open: &Open) -> Trouble {
     let (status, says) = (open.status, open.page.says());
     let (kind, what) = if status >= 400 {
         (Kind::Error, format!("answered {status}{says}"))
-    } else if open.page.has_loose_password {
-        let why = "with a password field outside any form: a sign-in by script is not supported";
-        (Kind::NoForm, format!("answered {status} {why}"))
+    } else if open.page.is_scripted {
+        return needs_script(open);
     } else {
         let why = "and its page has no form with a password field";
         (Kind::NoForm, format!("answered {status}, {why}{says}"))
@@ -558,15 +756,37 @@ fn no_form(open: &Open) -> Trouble {
     Trouble::at(kind, open.method, &open.url, Some(status), &what)
 }
 
-fn is_html(answer: &HttpAnswer) -> bool {
-    let kind = answer
-        .headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-    kind.is_none_or(|(_, kind)| kind.to_ascii_lowercase().contains("html"))
+/// What a token endpoint said instead of a token.
+fn no_token(go: &Go, answer: &HttpAnswer, error: Option<String>) -> Halt {
+    let said = error.map_or_else(|| "without a token".to_owned(), |error| words::name(&error));
+    let what = format!("answered {}: {said}", answer.status);
+    let kind = match answer.status {
+        400 | 401 | 403 => Kind::Refused,
+        _ => Kind::Error,
+    };
+    Trouble::at(kind, go.method, &go.url, Some(answer.status), &what).into()
 }
 
-fn problems(answer: &HttpAnswer, expect: &HttpExpect) -> Vec<String> {
+fn needs_script(open: &Open) -> Trouble {
+    let host = words::name(open.url.host_str().unwrap_or_default());
+    let (url, says) = (words::masked(open.url.as_str()), open.page.says());
+    Trouble {
+        kind: Kind::Script,
+        message: format!(
+            "the sign-in page of {host} needs JavaScript: use a test container ({} {url} answered {}{says})",
+            open.method, open.status
+        ),
+        url: Some(url),
+        status: Some(open.status),
+    }
+}
+
+pub(super) fn is_html(answer: &HttpAnswer) -> bool {
+    let kind = answer.header("content-type");
+    kind.is_none_or(|kind| kind.to_ascii_lowercase().contains("html"))
+}
+
+pub(super) fn problems(answer: &HttpAnswer, expect: &HttpExpect) -> Vec<String> {
     let mut expect = expect.clone();
     if expect.status.is_empty() {
         expect.status = vec![StatusPattern::Exact(200)];

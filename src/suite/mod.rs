@@ -6,13 +6,18 @@ mod container;
 mod exec;
 #[doc(hidden)]
 pub mod foreign;
+pub mod given;
+pub mod guarded;
 mod hurl;
 mod junit;
 mod limits;
 pub mod login;
 mod matcher;
+mod navigation;
 mod page;
+mod referrer;
 mod request;
+pub mod returning;
 mod run;
 mod runner;
 mod template;
@@ -135,7 +140,9 @@ mod tests {
                     line if line.contains("/late") && late < 3 => 503,
                     _ => 200,
                 };
-                let body = serde_json::json!({"line": line, "cookie": cookie, "token": "abcd1234"}).to_string();
+                let who = text.lines().find_map(|line| line.strip_prefix("authorization: "));
+                let body = serde_json::json!({"line": line, "cookie": cookie, "token": "abcd1234", "who": who});
+                let body = body.to_string();
                 let head = format!(
                     "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nSet-Cookie: sid=s3ss10n99; Path=/\r\nConnection: close\r\n\r\n",
                     body.len()
@@ -172,6 +179,7 @@ mod tests {
             run: "r1",
             inherited: Captures::default(),
             candidates,
+            hosts: &[],
             hurl_image: "hurl",
             ca: &[],
         }
@@ -260,6 +268,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_suites_basic_is_that_of_every_request_which_says_no_other() {
+        let at = echo().await;
+        let asks = |name: &str, who: &str| {
+            let mut asks = step(name, "/a");
+            asks.expect.json = vec![("$.who".to_owned(), Matcher::Equals(who.into()))];
+            asks
+        };
+        let basic = |user: &str| Some((user.to_owned(), "pw".to_owned()));
+        let suites = asks("suite's", "Basic YWxpY2U6cHc=");
+        let mut own = asks("own", "Basic Ym9iOnB3");
+        own.basic = basic("bob");
+        let mut header = asks("header", "Bearer x");
+        header.headers = vec![("AUTHORIZATION".to_owned(), "Bearer x".to_owned())];
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.hurl");
+        std::fs::write(&file, "GET {{target}}/\n").unwrap();
+        let body = SuiteBody {
+            target: Some(format!("http://{at}")),
+            basic: basic("alice"),
+            files: vec![file],
+            requests: vec![suites, own, header],
+            ..SuiteBody::default()
+        };
+        let small = Small {
+            container: |run| anyhow::bail!("{}", run.command.clone().unwrap_or_default().join(" ")),
+            ..Small::new()
+        };
+        let outcome = run_on(&small, a_run(&body, &[])).await;
+        let (hurl, requests) = outcome.tests.split_first().unwrap();
+        assert!(hurl.detail.contains("--user alice:pw "), "{}", hurl.detail);
+        assert!(
+            requests.iter().all(|test| test.status == Status::Passed),
+            "{requests:?}"
+        );
+        assert!(outcome.secrets.contains(&"YWxpY2U6cHc=".to_owned()));
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_run_is_a_record_and_never_silence() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.hurl");
@@ -337,7 +383,9 @@ mod tests {
                 "{command:?}"
             );
             assert_eq!(command.last().map(String::as_str), Some("/suite/a.hurl"));
-            let call = serde_json::json!({"request": {"method": "GET", "url": "http://idp/items?code=c0dec0de"},
+            let headers =
+                serde_json::json!([{"name": "Authorization", "value": "Bearer t"}, {"name": "Host", "value": "idp"}]);
+            let call = serde_json::json!({"request": {"method": "GET", "url": "http://idp/items?code=c0dec0de", "headers": headers},
                 "response": {"status": 200, "cookies": [{"name": "sid", "value": "c00kie-value"}]}});
             let report = serde_json::json!([{"cookies": [], "filename": "/suite/a.hurl", "success": false, "time": 5, "entries": [
                 {"index": 1, "line": 1, "time": 4, "calls": [call], "captures": [{"name": "id", "value": 7}], "asserts": [{"line": 1, "success": true}]},
@@ -379,6 +427,12 @@ mod tests {
             .iter()
             .map(|t| (t.name.as_str(), t.status, t.message.as_str()))
             .collect();
+        let guarded: Vec<_> = outcome
+            .guarded
+            .iter()
+            .map(|own| (own.name.as_str(), own.token()))
+            .collect();
+        assert_eq!(guarded, [("smoke / a.hurl GET /items", Some("t"))]);
         use Status::{Failed, NotRun, Passed};
         assert_eq!(
             told,

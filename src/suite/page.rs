@@ -10,6 +10,7 @@ use regex::{Captures, Regex};
 use scraper::{ElementRef, Html};
 use url::Url;
 
+use super::referrer::ReferrerPolicy;
 use super::words;
 use crate::config::settings::{Login, LoginFields};
 
@@ -41,8 +42,10 @@ pub(super) struct Page {
     forms: Vec<Form>,
     /// Where a `meta` refresh leads.
     pub refresh: Option<Url>,
-    /// A password field that belongs to no form.
-    pub has_loose_password: bool,
+    /// What it lets be said of itself, where it says so.
+    pub policy: Option<ReferrerPolicy>,
+    /// It has a script that runs.
+    pub is_scripted: bool,
     /// A script or `onload` submits a form.
     submits_itself: bool,
     title: String,
@@ -55,13 +58,15 @@ pub(super) struct Form {
     pub action: Url,
     /// `method="post"`.
     pub is_post: bool,
+    /// It says neither where it goes nor how: without a script it would put the password into an address.
+    pub is_bare: bool,
     controls: Vec<Control>,
     /// Index of the submit button that is pressed.
     pressed: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FieldKind {
     Hidden,
     /// Text, e-mail and whatever else a user types into.
     Typed,
@@ -73,7 +78,7 @@ enum Kind {
 
 #[derive(Debug, Clone)]
 struct Control {
-    kind: Kind,
+    kind: FieldKind,
     name: String,
     value: String,
     /// What stands on a button.
@@ -98,9 +103,8 @@ impl Page {
         let forms: Vec<_> = elements.iter().filter(|element| is(element, "form")).collect();
         Self {
             refresh: elements.iter().find_map(|element| refresh(element, &base)),
-            has_loose_password: elements
-                .iter()
-                .any(|element| is_password(element) && owner(element).is_none()),
+            policy: elements.iter().rev().find_map(policy),
+            is_scripted: elements.iter().any(|element| is(element, "script")),
             submits_itself: elements.iter().any(submits),
             title: elements
                 .iter()
@@ -119,7 +123,7 @@ impl Page {
     pub fn sign_in_form(&self, fields: &LoginFields) -> Option<&Form> {
         self.forms.iter().find(|form| match &fields.password {
             Some(name) => form.controls.iter().any(|control| control.name == *name),
-            None => form.controls.iter().any(|control| control.kind == Kind::Password),
+            None => form.controls.iter().any(|control| control.kind == FieldKind::Password),
         })
     }
 
@@ -131,7 +135,7 @@ impl Page {
                 let typed: Vec<_> = form
                     .controls
                     .iter()
-                    .filter(|control| control.kind == Kind::Typed)
+                    .filter(|control| control.kind == FieldKind::Typed)
                     .collect();
                 let names = ["user", "mail", "login", "identifier", "account", "name"];
                 form.is_post && typed.len() == 1 && names.iter().any(|part| typed[0].name.to_lowercase().contains(part))
@@ -146,11 +150,11 @@ impl Page {
             !form
                 .controls
                 .iter()
-                .any(|c| matches!(c.kind, Kind::Typed | Kind::Password))
+                .any(|c| matches!(c.kind, FieldKind::Typed | FieldKind::Password))
         };
         let mut forms = self.forms.iter().filter(untouched).filter(|form| form.is_post);
         if self.submits_itself {
-            let form = forms.find(|form| form.controls.iter().any(|control| control.kind == Kind::Hidden))?;
+            let form = forms.find(|form| form.controls.iter().any(|control| control.kind == FieldKind::Hidden))?;
             return Some(Form {
                 pressed: None,
                 ..form.clone()
@@ -178,7 +182,7 @@ impl Form {
             None => owner(element).is_some_and(|owner| owner.id() == form.id()),
         };
         let controls: Vec<_> = elements.iter().filter(belongs).filter_map(control).collect();
-        let pressed = controls.iter().position(|control| control.kind == Kind::Submit);
+        let pressed = controls.iter().position(|control| control.kind == FieldKind::Submit);
         let own = form.attr("action").map(str::trim).filter(|action| !action.is_empty());
         let action = own
             .and_then(|action| base.join(action).ok())
@@ -189,6 +193,7 @@ impl Form {
         Self {
             action,
             is_post,
+            is_bare: form.attr("method").is_none() && own.is_none(),
             controls,
             pressed,
         }
@@ -206,12 +211,12 @@ impl Form {
     /// The form with the test user's name and password in it.
     pub fn filled(&self, login: &Login) -> Self {
         let mut form = self.clone();
-        form.fill(login.fields.user.as_deref(), Kind::Typed, &login.username);
-        form.fill(login.fields.password.as_deref(), Kind::Password, &login.password);
+        form.fill(login.fields.user.as_deref(), FieldKind::Typed, &login.username);
+        form.fill(login.fields.password.as_deref(), FieldKind::Password, &login.password);
         form
     }
 
-    fn fill(&mut self, name: Option<&str>, kind: Kind, value: &str) {
+    fn fill(&mut self, name: Option<&str>, kind: FieldKind, value: &str) {
         let wanted = |control: &&mut Control| match name {
             Some(name) => control.name == name,
             None => control.kind == kind,
@@ -224,14 +229,14 @@ impl Form {
     fn consented(&self) -> Option<Self> {
         let agrees = |control: &Control| {
             let words = format!("{} {} {}", control.name, control.value, control.label).to_lowercase();
-            control.kind == Kind::Submit
+            control.kind == FieldKind::Submit
                 && words
                     .split(|c: char| !c.is_alphanumeric())
                     .any(|word| CONSENT.contains(&word))
         };
         self.controls
             .iter()
-            .any(|control| control.kind == Kind::Hidden)
+            .any(|control| control.kind == FieldKind::Hidden)
             .then_some(())?;
         let pressed = self.controls.iter().position(agrees)?;
         Some(Self {
@@ -242,7 +247,8 @@ impl Form {
 
     /// Names and values as a browser sends them.
     pub fn data(&self) -> impl Iterator<Item = (&str, &str)> {
-        let sent = move |(at, control): &(usize, &Control)| control.kind != Kind::Submit || Some(*at) == self.pressed;
+        let sent =
+            move |(at, control): &(usize, &Control)| control.kind != FieldKind::Submit || Some(*at) == self.pressed;
         let named = self
             .controls
             .iter()
@@ -277,21 +283,30 @@ fn relevant(html: &str) -> Cow<'_, str> {
         let is_relevant = |name: &str| RELEVANT.contains(&name.to_ascii_lowercase().as_str());
         match (found.get(1), found.get(2)) {
             (Some(_), _) if whole.contains(".submit(") => "<script>x.submit()</script>".to_owned(),
+            (Some(name), _) if is_program(name.as_str(), whole) => "<script></script>".to_owned(),
             (None, Some(name)) if is_relevant(name.as_str()) => whole.to_owned(),
             _ => " ".to_owned(),
         }
     })
 }
 
-fn is(element: &ElementRef<'_>, name: &str) -> bool {
-    element.value().name() == name
+/// A script that runs, not data within a page.
+fn is_program(name: &str, element: &str) -> bool {
+    let tag = element.split('>').next().unwrap_or_default().to_ascii_lowercase();
+    name.eq_ignore_ascii_case("script") && !tag.contains("json") && !tag.contains("template")
 }
 
-fn is_password(element: &ElementRef<'_>) -> bool {
-    is(element, "input")
-        && element
-            .attr("type")
-            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("password"))
+/// `<meta name="referrer">`.
+fn policy(element: &ElementRef<'_>) -> Option<ReferrerPolicy> {
+    let name = element.attr("name").filter(|_| is(element, "meta"))?;
+    let content = element
+        .attr("content")
+        .filter(|_| name.eq_ignore_ascii_case("referrer"))?;
+    content.trim().parse().ok()
+}
+
+fn is(element: &ElementRef<'_>, name: &str) -> bool {
+    element.value().name() == name
 }
 
 /// The form around an element, or the one that it names.
@@ -361,20 +376,20 @@ fn control(element: &ElementRef<'_>) -> Option<Control> {
     let value = element.attr("value").unwrap_or_default();
     let kind = element.attr("type").unwrap_or_default().trim().to_ascii_lowercase();
     match (element.value().name(), kind.as_str()) {
-        ("input", "hidden") => Some(plain(Kind::Hidden, value)),
-        ("input", "password") => Some(plain(Kind::Password, value)),
-        ("input", "submit") | ("button", "" | "submit") => Some(plain(Kind::Submit, value)),
+        ("input", "hidden") => Some(plain(FieldKind::Hidden, value)),
+        ("input", "password") => Some(plain(FieldKind::Password, value)),
+        ("input", "submit") | ("button", "" | "submit") => Some(plain(FieldKind::Submit, value)),
         ("input", "checkbox" | "radio") => {
             element.attr("checked")?;
-            Some(plain(Kind::Chosen, element.attr("value").unwrap_or("on")))
+            Some(plain(FieldKind::Chosen, element.attr("value").unwrap_or("on")))
         }
         ("input", "button" | "reset" | "image" | "file") => None,
         ("input", "number" | "range" | "date" | "color" | "search" | "url" | "tel" | "time") => {
-            Some(plain(Kind::Chosen, value))
+            Some(plain(FieldKind::Chosen, value))
         }
-        ("input", _) => Some(plain(Kind::Typed, value)),
-        ("textarea", _) => Some(plain(Kind::Chosen, &text(element))),
-        ("select", _) => Some(plain(Kind::Chosen, &selected(element)?)),
+        ("input", _) => Some(plain(FieldKind::Typed, value)),
+        ("textarea", _) => Some(plain(FieldKind::Chosen, &text(element))),
+        ("select", _) => Some(plain(FieldKind::Chosen, &selected(element)?)),
         _ => None,
     }
 }
@@ -409,6 +424,8 @@ mod tests {
             username: "alice".to_owned(),
             password: "p&w".to_owned(),
             fields: LoginFields::default(),
+            by: Default::default(),
+            headers: Vec::new(),
             tls: Default::default(),
         }
     }

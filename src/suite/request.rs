@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
+use super::guarded::Guarded;
 use super::limits::limit;
 use super::matcher::{self, Subject};
 use super::run::SuiteRun;
@@ -31,6 +32,7 @@ const MOST_REDIRECTS: u32 = 10;
 pub(super) struct Request<'a> {
     step: &'a RequestStep,
     target: Option<&'a str>,
+    basic: Option<&'a (String, String)>,
     insecure: bool,
     ca: Vec<String>,
 }
@@ -42,6 +44,10 @@ impl<'a> Request<'a> {
         Self {
             step,
             target: run.body.target.as_deref(),
+            basic: step
+                .basic
+                .as_ref()
+                .or(run.body.basic.as_ref().filter(|_| !says_who(step))),
             insecure: tls.insecure,
             ca,
         }
@@ -53,11 +59,15 @@ impl<'a> Request<'a> {
         let query = scope.pairs(&self.step.query)?;
         let mut headers = scope.pairs(&self.step.headers)?;
         let body = body(scope, &self.step.body, &mut headers)?;
-        if let Some((user, password)) = &self.step.basic {
+        if let Some((user, password)) = self.basic {
             let value = basic(&scope.text(user)?, &scope.text(password)?);
             headers.push(("Authorization".to_owned(), value));
         }
-        Ok(address(&url, target.as_deref(), &query).map(|url| HttpCall {
+        let address = address(&url, target.as_deref(), &query);
+        if let (RequestBody::Form(_), Ok(url)) = (&self.step.body, &address) {
+            headers.extend(as_from_a_page(url, &headers));
+        }
+        Ok(address.map(|url| HttpCall {
             session: session.to_owned(),
             method: self.step.method.clone(),
             url: url.into(),
@@ -67,6 +77,7 @@ impl<'a> Request<'a> {
             timeout_ms: millis(limit(self.step.expect.within, LIMIT)),
             insecure: self.insecure,
             ca: self.ca.clone(),
+            ..HttpCall::default()
         }))
     }
 }
@@ -87,9 +98,17 @@ impl<B: TestBed> TestStep<B> for Request<'_> {
         let secrets = basic_secret(&call);
         let subject = format!("{} {}", call.method, words::masked(&call.url));
         let asked = host_of(&call.url);
-        let answer = runner.bed.agent().call(Call::Http(call)).await;
+        let answer = runner.bed.agent().call(Call::Http(call.clone())).await;
+        let name = format!("{} / {}", runner.run.subject, self.step.name);
         let attempt = match answer {
-            Ok(Answer::Http(answer)) => judge(&answer, &expect, &capture),
+            Ok(Answer::Http(answer)) => {
+                let attempt = judge(&answer, &expect, &capture);
+                let held = attempt.problems.is_empty();
+                Attempt {
+                    guarded: Guarded::of(name, call, expect, &answer).filter(|_| held),
+                    ..attempt
+                }
+            }
             Ok(Answer::Failed(why)) => failed(&why),
             Ok(other) => lost(words::unexpected(&other)),
             Err(error) => lost(format!("{error:#}")),
@@ -162,8 +181,33 @@ fn body(scope: Scope<'_>, body: &RequestBody, headers: &mut Vec<(String, String)
     Ok(Some(bytes.into_bytes()))
 }
 
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
+/// What a browser says of the page that a form came from, here one of the same site: behind TLS frameworks refuse a form
+/// without it. What the step says itself holds.
+fn as_from_a_page(url: &Url, own: &[(String, String)]) -> Vec<(String, String)> {
+    if url.scheme() != "https" {
+        return Vec::new();
+    }
+    let origin = url.origin().ascii_serialization();
+    let said = [("Referer", format!("{origin}{}", url.path())), ("Origin", origin)];
+    let is_own = |name: &str| own.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+    let rest = said.into_iter().filter(|(name, _)| !is_own(name));
+    rest.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The step has an `Authorization` of its own.
+fn says_who(step: &RequestStep) -> bool {
+    let mut names = step.headers.iter().map(|(name, _)| name);
+    names.any(|name| name.eq_ignore_ascii_case("authorization"))
+}
+
+/// The value of `Authorization` for HTTP Basic.
+pub(super) fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", encoded(user, password))
+}
+
+/// A user and a password as they are sent.
+pub(super) fn encoded(user: &str, password: &str) -> String {
+    BASE64_STANDARD.encode(format!("{user}:{password}"))
 }
 
 fn basic_secret(call: &HttpCall) -> Vec<String> {
@@ -486,6 +530,17 @@ mod tests {
         let query = [pair("q", "a b&c"), pair("q", "ü")];
         let url = address("/s?x=1", Some("http://web"), &query).unwrap();
         assert_eq!(url.as_str(), "http://web/s?x=1&q=a+b%26c&q=%C3%BC");
+    }
+
+    #[test]
+    fn a_form_behind_tls_says_the_page_that_it_came_from_unless_the_step_does() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        assert!(as_from_a_page(&url("http://web:8080/login"), &[]).is_empty());
+        let said = as_from_a_page(&url("https://shop.example.com/login?next=a"), &[]);
+        let referer = pair("Referer", "https://shop.example.com/login");
+        assert_eq!(said, [referer.clone(), pair("Origin", "https://shop.example.com")]);
+        let said = as_from_a_page(&url("https://shop.example.com/login"), &[pair("origin", "null")]);
+        assert_eq!(said, [referer]);
     }
 
     #[test]

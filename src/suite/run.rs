@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::guarded::Guarded;
 use crate::config::settings::SuiteBody;
 use crate::record::stage::StageId;
 use crate::record::step::Subject;
@@ -22,6 +23,8 @@ pub struct SuiteRun<'a> {
     pub inherited: Captures,
     /// The services whose release is being changed: a failing step that is addressed to another one names it.
     pub candidates: &'a [String],
+    /// Production's names, and the service behind each.
+    pub hosts: &'a [(String, String)],
     /// The Hurl image, for `files`.
     pub hurl_image: &'a str,
     /// CAs that every suite trusts, PEM: the run's own.
@@ -46,4 +49,6 @@ pub struct SuiteOutcome {
     pub captures: Captures,
     /// What redaction must learn before anything of this outcome is written: captured tokens, cookies, Basic headers.
     pub secrets: Vec<String>,
+    /// Its requests that carried credentials and were answered as they must be.
+    pub guarded: Vec<Guarded>,
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::guarded::Guarded;
 use super::run::{Captures, SuiteOutcome, SuiteRun};
 use super::template::{Missing, Scope};
 use super::test_bed::TestBed;
@@ -28,6 +29,7 @@ pub(super) struct Runner<'a, B> {
     pub captured: BTreeMap<String, String>,
     pub secrets: BTreeSet<String>,
     pub tests: Vec<TestRecord>,
+    pub guarded: Vec<Guarded>,
 }
 
 /// A step of whatever kind, so that retries, captures and records are one thing.
@@ -80,6 +82,8 @@ pub(super) struct Attempt {
     pub duration: Duration,
     pub captured: Vec<(String, String)>,
     pub secrets: Vec<String>,
+    /// The request, where it carried credentials and was answered as it must be.
+    pub guarded: Option<Guarded>,
 }
 
 impl<'a, B: TestBed> Runner<'a, B> {
@@ -92,6 +96,7 @@ impl<'a, B: TestBed> Runner<'a, B> {
             captured: run.inherited.values.clone(),
             secrets: BTreeSet::new(),
             tests: Vec::new(),
+            guarded: Vec::new(),
         }
     }
 
@@ -108,9 +113,10 @@ impl<'a, B: TestBed> Runner<'a, B> {
         let head = step.head();
         let record = self.record(head.name, Some(head.span));
         let record = match self.attempts(step, head.retry).await {
-            Ok((attempt, retries)) => {
+            Ok((mut attempt, retries)) => {
                 self.take_captures(&head.captures, &attempt);
                 self.secrets.extend(attempt.secrets.iter().cloned());
+                self.guarded.extend(attempt.guarded.take());
                 self.judged(TestRecord { retries, ..record }, attempt)
             }
             Err(Missing(name)) => not_run(record, &name),
@@ -182,7 +188,11 @@ impl<'a, B: TestBed> Runner<'a, B> {
     /// Names the service of a failing step where it is not the candidate.
     pub fn addressed(&self, service: Option<&str>) -> String {
         let candidates = self.run.candidates;
-        match service {
+        let mut hosts = self.run.hosts.iter();
+        let behind = hosts
+            .find(|(host, _)| service == Some(host))
+            .map(|(_, behind)| behind.as_str());
+        match behind.or(service) {
             Some(service) if !candidates.is_empty() && !candidates.iter().any(|known| known == service) => {
                 format!(" (asked `{service}`, not the candidate `{}`)", candidates.join("`, `"))
             }
@@ -207,6 +217,7 @@ impl<'a, B: TestBed> Runner<'a, B> {
                 session: self.session,
             },
             secrets: self.secrets.into_iter().collect(),
+            guarded: self.guarded,
         }
     }
 }

@@ -139,15 +139,6 @@ fn cap_line(text: &str, max: usize) -> String {
     format!("{}…", text[..end].trim_end())
 }
 
-/// `850 ms`, `12.3 s`, `4 min 05 s`.
-pub fn duration(ms: u64) -> String {
-    match ms {
-        0..1_000 => format!("{ms} ms"),
-        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
-        _ => format!("{} min {:02} s", ms / 60_000, ms % 60_000 / 1_000),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,13 +220,5 @@ mod tests {
     fn a_long_line_ends_with_an_ellipsis_within_its_bound() {
         let short = line(&"é".repeat(100), 20);
         assert!(short.len() <= 20 && short.ends_with('…'), "{short}");
-    }
-
-    #[test]
-    fn durations_read_well_at_every_size() {
-        assert_eq!(
-            [0, 999, 1_000, 12_340, 60_000, 245_900].map(duration),
-            ["0 ms", "999 ms", "1.0 s", "12.3 s", "1 min 00 s", "4 min 05 s"]
-        );
     }
 }

@@ -518,6 +518,8 @@ mod tests {
     #[test]
     fn no_text_of_a_record_keeps_a_secret() {
         let mut result = samples::hostile_with("the hunter22 canary");
+        // Words of the vocabulary: no run writes another there.
+        result.partial.clear();
         result
             .fidelity
             .iter_mut()

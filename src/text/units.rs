@@ -7,14 +7,64 @@ pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A duration as people say it.
+/// A duration as people say it: `850 ms`, `12.3 s`, `30 s`, `4 min 05 s`.
 pub fn seconds(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    if millis < 1000 {
-        format!("{millis} ms")
-    } else if millis.is_multiple_of(1000) {
-        format!("{} s", millis / 1000)
-    } else {
-        format!("{:.1} s", duration.as_secs_f64())
+    of_millis(millis(duration))
+}
+
+/// The same, of milliseconds as records have them.
+pub fn of_millis(ms: u64) -> String {
+    let (minutes, seconds, tenths) = (ms / 60_000, ms % 60_000 / 1_000, ms % 1_000 / 100);
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        _ if minutes > 0 && seconds == 0 => format!("{minutes} min"),
+        _ if minutes > 0 => format!("{minutes} min {seconds:02} s"),
+        _ if tenths == 0 => format!("{seconds} s"),
+        _ => format!("{seconds}.{tenths} s"),
+    }
+}
+
+/// Bytes as people say them: `850 bytes`, `1.2 MiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut tenths = u128::from(count) * 10;
+    let mut unit = "bytes";
+    for larger in UNITS {
+        if tenths < 10 * 1024 {
+            break;
+        }
+        (tenths, unit) = (tenths / 1024, larger);
+    }
+    match unit {
+        "bytes" => format!("{count} bytes"),
+        _ => format!("{}.{} {unit}", tenths / 10, tenths % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_well_from_bytes_to_more_than_any_disk_has() {
+        assert_eq!(
+            [0, 1023, 1024, 1_300_000, 5 << 30, u64::MAX].map(bytes),
+            [
+                "0 bytes",
+                "1023 bytes",
+                "1.0 KiB",
+                "1.2 MiB",
+                "5.0 GiB",
+                "16777215.9 TiB"
+            ]
+        );
+    }
+
+    #[test]
+    fn durations_read_well_at_every_size() {
+        assert_eq!(
+            [0, 999, 1_000, 12_340, 60_000, 245_900].map(of_millis),
+            ["0 ms", "999 ms", "1 s", "12.3 s", "1 min", "4 min 05 s"]
+        );
     }
 }

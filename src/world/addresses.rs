@@ -179,6 +179,17 @@ impl Subnet {
         })
     }
 
+    /// One that is there already, of so many bits of prefix; `None` where it is none of this layout.
+    pub fn found(layout: &Layout, first: Ipv4Addr, prefix: u8, first6: Option<Ipv6Addr>) -> Option<Self> {
+        let fits = prefix == 32 - layout.bits && first6.is_some() == layout.v6.is_some();
+        fits.then(|| Self {
+            layout: layout.clone(),
+            first,
+            first6,
+            agent_is_gateway: false,
+        })
+    }
+
     /// The same where what is sent outside arrives at the gateway's address, for the agent to take.
     #[must_use]
     pub fn with_agent_as_gateway(self) -> Self {
@@ -337,6 +348,16 @@ mod tests {
             ..Network::default()
         };
         Layout::of(&network, containers)
+    }
+
+    #[test]
+    fn a_subnet_that_is_there_is_known_again_where_the_layout_is_its_own() {
+        let layout = layout(&[], 10);
+        let made = Subnet::choose(&layout, &[], [7; 12]).expect("one is free");
+        let (first, prefix) = made.prefix();
+        assert_eq!(Subnet::found(&layout, first, prefix, None), Some(made));
+        assert_eq!(Subnet::found(&layout, first, prefix - 1, None), None);
+        assert_eq!(Subnet::found(&layout, first, prefix, Some(Ipv6Addr::LOCALHOST)), None);
     }
 
     #[test]

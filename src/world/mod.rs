@@ -1,5 +1,9 @@
 //! The world: production in our own words, whatever described it. Compose is its first reader.
 
 pub mod addresses;
+pub mod candidates;
+pub mod deploy;
 pub mod from_compose;
 pub mod model;
+pub mod one_tree;
+pub mod replica;

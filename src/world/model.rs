@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::replica::{Replica, Replicas};
+
 /// Production, as far as it can be mirrored.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct World {
@@ -16,6 +18,8 @@ pub struct World {
     pub volumes: Vec<String>,
     /// What production has and the mirror has not, one sentence each.
     pub unmirrored: Vec<String>,
+    /// Services that are given the engine's socket in production: what they start there is no part of the mirror.
+    pub engine_sockets: BTreeSet<String>,
 }
 
 impl World {
@@ -26,6 +30,23 @@ impl World {
             self.visit(name, &mut order);
         }
         order
+    }
+
+    /// Whether a service that this world has comes with another recipe for its image.
+    pub fn is_built_anew_by(&self, new: &Service) -> bool {
+        let own = self.services.get(&new.name);
+        new.build.is_some() && own.is_some_and(|own| !own.is_built_as(new))
+    }
+
+    /// These services, and all that must be there before them.
+    pub fn with_needs<'a>(&'a self, names: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
+        let (mut all, mut open) = (BTreeSet::new(), names.into_iter().collect::<Vec<_>>());
+        while let Some(name) = open.pop() {
+            if let Some(service) = self.services.get(name).filter(|_| all.insert(name)) {
+                open.extend(service.needs());
+            }
+        }
+        all
     }
 
     /// Adds networks, and to those that are there what else is fixed in them.
@@ -85,7 +106,7 @@ impl Attachment {
     }
 }
 
-/// One service: a container of the mirror.
+/// One service: a container of the mirror, or several.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Service {
     /// Name, and the name others know it by.
@@ -96,6 +117,8 @@ pub struct Service {
     pub build: Option<Build>,
     /// When the image is pulled, or built.
     pub pull_policy: PullPolicy,
+    /// How many containers stand for it.
+    pub replicas: Replicas,
     /// Replaces the image's command.
     pub command: Option<Vec<String>>,
     /// Replaces the image's entry point.
@@ -136,6 +159,8 @@ pub struct Service {
     pub stop_grace: Option<Duration>,
     /// Ports it says it listens on, TCP.
     pub ports: Vec<u16>,
+    /// The same for UDP.
+    pub datagram_ports: Vec<u16>,
     /// Those of them that production publishes.
     pub published: Vec<u16>,
     /// By which port of production's machine: outside, inside.
@@ -149,10 +174,54 @@ pub struct Service {
 }
 
 impl Service {
+    /// The services that must be there before it.
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
+        let depends = self.depends_on.iter().map(|need| need.service.as_str());
+        let lenders = self.volumes_from.iter().map(|lender| lender.service.as_str());
+        let modes = [&self.limits.ipc, &self.limits.pid].into_iter().flatten();
+        let shared = modes.filter_map(|mode| mode.strip_prefix("service:"));
+        depends
+            .chain(lenders)
+            .chain(shared)
+            .chain(self.shares_network.as_deref())
+    }
+
+    /// Whether it mounts a named volume.
+    pub fn mounts_volume(&self, name: &str) -> bool {
+        let mut mounts = self.mounts.iter();
+        mounts.any(|mount| matches!(&mount.source, Source::Volume(volume) if volume == name))
+    }
+
     /// Every name that others know it by, in whatever network.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         let aliases = self.networks.values().flat_map(|attachment| &attachment.aliases);
         aliases.chain(&self.hostname).chain([&self.name])
+    }
+
+    /// Whether `docker compose up -d` with `new` leaves a container of this one in place: what says only when a service is
+    /// started and when its image is had changes no container (Compose's hash of a service leaves it out, too).
+    pub fn stays_for(&self, new: &Self) -> bool {
+        let container = |service: &Self| Self {
+            build: None,
+            depends_on: Vec::new(),
+            pull_policy: PullPolicy::default(),
+            replicas: Replicas::default(),
+            ..service.clone()
+        };
+        self.is_built_as(new) && container(self) == container(new)
+    }
+
+    /// The containers that stand for it in the mirror.
+    pub fn instances(&self) -> impl Iterator<Item = Replica> + '_ {
+        Replica::all(&self.name, self.replicas)
+    }
+
+    /// Whether both are built by the same recipe, or neither is built.
+    pub fn is_built_as(&self, new: &Self) -> bool {
+        match (&self.build, &new.build) {
+            (Some(own), Some(new)) => own.makes_the_same_as(new),
+            (own, new) => own.is_none() && new.is_none(),
+        }
     }
 }
 
@@ -217,10 +286,98 @@ pub struct Build {
     pub network: Option<String>,
     /// Bytes of /dev/shm.
     pub shm_size: Option<u64>,
-    /// `name:address`, one at most.
-    pub extra_host: Option<String>,
-    /// Why the engine's own builder cannot build it: what it lacks, where that is written, the way out.
+    /// Names and addresses that its steps find in /etc/hosts.
+    pub extra_hosts: Vec<(String, String)>,
+    /// What it is built for, such as `linux/arm64`, where its service says nothing of that.
+    pub platform: Option<String>,
+    /// Further contexts, by the name that the recipe has for them.
+    pub contexts: BTreeMap<String, BuildContext>,
+    /// What its steps may see and no layer keeps, by the id that the recipe has for it.
+    pub secrets: BTreeMap<String, BuildSecret>,
+    /// Sockets of SSH agents that its steps may ask, by id.
+    pub ssh: BTreeMap<String, PathBuf>,
+    /// Where it is written; empty where that is `rehearsal.yaml`.
+    pub place: String,
+    /// Why no builder of ours can build it: what it asks for, where that is written, the way out.
     pub refusal: Option<String>,
+}
+
+impl Build {
+    /// Whether both make the same image: where it is written is no part of a recipe.
+    pub fn makes_the_same_as(&self, other: &Self) -> bool {
+        let plain = |build: &Self| Self {
+            place: String::new(),
+            refusal: None,
+            ..build.clone()
+        };
+        plain(self) == plain(other)
+    }
+
+    /// The way out where an image cannot be built here.
+    pub const BEFORE: &str = "build the image before (`docker buildx build --load`, or `docker compose build`) under the \
+                              name that `image:` gives it";
+
+    /// What only BuildKit can do, by the key that asks for it.
+    pub fn needs_kit(&self) -> Vec<&'static str> {
+        let keys = [
+            ("build.additional_contexts", !self.contexts.is_empty()),
+            ("build.secrets", !self.secrets.is_empty()),
+            ("build.ssh", !self.ssh.is_empty()),
+            ("more than one of `build.extra_hosts`", self.extra_hosts.len() > 1),
+        ];
+        keys.into_iter().filter(|(_, used)| *used).map(|(key, _)| key).collect()
+    }
+}
+
+/// A further context of a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildContext {
+    /// A folder on this machine.
+    Folder(PathBuf),
+    /// The image that another service's recipe makes, or that it runs.
+    Service(String),
+    /// An image, by its reference.
+    Image(String),
+    /// What only BuildKit reads: a repository, a URL.
+    Other(String),
+}
+
+/// Where a secret of a build comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum BuildSecret {
+    /// A file on this machine, read when the build begins.
+    File(PathBuf),
+    /// It is known already.
+    Text(String),
+    /// It cannot be had: why, and the way out.
+    Missing(String),
+}
+
+impl BuildSecret {
+    /// The secret itself.
+    ///
+    /// # Errors
+    /// It is not there: the doing of whoever names it.
+    pub fn read(&self, id: &str) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Text(text) => Ok(text.clone().into_bytes()),
+            Self::Missing(why) => Err(why.clone()),
+            Self::File(path) => std::fs::read(path).map_err(|error| {
+                let path = path.display();
+                format!("secret `{id}` of a build: `{path}` could not be read: {error}")
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for BuildSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Text(_) => f.write_str("Text"),
+            Self::Missing(why) => f.debug_tuple("Missing").field(why).finish(),
+        }
+    }
 }
 
 /// One mount.
@@ -243,8 +400,8 @@ pub enum Source {
     Anonymous,
     /// The volume that is another service's alone.
     AnonymousOf(String),
-    /// A folder of this machine; the mirror works on a copy, so that no release writes into the user's tree.
-    Folder(PathBuf),
+    /// A folder of this machine, or a file in one.
+    Host(HostPath),
     /// Memory.
     Memory {
         /// Bytes.
@@ -252,6 +409,25 @@ pub enum Source {
         /// Permission bits.
         mode: Option<u32>,
     },
+}
+
+/// A place in this machine's file system. The mirror works on a copy, so that no release writes into the user's tree; one
+/// copy of what several mounts show, as production's host has it once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPath {
+    /// The topmost folder of which there is a copy, or the file that lies in none of them.
+    pub root: PathBuf,
+    /// What is mounted of that copy; empty = all.
+    pub below: PathBuf,
+}
+
+/// A file of this machine that production mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundFile {
+    /// Where it is, links resolved.
+    pub path: PathBuf,
+    /// Cannot be written.
+    pub read_only: bool,
 }
 
 /// A file inside a container.
@@ -269,6 +445,8 @@ pub struct FileInside {
     pub gid: u64,
     /// Where it came from on this machine.
     pub origin: Option<PathBuf>,
+    /// It is mounted in production, and no secret or config: others may see what is written to it.
+    pub bound: Option<BoundFile>,
 }
 
 /// A health check.

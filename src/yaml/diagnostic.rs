@@ -29,6 +29,8 @@ pub struct Diagnostic {
     pub label: Option<String>,
     /// The way out.
     pub help: Option<String>,
+    /// The variable that must be set and is not, where that is what is wrong.
+    pub required: Option<String>,
 }
 
 impl Diagnostic {
@@ -39,6 +41,7 @@ impl Diagnostic {
             span: None,
             label: None,
             help: None,
+            required: None,
         }
     }
 
@@ -82,7 +85,7 @@ impl Diagnostic {
         let title = sanitised(&self.message);
         let label = self.label.as_deref().map(sanitised);
         let help = self.help.as_deref().map(sanitised);
-        let place = self.span.as_ref().map(Place::of);
+        let place = self.span.as_ref().map(Shown::of);
         let mut group = Group::with_title(Level::ERROR.primary_title(title));
         if let Some(place) = &place {
             let mut mark = AnnotationKind::Primary.span(place.range.clone());
@@ -107,13 +110,13 @@ impl fmt::Display for Diagnostic {
 impl std::error::Error for Diagnostic {}
 
 /// A span made fit for the renderer: text without control characters, a range that shows.
-struct Place {
+struct Shown {
     path: String,
     text: String,
     range: Range<usize>,
 }
 
-impl Place {
+impl Shown {
     fn of(span: &Span) -> Self {
         let text = sanitised_in_place(&span.source.text);
         let range = visible(&text, span.range.clone());

@@ -41,6 +41,26 @@ pub fn interpolate(
     dialect: Dialect,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Interpolated, String> {
+    replaced(text, dialect, lookup).map_err(|refusal| refusal.message)
+}
+
+/// Why a text cannot be taken.
+struct Refusal {
+    message: String,
+    /// The variable that must be set and is not.
+    required: Option<String>,
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self {
+            message,
+            required: None,
+        }
+    }
+}
+
+fn replaced(text: &str, dialect: Dialect, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Interpolated, Refusal> {
     let mut interpolation = Interpolation {
         dialect,
         lookup,
@@ -51,6 +71,22 @@ pub fn interpolate(
         text,
         unset: interpolation.unset,
     })
+}
+
+/// The variables that are blank in the string values below `node`, because nothing sets them and nothing stands in.
+pub fn unset_in(node: &Node, dialect: Dialect, lookup: &dyn Fn(&str) -> Option<String>) -> BTreeSet<String> {
+    match &node.value {
+        Value::Str(text) if text.contains('$') => {
+            let done = replaced(text, dialect, lookup);
+            done.map(|done| done.unset).unwrap_or_default()
+        }
+        Value::Seq(items) => items.iter().flat_map(|item| unset_in(item, dialect, lookup)).collect(),
+        Value::Map(entries) => {
+            let values = entries.iter().map(|entry| &entry.node);
+            values.flat_map(|node| unset_in(node, dialect, lookup)).collect()
+        }
+        _ => BTreeSet::new(),
+    }
 }
 
 /// Replaces the variables in every string value below `node`, not in keys. Returns a warning for
@@ -76,7 +112,10 @@ fn walk(
 ) -> Result<(), Diagnostic> {
     match &mut node.value {
         Value::Str(text) if text.contains('$') => {
-            let done = interpolate(text, dialect, lookup).map_err(|message| Diagnostic::at(&node.span, message))?;
+            let done = replaced(text, dialect, lookup).map_err(|refusal| Diagnostic {
+                required: refusal.required,
+                ..Diagnostic::at(&node.span, refusal.message)
+            })?;
             for name in &done.unset {
                 let message = format!("the variable `{name}` is not set: it is blank here");
                 warnings.push(Diagnostic::at(&node.span, message));
@@ -108,9 +147,9 @@ struct Interpolation<'a> {
 }
 
 impl Interpolation<'_> {
-    fn text(&mut self, text: &str, depth: usize) -> Result<String, String> {
+    fn text(&mut self, text: &str, depth: usize) -> Result<String, Refusal> {
         if depth > MAX_NESTING {
-            return Err(format!("defaults nested deeper than {MAX_NESTING} levels"));
+            return Err(format!("defaults nested deeper than {MAX_NESTING} levels").into());
         }
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -123,7 +162,7 @@ impl Interpolation<'_> {
     }
 
     /// Reads what starts with the `$` of `rest`, writes its value, returns what follows.
-    fn variable<'t>(&mut self, rest: &'t str, out: &mut String, depth: usize) -> Result<&'t str, String> {
+    fn variable<'t>(&mut self, rest: &'t str, out: &mut String, depth: usize) -> Result<&'t str, Refusal> {
         let compose = self.dialect == Dialect::Compose;
         if !compose && let Some(after) = rest.strip_prefix("$${") {
             out.push_str("${");
@@ -135,7 +174,7 @@ impl Interpolation<'_> {
         }
         if let Some(after) = rest.strip_prefix("${") {
             let Some(end) = closing_brace(after) else {
-                return Err(format!("`{rest}` lacks its closing `}}`"));
+                return Err(format!("`{rest}` lacks its closing `}}`").into());
             };
             out.push_str(&self.braced(&after[..end], depth)?);
             return Ok(&after[end + 1..]);
@@ -149,26 +188,24 @@ impl Interpolation<'_> {
         Ok(&rest[1 + name..])
     }
 
-    fn braced(&mut self, inner: &str, depth: usize) -> Result<String, String> {
+    fn braced(&mut self, inner: &str, depth: usize) -> Result<String, Refusal> {
         let (name, operation) = inner.split_at(name_length(inner));
         if name.is_empty() {
-            return Err(format!("`${{{inner}}}` does not name a variable"));
+            return Err(format!("`${{{inner}}}` does not name a variable").into());
         }
         if operation.is_empty() {
             return Ok(self.value(name));
         }
         let (operator, word) = operator(operation).ok_or_else(|| unknown_operator(inner))?;
         if self.dialect == Dialect::Rehearsal && operator != ":-" {
-            return Err(format!(
-                "`${{{inner}}}`: only `${{VAR}}` and `${{VAR:-default}}` are known here"
-            ));
+            return Err(format!("`${{{inner}}}`: only `${{VAR}}` and `${{VAR:-default}}` are known here").into());
         }
         self.operate(name, operator, word, depth)
     }
 
     /// The word is replaced before it is known whether it is needed, as Compose does: a required
     /// variable inside an unused default is still required.
-    fn operate(&mut self, name: &str, operator: &str, word: &str, depth: usize) -> Result<String, String> {
+    fn operate(&mut self, name: &str, operator: &str, word: &str, depth: usize) -> Result<String, Refusal> {
         let unset_before = self.unset.clone();
         let word = self.text(word, depth + 1)?;
         let value = (self.lookup)(name);
@@ -181,8 +218,7 @@ impl Interpolation<'_> {
             self.unset = unset_before;
         }
         match operator.trim_start_matches(':') {
-            "?" if !given && word.is_empty() => Err(format!("the variable `{name}` is required")),
-            "?" if !given => Err(format!("the variable `{name}` is required: {word}")),
+            "?" if !given => Err(required(name, &word)),
             "?" => Ok(value.unwrap_or_default()),
             _ if uses_word => Ok(word),
             _ => Ok(value.unwrap_or_default()),
@@ -194,6 +230,18 @@ impl Interpolation<'_> {
             self.unset.insert(name.to_owned());
             String::new()
         })
+    }
+}
+
+fn required(name: &str, word: &str) -> Refusal {
+    let why = if word.is_empty() {
+        String::new()
+    } else {
+        format!(": {word}")
+    };
+    Refusal {
+        message: format!("the variable `{name}` is required{why}"),
+        required: Some(name.to_owned()),
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod diagnostic;
 pub mod env_file;
+pub mod file;
 pub mod interpolate;
 pub mod span;
 pub mod tree;

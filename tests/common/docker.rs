@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::miscounted::but_miscounted;
+
 /// An image with a shell, an HTTP server and `sleep`.
 pub const IMAGE: &str = "rehearsal-test/busybox:1";
 
@@ -40,4 +42,24 @@ pub fn left_of(run: &str) -> Vec<String> {
         .map(|words| docker(&[words, &["--filter", label.as_str()][..]].concat()));
     all.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
         .collect()
+}
+
+/// The same where a run has ended: but for what the engine keeps by its own mistake.
+pub fn left_behind(run: &str) -> Vec<String> {
+    but_miscounted(left_of(run))
+}
+
+/// Removes what bears a run's label; the images that it made may stay.
+pub fn remove(run: &str) {
+    let label = format!("label=dev.rehearsal.run={run}");
+    for (list, removal) in [
+        (&["ps", "--all"][..], &["rm", "--force", "--volumes"][..]),
+        (&["network", "ls"], &["network", "rm"]),
+        (&["volume", "ls"], &["volume", "rm", "--force"]),
+    ] {
+        let named = docker(&[list, &["--quiet", "--filter", &label]].concat());
+        for one in named.lines() {
+            docker(&[removal, &[one]].concat());
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Drives the real binary on a real engine, in a scrubbed environment: what a test sees is what a user would.
 
+use crate::miscounted::but_miscounted;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -92,6 +93,13 @@ pub struct Rehearsed {
 }
 
 impl Rehearsed {
+    /// A world of a folder below `fixtures`.
+    pub fn world(folder: &str, world: &str) -> Self {
+        let out = self::folder(&format!("{folder}/{world}"));
+        let file = root().join("fixtures").join(folder).join(world).with_extension("yaml");
+        Self::of(run(&file, &out), &out)
+    }
+
     /// Runs to the end, in a slot.
     pub fn of(command: Command, out: &Path) -> Self {
         let _slot = Slot::wait();
@@ -172,13 +180,18 @@ pub fn on_the_engine(run: &str) -> Vec<String> {
     found
 }
 
+/// What a run that has ended left there, but for what the engine keeps by its own mistake.
+pub fn left_behind(run: &str) -> Vec<String> {
+    but_miscounted(on_the_engine(run))
+}
+
 /// Waits until nothing of a run is on the engine; what is still there when the time is over.
 pub fn left_after(run: &str, limit: Duration) -> Vec<String> {
     let begun = Instant::now();
     loop {
         let left = on_the_engine(run);
         if left.is_empty() || begun.elapsed() >= limit {
-            return left;
+            return but_miscounted(left);
         }
         std::thread::sleep(Duration::from_millis(200));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::docker::{image, left_of, root};
+use crate::docker::{image, left_behind, left_of, root};
 use crate::signals::hears_signals;
 use crate::slot::Slot;
 
@@ -205,7 +205,7 @@ pub fn stay_gone(runs: &[String]) {
             assert!(begun.elapsed() < 2 * LIMIT, "the reaper of {run} does not end");
             std::thread::sleep(Duration::from_millis(100));
         }
-        assert_eq!(left_of(run), Vec::<String>::new(), "run {run}");
+        assert_eq!(left_behind(run), Vec::<String>::new(), "run {run}");
     }
 }
 

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::consumers;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What a job saw of the action.
 pub struct Seen {
     pub outcome: String,
     pub environment: String,
+    pub base: String,
     pub log: String,
     pub job_passed: bool,
     outputs: Value,
@@ -51,9 +52,6 @@ fn repository(dir: &Path) {
         std::fs::create_dir_all(to.parent().expect("in a folder")).expect("the folder is ours");
         std::fs::copy(root.join(from), to).expect("the file is there");
     }
-    let event = r#"{"pull_request": {"number": 1, "head": {"ref": "change"}, "base": {"ref": "main"}},
-                    "merge_group": {"head_ref": "queue/main/pr-1", "base_ref": "main"}}"#;
-    std::fs::write(dir.join("event.json"), event).expect("the folder is ours");
     for arguments in [
         &["init", "--quiet", "--initial-branch=main"][..],
         &["add", "."],
@@ -63,7 +61,21 @@ fn repository(dir: &Path) {
     }
 }
 
-fn git(dir: &Path, arguments: &[&str]) {
+/// What happened, as GitHub tells it.
+fn event_file(dir: &Path, base: Base) {
+    let base = match base {
+        Base::Untold => json!(null),
+        Base::Told => json!(git(dir, &["rev-parse", "HEAD"])),
+    };
+    let event = json!({
+        "pull_request": {"number": 1, "head": {"ref": "change"}, "base": {"ref": "main", "sha": base}},
+        "merge_group": {"head_ref": "queue/main/pr-1", "base_ref": "main", "base_sha": base},
+    });
+    std::fs::write(dir.join("event.json"), event.to_string()).expect("the folder is ours");
+}
+
+/// Runs git as somebody whose own configuration plays no part; what it says.
+pub fn git(dir: &Path, arguments: &[&str]) -> String {
     let as_somebody = [
         "-c",
         "user.name=t",
@@ -71,14 +83,29 @@ fn git(dir: &Path, arguments: &[&str]) {
         "user.email=t@example.com",
         "-c",
         "commit.gpgsign=false",
+        "-c",
+        "protocol.file.allow=always",
     ];
     let done = Command::new("git")
         .args(as_somebody)
         .args(arguments)
         .current_dir(dir)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .output()
         .expect("git is there");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{arguments:?}: {said}");
+    String::from_utf8_lossy(&done.stdout).trim().to_owned()
+}
+
+/// Whether the event tells the base's commit.
+#[derive(Clone, Copy)]
+#[allow(dead_code, reason = "each of the two binaries uses one")]
+pub enum Base {
+    /// As of an event that has no base.
+    Untold,
+    /// The repository's only commit.
+    Told,
 }
 
 /// What the workflow gives to the action.
@@ -88,6 +115,7 @@ pub struct Inputs<'a> {
     pub config: &'a str,
     pub candidate: &'a str,
     pub engine: &'a str,
+    pub base: Base,
 }
 
 fn act(dir: &Path, trace: &Path, event: &str, inputs: &Inputs) -> Output {
@@ -126,6 +154,7 @@ fn act(dir: &Path, trace: &Path, event: &str, inputs: &Inputs) -> Output {
 pub fn seen(event: &str, inputs: &Inputs, trace: &Path) -> Seen {
     let dir = tempfile::tempdir().expect("a folder");
     repository(dir.path());
+    event_file(dir.path(), inputs.base);
     let done = act(dir.path(), trace, event, inputs);
     let log = format!(
         "{}{}",
@@ -139,6 +168,7 @@ pub fn seen(event: &str, inputs: &Inputs, trace: &Path) -> Seen {
         outcome: read("outcome"),
         outputs: serde_json::from_str(&read("outputs.json")).expect("outputs are JSON"),
         environment: std::fs::read_to_string(trace.join("environment")).unwrap_or_default(),
+        base: git(dir.path(), &["rev-parse", "HEAD"]),
         job_passed: done.status.success(),
         log,
     }

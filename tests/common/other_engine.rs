@@ -61,7 +61,7 @@ impl Engine {
         command
     }
 
-    fn command(&self, config: &str, name: &str) -> (Command, PathBuf) {
+    pub fn command(&self, config: &str, name: &str) -> (Command, PathBuf) {
         let out = self.folder.join(name);
         // Events of an earlier run would be taken for this one's.
         let _absent = std::fs::remove_dir_all(&out);
@@ -91,6 +91,17 @@ impl Engine {
         );
         let twin = self.rehearse("incident/twin.yaml", "twin");
         assert_eq!(twin.ended.code, Some(0), "{}", twin.ended.stderr);
+    }
+
+    /// What only BuildKit reads, by the engine's own: heredocs, named contexts, a secret, a cache; each recipe once.
+    pub fn builds_what_buildkit_can(&self) {
+        let passed = self.rehearse("builds/rehearsal.yaml", "builds");
+        assert_eq!(passed.ended.code, Some(0), "{}", passed.ended.stderr);
+        let events = driver::events(&passed.out);
+        let begun = events
+            .iter()
+            .filter(|event| event["event"] == "build" && event["state"] == "begins");
+        assert_eq!(begun.count(), 2);
     }
 
     pub fn has_nothing_of_a_killed_gate(&self) {
@@ -175,4 +186,101 @@ const USER: &str = "rehearsal-test";
 pub fn podman_without_root(images: &[&str]) -> Engine {
     let folder = std::env::temp_dir().join("rehearsal-test-podman-without-root");
     podman(folder, &[USER], images)
+}
+
+impl Engine {
+    /// Every way out is refused; a raw address is heard, or it is said that it cannot be.
+    pub fn has_no_way_out(&self, raw_is_heard: bool) {
+        let tried = self.rehearse("incident/phones-home.yaml", "phones-home");
+        assert_eq!(tried.ended.code, Some(0), "{}", tried.ended.stderr);
+        let log = tried.read("logs/upgrade/web.log");
+        assert_eq!(log.matches(" s, refused: ").count(), 6, "{log}");
+        let result = tried.result();
+        let heard = result["findings"].to_string().contains("tried to reach 203.0.113.9:80");
+        let said = result["notes"].to_string().contains("are refused but not heard");
+        assert_eq!((heard, said), (raw_is_heard, !raw_is_heard), "{}", result["notes"]);
+    }
+
+    /// A host that is open by name is reached by it, and is no finding. Nobody answers behind the door here.
+    pub fn opens_a_host_by_name(&self) {
+        let folder = driver::root().join("fixtures/incident");
+        let world = std::fs::read_to_string(folder.join("phones-home.yaml")).expect("the world is there");
+        let there = |word: &str| format!("{word}: {}/", folder.display());
+        let world = world
+            .replace("compose: compose.yaml", &format!("{}compose.yaml", there("compose")))
+            .replace("compose: worlds/", &format!("{}worlds/", there("compose")))
+            .replace("env_file: ", &there("env_file"))
+            .replace("lock: ", &there("lock"));
+        let file = self.folder.join("open.yaml");
+        let policy = "\npolicy: {allow_egress: [api.example.net]}\n";
+        std::fs::write(&file, world + policy).expect("the folder is ours");
+        let opened = self.rehearse(text(&file), "open");
+        assert_eq!(opened.ended.code, Some(0), "{}", opened.ended.stderr);
+        let log = opened.read("logs/upgrade/web.log");
+        let reached = |line: &&str| line.contains("way out, ") && line.ends_with(" s, reached");
+        let ways: Vec<&str> = log.lines().filter(reached).collect();
+        assert!(ways.len() == 1 && ways[0].contains("tcp by name"), "{log}");
+        let result = opened.result();
+        assert!(!result["findings"].to_string().contains("api.example.net"), "{result}");
+        assert!(
+            result["notes"]
+                .to_string()
+                .contains("`api.example.net` is open to the mirror"),
+            "{result}"
+        );
+    }
+}
+
+/// An engine in a container is gone, with all that runs on it.
+pub fn kill(container: &str) {
+    let killed = Command::new("docker").args(["kill", container]).output();
+    assert!(
+        killed.is_ok_and(|done| done.status.success()),
+        "the engine had ended before"
+    );
+}
+
+/// Docker 28 in its container, and its two ports.
+pub struct Docker28 {
+    pub name: String,
+    folder: PathBuf,
+    pub port: String,
+    pub ssh: String,
+}
+
+impl Drop for Docker28 {
+    fn drop(&mut self) {
+        script("engines/docker-28.sh", &["stop", &self.name]);
+    }
+}
+
+impl Docker28 {
+    pub fn start(test: &str, folder: PathBuf, options: &[&str]) -> Self {
+        let name = format!("rehearsal-test-docker-28-{test}");
+        script("busybox.sh", &[]);
+        let ports = script(
+            "engines/docker-28.sh",
+            &[&["start", &name, text(&folder)], options].concat(),
+        );
+        let [port, ssh] = ports.try_into().expect("two ports");
+        let engine = Self {
+            name,
+            folder,
+            port,
+            ssh,
+        };
+        script("engines/docker-28.sh", &[&["load", &engine.name], &IMAGES[..]].concat());
+        engine
+    }
+
+    pub fn reached_by(self, variables: Vec<(&'static str, String)>) -> Engine {
+        Engine {
+            variables,
+            look: vec!["exec".to_owned(), self.name.clone(), "docker".to_owned()],
+            folder: self.folder.clone(),
+            end: Box::new(move || {
+                let _lives_as_long = &self;
+            }),
+        }
+    }
 }

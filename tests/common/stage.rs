@@ -5,20 +5,22 @@ use std::time::Duration;
 use rehearsal::context::Context;
 use rehearsal::engine::labels::RunLabels;
 use rehearsal::engine::line::address::Address;
+use rehearsal::engine::network::Gateway;
 use rehearsal::engine::sweep;
 use rehearsal::engine::{Engine, build};
 use rehearsal::mirror::{Mirror, Setup};
 use rehearsal::text::redact::Redactor;
 use rehearsal::world::model::{Service, World};
 
-use crate::docker::{image, left_of};
+use crate::docker::{image, left_behind, remove};
 use crate::slot::Slot;
 
 /// Whatever is to come up comes up within this.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
-/// A mirror that is taken down at the end of its test, and by the reaper's rules where the test panics.
+/// A mirror that is taken down at the end of its test, and by the engine's own command where the test panics.
 pub struct Stage {
+    #[expect(dead_code, reason = "holds its lock")]
     slot: Slot,
     pub mirror: Mirror,
     pub engine: Engine,
@@ -50,9 +52,18 @@ impl Stage {
     /// Nothing of it is left afterwards.
     pub async fn down(self) {
         self.engine.close().await;
-        sweep::remove_run(&self.engine, self.engine.run()).await.unwrap();
-        assert_eq!(left_of(self.engine.run()), Vec::<String>::new());
-        drop(self.slot);
+        // What the engine has miscounted is not left by us.
+        let _kept = sweep::remove_run(&self.engine, self.engine.run()).await.unwrap();
+        assert_eq!(left_behind(self.engine.run()), Vec::<String>::new());
+    }
+}
+
+impl Drop for Stage {
+    /// A test that fails leaves nothing to the next ones: no other run takes this one for dead.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            remove(self.engine.run());
+        }
     }
 }
 
@@ -81,20 +92,24 @@ pub async fn setup(engine: &Engine, world: World) -> Setup {
     Setup {
         engine: engine.clone(),
         prefix: String::new(),
-        images: build::resolve(engine, &all).await.unwrap().into(),
+        images: build::resolve(engine, &all, &|_| {}).await.unwrap().into(),
         world: world.into(),
         redactor: Redactor::default(),
         logs: None,
+        restores: vec![],
         news: tokio::sync::mpsc::unbounded_channel().0,
         fronts: vec![],
+        relays: Default::default(),
         open: vec![],
+        gateway: Gateway::Agent,
         program: env!("CARGO_BIN_EXE_rehearsal").into(),
+        shown: std::sync::Arc::default(),
     }
 }
 
 /// Starts every service; all of them come up.
 pub async fn comes_up(mirror: &Mirror) {
-    let started = mirror.start(LIMIT).await.unwrap();
+    let started = mirror.start(LIMIT).await.unwrap().started;
     let failures: Vec<String> = started
         .iter()
         .filter_map(|one| Some(one.failure.as_ref()?.line()))
@@ -109,10 +124,19 @@ pub async fn says(mirror: &Mirror, service: &str, command: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// The lines of a service, once its container has ended and all of them have arrived.
-pub async fn all_lines(mirror: &Mirror, service: &str) -> Vec<String> {
+/// The lines of a service, once it has said so many and its container has been stopped: one that has just started, or
+/// counts as ready before its program ran, has not said them yet.
+pub async fn all_lines(mirror: &Mirror, service: &str, awaited: usize) -> Vec<String> {
     let running = mirror.container_of(service).unwrap();
+    let said = || mirror.logs().of_container(&running.id).lines;
+    let enough = async {
+        while said().len() < awaited {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // What is missing then is told by whoever compares.
+    let _ = tokio::time::timeout(LIMIT, enough).await;
     mirror.stop(service).await;
     mirror.logs().settled(&running.id).await;
-    mirror.logs().of_container(&running.id).lines
+    said()
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::driver;
-use crate::in_workflow::{Inputs, Seen, seen};
+use crate::in_workflow::{Base, Inputs, Seen, seen};
 use crate::slot::Slot;
 use serde_json::Value;
 
@@ -18,13 +18,14 @@ fn rehearse(event: &str, world: &str, trace: &Path) -> Seen {
         config: config.to_str().expect("a path of ours"),
         candidate: "",
         engine: &engine,
+        base: Base::Untold,
     };
     seen(event, &inputs, trace)
 }
 
 /// Each path that the action names leads to a report, and the counts are the record's.
 fn outputs_tell_the_reports(seen: &Seen, trace: &Path) {
-    for path in ["junit-path", "result-path", "summary-path"] {
+    for path in ["junit-path", "result-path", "summary-path", "html-path"] {
         let file = trace.join(seen.output(path));
         assert!(file.is_file(), "{path} leads nowhere: {}\n{}", file.display(), seen.log);
     }
@@ -47,7 +48,7 @@ fn outputs_tell_the_reports(seen: &Seen, trace: &Path) {
         assert_eq!(seen.output(output), words(&record["counts"][count]), "{output}");
     }
     let run = driver::id(&driver::events(&trace.join("reports"))).expect("the run has an id");
-    assert_eq!(driver::on_the_engine(&run), Vec::<String>::new());
+    assert_eq!(driver::left_behind(&run), Vec::<String>::new());
 }
 
 #[test]
@@ -58,7 +59,7 @@ fn the_incident_shuts_the_gate_of_pull_requests_and_merge_groups() {
         seen.is_shut("block", "1");
         for part in [
             "404",
-            ".well-known/openid-configuration",
+            "OpenID Connect discovery",
             "web shop:2.0 for shop:1.0",
             "idp provider:1.3.3",
         ] {

@@ -1,7 +1,7 @@
 //! `rehearsal doctor` on the real engine: what it lists, what it removes, what it leaves alone.
 
 use crate::docker::{IMAGE, docker, image};
-use crate::driver::{end, folder, on_the_engine, rehearsal, without_engine};
+use crate::driver::{end, folder, left_behind, on_the_engine, rehearsal, without_engine};
 use crate::slot::Alone;
 use serde_json::Value;
 
@@ -92,6 +92,6 @@ fn what_a_dead_run_left_is_listed_and_removed() {
 
     let removed = doctor(&["--remove"]);
     let report = json(&removed.stdout);
-    assert_eq!(on_the_engine(&run), Vec::<String>::new(), "{report}");
+    assert_eq!(left_behind(&run), Vec::<String>::new(), "{report}");
     assert_eq!(report["files"], Value::Array(Vec::new()));
 }

@@ -9,11 +9,13 @@ use std::time::Duration;
 use crate::docker::{IMAGE, docker};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rehearsal::agent::front::Forwarded;
 use rehearsal::config::settings::OpenHost;
 use rehearsal::mirror::Setup;
 use rehearsal::mirror::border::attempts::Attempts;
-use rehearsal::mirror::names::fronts::{Front, Name};
+use rehearsal::mirror::names::fronts::{Front, Name, StandsFor};
 use rehearsal::record::release::Role;
+use rehearsal::world::deploy::Deploy;
 use rehearsal::world::model::{Attachment, Network, Service, World};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -35,11 +37,8 @@ async fn stage_of(front: Network, change: impl FnOnce(&mut Setup)) -> Stage {
 /// Puts a candidate in the place of `web`.
 async fn upgrade(stage: &Stage) {
     let releases = BTreeMap::from([("web".to_owned(), service("web"))]);
-    stage
-        .mirror
-        .swap(&releases, LIMIT, Role::Candidate, None)
-        .await
-        .unwrap();
+    let deploy = Deploy::of(releases, &stage.setup.world);
+    stage.mirror.swap(&deploy, LIMIT, Role::Candidate, None).await.unwrap();
 }
 
 /// What a line of shell prints in a service's container, errors too.
@@ -122,7 +121,11 @@ async fn the_agent_answers_under_its_own_addresses_and_under_no_foreign_one() {
     let front = Front {
         name: Name::of("http://login.example.com/").unwrap(),
         service: "other".to_owned(),
+        port: None,
         authority: None,
+        headers: vec![],
+        forwarded: Forwarded::Said,
+        stands_for: StandsFor::Issuer,
     };
     let stage = stage_of(Network::default(), |setup| setup.fronts = vec![front]).await;
     let answer = says(&stage, "web", "wget -qO- http://login.example.com/").await;

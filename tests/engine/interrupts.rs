@@ -3,9 +3,10 @@
 //!
 //! Moments are told by the run's own events, so that each is hit on a fast machine and on a slow one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::docker;
 use crate::driver::{self, Rehearsed, Running};
 use crate::slot::{Alone, Slot};
 use serde_json::{Value, json};
@@ -24,11 +25,17 @@ fn is(event: &Value, moment: &Value) -> bool {
 /// How long a sweep may take, by the acceptance.
 const SWEPT_WITHIN: Duration = Duration::from_secs(15);
 
-/// Starts the incident, waits for the moment, sends the signal. Gives the run's id and how the process ended. The caller
+/// The smallest run that has every one of these moments.
+fn small() -> PathBuf {
+    docker::image();
+    driver::root().join("fixtures/small/interrupted.yaml")
+}
+
+/// Starts a run of that, waits for the moment, sends the signal. Gives the run's id and how the process ended. The caller
 /// holds a slot.
 fn struck(test: &str, (name, moment): &Moment, signal: &str) -> (String, Option<i32>, std::path::PathBuf) {
     let out = driver::folder(&format!("interrupts/{test}/{}", name.replace(' ', "-")));
-    let mut running = Running::start_beside(driver::run(&driver::world("incident"), &out), &out);
+    let mut running = Running::start_beside(driver::run(&small(), &out), &out);
     let events = running.until(|event| is(event, moment));
     running.signal(signal);
     let code = running.end();
@@ -78,7 +85,7 @@ fn a_run_killed_while_the_mirror_comes_up_is_swept() {
                 "when the first container runs",
                 json!({"event": "container", "state": "started"}),
             ),
-            ("when the database is ready", container("control", "db", "ready")),
+            ("when the web server is ready", container("control", "web", "ready")),
             ("while a suite runs", step("control", "suite smoke")),
         ],
     );
@@ -103,10 +110,13 @@ fn a_run_killed_in_the_rollback_is_swept() {
         "killed-rollback",
         &[
             ("as the way back begins", step("rollback", "swap web")),
-            ("when the provider has stopped", container("rollback", "idp", "stopped")),
+            (
+                "when the candidate has stopped",
+                container("rollback", "web", "stopped"),
+            ),
             (
                 "while a failure is repeated",
-                json!({"event": "note", "text": "repeating login on an untouched baseline"}),
+                json!({"event": "note", "text": "repeating smoke on an untouched baseline"}),
             ),
             ("as it takes down", json!({"event": "check", "check": "rollback"})),
         ],
@@ -123,7 +133,7 @@ fn the_next_run_sweeps_what_a_killed_one_left() {
     );
     let out = driver::folder("interrupts/next");
     let begun = Instant::now();
-    let mut next = Running::start_beside(driver::run(&driver::world("no-tests"), &out), &out);
+    let mut next = Running::start_beside(driver::run(&small(), &out), &out);
     next.until(|event| event["event"] == "run-started");
     let left = driver::left_after(&run, SWEPT_WITHIN.saturating_sub(begun.elapsed()));
     assert_eq!(left, Vec::<String>::new(), "{:?}", begun.elapsed());
@@ -136,7 +146,7 @@ fn interrupted(test: &str, signal: &str, code: i32, moments: &[Moment]) {
         let _slot = Slot::wait();
         let (run, ended, out) = struck(test, moment, signal);
         assert_eq!(ended, Some(code), "{}", moment.0);
-        assert_eq!(driver::on_the_engine(&run), Vec::<String>::new(), "{}", moment.0);
+        assert_eq!(driver::left_behind(&run), Vec::<String>::new(), "{}", moment.0);
         reports_are_written(&out, moment.0, code);
     }
 }
@@ -182,7 +192,10 @@ fn an_interrupted_run_cleans_up_and_reports() {
                 json!({"event": "container", "state": "started"}),
             ),
             ("when the baseline has stopped", container("upgrade", "web", "stopped")),
-            ("when the provider has stopped", container("rollback", "idp", "stopped")),
+            (
+                "when the candidate has stopped",
+                container("rollback", "web", "stopped"),
+            ),
         ],
     );
 }
@@ -199,7 +212,7 @@ fn a_terminated_run_cleans_up_and_reports() {
             ("when the candidate runs", container("upgrade", "web", "started")),
             (
                 "while a failure is repeated",
-                json!({"event": "note", "text": "repeating login on an untouched baseline"}),
+                json!({"event": "note", "text": "repeating smoke on an untouched baseline"}),
             ),
         ],
     );
@@ -216,7 +229,7 @@ fn a_second_signal_does_not_cut_the_clean_up_short() {
     running.signal("TERM");
     assert_eq!(running.end(), Some(130));
     assert_eq!(
-        driver::on_the_engine(&driver::id(&events).expect("an id")),
+        driver::left_behind(&driver::id(&events).expect("an id")),
         Vec::<String>::new()
     );
     reports_are_written(&out, "twice", 130);
@@ -248,7 +261,7 @@ fn two_runs_on_one_engine_leave_each_other_alone() {
             "{}",
             swept.stderr
         );
-        assert_eq!(driver::on_the_engine(&run), Vec::<String>::new());
+        assert_eq!(driver::left_behind(&run), Vec::<String>::new());
     }
 }
 
@@ -268,5 +281,5 @@ fn a_run_at_its_time_limit_cleans_up_and_is_inconclusive() {
         "{}",
         result["cause"]
     );
-    assert_eq!(driver::on_the_engine(&run.id()), Vec::<String>::new());
+    assert_eq!(driver::left_behind(&run.id()), Vec::<String>::new());
 }

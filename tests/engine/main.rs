@@ -4,6 +4,7 @@
 
 #[path = "../common/at_once.rs"]
 mod at_once;
+#[expect(dead_code, reason = "no page is looked at here")]
 #[path = "../consumers/mod.rs"]
 mod consumers;
 #[path = "../common/docker.rs"]
@@ -15,6 +16,9 @@ mod gate;
 #[expect(dead_code, reason = "the binary `without_engine` uses the rest")]
 #[path = "../common/in_workflow.rs"]
 mod in_workflow;
+#[path = "../common/miscounted.rs"]
+mod miscounted;
+#[expect(dead_code, reason = "the binary `long` uses the rest")]
 #[path = "../common/other_engine.rs"]
 mod other_engine;
 #[path = "../common/production.rs"]
@@ -29,11 +33,15 @@ mod slot;
 mod stage;
 
 mod action;
+mod border;
 mod builds;
 mod doctor;
 mod egress;
 mod engines;
+mod guards;
+mod init;
 mod interrupts;
+mod keeps_networks;
 mod lock;
 mod logs;
 mod mirror;
@@ -42,6 +50,11 @@ mod names;
 mod parallel;
 mod pulls;
 mod reaper;
+mod releases;
+mod replicas;
+mod restore;
 mod roles;
+mod signed;
+mod signin;
 mod up;
 mod worlds;

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::docker::{IMAGE, docker, image};
 use crate::stage::{LIMIT, Stage, all_lines, comes_up, says};
-use rehearsal::mirror::Mirror;
 use rehearsal::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use rehearsal::record::release::Role;
-use rehearsal::record::stage::StageId;
+use rehearsal::world::deploy::Deploy;
 use rehearsal::world::model::{
     Attachment, Condition, Dependency, Health, Mount, Network, Restart, Service, Source, World,
 };
+use rehearsal::world::replica::Replica;
 
 /// A mirror of these services.
 async fn stage_of(services: impl IntoIterator<Item = Service>) -> Stage {
@@ -19,24 +19,18 @@ async fn stage_of(services: impl IntoIterator<Item = Service>) -> Stage {
 }
 
 async fn fails(stage: &Stage) -> ServiceFailure {
-    let started = stage.mirror.start(LIMIT).await.unwrap();
+    fails_within(stage, LIMIT).await
+}
+
+async fn fails_within(stage: &Stage, limit: Duration) -> ServiceFailure {
+    let started = stage.mirror.start(limit).await.unwrap().started;
     started
         .into_iter()
         .find_map(|started| started.failure)
         .expect("it came up")
 }
 
-/// Waits for a service's first line: one that has just started may not have said anything yet.
-async fn says_something(mirror: &Mirror, service: &str) {
-    for _ in 0..200 {
-        if !mirror.logs().in_stage(service, StageId::Control).lines.is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-fn world(services: impl IntoIterator<Item = Service>) -> World {
+pub fn world(services: impl IntoIterator<Item = Service>) -> World {
     let services: BTreeMap<String, Service> = services
         .into_iter()
         .map(|service| (service.name.clone(), service))
@@ -52,12 +46,12 @@ fn world(services: impl IntoIterator<Item = Service>) -> World {
         volumes: volumes.into_iter().collect(),
         services,
         networks,
-        unmirrored: Vec::new(),
+        ..World::default()
     }
 }
 
 /// A service that runs a line of shell as process 1 and ends when it is told to.
-fn service(name: &str, line: &str) -> Service {
+pub fn service(name: &str, line: &str) -> Service {
     Service {
         name: name.to_owned(),
         image: IMAGE.to_owned(),
@@ -87,23 +81,130 @@ fn check(words: &[&str]) -> Option<Health> {
     })
 }
 
-#[tokio::test]
-async fn a_check_is_asked_again_long_before_its_interval_and_not_after_it_passed() {
-    // Passes when it is asked for the fifth time: at production's own pace in five minutes, far beyond this test's limit.
-    // How soon after the truth it is seen, in milliseconds, is a figure of `make bench-mirror`.
-    let test = "echo asked >>/tmp/asked; [ $(wc -l </tmp/asked) -ge 5 ]";
-    let health = Some(Health {
-        test: ["CMD-SHELL", test].map(str::to_owned).to_vec(),
+/// A health check that counts how often it is asked, and what a line of shell makes of it; production asks it every minute.
+fn counted(passes: &str) -> Option<Health> {
+    let line = format!("echo asked >>/tmp/asked; n=$(wc -l </tmp/asked); {passes}");
+    check(&["CMD-SHELL", &line]).map(|health| Health {
         interval: Some(Duration::from_mins(1)),
-        ..Health::default()
-    });
+        ..health
+    })
+}
+
+#[tokio::test]
+async fn a_check_is_asked_again_long_before_its_interval_and_once_more_after_it_passed() {
+    // Passes when it is asked for the third time: at production's own pace in three minutes, far beyond this test's
+    // limit. How soon after the truth it is seen, in milliseconds, is a figure of `make bench-mirror`.
     let stage = stage_of([Service {
-        health,
+        health: counted("[ $n -ge 3 ]"),
         ..service("web", "sleep infinity")
     }])
     .await;
     comes_up(&stage.mirror).await;
-    assert_eq!(says(&stage.mirror, "web", "wc -l </tmp/asked").await, "5");
+    assert_eq!(says(&stage.mirror, "web", "wc -l </tmp/asked").await, "4");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_check_that_passes_once_and_does_not_hold_is_not_readiness() {
+    let stage = stage_of([Service {
+        health: counted("[ $n -ne 2 ]"),
+        ..service("web", "sleep infinity")
+    }])
+    .await;
+    comes_up(&stage.mirror).await;
+    assert_eq!(says(&stage.mirror, "web", "wc -l </tmp/asked").await, "4");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_check_that_never_passes_is_asked_as_often_as_production_would_ask_it_and_five_times_at_least() {
+    let web = Service {
+        health: counted("false"),
+        ..service("web", "sleep infinity")
+    };
+    let stage = stage_of([web]).await;
+    let within = Duration::from_secs(12);
+    let failure = fails_within(&stage, within).await;
+    assert!(
+        failure.headline().starts_with("`web` was not ready within 12 s"),
+        "{failure}"
+    );
+    // The last question is kept to ask whether it holds.
+    let asked = says(&stage.mirror, "web", "wc -l </tmp/asked").await;
+    assert!(asked.parse::<u32>().unwrap() <= 4, "{asked}");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_check_that_passes_before_the_declared_port_accepts_from_the_network_is_not_readiness() {
+    // As a database does on an empty volume: at first it serves its own scripts alone.
+    let line = "httpd -f -p 127.0.0.1:8080 -h /www & sleep 2; kill $!; wait $!; exec httpd -f -p 8080 -h /www";
+    let web = Service {
+        ports: vec![8080],
+        health: check(&["CMD", "true"]),
+        ..service("web", line)
+    };
+    let asks = Service {
+        depends_on: vec![needs("web", Condition::Healthy)],
+        ..service("asks", "wget -qO- http://web:8080/")
+    };
+    let stage = stage_of([web, asks]).await;
+    comes_up(&stage.mirror).await;
+    assert_eq!(all_lines(&stage.mirror, "asks", 1).await, ["fine"]);
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn who_passes_and_accepts_nothing_at_the_declared_port_is_not_ready_and_told_so() {
+    let web = Service {
+        ports: vec![8080],
+        health: check(&["CMD", "true"]).map(|health| Health {
+            interval: Some(Duration::from_millis(500)),
+            ..health
+        }),
+        ..service("web", "exec httpd -f -p 127.0.0.1:8080 -h /www")
+    };
+    let stage = stage_of([web]).await;
+    let within = Duration::from_secs(12);
+    let failure = fails_within(&stage, within).await;
+    let line = failure.line();
+    assert!(line.contains("passes, but nothing accepts connections"), "{line}");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn unhealthy_is_waited_through_at_the_first_start_and_noted() {
+    let health = check(&["CMD", "test", "-f", "/data/built"]).map(|health| Health {
+        interval: Some(Duration::from_millis(300)),
+        ..health
+    });
+    let index = Service {
+        health,
+        mounts: vec![Mount {
+            target: "/data".to_owned(),
+            source: Source::Volume("index".to_owned()),
+            read_only: false,
+        }],
+        ..service(
+            "index",
+            "[ -f /data/built ] || sleep 4; touch /data/built; exec sleep infinity",
+        )
+    };
+    let (news, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let stage = Stage::changed(world([index]), |setup| setup.news = news).await;
+    comes_up(&stage.mirror).await;
+    let mut notes = Vec::new();
+    while let Ok(told) = heard.try_recv() {
+        if let rehearsal::mirror::News::Note(text) = told {
+            notes.push(text);
+        }
+    }
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.starts_with("`index` was unhealthy at its first start")),
+        "{notes:?}"
+    );
     stage.down().await;
 }
 
@@ -144,9 +245,7 @@ async fn a_one_shot_ends_before_what_waits_for_it_starts() {
     ])
     .await;
     comes_up(&stage.mirror).await;
-    // It counts as ready once it has started.
-    says_something(&stage.mirror, "web").await;
-    assert_eq!(all_lines(&stage.mirror, "web").await, ["done"]);
+    assert_eq!(all_lines(&stage.mirror, "web", 1).await, ["done"]);
     stage.down().await;
 }
 
@@ -174,7 +273,7 @@ async fn a_one_shot_that_fails_is_the_cause_and_says_who_waited() {
 async fn what_exits_well_and_is_not_restarted_has_come_up() {
     let stage = stage_of([service("once", "echo hello")]).await;
     comes_up(&stage.mirror).await;
-    assert_eq!(all_lines(&stage.mirror, "once").await, ["hello"]);
+    assert_eq!(all_lines(&stage.mirror, "once", 1).await, ["hello"]);
     stage.down().await;
 }
 
@@ -196,9 +295,10 @@ async fn every_line_is_kept_once_across_restarts() {
     };
     let stage = stage_of([flaky]).await;
     comes_up(&stage.mirror).await;
-    assert_eq!(stage.mirror.history("flaky").unwrap().exits.len(), 2);
+    assert_eq!(stage.mirror.history(&Replica::only("flaky")).unwrap().exits.len(), 2);
+    // What has no end is heard when its container has ended.
     assert_eq!(
-        all_lines(&stage.mirror, "flaky").await,
+        all_lines(&stage.mirror, "flaky", 5).await,
         ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3"]
     );
     stage.down().await;
@@ -265,7 +365,7 @@ async fn a_terminal_is_no_hindrance_to_reading_a_log() {
     web.limits.tty = true;
     let stage = stage_of([web]).await;
     comes_up(&stage.mirror).await;
-    assert_eq!(all_lines(&stage.mirror, "web").await, ["one", "\u{1}two", "three"]);
+    assert_eq!(all_lines(&stage.mirror, "web", 3).await, ["one", "\u{1}two", "three"]);
     stage.down().await;
 }
 
@@ -318,7 +418,10 @@ async fn a_check_that_needs_a_shell_which_is_not_there_is_unhealthy() {
     }])
     .await;
     let failure = fails(&stage).await;
-    assert_eq!(failure.kind, ServiceFailureKind::Unhealthy, "{failure}");
+    assert!(
+        matches!(failure.kind, ServiceFailureKind::Unhealthy(Some(_))),
+        "{failure}"
+    );
     stage.down().await;
 }
 
@@ -366,8 +469,7 @@ async fn a_service_without_a_check_is_ready_when_its_port_accepts() {
     };
     let stage = stage_of([web, asks]).await;
     comes_up(&stage.mirror).await;
-    says_something(&stage.mirror, "asks").await;
-    assert_eq!(all_lines(&stage.mirror, "asks").await, ["fine"]);
+    assert_eq!(all_lines(&stage.mirror, "asks", 1).await, ["fine"]);
     stage.down().await;
 }
 
@@ -382,7 +484,7 @@ async fn a_service_that_was_stopped_comes_up_again() {
     comes_up(&stage.mirror).await;
     stage.mirror.stop("web").await;
     stage.mirror.start_again("web", LIMIT).await.unwrap();
-    assert_eq!(all_lines(&stage.mirror, "web").await, ["up", "up"]);
+    assert_eq!(all_lines(&stage.mirror, "web", 2).await, ["up", "up"]);
     stage.down().await;
 }
 
@@ -404,9 +506,10 @@ async fn a_candidate_crashes_at_its_second_exit() {
             ..web
         },
     )]);
+    let deploy = Deploy::of(releases, &stage.setup.world);
     let failure = stage
         .mirror
-        .swap(&releases, LIMIT, Role::Candidate, None)
+        .swap(&deploy, LIMIT, Role::Candidate, None)
         .await
         .unwrap_err();
     assert_eq!(
@@ -426,6 +529,90 @@ async fn a_service_that_fails_after_it_was_ready_has_not_come_up() {
     };
     let stage = stage_of([slow, service("brief", "echo cannot go on; exit 9")]).await;
     let failure = fails(&stage).await;
-    assert_eq!((failure.service.as_str(), failure.exit_code), ("brief", Some(9)));
+    assert_eq!(
+        (failure.replica.service.as_str(), failure.exit_code),
+        ("brief", Some(9))
+    );
+    stage.down().await;
+}
+
+/// Says in a shared book when it starts and when it is told to stop; ready once it has.
+fn in_the_book(name: &str) -> Service {
+    let line = format!(
+        "trap 'echo stop {name} >>/book/lines; exit 0' TERM; echo start {name} >>/book/lines; touch /tmp/up; while :; do sleep \
+         1 & wait $!; done"
+    );
+    Service {
+        stop_signal: None,
+        health: check(&["CMD", "test", "-f", "/tmp/up"]),
+        mounts: vec![Mount {
+            target: "/book".to_owned(),
+            source: Source::Volume("book".to_owned()),
+            read_only: false,
+        }],
+        ..service(name, &line)
+    }
+}
+
+#[tokio::test]
+async fn a_deploy_gives_way_together_starts_in_order_and_runs_what_has_ended_again() {
+    let restarting = Dependency {
+        restart: true,
+        ..needs("db", Condition::Healthy)
+    };
+    let migrate = Service {
+        command: Some(
+            ["sh", "-c", "echo start migrate >>/book/lines"]
+                .map(str::to_owned)
+                .to_vec(),
+        ),
+        health: None,
+        ..in_the_book("migrate")
+    };
+    let web = Service {
+        depends_on: vec![needs("db", Condition::Healthy), needs("migrate", Condition::Completed)],
+        ..in_the_book("web")
+    };
+    let proxy = Service {
+        depends_on: vec![restarting],
+        ..in_the_book("proxy")
+    };
+    let others = [in_the_book("db"), in_the_book("beside"), in_the_book("gone")];
+    let stage = stage_of(others.into_iter().chain([web, proxy, migrate])).await;
+    comes_up(&stage.mirror).await;
+    let before = ["proxy", "beside", "migrate"].map(|name| stage.mirror.container_of(name).unwrap().id);
+    says(&stage.mirror, "beside", "rm /book/lines").await;
+    let changed = |name: &str| {
+        let mut release = stage.setup.world.services[name].clone();
+        release.env.insert("RELEASE".to_owned(), Some("2".to_owned()));
+        (name.to_owned(), release)
+    };
+    let mut deploy = Deploy::of(["db", "web"].map(changed).into(), &stage.setup.world);
+    std::sync::Arc::make_mut(&mut deploy.services).remove("gone");
+    deploy.gone.insert("gone".to_owned());
+    let swapped = stage.mirror.swap(&deploy, LIMIT, Role::Candidate, None).await.unwrap();
+    let names: std::collections::BTreeSet<&str> = swapped.iter().map(|one| one.replica.service.as_str()).collect();
+    assert_eq!(names, ["db", "web"].into());
+    let told = says(&stage.mirror, "beside", "cat /book/lines").await;
+    let lines: Vec<&str> = told.lines().collect();
+    let place = |line: &str| {
+        lines
+            .iter()
+            .position(|one| *one == line)
+            .unwrap_or_else(|| panic!("{line}: {told}"))
+    };
+    // What goes, goes first; who is to be restarted with the database before it; and all that gives way before anything comes.
+    let stops = ["stop gone", "stop proxy", "stop db", "stop web"].map(place);
+    assert_eq!(stops, [0, 1, 2, 3], "{told}");
+    let starts = ["start db", "start migrate", "start web", "start proxy"].map(place);
+    assert!(
+        starts[0] < starts[2] && starts[1] < starts[2] && starts[0] < starts[3],
+        "{told}"
+    );
+    assert_eq!(lines.len(), 8, "{told}");
+    // Restarted and run again are the same containers.
+    let after = ["proxy", "beside", "migrate"].map(|name| stage.mirror.container_of(name).unwrap().id);
+    assert_eq!(before, after);
+    assert!(stage.mirror.container_of("gone").is_none());
     stage.down().await;
 }

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use crate::docker::{self, docker};
 use crate::stage::{LIMIT, Stage, all_lines, comes_up, says};
 use rehearsal::compose::{self, LoadOptions};
+use rehearsal::engine::network::Gateway;
 use rehearsal::mirror::failure::ServiceFailure;
 use rehearsal::mirror::{Mirror, Setup};
 use rehearsal::record::release::Role;
 use rehearsal::world::addresses::{Block, Layout};
-use rehearsal::world::from_compose;
+use rehearsal::world::deploy::Deploy;
 use rehearsal::world::model::{Network, World};
+use rehearsal::world::{from_compose, one_tree};
 use serde_json::Value;
 
 /// The world of a Compose file in a folder of its own.
@@ -25,7 +27,9 @@ fn world(name: &str, text: &str) -> World {
         ..LoadOptions::default()
     };
     let project = compose::load(&options).unwrap_or_else(|error| panic!("{error:?}"));
-    from_compose::world(&project).unwrap_or_else(|error| panic!("{error:?}"))
+    let mut world = from_compose::world(&project).unwrap_or_else(|error| panic!("{error:?}"));
+    one_tree::join(&mut world.services.values_mut().collect::<Vec<_>>());
+    world
 }
 
 /// A mirror of a Compose file.
@@ -45,11 +49,8 @@ async fn again(stage: &Stage) -> Mirror {
 async fn swap(stage: &Stage, service: &str) -> Result<(), Box<ServiceFailure>> {
     let release = stage.setup.world.services[service].clone();
     let releases = BTreeMap::from([(service.to_owned(), release)]);
-    stage
-        .mirror
-        .swap(&releases, LIMIT, Role::Candidate, None)
-        .await
-        .map(drop)
+    let deploy = Deploy::of(releases, &stage.setup.world);
+    stage.mirror.swap(&deploy, LIMIT, Role::Candidate, None).await.map(drop)
 }
 
 /// What the engine says of a service's container.
@@ -166,7 +167,7 @@ async fn a_subnet_that_another_network_has_is_left_to_it() {
     let routes = all_but(&taken.unwrap());
     let made = stage
         .engine
-        .create_network(&stage.engine.name("second"), &layout, routes)
+        .create_network(&stage.engine.name("second"), &layout, routes, Gateway::Agent)
         .await
         .unwrap();
     assert!(made.agent().v4.to_string().starts_with("10."), "{made:?}");
@@ -261,7 +262,7 @@ const KEYS: &[(&str, &str, Becomes)] = &[
     ("read_only", "true", Seen("two", "/HostConfig/ReadonlyRootfs", "true")),
     ("restart", "'on-failure:3'", Seen("one", "/HostConfig/RestartPolicy", r#"{"Name": "on-failure", "MaximumRetryCount": 3}"#)),
     ("runtime", "kata", Told("runtime `kata`")),
-    ("scale", "3", Told("replicas")),
+    ("scale", "3", Elsewhere("the tests of replicas")),
     ("secrets", "", Elsewhere("a_container_finds_its_files")),
     ("security_opt", "['no-new-privileges:true', 'label:user:x']", Seen("one", "/HostConfig/SecurityOpt", r#"["no-new-privileges=true"]"#)),
     ("shm_size", "8m", Seen("one", "/HostConfig/ShmSize", "8388608")),
@@ -390,7 +391,7 @@ volumes: {told: {}}
         says(&stage.mirror, "web", "cat /told/list").await,
         "up hook /www 0\ndown\nup hook /www 0"
     );
-    assert_eq!(all_lines(&stage.mirror, "after").await, ["up hook /www 0"]);
+    assert_eq!(all_lines(&stage.mirror, "after", 1).await, ["up hook /www 0"]);
     stage.down().await;
 }
 
@@ -405,7 +406,7 @@ services:
     post_start: [{command: [sh, -c, 'echo no such table; exit 4']}]
 ";
     let stage = stage_of("hook-fails", text).await;
-    let started = stage.mirror.start(LIMIT).await.unwrap();
+    let started = stage.mirror.start(LIMIT).await.unwrap().started;
     let failure = started[0].failure.clone().unwrap();
     assert_eq!(
         failure.headline(),
@@ -562,4 +563,43 @@ configs: {written: {content: 'as written'}}
     assert_eq!(found, "from a file\nas written\n440 5 6");
     assert_eq!(says(&stage.mirror, "web", "wget -qO- http://prod-other/").await, "fine");
     stage.down().await;
+}
+
+#[tokio::test]
+async fn folders_of_the_host_that_lie_in_each_other_are_one_tree_and_the_users_own_is_left_alone() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("compose-one-tree");
+    let _stale = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("site/public")).unwrap();
+    std::fs::write(folder.join("token.env"), "TOKEN=old\n").unwrap();
+    let text = "
+services:
+  app:
+    image: IMAGE
+    command: [sh, -c, 'echo page >/site/public/index.html; echo TOKEN=new >/token.env; echo up >/new/up; touch /done; exec sleep infinity']
+    healthcheck: {test: [CMD, test, -e, /done]}
+    volumes: ['./site:/site', './token.env:/token.env', './site/not/there:/new', './none:/none']
+  web:
+    image: IMAGE
+    command: [sleep, infinity]
+    depends_on: {app: {condition: service_healthy}}
+    volumes: ['./site/public:/srv/www:ro', './token.env:/run/token.env:ro', './site:/all:ro', './none:/none']
+";
+    let stage = stage_of("one-tree", text).await;
+    comes_up(&stage.mirror).await;
+    let line =
+        "cat /srv/www/index.html /run/token.env /all/not/there/up; echo shared >/none/file; touch /srv/www/no || true";
+    assert_eq!(says(&stage.mirror, "web", line).await, "page\nTOKEN=new\nup");
+    assert_eq!(
+        says(&stage.mirror, "app", "cat /none/file; ls /site/public").await,
+        "shared\nindex.html"
+    );
+    swap(&stage, "web").await.unwrap();
+    assert_eq!(says(&stage.mirror, "web", "cat /run/token.env").await, "TOKEN=new");
+    stage.down().await;
+    assert_eq!(std::fs::read_dir(folder.join("site/public")).unwrap().count(), 0);
+    assert!(!folder.join("none").exists() && !folder.join("site/not").exists());
+    assert_eq!(
+        std::fs::read_to_string(folder.join("token.env")).unwrap(),
+        "TOKEN=old\n"
+    );
 }

@@ -608,5 +608,5 @@ fn what_is_built_is_built_anew_with_logins_and_replaces_nothing() {
     assert_eq!(with.ended.code, Some(0), "{}", with.ended.stderr);
     is_nowhere(&with, "horse's staple");
     assert_eq!(id(), before);
-    assert_eq!(driver::on_the_engine(&with.id()), Vec::<String>::new());
+    assert_eq!(driver::left_behind(&with.id()), Vec::<String>::new());
 }

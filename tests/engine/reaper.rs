@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::docker::{image, left_of, root};
+use crate::docker::{image, left_behind, left_of, root};
 use crate::gate::{Gate, Killed, LIMIT, kill_after, processes_of, reaper_of, session_of, stay_gone, tree};
 use crate::signals::hears_signals;
 use crate::slot::{Alone, Slot};
@@ -47,7 +47,7 @@ fn a_kept_mirror_outlives_its_gate_and_has_no_reaper() {
         .output()
         .unwrap();
     assert!(down.status.success(), "{down:?}");
-    assert_eq!(left_of(&gate.run), Vec::<String>::new());
+    assert_eq!(left_behind(&gate.run), Vec::<String>::new());
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_run_that_ends_by_itself_ends_its_reaper() {
     assert!(reaper_of(&gate.run), "a run has no reaper");
     while gate.tells(1) {}
     assert!(gate.child.wait().unwrap().success());
-    assert_eq!(left_of(&gate.run), Vec::<String>::new());
+    assert_eq!(left_behind(&gate.run), Vec::<String>::new());
     let begun = Instant::now();
     while reaper_of(&gate.run) {
         assert!(begun.elapsed() < LIMIT, "the reaper is still there");

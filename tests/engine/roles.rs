@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::docker::{self, docker};
 use crate::driver::{self, Rehearsed, Running};
+use crate::in_workflow::git;
 
 /// A tag that production runs one image of and the candidate another.
 const ROLLING: &str = "rehearsal-test/rolling:latest";
@@ -109,4 +110,54 @@ fn an_agent_that_dies_after_the_swap_is_nobodys_failure() {
         findings.iter().any(|finding| finding.to_string().contains("agent")),
         "{findings:?}"
     );
+}
+
+/// A change that makes its own failure production's, and waives it.
+#[test]
+fn production_and_policy_are_as_the_base_of_a_change_has_them() {
+    docker::image();
+    let folder = driver::folder("roles/base");
+    let small =
+        |file: &str| std::fs::read_to_string(driver::root().join("fixtures/small").join(file)).expect("it is there");
+    let write = |file: &str, text: &str| std::fs::write(folder.join(file), text).expect("the folder is ours");
+    let compose = small("compose.yaml").replace("pages:/data]", "pages:/data, \"./www:/www\"]");
+    std::fs::create_dir(folder.join("www")).expect("the folder is ours");
+    write("www/index.html", "fine");
+    write("compose.yaml", &compose);
+    write("release.yaml", &small("release.yaml"));
+    write("rehearsal.yaml", &small("block.yaml"));
+    for arguments in [
+        &["init", "--quiet", "--initial-branch=main"][..],
+        &["add", "."],
+        &["commit", "--quiet", "--message=x"],
+    ] {
+        git(&folder, arguments);
+    }
+
+    let waivers = [
+        "start-and-restart",
+        "boot-production-env",
+        "upgrade-in-place",
+        "candidate-exercised",
+        "rollback",
+    ]
+    .map(|check| format!("{{check: {check}, reason: it is fine}}"));
+    let policy = format!("policy: {{waive: [{}]}}\n", waivers.join(", "));
+    write("rehearsal.yaml", &(small("block.yaml") + &policy));
+    write("compose.yaml", &compose.replace("\"8080\", -h", "\"8081\", -h"));
+    write("www/index.html", "something else");
+    let out = folder.join("out");
+    let mut command = driver::run(&folder.join("rehearsal.yaml"), &out);
+    command.args(["--production-from", "main"]);
+    let run = Rehearsed::of(command, &out);
+    assert_eq!(run.ended.code, Some(1), "{}", run.ended.stderr);
+    let result = run.result();
+    assert_eq!(result["stages"][0]["status"], "passed", "{}", run.ended.stderr);
+    assert_eq!(result["production"]["from"], "main");
+    let findings = result["findings"].as_array().expect("findings");
+    assert!(
+        findings.iter().all(|finding| finding["waived"].is_null()),
+        "{findings:?}"
+    );
+    assert!(!run.ended.stderr.contains("/from-"), "{}", run.ended.stderr);
 }

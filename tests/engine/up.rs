@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::docker::{self, docker, image};
-use crate::driver::{self, Ended, end, folder, on_the_engine, rehearsal};
+use crate::driver::{self, Ended, end, folder, left_behind, on_the_engine, rehearsal};
 use crate::slot::Alone;
 
 /// A configuration of a test's own: a mirror is known by its configuration.
@@ -124,7 +124,7 @@ fn a_mirror_comes_up_is_entered_and_goes_down() {
     );
     let down = world.down();
     assert_eq!(down.code, Some(0), "{}", down.stderr);
-    assert_eq!(on_the_engine(&world.run), Vec::<String>::new());
+    assert_eq!(left_behind(&world.run), Vec::<String>::new());
 }
 
 fn path(path: &Path) -> String {
@@ -183,7 +183,7 @@ fn the_way_in_is_no_way_out() {
 }
 
 #[test]
-fn a_second_up_tells_of_the_first() {
+fn a_second_up_tells_of_the_first_and_puts_a_candidate_in_place_there() {
     let mut world = World::new("second", "rehearsal.yaml");
     let first = world.up(&["--for", "1h"]);
     assert_eq!(first.code, Some(0), "{}", first.stderr);
@@ -193,8 +193,18 @@ fn a_second_up_tells_of_the_first() {
     assert!(second.stderr.contains("has a mirror already"), "{}", second.stderr);
     assert_eq!(world.run, run);
     assert_eq!(address(&second.stderr, "web:8080"), address(&first.stderr, "web:8080"));
-    // Nor is another release claimed to be in place.
-    assert_eq!(world.up(&["--with-candidate"]).code, Some(2));
+    // Another release takes its place there: on the same volumes, and beside what has not changed.
+    let written = ["sh", "-c", "echo kept >/data/of-the-user"];
+    docker(&[&["exec", &world.container("web")], &written[..]].concat());
+    let store = world.container("store");
+    let third = world.up(&["--with-candidate"]);
+    assert_eq!(third.code, Some(0), "{}", third.stderr);
+    let said = ["sh", "-c", "echo $RELEASE; cat /data/of-the-user"];
+    let said = docker(&[&["exec", &world.container("web")], &said[..]].concat());
+    assert_eq!((said.as_str(), world.container("store")), ("2\nkept", store));
+    assert!(!third.stderr.contains("runs again"), "{}", third.stderr);
+    let page = format!("{}/index.html", address(&third.stderr, "web:8080"));
+    assert_eq!(curl(&[&page]).1, "fine\n");
     // `down` elsewhere leaves it alone.
     let elsewhere = World::beside("second-elsewhere", "rehearsal.yaml");
     let down = elsewhere.down();
@@ -231,7 +241,7 @@ fn a_mirror_whose_time_is_over_is_swept_by_the_next() {
     let next = world.up(&[]);
     assert_eq!(next.code, Some(0), "{}", next.stderr);
     assert_ne!(world.run, over);
-    assert_eq!(on_the_engine(&over), Vec::<String>::new());
+    assert_eq!(left_behind(&over), Vec::<String>::new());
 }
 
 #[test]
@@ -253,7 +263,7 @@ fn what_was_let_in_by_hand_does_not_keep_the_mirror_up() {
     let state = docker(&["inspect", "--format", "{{.State.Running}}", &guest]);
     docker(&["rm", "--force", &guest]);
     assert_eq!(down.code, Some(0), "{}", down.stderr);
-    assert_eq!(on_the_engine(&world.run), Vec::<String>::new());
+    assert_eq!(left_behind(&world.run), Vec::<String>::new());
     // It is not ours to remove.
     assert_eq!(state, "true");
 }
@@ -284,7 +294,7 @@ fn an_interrupted_up_leaves_nothing() {
     assert!(sent.success());
     assert_eq!(child.wait().expect("our child").code(), Some(130));
     let run = names.split('-').nth(1).expect("rehearsal-RUN-…");
-    assert_eq!(on_the_engine(run), Vec::<String>::new());
+    assert_eq!(left_behind(run), Vec::<String>::new());
 }
 
 #[test]
@@ -298,5 +308,5 @@ fn a_kept_run_is_entered_the_same_way() {
         "fine\n"
     );
     assert_eq!(world.down().code, Some(0));
-    assert_eq!(on_the_engine(&world.run), Vec::<String>::new());
+    assert_eq!(left_behind(&world.run), Vec::<String>::new());
 }

@@ -6,7 +6,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-all=(compose env hurl junit lock page record wire yaml)
+all=(bundle compose env hurl junit lock page record wire yaml)
 seconds=${REHEARSAL_FUZZ_SECONDS:-60}
 host=$(rustc -vV | sed -n 's/^host: //p')
 

@@ -1,5 +1,5 @@
-//! The tests that take too long for every change: `make test-reaper`, `test-parallel`, `test-engines` and `test-probes`
-//! run a module each, `make test` none of them.
+//! The tests that take too long for every change: `make test-reaper`, `test-parallel`, `test-engines`, `test-probes` and
+//! `test-releases` run a module each, `make test` none of them.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -13,6 +13,8 @@ mod docker;
 mod driver;
 #[path = "../common/gate.rs"]
 mod gate;
+#[path = "../common/miscounted.rs"]
+mod miscounted;
 #[path = "../common/other_engine.rs"]
 mod other_engine;
 #[expect(dead_code, reason = "the binary `engine` uses the rest")]
@@ -27,3 +29,4 @@ mod engines;
 mod parallel;
 mod probes;
 mod reaper;
+mod releases;

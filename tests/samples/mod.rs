@@ -5,9 +5,11 @@
 #![allow(dead_code)]
 
 use crate::product::record::headline::Headline;
+use crate::product::record::measured::Measure;
+use crate::product::record::stage::StageId;
 use crate::product::record::status::Status;
 use crate::product::record::v1::Finding;
-use crate::product::record::v1::{Counts, Record, Test};
+use crate::product::record::v1::{Counts, Record, Test, Time};
 use crate::product::record::verdict::Verdict;
 use crate::product::record::word::Word;
 
@@ -62,6 +64,14 @@ pub fn pass() -> Record {
     result.cause = "web shop:2 may take the place of shop:1".to_owned();
     result.headline = Headline::plain(&result.cause);
     result.again = None;
+    // There was a way back, and all of it in time.
+    result.times[0].value_ms = 4_200;
+    result.times.push(Time {
+        measure: Measure::WayBack.into(),
+        stage: StageId::Rollback.into(),
+        value_ms: 9_800,
+        limit_ms: 60_000,
+    });
     result.findings.clear();
     for stage in &mut result.stages {
         stage.status = Status::Passed.into();
@@ -93,7 +103,7 @@ pub fn hostile_with(nasty: &str) -> Record {
         pair: part(),
         way_out: part(),
     };
-    result.again = Some(part());
+    (result.again, result.rerun) = (Some(part()), Some(part()));
     result.notes = vec![nasty.to_owned()];
     result.lock.statement = nasty.to_owned();
     let releases = result
@@ -102,6 +112,7 @@ pub fn hostile_with(nasty: &str) -> Record {
         .chain(&mut result.baseline)
         .chain(&mut result.mirror);
     releases.for_each(|release| (release.service, release.image) = (nasty.to_owned(), nasty.to_owned()));
+    spoil_surroundings(&mut result, nasty);
     for row in &mut result.fidelity {
         (row.service, row.fact) = (nasty.to_owned(), nasty.to_owned());
         row.state = Word::Unknown(nasty.to_owned());
@@ -126,12 +137,37 @@ pub fn hostile_with(nasty: &str) -> Record {
     result
 }
 
+/// The authentication dependency, the probe and the logs.
+fn spoil_surroundings(result: &mut Record, nasty: &str) {
+    if let Some(auth) = &mut result.auth {
+        (auth.services, auth.issuer) = (vec![nasty.to_owned()], Some(nasty.to_owned()));
+    }
+    for probe in &mut result.probes {
+        (probe.asked_for, probe.last) = (nasty.to_owned(), nasty.to_owned());
+        probe.good = Some(nasty.to_owned());
+    }
+    for call in &mut result.calls {
+        (call.by, call.service) = (nasty.to_owned(), nasty.to_owned());
+        (call.asked, call.answer) = (nasty.to_owned(), nasty.to_owned());
+    }
+    for log in &mut result.logs {
+        (log.service, log.end) = (nasty.to_owned(), format!("{nasty}\n{nasty}"));
+    }
+    result.partial = vec![nasty.to_owned()];
+}
+
 fn spoil_finding(finding: &mut Finding, nasty: &str) {
     (finding.title, finding.help) = (nasty.to_owned(), nasty.to_owned());
     (finding.service, finding.cause) = (Some(nasty.to_owned()), Some(nasty.to_owned()));
     finding.evidence = vec![nasty.to_owned(); 3];
     for test in &mut finding.tests {
         (test.suite, test.name) = (nasty.to_owned(), nasty.to_owned());
+    }
+    for folded in &mut finding.folded {
+        folded.title = nasty.to_owned();
+        for test in &mut folded.tests {
+            (test.suite, test.name) = (nasty.to_owned(), nasty.to_owned());
+        }
     }
 }
 

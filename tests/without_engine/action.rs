@@ -3,11 +3,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use clap::CommandFactory as _;
 
-use crate::in_workflow::{Inputs, Seen, seen};
+use crate::in_workflow::{Base, Inputs, Seen, git, seen};
 use crate::signals::hears_signals;
 
 /// The action with a stand-in for the binary; `case` says what it does.
@@ -20,6 +20,7 @@ fn run(event: &str, case: u32, config: &str) -> Seen {
         config,
         candidate: "web=shop:2",
         engine: "unix:///nowhere",
+        base: Base::Told,
     };
     seen(event, &inputs, trace.path())
 }
@@ -32,6 +33,7 @@ fn a_block_fails_the_step_and_delivers_its_outputs_for_pull_requests_and_merge_g
         assert_eq!(seen.output("cause"), "sign-in broke; keep the old flow");
         assert_eq!((seen.output("tests"), seen.output("blocked-by")), ("9", "upgrade"));
         assert_eq!(seen.output("junit-path"), "reports/junit.xml");
+        assert_eq!(seen.output("html-path"), "reports/report.html");
     }
 }
 
@@ -42,6 +44,15 @@ fn a_pass_opens_the_gate_for_pull_requests_and_merge_groups() {
         assert_eq!(seen.outcome, "success", "{}", seen.log);
         assert!(seen.job_passed);
         assert_eq!((seen.output("verdict"), seen.output("exit-code")), ("pass", "0"));
+    }
+}
+
+#[test]
+fn production_is_as_the_base_of_a_pull_request_or_a_merge_group_has_it() {
+    for event in ["pull_request", "merge_group"] {
+        let seen = run(event, 2, "");
+        let line = format!("REHEARSAL_PRODUCTION_FROM={}\n", seen.base);
+        assert!(seen.environment.contains(&line), "{}\n{}", seen.environment, seen.log);
     }
 }
 
@@ -289,6 +300,30 @@ fn no_variable_of_the_job_says_what_is_rehearsed_or_what_decides() {
     assert!(heard.contains("REHEARSAL_SEED=2\n"), "{heard}");
 }
 
+#[test]
+fn the_command_alone_is_given_the_token_and_not_what_builds_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let asked = format!("#!/bin/sh\nenv >\"$REHEARSAL_TRACE/built\"\n{}", cargo());
+    program(dir.path(), "cargo", &asked);
+    let path = format!("{}:/usr/bin:/bin", dir.path().display());
+    let mut command = script(dir.path(), &path, Path::new(""), 2);
+    command.env("INPUT_TOKEN", "ghs_token").env("INPUT_CHECK_RUN", "4");
+    let ended = command.output().expect("bash is there");
+    assert_eq!(
+        ended.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&ended.stdout)
+    );
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect("written");
+    assert!(!read("built").contains("ghs_token"));
+    let heard = read("environment");
+    assert!(
+        heard.contains("REHEARSAL_GITHUB_TOKEN=ghs_token\n") && heard.contains("REHEARSAL_CHECK_RUN=4\n"),
+        "{heard}"
+    );
+}
+
 /// The names that the command itself listens to.
 fn variables_of_run() -> Vec<String> {
     let cli = rehearsal::cli::Cli::command();
@@ -305,4 +340,95 @@ fn the_action_has_no_input_that_narrows_a_run() {
         inputs.contains("\n  seed:") && !inputs.contains("\n  only:"),
         "{inputs}"
     );
+}
+
+/// Two commits, and a shallow clone of the second: the first is the base.
+fn shallow_clone(dir: &Path) -> (PathBuf, String) {
+    let (origin, clone) = (dir.join("origin"), dir.join("clone"));
+    std::fs::create_dir(&origin).expect("the folder is ours");
+    let commit = || git(&origin, &["commit", "--quiet", "--allow-empty", "--message=x"]);
+    git(&origin, &["init", "--quiet", "--initial-branch=main"]);
+    commit();
+    let base = git(&origin, &["rev-parse", "HEAD"]);
+    commit();
+    let source = format!("file://{}", origin.display());
+    let to = clone.to_str().expect("a path of ours");
+    git(dir, &["clone", "--quiet", "--depth=1", &source, to]);
+    (clone, base)
+}
+
+/// What the command hears for an input, in a folder.
+fn given(dir: &Path, folder: &Path, input: &str) -> (Output, Option<String>) {
+    let heard = dir.join("environment");
+    let _none_yet = std::fs::remove_file(&heard);
+    let mut command = script(dir, "/usr/local/bin:/usr/bin:/bin", &stub(), 2);
+    command.current_dir(folder).env("INPUT_PRODUCTION_FROM", input);
+    let ended = command.output().expect("bash is there");
+    let heard = std::fs::read_to_string(heard).unwrap_or_default();
+    let lines = heard.lines();
+    let from = lines
+        .filter_map(|line| line.strip_prefix("REHEARSAL_PRODUCTION_FROM="))
+        .next();
+    (ended, from.map(str::to_owned))
+}
+
+#[test]
+fn the_bases_commit_is_fetched_where_a_shallow_checkout_lacks_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (clone, base) = shallow_clone(dir.path());
+    let fetched = |object: &str| {
+        let found = Command::new("git")
+            .args(["cat-file", "-e", object])
+            .current_dir(&clone)
+            .output();
+        found.expect("git is there").status.success()
+    };
+    assert!(!fetched(&base));
+    let (ended, from) = given(dir.path(), &clone, &base);
+    assert_eq!((ended.status.code(), from.as_deref()), (Some(0), Some(base.as_str())));
+    assert!(fetched(&base));
+}
+
+#[test]
+fn a_base_that_cannot_be_fetched_shuts_the_gate_and_shows_no_login() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (clone, base) = shallow_clone(dir.path());
+    git(
+        &clone,
+        &[
+            "remote",
+            "set-url",
+            "origin",
+            "https://x-access-token:hunter2secret@127.0.0.1:1/shop",
+        ],
+    );
+    let (ended, from) = given(dir.path(), &clone, &base);
+    assert_eq!((ended.status.code(), from), (Some(2), None));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&ended.stdout),
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    assert!(said.contains("fetch-depth: 0") && said.contains("./base"), "{said}");
+    assert!(!said.contains("hunter2secret"), "{said}");
+    let output = dir.path().join("output");
+    assert_eq!(last(&output, "verdict"), "inconclusive");
+}
+
+#[test]
+fn another_place_of_production_is_handed_on_as_it_is_and_none_is_the_working_tree() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (clone, _) = shallow_clone(dir.path());
+    for (input, wanted) in [
+        ("", None),
+        ("none", None),
+        ("./base", Some("./base")),
+        ("origin/main", Some("origin/main")),
+        ("--upload-pack=touch pwned", Some("--upload-pack=touch pwned")),
+        ("$(touch pwned)", Some("$(touch pwned)")),
+    ] {
+        let (ended, from) = given(dir.path(), &clone, input);
+        assert_eq!((ended.status.code(), from.as_deref()), (Some(0), wanted), "{input}");
+    }
+    assert!(!clone.join("pwned").exists());
 }

@@ -17,7 +17,9 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "cli",
             "publish",
+            "init",
             "report",
+            "attest",
             "rehearsal",
             "verdict",
             "prepare",
@@ -36,9 +38,14 @@ const ROOMS: &[(&str, &[&str])] = &[
             "interrupt",
         ],
     ),
-    ("cli", &["report", "prepare", "lock", "config", "agent"]),
-    ("publish", &["report", "record"]),
-    ("report", &["text", "record"]),
+    (
+        "cli",
+        &["publish", "report", "attest", "prepare", "lock", "config", "agent"],
+    ),
+    ("publish", &["report", "attest", "yaml", "text", "record", "context"]),
+    ("init", &["check", "lock", "engine", "world", "yaml"]),
+    ("report", &["attest", "text", "record"]),
+    ("attest", &["record"]),
     (
         "rehearsal",
         &[

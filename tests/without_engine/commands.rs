@@ -141,10 +141,67 @@ fn reports_can_be_made_again_byte_for_byte() {
         folder,
     ]));
     assert_eq!(made.code, Some(0), "{}", made.stderr);
-    for report in ["result.json", "junit.xml", "summary.md"] {
+    for report in ["result.json", "junit.xml", "summary.md", "report.html"] {
         let read = |folder: &Path| std::fs::read(folder.join(report)).expect("the report is there");
         assert!(read(&out) == read(&again), "{report} differs");
     }
+}
+
+/// A folder with a record in it.
+fn recorded(name: &str) -> PathBuf {
+    let folder = driver::folder(name);
+    std::fs::write(folder.join("result.json"), include_str!("../samples/block.json")).expect("the folder is ours");
+    folder
+}
+
+#[test]
+fn a_report_is_opened_by_what_is_there_and_says_by_which_command() {
+    let folder = recorded("commands/open");
+    let record = folder.to_str().expect("a path");
+    let program = |name: &str, exit: u8| {
+        let file = folder.join(name);
+        let text = format!(
+            "#!/bin/sh\nprintf '%s' \"$1\" > '{}'\nexit {exit}\n",
+            folder.join("opened").display()
+        );
+        std::fs::write(&file, text).expect("the folder is ours");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&file, mode).expect("it is ours");
+        file
+    };
+    // The driver starts the program by it.
+    std::os::unix::fs::symlink("/usr/bin/env", folder.join("env")).expect("the folder is ours");
+    let opened = |browser: &str| {
+        let mut command = without_engine(&["report", record, "--open"]);
+        command.env("PATH", &folder).env("BROWSER", browser);
+        end(command)
+    };
+    let none = opened("");
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+    let page = folder.join("report.html");
+    let yourself = format!("open `{}` in a browser yourself", page.display());
+    assert!(
+        none.stderr.contains("neither `xdg-open` nor `open`") && none.stderr.contains(&yourself),
+        "{}",
+        none.stderr
+    );
+    assert!(page.is_file(), "the report is there all the same");
+
+    program("xdg-open", 0);
+    let by_xdg = opened("");
+    assert_eq!(by_xdg.code, Some(0), "{}", by_xdg.stderr);
+    assert!(by_xdg.stderr.contains("opened by `xdg-open`"), "{}", by_xdg.stderr);
+    let seen = std::fs::read_to_string(folder.join("opened")).expect("it was opened");
+    assert_eq!(Path::new(&seen), page);
+
+    let broken = program("no-display", 3);
+    let failed = opened(broken.to_str().expect("a path"));
+    assert_eq!(failed.code, Some(2), "{}", failed.stderr);
+    assert!(
+        failed.stderr.contains("no-display` could not open") && failed.stderr.contains("yourself"),
+        "{}",
+        failed.stderr
+    );
 }
 
 #[test]
@@ -283,5 +340,62 @@ fn the_configuration_in_the_readme_can_be_planned() {
         planned.stdout.contains("candidate  web  incident/shop:2.0"),
         "{}",
         planned.stdout
+    );
+}
+
+/// A configuration of its own beside production's file, run without an engine.
+fn run_in(name: &str, compose: &str, next: &str, release: &str) -> Rehearsed {
+    let folder = driver::folder(&format!("commands/{name}"));
+    let config = format!(
+        "production: {{compose: compose.yaml}}\nrelease: {release}\nsuites: {{smoke: {{service: web, exec: [{{name: up, \
+         command: [\"true\"]}}]}}}}\n"
+    );
+    for (file, text) in [
+        ("compose.yaml", compose),
+        ("next.yaml", next),
+        ("rehearsal.yaml", &config),
+    ] {
+        std::fs::write(folder.join(file), text).expect("the folder is ours");
+    }
+    let out = folder.join("out");
+    let mut command = driver::run(&folder.join("rehearsal.yaml"), &out);
+    command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    Rehearsed {
+        ended: end(command),
+        out,
+    }
+}
+
+const WEB: &str = "services:\n  web: {image: 'shop:1'}\n";
+
+#[test]
+fn a_release_whose_deploy_would_be_refused_blocks_before_anything_is_started() {
+    let next = "services:\n  web: {image: \"shop:${NEXT:?which release}\"}\n";
+    let run = run_in("refused", WEB, next, "{compose: next.yaml}");
+    assert_eq!(run.ended.code, Some(1), "{}", run.ended.stderr);
+    let cause = run.result()["cause"].as_str().expect("a line").to_owned();
+    assert!(
+        cause.starts_with(
+            "boot-production-env: the deploy itself would be refused: the variable `NEXT` is required: which release ("
+        ),
+        "{cause}"
+    );
+}
+
+#[test]
+fn production_whose_own_files_are_refused_is_a_mistake_of_the_configuration() {
+    let broken = "services:\n  web: {image: \"shop:${NOW:?which release}\"}\n";
+    let run = run_in("refused-production", broken, WEB, "{compose: next.yaml}");
+    assert_eq!(run.ended.code, Some(2), "{}", run.ended.stderr);
+}
+
+#[test]
+fn a_release_that_changes_nothing_is_nothing_to_rehearse() {
+    let run = run_in("nothing", WEB, WEB, "{compose: next.yaml}");
+    assert_eq!(run.ended.code, Some(3), "{}", run.ended.stderr);
+    let cause = run.result()["cause"].as_str().expect("a line").to_owned();
+    assert!(
+        cause.contains("nothing to rehearse: the release changes nothing that runs"),
+        "{cause}"
     );
 }

@@ -1,5 +1,6 @@
 //! Our reading of Compose files against that of `docker compose config`, on every folder of `fixtures/compose`; and our
-//! messages for wrong ones, on every folder of `fixtures/compose-errors`.
+//! messages for wrong ones, on every folder of `fixtures/compose-errors`. Public products are read so before and after a
+//! release of theirs (`fixtures/releases`).
 //!
 //! A folder's file `command` is the command line that is compared; without it, it is `docker compose`.
 
@@ -87,14 +88,59 @@ fn home() -> String {
     std::env::var("HOME").expect("HOME")
 }
 
-fn cases(folder: &str) -> Vec<Case> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder);
+fn folders(of: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(of);
     let entries = std::fs::read_dir(&root)
         .expect("fixtures")
         .map(|entry| entry.expect("entry").path());
     let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
     folders.sort();
-    folders.into_iter().map(Case::read).collect()
+    folders
+}
+
+fn cases(folder: &str) -> Vec<Case> {
+    folders(folder).into_iter().map(Case::read).collect()
+}
+
+/// A product's files before its release and, where the release has files of its own, after it.
+fn sides(folder: &Path) -> Vec<Case> {
+    let directory = folder.to_str().expect("a path");
+    let before = [
+        "--env-file",
+        "production.env",
+        "-f",
+        "compose.yaml",
+        "-f",
+        "compose.override.yaml",
+        "-f",
+        "no-socket.yaml",
+    ];
+    let after = [
+        "--project-directory",
+        directory,
+        "--env-file",
+        "production.env",
+        "--env-file",
+        "release/release.env",
+        "-f",
+        "release/compose.yaml",
+        "-f",
+        "no-socket.yaml",
+    ];
+    let there = |pair: &&[&str]| folder.join(pair[1]).exists();
+    let case = |arguments: &[&str]| Case {
+        folder: folder.to_owned(),
+        environment: BTreeMap::new(),
+        arguments: arguments
+            .chunks(2)
+            .filter(there)
+            .flatten()
+            .map(|word| (*word).to_owned())
+            .collect(),
+    };
+    let has_files = folder.join("release/compose.yaml").exists();
+    let after = has_files.then(|| case(&after));
+    std::iter::once(case(&before)).chain(after).collect()
 }
 
 fn require_plugin() {
@@ -167,6 +213,19 @@ fn every_fixture_reads_as_docker_compose_reads_it() {
         cases.len(),
         wrong.join("\n")
     );
+}
+
+#[test]
+fn both_sides_of_every_public_release_read_as_docker_compose_reads_them() {
+    require_plugin();
+    let cases: Vec<Case> = folders("releases").iter().flat_map(|folder| sides(folder)).collect();
+    assert_eq!(
+        cases.len(),
+        10,
+        "six products, and four releases with files of their own"
+    );
+    let wrong: Vec<String> = cases.iter().filter_map(compare).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// `error.txt` holds the whole report, with paths from the fixture's folder on; `UPDATE_FIXTURES=1` writes it.

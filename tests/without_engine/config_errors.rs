@@ -30,6 +30,7 @@ fn errors(case: &Path) -> Vec<Diagnostic> {
         terminal: false,
         width: 100,
         github: false,
+        token: None,
         runs: case.to_path_buf(),
     };
     let prepared = prepare::prepare(&Asked::of(Some(&case.join(read::FILE_NAME))), &context);

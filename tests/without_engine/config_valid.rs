@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use rehearsal::config::read::{self, Options};
 use rehearsal::config::settings::{
-    CandidateImage, HttpCapture, Matcher, RequestBody, Rollback, Settings, StatusPattern,
+    Bearer, CandidateImage, HttpCapture, Matcher, Orphans, RequestBody, Rollback, Settings, SignInBy, StatusPattern,
+    TokenRequest,
 };
 use rehearsal::record::finding::Severity;
 use serde_json::json;
@@ -52,6 +53,7 @@ fn the_least_configuration_has_the_contracts_defaults() {
         CandidateImage::Reference("shop:2".to_owned())
     );
     assert!(settings.auth.is_none() && settings.suites.is_empty() && settings.secrets.is_empty());
+    assert_eq!(settings.stages.control.within, secs(180));
     assert_eq!(settings.stages.upgrade.within, secs(120));
     assert_eq!(settings.stages.upgrade.max_downtime, secs(30));
     assert_eq!(settings.stages.rollback, Rollback::Within(secs(60)));
@@ -230,6 +232,23 @@ fn the_login_page_may_expect_more_than_a_status() {
 }
 
 #[test]
+fn a_release_has_its_files_and_its_variables_over_productions() {
+    let mut options = options("everything.yaml");
+    options.environment.insert("REGION".to_owned(), "eu".to_owned());
+    let release = load(&options).release.expect("release");
+    let images: Vec<_> = release
+        .images
+        .iter()
+        .map(|one| (one.repository.as_str(), one.image.as_str()))
+        .collect();
+    assert_eq!(images, [("registry.example.com/acme/shop", "shop:2")]);
+    let variables = [("SHOP_REGION", "eu"), ("SHOP_VERSION", "2.0"), ("TOKEN", "k-1")];
+    assert_eq!(release.environment.into_iter().collect::<Vec<_>>(), text(&variables));
+    assert!(release.compose.iter().all(|file| file.is_absolute()) && release.compose.len() == 2);
+    assert_eq!(release.orphans, Orphans::Keep);
+}
+
+#[test]
 fn a_byte_order_mark_and_windows_line_ends_are_no_matter() {
     let settings = load(&options("forward_only.yaml"));
     let reason = "the schema cannot go back".to_owned();
@@ -275,4 +294,59 @@ fn the_configuration_is_searched_upward() {
 fn a_missing_configuration_says_how_to_get_one() {
     let error = read::load(&options("none.yaml")).expect_err("missing");
     assert!(error[0].to_string().contains("`rehearsal init`"));
+}
+
+#[test]
+fn production_is_what_its_env_file_says_to_compose_where_the_configuration_is_silent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    write("compose.yaml", "services: {web: {image: 'shop:1'}}");
+    write("prod.yaml", "services: {jobs: {image: 'shop:1', profiles: [jobs]}}");
+    write(".env", "COMPOSE_FILE=compose.yaml:prod.yaml\nCOMPOSE_PROFILES=jobs\n");
+    let files = |production: &str| {
+        write(
+            "rehearsal.yaml",
+            &format!("production: {production}\ncandidate: {{web: {{image: shop:2}}}}\n"),
+        );
+        let options = Options {
+            config: folder.path().join("rehearsal.yaml"),
+            ..Options::default()
+        };
+        let production = load(&options).production;
+        let names = production
+            .compose
+            .iter()
+            .map(|path| path.file_name().expect("a name").to_string_lossy());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(files("{project_directory: .}"), "compose.yaml prod.yaml");
+    assert_eq!(
+        files("{compose: [compose.yaml, prod.yaml], profiles: [jobs]}"),
+        "compose.yaml prod.yaml"
+    );
+    write("production.env", "COMPOSE_FILE=prod.yaml\n");
+    assert_eq!(files("{env_file: production.env}"), "prod.yaml");
+}
+
+#[test]
+fn a_user_signs_in_by_pages_or_by_what_else_is_said() {
+    let login = |file: &str| load(&options(file)).auth.expect("auth").login.expect("login");
+    assert_eq!(login("everything.yaml").by, SignInBy::Form);
+    let asked = TokenRequest {
+        url: "http://idp/token".to_owned(),
+        client_id: "shop".to_owned(),
+        ..TokenRequest::default()
+    };
+    let by_client = login("sign-in-by-token.yaml");
+    assert_eq!(by_client.headers, text(&[("X-Tenant", "acme")]));
+    let client = TokenRequest {
+        client_secret: Some("k-1".to_owned()),
+        scope: Some("read".to_owned()),
+        ..asked.clone()
+    };
+    assert_eq!(by_client.by, SignInBy::Bearer(Bearer::ClientCredentials(client)));
+    let by_grant = login("sign-in-by-grant.yaml");
+    assert_eq!(by_grant.by, SignInBy::Bearer(Bearer::PasswordGrant(asked)));
+    let given = Bearer::Token("k-1".to_owned());
+    assert_eq!(login("sign-in-by-a-given-token.yaml").by, SignInBy::Bearer(given));
 }

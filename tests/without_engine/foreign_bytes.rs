@@ -133,6 +133,7 @@ macro_rules! targets {
 }
 
 targets! {
+    a_signed_verdict_is_refused_or_is_what_was_signed: "bundle",
     a_compose_file_is_refused_or_its_canonical_form_reads_as_itself: "compose",
     an_env_file_is_refused_or_reads_as_what_it_says: "env",
     a_report_of_hurls_forges_nothing: "hurl",

@@ -12,8 +12,12 @@ mod driver;
 mod fuzz_seeds;
 #[path = "../fuzz/src/targets.rs"]
 mod fuzz_targets;
+#[path = "../github/mod.rs"]
+mod github;
 #[path = "../common/in_workflow.rs"]
 mod in_workflow;
+#[path = "../common/miscounted.rs"]
+mod miscounted;
 #[path = "../samples/mod.rs"]
 mod samples;
 #[path = "../common/signals.rs"]
@@ -33,9 +37,16 @@ mod config_errors;
 mod config_valid;
 mod foreign_bytes;
 mod function_lengths;
+mod html_in_a_browser;
+mod init;
 mod junit_consumers;
 mod laws_of_text;
 mod lock_tls;
+mod production_from;
+mod public_releases;
+mod publish;
+mod releases;
 mod secrets;
+mod signed_verdict;
 mod source;
 mod summary_consumers;

@@ -1,8 +1,5 @@
 //! GitHub's own renderer reads our job summary: no text of a candidate becomes Markdown or HTML.
 
-use std::path::Path;
-use std::process::Command;
-
 use crate::consumers;
 use crate::samples;
 use rehearsal::report::summary;
@@ -19,12 +16,5 @@ fn github_renders_the_same_elements_whatever_the_texts_are() {
         .iter()
         .enumerate()
         .for_each(|(number, nasty)| write(&format!("{number}.md"), nasty));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/consumers/check_summary.py");
-    let python = consumers::venv().join("bin/python");
-    let checked = Command::new(python)
-        .arg(script)
-        .arg(dir.path())
-        .output()
-        .expect("python is there");
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    consumers::renders_alike(dir.path());
 }

@@ -1,8 +1,12 @@
 //! `rehearsal run`: the flow, from a command line to a verdict.
 
+mod hazards;
+mod logs;
+mod signer;
 pub mod told;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -14,8 +18,9 @@ use super::{entry, refused};
 use crate::cli::{Color, Format, RunArgs};
 use crate::command::common::{code_of, new_id, shown, shown_lines};
 use crate::command::entry::{ca_path, write_ca};
-use crate::config::settings::SameRelease;
+use crate::config::settings::{SameRelease, Settings};
 use crate::context::Context;
+use crate::engine::build::wanted::CommandFailed;
 use crate::engine::image::ImageFacts;
 use crate::engine::labels::RunLabels;
 use crate::engine::line::address::Address;
@@ -34,15 +39,20 @@ use crate::prepare::{self, HURL_IMAGE, Prepared, wanted};
 use crate::record::event::EventKind;
 use crate::record::exit_code::ExitCode;
 use crate::record::finding::Finding;
+use crate::record::inputs::{Input, Inputs};
 use crate::record::stage::StageId;
 use crate::rehearsal::Rehearsal;
 use crate::rehearsal::course::AfterFailure;
 use crate::rehearsal::recorder::Recorder;
+use crate::report::github::Mistake;
 use crate::report::json;
 use crate::report::terminal::{Colour, Terminal, say, tell};
 use crate::text::redact::Redactor;
 use crate::verdict::{Ended, Judgement};
+use crate::world::model::Service;
+use crate::yaml::file::{self, MOST_TEXT};
 use crate::{check, lock};
+use signer::Signer;
 
 /// After the run's own limit: for taking down and for reports.
 const AFTER_LIMIT: Duration = Duration::from_secs(600);
@@ -60,6 +70,11 @@ pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Re
         Ok(former) => former,
         Err(refusal) => return Ok(refused(&refusal)),
     };
+    let (signer, context) = match Signer::read(args.key.as_ref(), context) {
+        Ok(read) => read,
+        Err(error) => return Ok(refused(&Refusal::Usage(format!("{error:#}")))),
+    };
+    let context = context.as_ref();
     let prepared = match prepare::prepare(&args.what.asked(args.timeout), context) {
         Ok(prepared) => prepared,
         Err(errors) => return Ok(refused::mistakes(&errors, args.format, context)),
@@ -68,7 +83,7 @@ pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Re
         Ok(out) => out,
         Err(refusal) => return Ok(refused(&refusal)),
     };
-    let run = Run::begin(args, context, prepared, out)?;
+    let run = Run::begin(args, context, prepared, out, signer)?;
     let judgement = run.go(interrupt).await?;
     Ok(judgement.exit_code)
 }
@@ -96,6 +111,11 @@ struct Run<'a> {
     begun: Instant,
     engine: Option<Engine>,
     plan_is: Told,
+    /// What lets this job's exit code get lost.
+    hazards: Vec<Mistake>,
+    /// What all of it is made from, by digest.
+    inputs: Inputs,
+    signer: Option<Signer>,
 }
 
 /// Whether something has been told.
@@ -106,8 +126,16 @@ enum Told {
 }
 
 impl<'a> Run<'a> {
-    fn begin(args: &'a RunArgs, context: &'a Context, prepared: Prepared, out: Out) -> Result<Self> {
+    fn begin(
+        args: &'a RunArgs,
+        context: &'a Context,
+        prepared: Prepared,
+        out: Out,
+        signer: Option<Signer>,
+    ) -> Result<Self> {
         let redactor = prepared.redactor();
+        context.token.iter().for_each(|token| redactor.learn(token));
+        signer.iter().for_each(|signer| signer.hide(&redactor));
         let id = new_id()?;
         let format = refused::format(args.format, context);
         let colour = match args.color {
@@ -119,6 +147,7 @@ impl<'a> Run<'a> {
         let started = OffsetDateTime::now_utc();
         let production = &prepared.settings.production;
         let lock = lock::State::read(production.lock.as_deref(), production.max_lock_age, started);
+        let inputs = inputs(&prepared.settings);
         Ok(Self {
             args,
             context,
@@ -136,6 +165,9 @@ impl<'a> Run<'a> {
             begun: Instant::now(),
             engine: None,
             plan_is: Told::NotYet,
+            hazards: hazards::of_job(context),
+            inputs,
+            signer,
         })
     }
 
@@ -145,6 +177,7 @@ impl<'a> Run<'a> {
 
     async fn go(mut self, interrupt: &Interrupt) -> Result<Judgement> {
         self.mask_secrets();
+        self.warn_of_workflow();
         let recorder = self.recorder()?;
         let alive = sweep::Alive::begin(&self.context.runs, &self.id)?;
         let address = Address::find(self.context);
@@ -172,6 +205,18 @@ impl<'a> Run<'a> {
 
     /// All that an interrupt or the run's limit may cut short.
     async fn work(&mut self, address: Result<Address>, recorder: &Recorder) -> Result<()> {
+        if self.prepared.alters_nothing() {
+            self.tell_plan(recorder)?;
+            if let lock::State::Unusable { why, evidence, .. } = &self.lock {
+                recorder.finding(check::mirror_fidelity::unusable(why, evidence));
+            }
+            return Ok(());
+        }
+        if let Some(finding) = self.undeployable() {
+            self.tell_plan(recorder)?;
+            recorder.finding(finding);
+            return Ok(());
+        }
         let Some(engine) = self.connect(address, recorder).await else {
             return self.tell_plan(recorder);
         };
@@ -181,8 +226,26 @@ impl<'a> Run<'a> {
         let looked = self.prepared.look(&images, self.lock.lock(), &tests, self.started);
         let looked = looked.await;
         self.tell_plan(recorder)?;
-        self.rehearse(&images, recorder, looked).await;
+        if let lock::State::Unusable { why, evidence, .. } = &self.lock {
+            // Whatever the rehearsal showed, it could not be said of production.
+            recorder.finding(check::mirror_fidelity::unusable(why, evidence));
+            return Ok(());
+        }
+        match self.facts(&images, recorder, looked).await {
+            Ok(facts) => {
+                self.prepared.name_as_had(&facts);
+                self.rehearse(&images, recorder, facts).await;
+            }
+            Err(findings) => findings.into_iter().for_each(|finding| recorder.finding(finding)),
+        }
         Ok(())
+    }
+
+    /// What is known of the release without any engine: its deploy would be refused, or would change nothing.
+    fn undeployable(&self) -> Option<Finding> {
+        let release = &self.prepared.candidate;
+        let refused = release.refused.as_deref().map(check::release::refused);
+        refused.or_else(|| release.is_empty().then(check::trouble::nothing_differs))
     }
 
     /// The plan is on disk and told before anything of it happens, and told once.
@@ -191,6 +254,8 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         self.show_plan()?;
+        let elsewhere = self.prepared.elsewhere.iter();
+        self.warn(elsewhere.filter_map(|elsewhere| elsewhere.warning.clone()).collect());
         recorder.say(EventKind::RunStarted {
             run: self.id.clone(),
             seed: self.prepared.plan.seed,
@@ -240,28 +305,25 @@ impl<'a> Run<'a> {
         self.args.hurl_image.as_deref().unwrap_or(HURL_IMAGE)
     }
 
-    fn show_plan(&self) -> Result<()> {
+    fn show_plan(&mut self) -> Result<()> {
         let mut plan = serde_json::to_value(&self.prepared.plan).context("the plan cannot be written as JSON")?;
         self.redactor.clean_value(&mut plan);
         let json = serde_json::to_string_pretty(&plan).context("the plan cannot be written as JSON")?;
         json::replace(&self.out.folder.join(PLAN), json.as_bytes())?;
+        self.inputs.plan = Some(Input::of(json.as_bytes()));
         if self.format != Format::Json {
             say(shown_lines(&self.prepared.plan.to_text(), &self.redactor));
         }
         Ok(())
     }
 
-    async fn rehearse(&self, images: &Images<'_>, recorder: &Recorder, looked: Result<Vec<PullFailure>>) {
-        if let lock::State::Unusable { why, evidence, .. } = &self.lock {
-            // Whatever the rehearsal showed, it could not be said of production.
-            return recorder.finding(check::mirror_fidelity::unusable(why, evidence));
-        }
-        let facts = match self.facts(images, recorder, looked).await {
-            Ok(facts) => facts,
-            Err(findings) => return findings.into_iter().for_each(|finding| recorder.finding(finding)),
-        };
+    async fn rehearse(&self, images: &Images<'_>, recorder: &Recorder, facts: HashMap<String, ImageFacts>) {
         let settings = &self.prepared.settings;
-        for warning in check::no_auth::warnings(settings, &self.prepared.world, self.lock.lock()) {
+        let unasked = check::no_auth::warnings(settings, &self.prepared.world, self.lock.lock());
+        for warning in check::release::warnings(&self.prepared.candidate)
+            .into_iter()
+            .chain(unasked)
+        {
             recorder.finding(warning);
         }
         let listener = Listener {
@@ -284,7 +346,7 @@ impl<'a> Run<'a> {
     ) -> Result<HashMap<String, ImageFacts>, Vec<Finding>> {
         let had = match looked {
             Ok(missing) if missing.is_empty() => {
-                let telling = |progress| recorder.pull(progress);
+                let telling = |progress| recorder.image(progress);
                 self.prepared.have(images, &telling).await
             }
             Ok(missing) => Err(NotHad::Images(missing)),
@@ -292,15 +354,40 @@ impl<'a> Run<'a> {
         };
         let facts = had.map_err(|why| match why {
             NotHad::Images(failures) => failures.iter().map(check::trouble::no_image).collect(),
-            NotHad::Build(error) => vec![check::trouble::no_build(&format!("{error:#}"))],
+            NotHad::Build(error) => vec![self.not_built(&error)],
             NotHad::Machine(error) => vec![check::trouble::machine(StageId::Control, &format!("{error:#}"))],
         })?;
         let id = |image: &str| facts.get(image).map(|facts| facts.id.clone()).unwrap_or_default();
-        let same = same_as_production(&self.prepared.candidate, &self.prepared.world, id);
+        let same = self.needless(id);
         if !same.is_empty() && self.prepared.settings.policy.same_release == SameRelease::Inconclusive {
             return Err(vec![check::trouble::nothing_to_rehearse(&same)]);
         }
         Ok(facts)
+    }
+
+    /// The candidate's doing where a command of its own recipe ended badly, the machine's otherwise.
+    fn not_built(&self, error: &anyhow::Error) -> Finding {
+        let (world, candidate) = (&self.prepared.world, &self.prepared.candidate);
+        let runs = |service: &Service, image: &str| service.image == image;
+        match error.downcast_ref::<CommandFailed>() {
+            Some(failed)
+                if candidate.services.values().any(|own| runs(own, &failed.image))
+                    && !world.services.values().any(|own| runs(own, &failed.image)) =>
+            {
+                check::release::not_built(failed)
+            }
+            _ => check::trouble::no_build(&format!("{error:#}")),
+        }
+    }
+
+    /// What somebody named, and is production's own; of a release that is more than services, where that is all of it.
+    fn needless(&self, id: impl Fn(&str) -> String) -> Vec<String> {
+        let release = &self.prepared.candidate;
+        let mut same = same_as_production(release, &self.prepared.world, id);
+        let differs = same.len() < release.touched().len();
+        let asked = &self.prepared.settings.candidate;
+        same.retain(|name| !differs || asked.contains_key(name));
+        same
     }
 
     async fn rehearse_on(&self, setup: &Setup, recorder: &Recorder) {
@@ -316,7 +403,7 @@ impl<'a> Run<'a> {
             plan: &self.prepared.plan,
             lock: &self.lock,
             world: &self.prepared.world,
-            candidate: &self.prepared.candidate.services,
+            candidate: &self.prepared.candidate,
             grounds: setup,
             pair: self.prepared.plan.pair(self.prepared.settings.auth_services()),
             recorder: recorder.clone(),
@@ -355,7 +442,12 @@ impl<'a> Run<'a> {
         }
         engine.close().await;
         match sweep::remove_run(&engine, &self.id).await {
-            Ok(()) => Down::All,
+            Ok(kept) => {
+                if let Some(words) = kept.words() {
+                    recorder.note(words);
+                }
+                Down::All
+            }
             Err(error) => {
                 recorder.note(format!("{error:#}"));
                 Down::Left
@@ -379,6 +471,16 @@ impl<'a> Run<'a> {
         let until = engine.deadline();
         let words = entry::words(&self.id, until, &ways.unwrap_or_default(), ca.as_deref());
         say(shown_lines(&words, &self.redactor));
+    }
+}
+
+/// What the configuration is made from; what cannot be read again is told as that.
+fn inputs(settings: &Settings) -> Inputs {
+    let of = |path: &Path| file::bytes(path, MOST_TEXT).map_or(Input::Unread, |bytes| Input::of(&bytes));
+    Inputs {
+        configuration: Some(of(&settings.file)),
+        lock: settings.production.lock.as_deref().map(of),
+        plan: None,
     }
 }
 

@@ -5,20 +5,25 @@ use std::path::{Path, PathBuf};
 
 use time::format_description::well_known::Rfc3339;
 
-use super::Run;
+use super::{Run, logs};
+use crate::attest::bundle;
 use crate::cli::Format;
 use crate::command::out::LOGS;
-use crate::command::{refused, repository};
+use crate::command::{publish, refused, repository};
+use crate::config::settings::Auth;
+use crate::publish::github::steps::Step;
 use crate::record::event::EventKind;
 use crate::record::exit_code::ExitCode;
 use crate::record::headline::Headline;
 use crate::record::partial::Partial;
 use crate::record::recorded::Recorded;
-use crate::record::release::EngineRecord;
+use crate::record::release::{AuthRecord, EngineRecord};
+use crate::record::texts::Texts as _;
 use crate::record::v1::{Counts, Parts, Record, SCHEMA};
 use crate::record::verdict::Verdict;
 use crate::rehearsal::recorder::{EVIDENCE, Recorder};
 use crate::rehearsal::scrub;
+use crate::report::github::Mistake;
 use crate::report::terminal::say;
 use crate::report::{ReportKind, json};
 use crate::verdict::{self, Ended, Judgement};
@@ -62,7 +67,8 @@ impl Run<'_> {
             cause: result.cause.clone(),
             exit_code: judgement.exit_code.number(),
         });
-        self.report(&result);
+        self.sign(&result);
+        self.report(&result).await;
         judgement
     }
 
@@ -80,6 +86,10 @@ impl Run<'_> {
                 ended,
                 pair: &pair,
                 partial: &partial,
+                change: match self.prepared.alters_nothing() {
+                    true => verdict::Change::Nothing,
+                    false => verdict::Change::Something,
+                },
             },
         );
         recorded
@@ -89,48 +99,80 @@ impl Run<'_> {
         repository::name_places(&mut parts.tests, self.context);
         let mut notes = self.prepared.plan.notes.clone();
         notes.extend(recorded.notes);
+        notes.extend(self.hazards.iter().map(Mistake::line));
         let mut result = Record {
             schema: SCHEMA.to_owned(),
             verdict: judgement.verdict.into(),
             cause: judgement.headline.to_string(),
             headline: judgement.headline.clone(),
             again: (judgement.verdict == Verdict::Block).then(|| self.again()),
+            rerun: Some(self.rerun()),
             partial: partial.iter().map(|part| part.word().to_owned()).collect(),
             exit_code: judgement.exit_code.number(),
             started: self.started.format(&Rfc3339).unwrap_or_default(),
             duration_ms: crate::text::units::millis(self.begun.elapsed()),
             seed: self.prepared.plan.seed,
             rehearsal: env!("CARGO_PKG_VERSION").to_owned(),
+            inputs: self.inputs.clone(),
             candidate: self.prepared.plan.candidate.clone(),
             baseline: self.prepared.plan.baseline.clone(),
             mirror: self.prepared.plan.mirror.clone(),
+            production: self.prepared.plan.production.clone(),
+            auth: self.prepared.settings.auth.as_ref().map(auth_record),
             lock: self.lock.record(),
             counts: Counts::default(),
             fidelity: parts.fidelity,
+            times: parts.times,
+            probes: parts.probes,
+            calls: parts.calls,
             stages: parts.stages,
             findings: parts.findings,
             tests: parts.tests,
             checks: parts.checks,
+            logs: logs::ends(&self.out.folder.join(LOGS)),
             engine,
             notes,
         };
         result.counts = Counts::of(&result);
+        if let Some(elsewhere) = &self.prepared.elsewhere {
+            result.each_text(&mut |text| *text = elsewhere.called(text));
+        }
         (result, judgement)
     }
 
     /// The command that brings the moment back: the mirror with the candidate in place.
     fn again(&self) -> String {
+        let candidate = match self.candidates() {
+            none if none.is_empty() => " --with-candidate".to_owned(),
+            named => named,
+        };
+        format!("rehearsal up{}{candidate}", self.whose())
+    }
+
+    /// The command that runs the same again.
+    fn rerun(&self) -> String {
+        let what = &self.args.what;
+        let only: String = what.only.iter().map(|only| format!(" --only {only}")).collect();
+        let fail_fast = if self.args.fail_fast { " --fail-fast" } else { "" };
+        let (whose, candidates, seed) = (self.whose(), self.candidates(), self.prepared.plan.seed);
+        format!("rehearsal run{whose}{candidates}{only}{fail_fast} --seed {seed}")
+    }
+
+    /// Whose production it is, as options of a command.
+    fn whose(&self) -> String {
         let what = &self.args.what;
         let config = what.config.as_ref().map(|file| format!(" --config {}", file.display()));
-        let mut candidates = what
-            .candidate
-            .iter()
-            .map(|(name, image)| format!(" --candidate {name}={image}"));
-        let candidate = match candidates.next() {
-            Some(first) => std::iter::once(first).chain(candidates).collect(),
-            None => " --with-candidate".to_owned(),
-        };
-        format!("rehearsal up{}{candidate}", config.unwrap_or_default())
+        let from = what.production_from.production_from.as_ref();
+        let from = from.map(|from| format!(" --production-from {from}"));
+        config.into_iter().chain(from).collect()
+    }
+
+    /// The candidates that were named, as options of a command.
+    fn candidates(&self) -> String {
+        let candidates = self.args.what.candidate.iter();
+        candidates
+            .map(|(name, image)| format!(" --candidate {name}={image}"))
+            .collect()
     }
 
     /// What was left out, and what somebody has signed for.
@@ -145,20 +187,72 @@ impl Run<'_> {
         partial
     }
 
+    /// Signs what the run came to, whatever that is. What cannot be signed is a warning: no file, no deploy.
+    fn sign(&self, record: &Record) {
+        let Some(signer) = &self.signer else { return };
+        let file = self.out.folder.join(bundle::FILE);
+        let failed = signer
+            .bundle(record)
+            .and_then(|signed| json::replace(&file, &signed))
+            .err();
+        let told = failed
+            .iter()
+            .map(|error| format!("the verdict was not signed: {error:#}"));
+        self.warn(told.collect());
+    }
+
     /// Reports never change the verdict: what cannot be written is a warning, and only what is there is named.
-    fn report(&self, result: &Record) {
+    async fn report(&self, result: &Record) {
         let written = json::write_all(result, &self.out.folder);
         self.warn(written.problems);
         self.warn(further(result, &self.args.report, &self.context.directory));
         if self.format == Format::Github {
-            self.warn(refused::job(self.context).publish(result, &self.args.out, &mut std::io::stdout()));
+            self.warn(refused::job(self.context).publish(result, &self.args.out));
         }
         if self.format != Format::Json {
             let reports = self.out.reports(&self.args.out);
             say(format!("\n{}", self.terminal.summary(result, &reports)));
         }
+        // Last: a job that is cancelled is not waited for.
+        if self.format == Format::Github && !self.told_by_check_run(result).await {
+            self.warn(refused::job(self.context).annotate(result, &mut std::io::stdout()));
+        }
         // Nobody reading any more is no reason for another exit code.
         let _flushed = std::io::stdout().flush();
+    }
+}
+
+impl Run<'_> {
+    /// Tells GitHub, where this job has a token; whether a check run has every annotation then.
+    async fn told_by_check_run(&self, result: &Record) -> bool {
+        if !self.context.github || self.context.token.is_none() {
+            return false;
+        }
+        let told = publish::tell(result, &self.args.github, self.context).await;
+        match told {
+            Ok(told) => {
+                publish::tell_notes(&told, &self.redactor);
+                told.done.contains(&Step::CheckRun)
+            }
+            Err(error) => {
+                self.warn(vec![format!("GitHub was told nothing: {error:#}")]);
+                false
+            }
+        }
+    }
+
+    /// What this job's workflow does with the exit code, said beside its lines before anything starts.
+    pub(super) fn warn_of_workflow(&self) {
+        if self.format == Format::Github {
+            self.warn(refused::job(self.context).warn(&self.hazards, &mut std::io::stdout()));
+        }
+    }
+}
+
+fn auth_record(auth: &Auth) -> AuthRecord {
+    AuthRecord {
+        services: auth.services.clone(),
+        issuer: auth.issuer.clone(),
     }
 }
 

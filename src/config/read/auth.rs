@@ -1,9 +1,11 @@
 //! `auth`: the third-party authentication dependency and how a test user signs in.
 
 use super::super::grammar;
-use super::super::settings::{Auth, HttpExpect, Login, LoginExpect, LoginFields, StatusPattern};
+use super::super::settings::{
+    Auth, Bearer, HttpExpect, Login, LoginExpect, LoginFields, SignInBy, StatusPattern, TokenRequest,
+};
 use super::fields::Fields;
-use super::structure::is_secret;
+use super::structure::{is_secret, lacks};
 use super::{step, suite};
 use crate::yaml::tree::Node;
 
@@ -19,7 +21,14 @@ pub(super) fn auth(fields: &Fields) -> Auth {
 }
 
 fn login(fields: &Fields) -> Login {
+    let by = means(fields);
+    for key in needed(&by) {
+        if fields.get(key).is_none() {
+            fields.reader.refuse(lacks(fields.node, &grammar::LOGIN, key));
+        }
+    }
     Login {
+        by,
         start: fields.address("start").unwrap_or_default(),
         expect: protected_page(fields),
         username: fields.filled("username").unwrap_or_default(),
@@ -28,10 +37,64 @@ fn login(fields: &Fields) -> Login {
             .fields("fields", &grammar::LOGIN_FIELDS)
             .map(|fields| form(&fields))
             .unwrap_or_default(),
+        headers: step::headers(fields),
         tls: fields
             .fields("tls", &grammar::TLS)
             .map(|fields| suite::tls(&fields))
             .unwrap_or_default(),
+    }
+}
+
+/// What a means cannot do without.
+fn needed(by: &SignInBy) -> &'static [&'static str] {
+    match by {
+        SignInBy::Form => &["start", "username", "password"],
+        SignInBy::Basic | SignInBy::Bearer(Bearer::PasswordGrant(_)) => &["username", "password"],
+        SignInBy::Header => &["headers"],
+        SignInBy::Bearer(Bearer::Token(_) | Bearer::ClientCredentials(_)) => &[],
+    }
+}
+
+fn means(login: &Fields) -> SignInBy {
+    let Some(node) = login.get("as") else {
+        return SignInBy::Form;
+    };
+    match node.as_text().as_deref() {
+        Some("basic") => SignInBy::Basic,
+        Some("header") => SignInBy::Header,
+        Some(_) => SignInBy::Form,
+        None => {
+            let fields = login.reader.fields(node, &grammar::LOGIN_AS);
+            let bearer = fields.fields("bearer", &grammar::BEARER);
+            bearer.map_or(SignInBy::Form, |fields| SignInBy::Bearer(self::bearer(&fields)))
+        }
+    }
+}
+
+fn bearer(fields: &Fields) -> Bearer {
+    let asked = |key| {
+        fields
+            .fields(key, &grammar::TOKEN_REQUEST)
+            .map(|fields| token_request(&fields))
+    };
+    let (client, user, token) = (
+        asked("client_credentials"),
+        asked("password_grant"),
+        fields.filled("token"),
+    );
+    match (client, user) {
+        (Some(request), _) => Bearer::ClientCredentials(request),
+        (None, Some(request)) => Bearer::PasswordGrant(request),
+        (None, None) => Bearer::Token(token.unwrap_or_default()),
+    }
+}
+
+fn token_request(fields: &Fields) -> TokenRequest {
+    TokenRequest {
+        url: fields.address("url").unwrap_or_default(),
+        client_id: fields.filled("client_id").unwrap_or_default(),
+        client_secret: fields.filled("client_secret"),
+        scope: fields.filled("scope"),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
@@ -16,16 +17,26 @@ use super::super::settings::Address;
 use super::files;
 use super::structure::is_secret;
 use crate::yaml::diagnostic::Diagnostic;
-use crate::yaml::span::Span;
+use crate::yaml::span::{Source, Span};
 use crate::yaml::tree::{Entry, Node, Value};
+
+/// A configuration file, and what its values are seen from.
+pub(super) struct Origin {
+    /// The file.
+    pub(super) source: Arc<Source>,
+    /// Its folder, as the user named it.
+    pub(super) folder: PathBuf,
+    /// The process's environment over production's env file.
+    pub(super) environment: BTreeMap<String, String>,
+}
 
 /// What every part of the reader shares. Errors are gathered and reading goes on with something harmless, so that one
 /// attempt shows them all; nothing read beside an error ever leaves [`super::load`].
 pub(super) struct Reader {
-    /// The folder of the configuration, as the user named it.
-    pub(super) folder: PathBuf,
-    /// The process's environment over production's env file.
-    pub(super) environment: BTreeMap<String, String>,
+    /// The configuration's.
+    own: Origin,
+    /// That of what is said about production, where it stands in another file.
+    production: Option<Origin>,
     withheld: Option<String>,
     secrets: RefCell<BTreeMap<String, String>>,
     missing: RefCell<BTreeSet<String>>,
@@ -34,16 +45,23 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(folder: &Path, environment: BTreeMap<String, String>, withheld: Option<String>) -> Self {
+    pub(super) fn new(own: Origin, production: Option<Origin>, withheld: Option<String>) -> Self {
         Self {
-            folder: folder.to_owned(),
-            environment,
+            own,
+            production,
             withheld,
             secrets: RefCell::default(),
             missing: RefCell::default(),
             addresses: RefCell::default(),
             errors: RefCell::default(),
         }
+    }
+
+    /// What a value is seen from: the file that it stands in.
+    pub(super) fn origin(&self, span: &Span) -> &Origin {
+        let other = self.production.as_ref();
+        let other = other.filter(|origin| Arc::ptr_eq(&origin.source, &span.source));
+        other.unwrap_or(&self.own)
     }
 
     /// The secrets met so far, or the errors if there were any.
@@ -132,7 +150,7 @@ impl Reader {
     }
 
     fn secret(&self, name: &str, span: &Span) -> String {
-        let problem = match self.environment.get(name) {
+        let problem = match self.origin(span).environment.get(name) {
             Some(value) if !value.is_empty() => {
                 self.secrets.borrow_mut().insert(name.to_owned(), value.clone());
                 return value.clone();
@@ -169,9 +187,9 @@ impl Reader {
         text
     }
 
-    /// A path, relative to the configuration.
+    /// A path, relative to the file it stands in.
     pub(super) fn path(&self, node: &Node) -> PathBuf {
-        self.folder.join(self.filled(node))
+        self.origin(&node.span).folder.join(self.filled(node))
     }
 
     /// A file that must exist, absolute.

@@ -5,11 +5,12 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::file::{self, MOST_TEXT};
 use crate::yaml::span::{Source, Span};
 
 /// Reads a text file. `name` is how the user wrote it at `span`.
 pub(super) fn source(path: &Path, name: &str, span: &Span) -> Result<Arc<Source>, Diagnostic> {
-    let bytes = std::fs::read(path).map_err(|error| unreadable(name, &error, span))?;
+    let bytes = file::bytes(path, MOST_TEXT).map_err(|error| unreadable(name, &error, span))?;
     text(path, bytes).map(Arc::new)
 }
 

@@ -1,12 +1,14 @@
 //! `production` and `candidate`: what runs today, and what wants to replace it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::grammar;
-use super::super::settings::{Candidate, CandidateImage, Production};
-use super::fields::Fields;
-use super::files;
+use super::super::settings::{Candidate, CandidateImage, NamedBy, Next, Production};
+use super::env_file::EnvFile;
+use super::fields::{Fields, Reader};
+use super::{files, hosts};
 use crate::text::version::Requirement;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::span::Span;
@@ -15,24 +17,40 @@ use crate::yaml::tree::{Entry, Node};
 const MAX_LOCK_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 pub(super) fn production(file: &Fields) -> Production {
-    let reader = file.reader;
     let node = file.get("production").unwrap_or(file.node);
+    let environment = file.reader.origin(&node.span).environment.clone();
+    described(file.reader, node, environment, key_span(file, "production"))
+}
+
+/// Production as a node says, whose Compose files see this environment.
+pub(super) fn described(reader: &Reader, node: &Node, environment: BTreeMap<String, String>, span: Span) -> Production {
     let fields = reader.fields(node, &grammar::PRODUCTION);
+    let compose: Vec<PathBuf> = fields.items("compose").iter().map(|node| reader.file(node)).collect();
+    let project_directory = fields.get("project_directory").map(|node| reader.folder(node));
+    let profiles = fields.names("profiles");
+    let env_file = EnvFile::of(&fields, &compose, project_directory.as_deref());
+    env_file.agrees_on_profiles(&fields, &profiles);
     Production {
-        compose: fields.items("compose").iter().map(|node| reader.file(node)).collect(),
-        project_directory: fields.get("project_directory").map(|node| reader.folder(node)),
-        profiles: fields.names("profiles"),
+        compose: env_file.files(&fields, compose, &span),
+        project_directory,
+        profiles,
         env_file: fields.file("env_file"),
-        environment: reader.environment.clone(),
+        environment,
         // Whether it exists is the lock's own question: a lock that is not there is inconclusive, not a mistake here.
         lock: fields.get("lock").map(|node| files::absolute(&reader.path(node))),
         max_lock_age: fields.duration("max_lock_age").unwrap_or(MAX_LOCK_AGE),
-        span: key_span(file, "production"),
+        hosts: hosts::hosts(&fields),
+        span,
+        folder_name: None,
     }
 }
 
 /// The entries of `candidate`, then what the command line says about them.
-pub(super) fn candidates(file: &Fields, overrides: &[(String, String)]) -> BTreeMap<String, Candidate> {
+pub(super) fn candidates(
+    file: &Fields,
+    overrides: &[(String, String)],
+    next: Option<&Next>,
+) -> BTreeMap<String, Candidate> {
     let mut candidates: BTreeMap<_, _> = file
         .entries("candidate")
         .iter()
@@ -49,7 +67,9 @@ pub(super) fn candidates(file: &Fields, overrides: &[(String, String)]) -> BTree
                 .refuse(error.help(format!("write `--candidate {service}=IMAGE`")));
         }
     }
-    refuse_no_change(file, &candidates);
+    if next.is_none() {
+        refuse_no_change(file, &candidates);
+    }
     candidates
 }
 
@@ -70,6 +90,7 @@ fn candidate(file: &Fields, entry: &Entry) -> Candidate {
         env: environment(&fields),
         compose: fields.file("compose"),
         requires: requires(&fields),
+        named_by: NamedBy::File,
         span: entry.key_span.clone(),
     }
 }
@@ -130,6 +151,7 @@ fn unchanged(span: &Span) -> Candidate {
         env: BTreeMap::new(),
         compose: None,
         requires: BTreeMap::new(),
+        named_by: NamedBy::CommandLine,
         span: span.clone(),
     }
 }
@@ -137,7 +159,7 @@ fn unchanged(span: &Span) -> Candidate {
 /// A rehearsal of nothing would pass.
 fn refuse_no_change(file: &Fields, candidates: &BTreeMap<String, Candidate>) {
     let help = "say what the release changes, or pass `--candidate SERVICE=IMAGE`";
-    if candidates.is_empty() {
+    if candidates.is_empty() && file.node.get("release").is_none() {
         let error = Diagnostic::at(
             &key_span(file, "candidate"),
             "nothing replaces anything: there is no candidate",

@@ -1,18 +1,19 @@
 //! `stages` and `policy`: budgets, and what blocks.
 
-use crate::config::settings::SameRelease;
 use crate::config::settings::Unexercised;
+use crate::config::settings::{Border, SameRelease};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::super::grammar;
 use super::super::quantity;
-use super::super::settings::{OpenHost, Policy, Rollback, Stages, Strategy, Upgrade, Waiver};
+use super::super::settings::{Control, OpenHost, Policy, Rollback, Stages, Strategy, Upgrade, Waiver};
 use super::fields::Fields;
 use crate::record::finding::Severity;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::tree::Node;
 
+const CONTROL_WITHIN: Duration = Duration::from_secs(180);
 const UPGRADE_WITHIN: Duration = Duration::from_secs(120);
 const MAX_DOWNTIME: Duration = Duration::from_secs(30);
 const ROLLBACK_WITHIN: Duration = Duration::from_secs(60);
@@ -20,8 +21,17 @@ const ROLLBACK_WITHIN: Duration = Duration::from_secs(60);
 pub(super) fn stages(stages: Option<Fields>) -> Stages {
     let section = |key, mapping| stages.as_ref().and_then(|stages| stages.fields(key, mapping));
     Stages {
+        control: control(section("control", &grammar::CONTROL)),
         upgrade: upgrade(section("upgrade", &grammar::UPGRADE)),
         rollback: rollback(section("rollback", &grammar::ROLLBACK)),
+    }
+}
+
+fn control(fields: Option<Fields>) -> Control {
+    Control {
+        within: fields
+            .and_then(|fields| fields.duration("within"))
+            .unwrap_or(CONTROL_WITHIN),
     }
 }
 
@@ -65,8 +75,10 @@ pub(super) fn policy(fields: Option<Fields>) -> Policy {
             waive: vec![],
             allow_egress: vec![],
             allow_egress_spans: vec![],
+            border: Border::default(),
             same_release: SameRelease::default(),
             unexercised: vec![],
+            max_replicas: Policy::MAX_REPLICAS,
         };
     };
     let waivers = fields.items("waive").iter();
@@ -85,6 +97,10 @@ pub(super) fn policy(fields: Option<Fields>) -> Policy {
             .iter()
             .map(|node| node.span.clone())
             .collect(),
+        border: match fields.text("border").as_deref() {
+            Some("closed") => Border::Closed,
+            _ => Border::Heard,
+        },
         same_release: match fields.text("same_release").as_deref() {
             Some("pass") => SameRelease::Pass,
             _ => SameRelease::Inconclusive,
@@ -94,7 +110,15 @@ pub(super) fn policy(fields: Option<Fields>) -> Policy {
             .iter()
             .map(|node| unexercised(&fields.reader.fields(node, &grammar::UNEXERCISED)))
             .collect(),
+        max_replicas: max_replicas(&fields),
     }
+}
+
+fn max_replicas(fields: &Fields) -> u32 {
+    let given = fields.get("max_replicas").and_then(Node::as_int);
+    given
+        .and_then(|number| number.try_into().ok())
+        .unwrap_or(Policy::MAX_REPLICAS)
 }
 
 /// A gate that lets errors pass is none.

@@ -25,7 +25,7 @@ pub(super) fn request(suite: &Fields, node: &Node) -> RequestStep {
         url,
         query: fields.pairs("query"),
         headers: headers(&fields),
-        basic: fields.fields("basic", &grammar::BASIC).map(|fields| basic(&fields)),
+        basic: basic(&fields),
         body: body(&fields),
         follow: fields.flag("follow"),
         expect: http_expect(fields.fields("expect", &grammar::HTTP_EXPECT)),
@@ -72,17 +72,20 @@ fn location(suite: &Fields, node: &Node) -> String {
     text
 }
 
-fn headers(fields: &Fields) -> Vec<(String, String)> {
+pub(super) fn headers(fields: &Fields) -> Vec<(String, String)> {
     for entry in fields.entries("headers") {
-        check_header_name(fields.reader, &entry.key, &entry.key_span);
-        if fields.reader.text(&entry.node).contains(['\r', '\n', '\0']) {
-            let help = "write it on one line, without the line's end: `>-` or quotes";
-            fields
-                .reader
-                .refuse(Diagnostic::at(&entry.node.span, "a header cannot hold a line's end").help(help));
-        }
+        check_header(fields.reader, entry);
     }
     fields.pairs("headers")
+}
+
+/// A header's name, and a value on one line.
+pub(super) fn check_header(reader: &Reader, entry: &Entry) {
+    check_header_name(reader, &entry.key, &entry.key_span);
+    if reader.text(&entry.node).contains(['\r', '\n', '\0']) {
+        let help = "write it on one line, without the line's end: `>-` or quotes";
+        reader.refuse(Diagnostic::at(&entry.node.span, "a header cannot hold a line's end").help(help));
+    }
 }
 
 fn check_header_name(reader: &Reader, name: &str, span: &Span) {
@@ -92,11 +95,11 @@ fn check_header_name(reader: &Reader, name: &str, span: &Span) {
     }
 }
 
-fn basic(fields: &Fields) -> (String, String) {
-    (
-        fields.text("username").unwrap_or_default(),
-        fields.text("password").unwrap_or_default(),
-    )
+/// `basic` of a request, or of a suite: user name, password.
+pub(super) fn basic(fields: &Fields) -> Option<(String, String)> {
+    let fields = fields.fields("basic", &grammar::BASIC)?;
+    let text = |key| fields.text(key).unwrap_or_default();
+    Some((text("username"), text("password")))
 }
 
 fn body(fields: &Fields) -> RequestBody {

@@ -73,6 +73,8 @@ impl Structure {
             Shape::Keys(mapping) => self.mapping(node, mapping),
             Shape::TextOr(mapping) if node.as_map().is_some() && !is_secret(node) => self.mapping(node, mapping),
             Shape::TextOr(_) => self.text(node),
+            Shape::ChoiceOr(_, mapping) if node.as_map().is_some() => self.mapping(node, mapping),
+            Shape::ChoiceOr(words, _) => self.scalar(node, Shape::Choice(words)),
             scalar => self.scalar(node, scalar),
         }
     }
@@ -262,7 +264,10 @@ impl Structure {
     }
 
     fn rule(&mut self, node: &Node, mapping: &Mapping, rule: Rule) {
-        let (Rule::ExactlyOne(keys) | Rule::AtMostOne(keys) | Rule::AtLeastOne(keys)) = rule;
+        let keys = match rule {
+            Rule::ExactlyOne(keys) | Rule::AtMostOne(keys) | Rule::AtLeastOne(keys) => keys,
+            Rule::Unless(other, keys) => return self.unless(node, mapping, other, keys),
+        };
         let given: Vec<_> = keys.iter().filter_map(|key| node.entry(key)).collect();
         if given.is_empty() && !matches!(rule, Rule::AtMostOne(_)) {
             self.errors.push(none_of(node, mapping, keys));
@@ -274,6 +279,12 @@ impl Structure {
             self.errors
                 .push(Diagnostic::at(&second.key_span, message).help("keep one of the two"));
         }
+    }
+
+    fn unless(&mut self, node: &Node, mapping: &Mapping, other: &str, keys: &[&str]) {
+        let missing = keys.iter().filter(|key| node.get(key).is_none());
+        let missing = missing.filter(|_| node.get(other).is_none());
+        self.errors.extend(missing.map(|key| lacks(node, mapping, key)));
     }
 }
 
@@ -318,7 +329,7 @@ fn none_of(node: &Node, mapping: &Mapping, keys: &[&str]) -> Diagnostic {
     }
 }
 
-fn lacks(node: &Node, mapping: &Mapping, key: &str) -> Diagnostic {
+pub(super) fn lacks(node: &Node, mapping: &Mapping, key: &str) -> Diagnostic {
     Diagnostic::at(&first_line(node), format!("{} lacks `{key}`", mapping.title)).help(format!("add `{key}: …`"))
 }
 

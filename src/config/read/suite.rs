@@ -7,7 +7,7 @@ use super::super::grammar;
 use super::super::settings::{Data, Suite, SuiteBody, TestContainer, Tls};
 use super::fields::Fields;
 use super::structure::is_secret;
-use super::{files, step};
+use super::{files, restore, step};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::span::Span;
 use crate::yaml::tree::{Entry, Node};
@@ -37,6 +37,7 @@ fn suite(file: &Fields, entry: &Entry) -> Suite {
 pub(super) fn data(fields: &Fields) -> Data {
     let entry = |key| fields.get(key).map(|node| data_entry(fields, node));
     Data {
+        restore: restore::all(fields),
         seed: entry("seed"),
         verify: entry("verify"),
         write: entry("write"),
@@ -60,6 +61,7 @@ fn body(fields: &Fields) -> SuiteBody {
     let body = SuiteBody {
         target: fields.address("target"),
         service: fields.filled("service"),
+        basic: step::basic(fields),
         tls: fields
             .fields("tls", &grammar::TLS)
             .map(|fields| tls(&fields))
@@ -131,7 +133,7 @@ fn matched(fields: &Fields, node: &Node) -> Vec<PathBuf> {
     if !files::is_glob(&text) {
         return vec![fields.reader.file(node)];
     }
-    match files::expand(&fields.reader.folder, &text) {
+    match files::expand(&fields.reader.origin(&node.span).folder, &text) {
         Ok(paths) => paths.iter().map(|path| files::absolute(path)).collect(),
         Err(why) => {
             fields.reader.refuse_value(node, &why, "write it like `smoke/*.hurl`");

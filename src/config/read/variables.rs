@@ -8,7 +8,7 @@ use super::structure::is_secret;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::env_file::{self, Format};
 use crate::yaml::interpolate::{Dialect, interpolate};
-use crate::yaml::tree::{Node, Value, resolve};
+use crate::yaml::tree::{Entry, Node, Value, resolve};
 
 /// The process's environment over production's env file. The file's own path sees the process's environment only.
 pub(super) fn environment(
@@ -85,17 +85,28 @@ fn malformed(node: &Node, message: String) -> Diagnostic {
 /// The `image` and `build` of a candidate that the command line replaces are never looked at: they may well name a
 /// variable that only a pipeline sets.
 pub(super) fn forget_overridden(document: &mut Node, overridden: &BTreeSet<&str>) {
-    let Value::Map(keys) = &mut document.value else { return };
-    let candidates = keys.iter_mut().find(|entry| entry.key == "candidate");
-    let Some(Value::Map(services)) = candidates.map(|entry| &mut entry.node.value) else {
-        return;
-    };
-    for service in services
-        .iter_mut()
-        .filter(|entry| overridden.contains(entry.key.as_str()))
-    {
-        if let Value::Map(keys) = &mut service.node.value {
+    for service in entries_of(document, &["candidate"]).into_iter().flatten() {
+        if let Value::Map(keys) = &mut service.node.value
+            && overridden.contains(service.key.as_str())
+        {
             keys.retain(|entry| entry.key != "image" && entry.key != "build");
+        }
+    }
+    if let Some(images) = entries_of(document, &["release", "images"]) {
+        images.retain(|entry| !overridden.contains(entry.key.as_str()));
+    }
+}
+
+/// The entries of the mapping at a path of keys.
+fn entries_of<'n>(node: &'n mut Node, path: &[&str]) -> Option<&'n mut Vec<Entry>> {
+    let Value::Map(entries) = &mut node.value else {
+        return None;
+    };
+    match path.split_first() {
+        None => Some(entries),
+        Some((key, rest)) => {
+            let entry = entries.iter_mut().find(|entry| entry.key == *key)?;
+            entries_of(&mut entry.node, rest)
         }
     }
 }

@@ -326,6 +326,7 @@ mod tests {
             terminal: false,
             width: 100,
             github: false,
+            token: None,
             runs: home.to_owned(),
         }
     }

@@ -15,6 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 type Version = (usize, usize);
 
+/// Since this one a mount may show a part of a volume; what is older takes the whole, and says nothing.
+const PARTS: Version = (1, 45);
+
+/// Since this one the builder's own language has heredocs and named contexts: Docker 23's.
+const HEREDOCS: Version = (1, 42);
+
 /// What an engine and we have agreed on.
 pub(crate) struct Agreed {
     /// Version of the API, such as `1.41`.
@@ -22,6 +28,19 @@ pub(crate) struct Agreed {
     /// A container that is given a name server still finds the mirror's own names: Docker hands on only what it does
     /// not know itself, Podman hands on everything.
     pub(crate) hands_on_unknown_names: bool,
+    /// A part of a volume can be mounted by its name.
+    pub(crate) mounts_parts: bool,
+    /// What its builder reads without the help of a `# syntax=`.
+    pub(crate) dialect: Dialect,
+}
+
+/// What an engine's own builder reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Neither heredocs nor named contexts.
+    Plain,
+    /// Both: version 1.4 of the language.
+    Heredocs,
 }
 
 /// Asks an engine what it speaks.
@@ -43,6 +62,12 @@ pub(crate) async fn agree(docker: &Docker, address: &Address) -> Result<Agreed> 
         chosen(oldest, newest).with_context(|| format!("the container engine at {address} cannot be used"))?;
     let mut parts = told.components.into_iter().flatten();
     Ok(Agreed {
+        mounts_parts: newest >= PARTS,
+        dialect: if newest >= HEREDOCS {
+            Dialect::Heredocs
+        } else {
+            Dialect::Plain
+        },
         version,
         hands_on_unknown_names: !parts.any(|part| part.name.starts_with("Podman")),
     })

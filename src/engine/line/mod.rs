@@ -13,7 +13,8 @@ use bollard::{BollardRequest, Docker};
 use hickory_resolver::TokioResolver;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HOST, HeaderMap, HeaderValue};
+use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderValue, UPGRADE};
+use hyper::upgrade::Upgraded;
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -111,6 +112,23 @@ impl Transport {
         let mut calls = self.connect().await?;
         let answer = calls.send_request(call).await?;
         Ok(self.answered(answer, calls))
+    }
+
+    /// A connection that speaks another protocol from here on, as BuildKit's do; `None` = the engine knows no such path.
+    pub(super) async fn upgraded(&self, path: &str, headers: HeaderMap) -> io::Result<Option<Upgraded>> {
+        let mut call = Request::post(path)
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "h2c")
+            .body(bollard::body_full(bytes::Bytes::new()))
+            .map_err(io::Error::other)?;
+        call.headers_mut().extend(headers);
+        let call = self.addressed(call).map_err(io::Error::other)?;
+        let mut calls = self.connect().await?;
+        let answer = within(async { calls.send_request(call).await.map_err(io::Error::other) }).await?;
+        match answer.status() {
+            StatusCode::SWITCHING_PROTOCOLS => hyper::upgrade::on(answer).await.map(Some).map_err(io::Error::other),
+            _ => Ok(None),
+        }
     }
 
     /// The call as it goes over the wire: its path with the version, and a host.

@@ -12,6 +12,7 @@ use anyhow::Result;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptions;
 use futures_util::StreamExt as _;
+use strum::Display;
 
 use super::Engine;
 use crate::engine::words::engine_words;
@@ -29,9 +30,21 @@ const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(500), Duration::from_s
 /// Progress is told at most this often for one image.
 const TELL_EVERY: Duration = Duration::from_secs(3);
 
-/// What a pull wants known while it happens.
+/// How an image gets to the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
+#[strum(serialize_all = "lowercase")]
+pub enum Way {
+    /// From a registry.
+    Pull,
+    /// From its recipe.
+    Build,
+}
+
+/// What is to be known of an image on its way, while it happens.
 #[derive(Debug, Clone)]
 pub struct Progress {
+    /// How it gets there.
+    pub way: Way,
     /// Reference.
     pub image: String,
     /// How it gets on.
@@ -136,6 +149,7 @@ impl Pull<'_> {
 
     fn say(&self, state: PullState, detail: Option<String>) {
         (self.tell)(Progress {
+            way: Way::Pull,
             image: self.image.image.clone(),
             state,
             detail,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::agent::notes::{Asked, AskedAnswer};
+use crate::agent::notes::AskedAnswer;
 use crate::record::release::Role;
 
 /// Whose container it was.
@@ -39,7 +39,7 @@ pub(super) fn sorted(told: AskedAnswer, made: &BTreeMap<String, Origin>, own: &B
     };
     // A service that is stopped has no name on the engine for that while: whoever asks for it stays inside.
     for asked in told.asked.iter().filter(|asked| !own.contains(&asked.name)) {
-        let names = match origin(asked, made) {
+        let names = match origin(&asked.by, made) {
             Some(Origin {
                 service,
                 role: Role::Candidate,
@@ -57,10 +57,9 @@ pub(super) fn sorted(told: AskedAnswer, made: &BTreeMap<String, Origin>, own: &B
 }
 
 /// The engine's DNS says `CONTAINER.NETWORK`; both may have dots.
-fn origin<'m>(asked: &Asked, made: &'m BTreeMap<String, Origin>) -> Option<&'m Origin> {
+pub(crate) fn origin<'m>(asker: &str, made: &'m BTreeMap<String, Origin>) -> Option<&'m Origin> {
     let is = |name: &str| {
-        asked
-            .by
+        asker
             .strip_prefix(name)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
@@ -71,6 +70,7 @@ fn origin<'m>(asked: &Asked, made: &'m BTreeMap<String, Origin>) -> Option<&'m O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::notes::Asked;
 
     fn asked(by: &str, name: &str) -> Asked {
         Asked {

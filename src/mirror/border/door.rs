@@ -13,7 +13,7 @@ use anyhow::Result;
 use bollard::models::{EndpointSettings, HostConfig};
 
 use super::entrance;
-use crate::config::settings::OpenHost;
+use crate::config::settings::{Border, OpenHost};
 use crate::engine::network::Leads;
 use crate::mirror::setup::Setup;
 use crate::world::addresses::Subnet;
@@ -85,33 +85,37 @@ pub fn notes(open: &[OpenHost]) -> Vec<String> {
     open.iter().map(of).collect()
 }
 
-/// Where the border is open: who may forge frames can send a datagram past the agent by the bridge itself. Engines give
-/// that right to every container that is not denied it.
-pub fn raw_note(world: &World) -> Option<String> {
-    let is = |one: &String, name: &str| {
-        let word = one.to_uppercase();
-        word.trim_start_matches("CAP_") == name
+/// How far the border is open, if it is: who may forge frames can send a datagram past the agent by the bridge itself,
+/// or, where it is closed, to the engine's own machine. Engines give that right to every container that is not denied it.
+pub fn raw_note(world: &World, border: Border) -> Option<String> {
+    let forgers = world.services.values().filter(|service| may_forge(service)).count();
+    let all = world.services.len();
+    let how = match border {
+        Border::Heard => {
+            "past it; `policy: {border: closed}` keeps them on the engine's machine, and `cap_drop: [NET_RAW]` in production \
+             denies them"
+        }
+        Border::Closed => {
+            "to the engine's own machine, and no further; `cap_drop: [NET_RAW]` in production denies them"
+        }
     };
-    let drops = |service: &Service, name: &str| service.limits.cap_drop.iter().any(|one| is(one, name));
-    let adds = |service: &Service| {
-        service
-            .limits
-            .cap_add
-            .iter()
-            .any(|one| is(one, "NET_RAW") || is(one, "ALL"))
-    };
-    let may = |service: &&Service| {
-        let denied = drops(service, "NET_RAW") || (drops(service, "ALL") && !adds(service));
-        !denied && !service.no_network
-    };
-    let forgers = world.services.values().filter(may).count();
     (forgers > 0).then(|| {
         format!(
-            "the border: {forgers} of {} services may forge frames (NET_RAW, an engine's default), and so send single \
-             datagrams past it; `cap_drop: [NET_RAW]` in production denies it",
-            world.services.len()
+            "the border: {forgers} of {all} services may forge frames (NET_RAW, an engine's default), and so send single \
+             datagrams {how}"
         )
     })
+}
+
+fn may_forge(service: &Service) -> bool {
+    let limits = &service.limits;
+    let has = |words: &[String], name: &str| {
+        let mut words = words.iter().map(|word| word.to_uppercase());
+        words.any(|word| word.trim_start_matches("CAP_") == name)
+    };
+    let adds = has(&limits.cap_add, "NET_RAW") || has(&limits.cap_add, "ALL");
+    let denied = has(&limits.cap_drop, "NET_RAW") || (has(&limits.cap_drop, "ALL") && !adds);
+    !denied && !service.no_network
 }
 
 #[cfg(test)]
@@ -166,9 +170,18 @@ mod tests {
             ..World::default()
         };
         let denied = vec![service("a", &["NET_RAW"], &[]), service("b", &["all"], &["CHOWN"])];
-        assert_eq!(raw_note(&world(denied.clone())), None);
+        assert_eq!(raw_note(&world(denied.clone()), Border::Heard), None);
         let more = vec![service("c", &[], &[]), service("d", &["ALL"], &["CAP_NET_RAW"])];
-        let note = raw_note(&world([denied, more].concat())).unwrap_or_default();
-        assert!(note.contains("2 of 4 services"), "{note}");
+        let all = world([denied, more].concat());
+        let note = |border| raw_note(&all, border).unwrap_or_default();
+        let (heard, closed) = (note(Border::Heard), note(Border::Closed));
+        assert!(
+            heard.contains("2 of 4 services") && heard.contains("past it"),
+            "{heard}"
+        );
+        assert!(
+            closed.contains("to the engine's own machine, and no further"),
+            "{closed}"
+        );
     }
 }

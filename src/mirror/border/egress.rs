@@ -10,6 +10,7 @@ use bollard::models::HostConfig;
 use super::attempts::{Attempts, Origin, sorted};
 use crate::agent::outside::{OutsideAnswer, OutsideCall};
 use crate::agent::{Answer, Call};
+use crate::engine::network::Gateway;
 use crate::mirror::Mirror;
 use crate::world::model::Service;
 
@@ -61,7 +62,10 @@ impl Mirror {
         if !other.is_empty() {
             all.push(sentence(
                 &other,
-                "this engine does not leave the gateway's address to the agent",
+                match self.inner.setup.gateway {
+                    Gateway::Agent => "this engine does not leave the gateway's address to the agent",
+                    Gateway::Nobody => "`policy.border` closes it",
+                },
             ));
         }
         all

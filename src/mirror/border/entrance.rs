@@ -28,7 +28,7 @@ const HTTPS: [u16; 3] = [443, 8443, 9443];
 
 /// What can be reached from this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Way {
+pub struct OpenedPort {
     /// Name inside the mirror: a service's, or one of production's.
     pub host: String,
     /// Port inside the mirror.
@@ -50,7 +50,7 @@ pub enum Answers {
     Front,
 }
 
-impl Way {
+impl OpenedPort {
     fn to_service(host: &str, port: u16, directory: &Directory<'_>) -> Self {
         Self {
             host: host.to_owned(),
@@ -83,17 +83,17 @@ impl Way {
 }
 
 /// Every TCP port that production publishes, and the names that the agent answers to.
-pub fn ways(world: &World, fronts: &[Name]) -> Vec<Way> {
+pub fn ways(world: &World, fronts: &[Name]) -> Vec<OpenedPort> {
     let directory = &Directory::of(fronts);
     let published = world.services.values().flat_map(|service| {
         // Who lives in another's network is reached there.
         let host = service.shares_network.as_deref().unwrap_or(&service.name);
         let reachable = !service.no_network;
         let ports = service.published.iter().filter(move |_| reachable);
-        ports.map(move |port| Way::to_service(host, *port, directory))
+        ports.map(move |port| OpenedPort::to_service(host, *port, directory))
     });
-    let named = fronts.iter().map(Way::to_front);
-    let mut all: Vec<Way> = Vec::new();
+    let named = fronts.iter().map(OpenedPort::to_front);
+    let mut all: Vec<OpenedPort> = Vec::new();
     for way in published.chain(named) {
         if !all.contains(&way) {
             all.push(way);
@@ -106,7 +106,7 @@ pub fn ways(world: &World, fronts: &[Name]) -> Vec<Way> {
 ///
 /// # Errors
 /// The engine refused, or the mirror's agent never came up.
-pub async fn open(engine: &Engine, world: &World, ways: Vec<Way>) -> Result<Vec<Way>> {
+pub async fn open(engine: &Engine, world: &World, ways: Vec<OpenedPort>) -> Result<Vec<OpenedPort>> {
     if ways.is_empty() {
         return Ok(ways);
     }
@@ -127,14 +127,14 @@ pub async fn open(engine: &Engine, world: &World, ways: Vec<Way>) -> Result<Vec<
 ///
 /// # Errors
 /// The run has no entrance.
-pub async fn opened(engine: &Engine, run: &str, ways: Vec<Way>) -> Result<Vec<Way>> {
+pub async fn opened(engine: &Engine, run: &str, ways: Vec<OpenedPort>) -> Result<Vec<OpenedPort>> {
     let found = engine.inspect(&format!("rehearsal-{run}-entrance")).await?;
     let ports = found
         .network_settings
         .and_then(|settings| settings.ports)
         .unwrap_or_default();
     let passages = found.config.and_then(|config| config.cmd).unwrap_or_default();
-    let open = |mut way: Way| {
+    let open = |mut way: OpenedPort| {
         let target = format!("{}:{}", way.leads_to, way.port);
         let inside = passages
             .iter()
@@ -150,10 +150,10 @@ fn key(port: u16) -> String {
     format!("{port}/tcp")
 }
 
-fn body(engine: &Engine, network: &str, ways: &[Way]) -> ContainerCreateBody {
+fn body(engine: &Engine, network: &str, ways: &[OpenedPort]) -> ContainerCreateBody {
     let listed = || ways.iter().zip(FIRST_PORT..);
     let words = listed().map(|(way, inside)| format!("{inside}={}:{}", way.leads_to, way.port));
-    let bound = |(_, inside): (&Way, u16)| {
+    let bound = |(_, inside): (&OpenedPort, u16)| {
         let binding = PortBinding {
             host_ip: Some("127.0.0.1".to_owned()),
             host_port: None,
@@ -269,9 +269,9 @@ mod tests {
     #[test]
     fn an_address_says_what_is_spoken_there() {
         let at = |port| {
-            Way {
+            OpenedPort {
                 local: 49153,
-                ..Way::to_service("web", port, &Directory::default())
+                ..OpenedPort::to_service("web", port, &Directory::default())
             }
             .address()
         };

@@ -6,7 +6,7 @@ mod files;
 mod kept;
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,6 +24,7 @@ use crate::engine::tail::{Reading, stamped};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::text::redact::Redactor;
+use crate::world::replica::Replica;
 use cursor::{Cursor, Output, Position};
 use files::Files;
 pub use kept::Excerpt;
@@ -93,16 +94,31 @@ impl Logs {
         self.lock().store.enter(stage);
     }
 
-    /// From now on it is this release's turn; the present containers of these services are being replaced.
-    pub(super) fn turn(&self, to: Role, replaced: &[&str]) {
+    /// What a replica said in `control`, without what was set aside.
+    pub fn known(&self, replica: &Replica) -> Vec<String> {
+        self.lock().store.known(replica)
+    }
+
+    /// These lines are nothing that a replica is known to say.
+    pub fn set_aside(&self, replica: &Replica, lines: &[String]) {
+        self.lock().store.set_aside(replica, lines);
+    }
+
+    /// From now on it is this release's turn; the present containers of these replicas are being replaced.
+    pub(super) fn turn(&self, to: Role, replaced: &[Replica]) {
         self.lock().store.turn(to, replaced);
     }
 
+    /// A container that was stopped for a swap is there again: it stays.
+    pub(super) fn stays(&self, container: &str) {
+        self.lock().store.stays(container);
+    }
+
     /// A container was made: its file exists from now on.
-    pub(super) fn open(&self, container: &str, service: &str) {
+    pub(super) fn open(&self, container: &str, replica: &Replica) {
         let mut inner = self.lock();
-        let stage = inner.store.open(container, service);
-        let trouble = inner.files.make(stage, service);
+        let stage = inner.store.open(container, replica);
+        let trouble = inner.files.make(stage, &replica.to_string());
         drop(inner);
         self.note(trouble);
     }
@@ -166,7 +182,7 @@ impl Logs {
         let mut inner = self.lock();
         let Inner { store, files, .. } = &mut *inner;
         let said = store.push(container, line.clone());
-        let trouble = said.and_then(|(stage, service)| files.write(stage, service, &line));
+        let trouble = said.and_then(|(stage, replica)| files.write(stage, &replica.to_string(), &line));
         drop(inner);
         self.note(trouble);
         self.more.send_modify(|count| *count += 1);
@@ -188,39 +204,44 @@ impl Logs {
         self.lock().store.of_container(container)
     }
 
-    /// What a service said in a stage.
-    pub fn in_stage(&self, service: &str, stage: StageId) -> Excerpt {
-        self.lock().store.in_stage(service, stage)
+    /// Every replica of a service that has had a container.
+    pub fn replicas_of(&self, service: &str) -> BTreeSet<Replica> {
+        self.lock().store.replicas_of(service)
     }
 
-    /// What a service said in a release's turn: one that is replaced what its own release said, its last words included;
+    /// What a replica said in a stage.
+    pub fn in_stage(&self, replica: &Replica, stage: StageId) -> Excerpt {
+        self.lock().store.in_stage(replica, stage)
+    }
+
+    /// What a replica said in a release's turn: one that is replaced what its own release said, its last words included;
     /// one that stays what it said beside it.
-    pub fn in_turn(&self, service: &str, role: Role) -> Excerpt {
-        self.lock().store.in_turn(service, role)
+    pub fn in_turn(&self, replica: &Replica, role: Role) -> Excerpt {
+        self.lock().store.in_turn(replica, role)
     }
 
     /// The same in one stage.
-    pub fn said(&self, service: &str, stage: StageId, role: Role) -> Excerpt {
-        self.lock().store.said(service, stage, role)
+    pub fn said(&self, replica: &Replica, stage: StageId, role: Role) -> Excerpt {
+        self.lock().store.said(replica, stage, role)
     }
 
-    /// The last lines of a service.
-    pub fn last(&self, service: &str, count: usize) -> Vec<String> {
-        self.lock().store.last(service, count)
+    /// The last lines of a replica.
+    pub fn last(&self, replica: &Replica, count: usize) -> Vec<String> {
+        self.lock().store.last(replica, count)
     }
 
-    /// Where a service's log stands now: a mark for [`Logs::since`].
-    pub fn mark(&self, service: &str) -> Mark {
-        self.lock().store.mark(service)
+    /// Where a replica's log stands now: a mark for [`Logs::since`].
+    pub fn mark(&self, replica: &Replica) -> Mark {
+        self.lock().store.mark(replica)
     }
 
-    /// Where the log of a service's present container begins.
-    pub fn beginning(&self, service: &str) -> Mark {
-        self.lock().store.beginning(service)
+    /// Where the log of a replica's present container begins.
+    pub fn beginning(&self, replica: &Replica) -> Mark {
+        self.lock().store.beginning(replica)
     }
 
-    /// What a service said after a mark.
-    pub fn since(&self, service: &str, mark: Mark) -> Excerpt {
-        self.lock().store.since(service, mark)
+    /// What a replica said after a mark.
+    pub fn since(&self, replica: &Replica, mark: Mark) -> Excerpt {
+        self.lock().store.since(replica, mark)
     }
 }

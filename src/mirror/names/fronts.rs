@@ -6,6 +6,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::authority::Authority;
+pub use crate::agent::front::Forwarded;
 use crate::engine::image::ImageFacts;
 use crate::world::model::{Service, World};
 
@@ -21,8 +22,25 @@ pub struct Front {
     pub name: Name,
     /// The service that answers behind it.
     pub service: String,
+    /// Its port for plain HTTP, where the configuration says it.
+    pub port: Option<u16>,
     /// Who signs for it; `None` where production has it without TLS.
     pub authority: Option<Arc<Authority>>,
+    /// What production's balancer sets; `None` = what it does not let through.
+    pub headers: Vec<(String, Option<String>)>,
+    /// What a service hears of the request as it came, beside these.
+    pub forwarded: Forwarded,
+    /// Whose name it is.
+    pub stands_for: StandsFor,
+}
+
+/// Whose name a front answers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StandsFor {
+    /// The issuer of the authentication dependency.
+    Issuer,
+    /// Another under which people reach production.
+    Host,
 }
 
 /// What of a URL of production's matters here.

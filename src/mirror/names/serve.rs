@@ -1,6 +1,6 @@
 //! How the agent comes to answer under production's names, and how nothing else leads past it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use bollard::models::ContainerCreateBody;
@@ -8,6 +8,7 @@ use bollard::models::ContainerCreateBody;
 use super::authority::{Authority, Identity};
 use super::fronts::{Front, Name, http_ports};
 use crate::agent::client::Client;
+use crate::agent::front::relay::RelayCall;
 use crate::agent::front::{FrontCall, FrontTls, FrontsCall};
 use crate::agent::{Answer, Call};
 use crate::mirror::border::outside;
@@ -16,13 +17,39 @@ use crate::world::addresses::Subnet;
 
 /// The agent begins to answer under the names of the fronts.
 pub(crate) async fn begin(setup: &Setup, subnets: &BTreeMap<String, Subnet>, agent: &Client) -> Result<()> {
-    if setup.fronts.is_empty() {
+    let fronts: Result<Vec<_>> = setup.fronts.iter().map(|front| call(setup, front)).collect();
+    let relayed = setup.relays.relayed.iter();
+    let relays = relayed
+        .flat_map(|(service, ports)| relays(setup, service, ports))
+        .collect();
+    tell(setup, subnets, agent, (fronts?, relays)).await
+}
+
+/// A service's ports, as the agent is told of them.
+pub(super) fn relays(setup: &Setup, service: &str, ports: &BTreeSet<u16>) -> Vec<RelayCall> {
+    let reached_at = setup.directory().reached_at(service);
+    let of = |port: &u16| RelayCall {
+        service: service.to_owned(),
+        reached_at: reached_at.clone(),
+        port: *port,
+    };
+    ports.iter().map(of).collect()
+}
+
+/// The agent answers under further names, or at further ports.
+pub(super) async fn tell(
+    setup: &Setup,
+    subnets: &BTreeMap<String, Subnet>,
+    agent: &Client,
+    (fronts, relays): (Vec<FrontCall>, Vec<RelayCall>),
+) -> Result<()> {
+    if fronts.is_empty() && relays.is_empty() {
         return Ok(());
     }
-    let fronts: Result<_> = setup.fronts.iter().map(|front| call(setup, front)).collect();
     let networks = outside::networks(setup, subnets);
     let call = FrontsCall {
-        fronts: fronts?,
+        fronts,
+        relays,
         own: networks.iter().map(|network| network.own).collect(),
     };
     match agent.call(Call::Fronts(call)).await? {
@@ -44,7 +71,17 @@ fn call(setup: &Setup, front: &Front) -> Result<FrontCall> {
         port: *port,
         tls: tls.transpose()?,
         service: setup.directory().reached_at(&front.service),
-        ports: http_ports(service, &setup.image(&service.image)),
+        ports: match front.port {
+            Some(port) => vec![port],
+            None => http_ports(service, &setup.image(&service.image)),
+        },
+        headers: front.headers.clone(),
+        forwarded: front.forwarded,
+        heard: setup
+            .relays
+            .services
+            .contains(&front.service)
+            .then(|| front.service.clone()),
     })
 }
 

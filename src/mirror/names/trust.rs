@@ -236,6 +236,7 @@ fn file(path: &str, content: Vec<u8>) -> FileInside {
         uid: 0,
         gid: 0,
         origin: None,
+        bound: None,
     }
 }
 

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount as EngineMount,
-    MountTmpfsOptions, MountType, NetworkingConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    MountTmpfsOptions, MountType, MountVolumeOptions, NetworkingConfig, ResourcesUlimits, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 
 use crate::engine::image::ImageFacts;
 use crate::world::addresses::Subnet;
-use crate::world::model::{Attachment, Health, Limits, Mount, Restart, Service, Source};
+use crate::world::model::{Attachment, Health, HostPath, Limits, Mount, Restart, Service, Source};
+use crate::world::replica::Replica;
 
 /// Names on the engine that a container refers to.
 pub struct EngineNames<'a> {
@@ -20,8 +22,12 @@ pub struct EngineNames<'a> {
     pub volume: &'a (dyn Fn(&str) -> String + Sync),
     /// Network of the world → its addresses in this run.
     pub subnet: &'a (dyn Fn(&str) -> Option<Subnet> + Sync),
+    /// Volume on the engine → where it is on the engine's machine, where parts of it must be mounted by that.
+    pub place: &'a (dyn Fn(&str) -> Option<String> + Sync),
     /// Running service → its container.
     pub container: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// Which of its service's containers it is.
+    pub replica: &'a Replica,
 }
 
 /// The container of a service, attached to its first network only: engines before API 1.44 refuse more at creation.
@@ -193,7 +199,7 @@ fn health(health: &Health) -> HealthConfig {
 }
 
 fn mounts(service: &Service, image: &ImageFacts, names: &EngineNames<'_>) -> Vec<EngineMount> {
-    let own = service.mounts.iter().map(|mount| engine_mount(service, mount, names));
+    let own = service.mounts.iter().map(|mount| engine_mount(mount, names));
     let taken = |path: &&String| {
         !service
             .mounts
@@ -206,12 +212,12 @@ fn mounts(service: &Service, image: &ImageFacts, names: &EngineNames<'_>) -> Vec
             source: Source::Anonymous,
             read_only: false,
         };
-        engine_mount(service, &mount, names)
+        engine_mount(&mount, names)
     });
     own.chain(declared).collect()
 }
 
-fn engine_mount(service: &Service, mount: &Mount, names: &EngineNames<'_>) -> EngineMount {
+fn engine_mount(mount: &Mount, names: &EngineNames<'_>) -> EngineMount {
     let base = EngineMount {
         target: Some(mount.target.clone()),
         read_only: mount.read_only.then_some(true),
@@ -228,8 +234,36 @@ fn engine_mount(service: &Service, mount: &Mount, names: &EngineNames<'_>) -> En
             }),
             ..base
         },
+        Source::Host(host) => part_of_host(
+            host,
+            volume_of(names.replica, mount).map(|name| (names.volume)(&name)),
+            names,
+            base,
+        ),
         _ => EngineMount {
-            source: volume_of(service, mount).map(|volume| (names.volume)(&volume)),
+            source: volume_of(names.replica, mount).map(|volume| (names.volume)(&volume)),
+            ..base
+        },
+    }
+}
+
+/// What is mounted hides what the image has there, as it does on production's host.
+fn part_of_host(host: &HostPath, volume: Option<String>, names: &EngineNames<'_>, base: EngineMount) -> EngineMount {
+    let below = host.below.to_string_lossy().into_owned();
+    let place = volume.as_deref().filter(|_| !below.is_empty()).and_then(names.place);
+    match place {
+        Some(place) => EngineMount {
+            typ: Some(MountType::BIND),
+            source: Some(format!("{place}/{below}")),
+            ..base
+        },
+        None => EngineMount {
+            source: volume,
+            volume_options: Some(MountVolumeOptions {
+                no_copy: Some(true),
+                subpath: (!below.is_empty()).then_some(below),
+                ..Default::default()
+            }),
             ..base
         },
     }
@@ -246,13 +280,18 @@ pub fn volume_mount(volume: &str, target: &str) -> EngineMount {
 }
 
 /// The world's name of the volume behind a mount; `None` for memory.
-pub fn volume_of(service: &Service, mount: &Mount) -> Option<String> {
+pub fn volume_of(replica: &Replica, mount: &Mount) -> Option<String> {
     match &mount.source {
         Source::Volume(name) => Some(name.clone()),
-        Source::Anonymous => Some(hashed(&service.name, &mount.target)),
+        Source::Anonymous if replica.number == 1 => Some(hashed(&replica.service, &mount.target)),
+        // Each replica has its own, and finds it again.
+        Source::Anonymous => Some(hashed(
+            &replica.service,
+            &format!("{} {}", mount.target, replica.number),
+        )),
         Source::AnonymousOf(other) => Some(hashed(other, &mount.target)),
         // Services that share a folder of the host share its copy.
-        Source::Folder(path) => Some(hashed("folder", &path.to_string_lossy())),
+        Source::Host(host) => Some(hashed("folder", &host.root.to_string_lossy())),
         Source::Memory { .. } => None,
     }
 }

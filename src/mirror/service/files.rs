@@ -157,6 +157,7 @@ mod tests {
             uid: 0,
             gid: 0,
             origin: Some("/here".into()),
+            bound: None,
         }
     }
 

@@ -10,7 +10,7 @@ impl Mirror {
     pub(crate) async fn after_start(&self, running: &Running) -> Result<(), ServiceFailure> {
         for hook in &running.service.post_start {
             if let Err(words) = self.run_hook(running, hook).await {
-                return Err(self.failure(&running.service.name, ServiceFailureKind::Hook(words)));
+                return Err(self.failure(&running.replica, ServiceFailureKind::Hook(words)));
             }
         }
         Ok(())
@@ -22,7 +22,7 @@ impl Mirror {
         for hook in running.service.pre_stop.iter().filter(|_| up) {
             if let Err(words) = self.run_hook(running, hook).await {
                 let detail = format!("its `pre_stop` {words}");
-                return self.tell(&running.service.name, ContainerState::HookFailed, Some(detail), None);
+                return self.tell(&running.replica, ContainerState::HookFailed, Some(detail), None);
             }
         }
     }

@@ -11,30 +11,32 @@ use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::mirror::names::serve;
 use crate::mirror::{Mirror, Running};
 use crate::world::model::Service;
+use crate::world::replica::Replica;
 
 impl Mirror {
     /// Makes a service's container, with its files and all its networks, without starting it.
-    pub(crate) async fn make(&self, service: &Arc<Service>) -> Result<Running, ServiceFailure> {
-        self.try_make(service).await.map_err(|error| {
-            self.failure(
-                &service.name,
-                ServiceFailureKind::of(&error, ServiceFailureKind::NotCreated),
-            )
+    pub(crate) async fn make(&self, replica: &Replica, service: &Arc<Service>) -> Result<Running, ServiceFailure> {
+        let made = self.try_make(replica, service).await;
+        made.map_err(|error| {
+            let kind = ServiceFailureKind::of(&error, ServiceFailureKind::NotCreated);
+            self.failure(replica, kind)
         })
     }
 
-    async fn try_make(&self, asked: &Arc<Service>) -> Result<Running> {
+    async fn try_make(&self, replica: &Replica, asked: &Arc<Service>) -> Result<Running> {
         let setup = &self.inner.setup;
-        let service = &setup.directory().assigned(self.with_lent(asked));
-        let ((), trust) = tokio::try_join!(self.make_volumes(service), self.trust(service))?;
+        let service = &setup.directory().assigned(self.with_lent(asked), replica);
+        let (places, trust) = tokio::try_join!(self.make_volumes(replica, service), self.trust(service))?;
         let name = setup
             .engine
-            .name(&format!("{}{}-{}", setup.prefix, service.name, self.next_generation()));
+            .name(&format!("{}{replica}-{}", setup.prefix, self.next_generation()));
         let names = EngineNames {
             network: &|network| setup.network(network),
             volume: &|volume| setup.volume(volume),
             subnet: &|network| self.subnet(network).cloned(),
+            place: &|volume| places.get(volume).cloned(),
             container: &|other| self.container_of(other).map(|running| running.id),
+            replica,
         };
         let labels = setup.engine.labels(&[(LABEL_SERVICE, service.name.as_str())]);
         let mut body = container::body(service, &self.image(&service.image), &names, labels);
@@ -51,7 +53,7 @@ impl Mirror {
         let platform = service.limits.platform.clone().unwrap_or_default();
         let id = setup.engine.create_container(&name, &platform, body).await?;
         setup.engine.holds(&id, &self.image(&service.image)).await?;
-        self.inner.logs.open(&id, &service.name);
+        self.inner.logs.open(&id, replica);
         for (network, attachment) in service.networks.iter().skip(1) {
             let endpoint = container::endpoint(attachment, self.subnet(network));
             setup
@@ -63,6 +65,7 @@ impl Mirror {
         Ok(Running {
             id,
             name,
+            replica: replica.clone(),
             service: Arc::clone(asked),
         })
     }

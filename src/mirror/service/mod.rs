@@ -4,4 +4,4 @@ pub mod container;
 mod files;
 mod hooks;
 mod make;
-mod volumes;
+pub(super) mod volumes;

@@ -112,7 +112,7 @@ impl Case {
 }
 
 fn of_case(result: &Record, case: &cases::Case) -> Case {
-    let place = Place { result, case };
+    let place = CaseOf { result, case };
     match &case.subject {
         Subject::Start(step) => place.of_start(step),
         Subject::SignIn { step, answer } => place.of_sign_in(step, answer.as_ref()),
@@ -124,15 +124,15 @@ fn of_case(result: &Record, case: &cases::Case) -> Case {
 }
 
 /// A case, with the record it is of.
-struct Place<'a> {
+struct CaseOf<'a> {
     result: &'a Record,
     case: &'a cases::Case<'a>,
 }
 
-impl Place<'_> {
+impl CaseOf<'_> {
     fn of_start(&self, step: &Step) -> Case {
         let service = step.id.split_once(' ').map(|(_, subject)| subject);
-        let told = Told {
+        let told = Words {
             kind: "StepFailed",
             reason: step.reason.as_deref(),
             detail: "",
@@ -143,8 +143,8 @@ impl Place<'_> {
     }
 
     fn of_sign_in(&self, step: &Step, answer: Option<&Answer>) -> Case {
-        let seen = answer.map(Seen::of).unwrap_or_default();
-        let told = Told {
+        let seen = answer.map(Answered::of).unwrap_or_default();
+        let told = Words {
             kind: "SignInFailed",
             reason: seen.reason.as_deref().or(step.reason.as_deref()),
             detail: &seen.detail,
@@ -155,9 +155,9 @@ impl Place<'_> {
     }
 
     fn of_check(&self, answer: &Answer) -> Case {
-        let seen = Seen::of(answer);
+        let seen = Answered::of(answer);
         let name = words::word(answer.check);
-        let told = Told {
+        let told = Words {
             kind: "CheckFailed",
             reason: seen.reason.as_deref(),
             detail: &seen.detail,
@@ -170,7 +170,7 @@ impl Place<'_> {
     }
 
     fn of_whole_stage(&self, id: &Word<StageId>, stage: Option<&Stage>) -> Case {
-        let told = Told {
+        let told = Words {
             kind: "StageFailed",
             reason: stage.and_then(|stage| stage.reason.as_deref()),
             detail: "",
@@ -186,7 +186,7 @@ impl Place<'_> {
     }
 
     fn of_test(&self, test: &Test) -> Case {
-        let told = Told {
+        let told = Words {
             kind: "TestFailed",
             reason: Some(&test.message),
             detail: &test.detail,
@@ -232,7 +232,7 @@ impl Place<'_> {
         format!("see logs/{}/ and `rehearsal run --keep`", self.stage())
     }
 
-    fn case(&self, subject: &str, name: &str, duration_ms: u64, told: &Told) -> Case {
+    fn case(&self, subject: &str, name: &str, duration_ms: u64, told: &Words) -> Case {
         let or_unnamed = |text: String| if text.is_empty() { "unnamed".to_owned() } else { text };
         Case {
             classname: format!("{}.{}", self.stage(), or_unnamed(harmless::line(subject, NAME))),
@@ -244,7 +244,7 @@ impl Place<'_> {
         }
     }
 
-    fn outcome(&self, told: &Told) -> Outcome {
+    fn outcome(&self, told: &Words) -> Outcome {
         match self.case.status {
             Status::Passed => Outcome::Passed,
             Status::Skipped => Outcome::Skipped(told.broke("left out by the configuration")),
@@ -254,7 +254,7 @@ impl Place<'_> {
         }
     }
 
-    fn trouble(&self, kind: &'static str, otherwise: &str, told: &Told) -> Trouble {
+    fn trouble(&self, kind: &'static str, otherwise: &str, told: &Words) -> Trouble {
         let broke = told.broke(otherwise);
         let pair = words::pair(self.result, told.service);
         let way_out = harmless::line(told.way_out, words::LINE);
@@ -269,14 +269,14 @@ impl Place<'_> {
 
 /// What a check has to say.
 #[derive(Default)]
-struct Seen<'a> {
+struct Answered<'a> {
     reason: Option<String>,
     detail: String,
     service: Option<&'a str>,
     help: Option<&'a str>,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> Answered<'a> {
     fn of(answer: &Answer<'a>) -> Self {
         let unsigned = || answer.findings.iter().filter(|finding| finding.waived.is_none());
         // What keeps the gate shut speaks before a warning.
@@ -320,7 +320,7 @@ pub fn location(text: &str) -> Option<(String, u32)> {
 }
 
 /// What a record says of itself.
-struct Told<'a> {
+struct Words<'a> {
     kind: &'static str,
     reason: Option<&'a str>,
     detail: &'a str,
@@ -328,7 +328,7 @@ struct Told<'a> {
     way_out: &'a str,
 }
 
-impl Told<'_> {
+impl Words<'_> {
     fn broke(&self, otherwise: &str) -> String {
         let reason = harmless::line(self.reason.unwrap_or_default(), words::LINE);
         if reason.is_empty() {

@@ -210,6 +210,8 @@ fn properties(result: &Record) -> Vec<(String, String)> {
         ("verdict".to_owned(), result.verdict.to_string()),
         ("lock".to_owned(), result.lock.statement.clone()),
     ];
+    let production = result.production.iter();
+    properties.extend(production.map(|from| ("production".to_owned(), from.statement.clone())));
     properties.extend(
         result
             .lock

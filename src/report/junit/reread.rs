@@ -16,7 +16,7 @@ pub(super) fn check(xml: &str, suites: &[Suite]) -> Result<()> {
     let meant = suites
         .iter()
         .flat_map(|suite| suite.cases.iter().map(move |case| seen(suite, case)));
-    let meant: Vec<Seen> = meant.collect();
+    let meant: Vec<Reread> = meant.collect();
     ensure!(
         found.len() == meant.len(),
         "{} cases were meant, {} are read",
@@ -31,7 +31,7 @@ pub(super) fn check(xml: &str, suites: &[Suite]) -> Result<()> {
 
 /// A case as a reader sees it.
 #[derive(Debug, PartialEq, Eq, Default)]
-pub(super) struct Seen {
+pub(super) struct Reread {
     pub(super) suite: String,
     pub(super) classname: String,
     pub(super) name: String,
@@ -39,14 +39,14 @@ pub(super) struct Seen {
     pub(super) message: String,
 }
 
-fn seen(suite: &Suite, case: &Case) -> Seen {
+fn seen(suite: &Suite, case: &Case) -> Reread {
     let (outcome, message) = match &case.outcome {
         Outcome::Passed => ("", ""),
         Outcome::Skipped(reason) => ("skipped", reason.as_str()),
         Outcome::Failure(trouble) => ("failure", trouble.message.as_str()),
         Outcome::Error(trouble) => ("error", trouble.message.as_str()),
     };
-    Seen {
+    Reread {
         suite: suite.name.clone(),
         classname: case.classname.clone(),
         name: case.name.clone(),
@@ -56,7 +56,7 @@ fn seen(suite: &Suite, case: &Case) -> Seen {
 }
 
 /// Every case of the file, in order.
-pub(super) fn read(xml: &str) -> Result<Vec<Seen>> {
+pub(super) fn read(xml: &str) -> Result<Vec<Reread>> {
     let mut reader = Reader::from_str(xml);
     reader.config_mut().enable_all_checks(true);
     let mut reading = Reading::default();
@@ -83,7 +83,7 @@ pub(super) fn read(xml: &str) -> Result<Vec<Seen>> {
 struct Reading {
     open: Vec<String>,
     suite: String,
-    cases: Vec<Seen>,
+    cases: Vec<Reread>,
 }
 
 impl Reading {
@@ -111,11 +111,11 @@ impl Reading {
             "testsuite" => self.suite = attribute("name")?,
             "testcase" => {
                 let (classname, name) = (attribute("classname")?, attribute("name")?);
-                self.cases.push(Seen {
+                self.cases.push(Reread {
                     suite: self.suite.clone(),
                     classname,
                     name,
-                    ..Seen::default()
+                    ..Reread::default()
                 });
             }
             "failure" | "error" | "skipped" => {

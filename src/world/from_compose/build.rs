@@ -1,19 +1,16 @@
-//! How an image is built, by the engine's own builder; what only BuildKit can do is said once it is needed.
+//! How an image is built; what no builder of ours can do is said once it is needed.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::compose;
-use crate::world::model::Build;
+use crate::compose::{self, FileSource, Project};
+use crate::world::model::{Build, BuildContext, BuildSecret};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::span::Span;
 
 /// A service's `build`; `span` is where the service is written.
-pub fn build(span: &Span, from: &compose::Build) -> Build {
+pub fn build(project: &Project, span: &Span, from: &compose::Build) -> Build {
     let value = |(name, value): (&String, &Option<String>)| value.clone().map(|value| (name.clone(), value));
-    let mut hosts = from
-        .extra_hosts
-        .iter()
-        .flat_map(|(name, all)| all.iter().map(move |address| format!("{name}:{address}")));
     Build {
         context: PathBuf::from(&from.context),
         dockerfile: from.dockerfile.as_ref().map(|file| relative_to(&from.context, file)),
@@ -25,47 +22,100 @@ pub fn build(span: &Span, from: &compose::Build) -> Build {
         pull: from.pull,
         network: from.network.clone(),
         shm_size: from.shm_size.and_then(|bytes| u64::try_from(bytes).ok()),
-        extra_host: hosts.next(),
+        extra_hosts: extra_hosts(from),
+        platform: from.platforms.first().filter(|_| from.platforms.len() == 1).cloned(),
+        contexts: contexts(from),
+        secrets: secrets(project, from),
+        ssh: agents(project, from),
+        place: place(span),
         refusal: refusal(span, from),
     }
 }
 
-/// What the engine's own builder cannot do.
+fn place(span: &Span) -> String {
+    Diagnostic::at(span, "").place().unwrap_or_default()
+}
+
+fn extra_hosts(from: &compose::Build) -> Vec<(String, String)> {
+    let hosts = from.extra_hosts.iter();
+    hosts
+        .flat_map(|(name, all)| all.iter().map(|address| (name.clone(), address.clone())))
+        .collect()
+}
+
+fn contexts(from: &compose::Build) -> BTreeMap<String, BuildContext> {
+    let context = |text: &str| match text.split_once(':') {
+        _ if Path::new(text).is_absolute() => BuildContext::Folder(PathBuf::from(text)),
+        Some(("service", name)) => BuildContext::Service(name.to_owned()),
+        Some(("docker-image", image)) => BuildContext::Image(image.trim_start_matches('/').to_owned()),
+        _ => BuildContext::Other(text.to_owned()),
+    };
+    let all = from.additional_contexts.iter();
+    all.map(|(name, text)| (name.clone(), context(text))).collect()
+}
+
+/// By the id that the recipe has for each.
+fn secrets(project: &Project, from: &compose::Build) -> BTreeMap<String, BuildSecret> {
+    let secret = |uses: &compose::FileMount| {
+        let id = uses.target.clone().unwrap_or_else(|| uses.source.clone());
+        let place = place(&uses.span);
+        let missing = |why: String| BuildSecret::Missing(format!("{place}: {why}"));
+        let secret = match project.secrets.get(&uses.source).map(|object| &object.source) {
+            Some(FileSource::File(path)) => BuildSecret::File(path.clone()),
+            Some(FileSource::Content(text)) => BuildSecret::Text(text.clone()),
+            Some(FileSource::Environment { value: Some(value), .. }) => BuildSecret::Text(value.clone()),
+            Some(FileSource::Environment { variable, value: None }) => missing(format!(
+                "`{id}` comes from `{variable}`, which is not set; set it in the environment or in \
+                 `production.env_file`"
+            )),
+            _ => missing(format!(
+                "`{id}` is external; give it a `file`, `environment` or `content`"
+            )),
+        };
+        (id, secret)
+    };
+    from.secrets.iter().map(secret).collect()
+}
+
+/// An empty path is the agent's that this machine's `SSH_AUTH_SOCK` names.
+fn agents(project: &Project, from: &compose::Build) -> BTreeMap<String, PathBuf> {
+    let own = || project.environment.get("SSH_AUTH_SOCK").cloned().unwrap_or_default();
+    let agent = |(id, path): (&String, &String)| {
+        let path = if path.is_empty() { own() } else { path.clone() };
+        (id.clone(), PathBuf::from(path))
+    };
+    from.ssh.iter().map(agent).collect()
+}
+
+/// What no builder of ours can do.
 fn refusal(span: &Span, from: &compose::Build) -> Option<String> {
     let keys = [
-        ("build.additional_contexts", !from.additional_contexts.is_empty()),
-        ("build.secrets", !from.secrets.is_empty()),
-        ("build.ssh", !from.ssh.is_empty()),
         ("build.entitlements", !from.entitlements.is_empty()),
         ("build.privileged", from.privileged),
         (
             "a `build.context` that is a URL",
             !Path::new(&from.context).is_absolute(),
         ),
-        (
-            "more than one of `build.extra_hosts`",
-            from.extra_hosts.values().flatten().count() > 1,
-        ),
     ];
     let used: Vec<&str> = keys.iter().filter(|(_, used)| *used).map(|(key, _)| *key).collect();
     if used.is_empty() {
         return None;
     }
-    let place = Diagnostic::at(span, "").place().unwrap_or_default();
     Some(format!(
-        "{place}: the engine's own builder does not know {}; build the image before (`docker buildx build --load`, or \
-         `docker compose build`) under the name that `image:` gives it",
-        used.join(", ")
+        "{}: Rehearsal does not build with {}; {}",
+        place(span),
+        used.join(", "),
+        Build::BEFORE
     ))
 }
 
-/// Keys that change nothing in what runs, or that the engine's own builder is not told.
+/// Keys that change nothing in what runs, or that the builder is not told.
 pub fn unused(from: &compose::Build) -> Vec<&'static str> {
     let keys = [
         ("`cache_from`", !from.cache_from.is_empty()),
         ("`cache_to`", !from.cache_to.is_empty()),
         ("`isolation`", from.isolation.is_some()),
-        ("`platforms`", !from.platforms.is_empty()),
+        ("`platforms`", from.platforms.len() > 1),
         ("`provenance`", from.provenance.is_some()),
         ("`sbom`", from.sbom.is_some()),
         ("`tags`", !from.tags.is_empty()),

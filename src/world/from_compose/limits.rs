@@ -3,6 +3,7 @@
 use crate::compose::{self, Project};
 use crate::world::model::Limits;
 use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::file;
 
 /// A namespace of the host or of a container outside the project.
 pub fn is_outside(mode: &str) -> bool {
@@ -30,7 +31,7 @@ fn security(project: &Project, from: &compose::Service) -> Result<Vec<String>, D
     let translated = kept.map(|option| match option.split_once(['=', ':']) {
         Some(("seccomp", path)) if path != "builtin" => {
             let file = project.directory.join(path);
-            let profile = std::fs::read_to_string(&file).map_err(|error| {
+            let profile = file::text(&file).map_err(|error| {
                 let message = format!("the seccomp profile `{}` could not be read: {error}", file.display());
                 Diagnostic::at(&from.span, message).help("the mirror needs the profile that production has")
             })?;
@@ -95,6 +96,7 @@ pub fn limits(project: &Project, from: &compose::Service) -> Result<Limits, Diag
         oom_kill_disable: from.limits.oom_kill_disable.then_some(true),
         swappiness: from.limits.memory_swappiness,
         runtime: from.runtime.clone().filter(|runtime| is_everywhere(runtime)),
-        platform: from.platform.clone(),
+        // `${DOCKER_PLATFORM:-}` names none where nobody sets it.
+        platform: from.platform.clone().filter(|platform| !platform.is_empty()),
     })
 }

@@ -6,13 +6,16 @@ mod limits;
 mod mounts;
 mod networks;
 mod notes;
+mod replicas;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use networks::Networks;
 
 use crate::compose::{self, NetworkMode, Project};
 use crate::world::model::{Condition, Dependency, Health, Hook, PullPolicy, Restart, Service, VolumesFrom, World};
+use crate::world::replica::Replicas;
 use crate::yaml::diagnostic::Diagnostic;
 
 /// The world that a project describes.
@@ -36,6 +39,7 @@ pub fn world(project: &Project) -> Result<World, Diagnostic> {
             project,
             networks: &networks,
             notes: &mut world.unmirrored,
+            engine_sockets: &mut world.engine_sockets,
         }
         .service(service)?;
         world.services.insert(service.name.clone(), translated);
@@ -54,17 +58,26 @@ struct Reader<'a> {
     project: &'a Project,
     networks: &'a Networks,
     notes: &'a mut Vec<String>,
+    engine_sockets: &'a mut BTreeSet<String>,
 }
 
 impl Reader<'_> {
     fn service(&mut self, from: &compose::Service) -> Result<Service, Diagnostic> {
+        replicas::can_be(from)?;
         notes::of_service(from, self.notes);
+        if from.use_api_socket {
+            self.engine_sockets.insert(from.name.clone());
+        }
         let (mounts, files) = self.mounts(from)?;
         Ok(Service {
             name: from.name.clone(),
             image: image_of(self.project, from),
-            build: from.build.as_ref().map(|build| build::build(&from.span, build)),
+            build: from
+                .build
+                .as_ref()
+                .map(|build| build::build(self.project, &from.span, build)),
             pull_policy: pull_policy(from),
+            replicas: Replicas::of(from.replicas()),
             command: from.command.clone(),
             entrypoint: from.entrypoint.clone(),
             env: from
@@ -93,6 +106,7 @@ impl Reader<'_> {
             stop_signal: from.stop_signal.clone(),
             stop_grace: from.stop_grace_period,
             ports: ports(from),
+            datagram_ports: datagram_ports(from),
             published: published(from).collect(),
             outside: outside(from),
             post_start: from.post_start.iter().map(hook).collect(),
@@ -199,6 +213,16 @@ fn ports(from: &compose::Service) -> Vec<u16> {
         .iter()
         .filter_map(|text| text.strip_suffix("/tcp").unwrap_or(text).parse().ok());
     published(from).chain(exposed).collect()
+}
+
+fn datagram_ports(from: &compose::Service) -> Vec<u16> {
+    let published = from.ports.iter().filter(|port| port.protocol == "udp");
+    let published = published.map(|port| port.target);
+    let exposed = from
+        .expose
+        .iter()
+        .filter_map(|text| text.strip_suffix("/udp")?.parse().ok());
+    published.chain(exposed).collect()
 }
 
 fn outside(from: &compose::Service) -> Vec<(u16, u16)> {

@@ -1,12 +1,13 @@
 //! Mounts, secrets and configs: what a container of the mirror finds in its file system.
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Reader;
 use crate::compose::{self, FileSource, MountKind};
-use crate::world::model::{FileInside, Mount, Source};
+use crate::world::model::{BoundFile, FileInside, HostPath, Mount, Source};
 use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::file::{self, MOST_CONTENT};
 
 /// Folders of the machine that are no part of an application: mirrored by nothing.
 const HOST_FOLDERS: [&str; 8] = [
@@ -19,6 +20,9 @@ const HOST_FOLDERS: [&str; 8] = [
     "/var/lib/docker",
     "/boot",
 ];
+
+/// What engines call their sockets.
+const ENGINE_SOCKETS: [&str; 3] = ["docker.sock", "podman.sock", "containerd.sock"];
 
 impl Reader<'_> {
     /// What is mounted, and the files that are put into the container instead.
@@ -70,6 +74,17 @@ impl Reader<'_> {
             ));
             return Ok(Bound::Nothing);
         }
+        if path
+            .file_name()
+            .is_some_and(|name| ENGINE_SOCKETS.iter().any(|socket| name == *socket))
+        {
+            self.engine_sockets.insert(from.name.clone());
+            self.notes.push(format!(
+                "service `{}`: `{text}` is not mounted: no release is given this machine's engine",
+                from.name
+            ));
+            return Ok(Bound::Nothing);
+        }
         let Ok(facts) = std::fs::metadata(&path) else {
             let creates = mount.bind.as_ref().is_none_or(|options| options.create_host_path);
             if creates {
@@ -77,7 +92,7 @@ impl Reader<'_> {
                     "service `{}`: `{text}` is not on this machine; the mirror has an empty folder",
                     from.name
                 ));
-                return Ok(Bound::Folder(Source::Anonymous));
+                return Ok(Bound::Folder(whole(path)));
             }
             return Err(Diagnostic::at(&mount.span, format!("`{text}` does not exist"))
                 .help("the mirror mounts what production mounts: check it out, or leave the mount out"));
@@ -90,9 +105,9 @@ impl Reader<'_> {
             return Ok(Bound::Nothing);
         }
         if facts.is_dir() {
-            return Ok(Bound::Folder(Source::Folder(path)));
+            return Ok(Bound::Folder(whole(resolved(&path))));
         }
-        let content = std::fs::read(&path)
+        let content = file::bytes(&path, MOST_CONTENT)
             .map_err(|error| Diagnostic::at(&mount.span, format!("`{text}` could not be read: {error}")))?;
         Ok(Bound::File(FileInside {
             target: mount.target.clone(),
@@ -100,6 +115,10 @@ impl Reader<'_> {
             mode: facts.mode() & 0o7777,
             uid: u64::from(facts.uid()),
             gid: u64::from(facts.gid()),
+            bound: Some(BoundFile {
+                path: resolved(&path),
+                read_only: mount.read_only,
+            }),
             origin: Some(path),
         }))
     }
@@ -115,6 +134,19 @@ impl Reader<'_> {
             .map(|uses| object(uses, known.get(&uses.source), folder))
             .collect()
     }
+}
+
+/// A folder as it is, whatever others mount of it.
+fn whole(path: PathBuf) -> Source {
+    Source::Host(HostPath {
+        root: path,
+        below: PathBuf::new(),
+    })
+}
+
+/// Links lead to one place, by whatever way.
+fn resolved(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// A mount that the mirror has not.
@@ -155,7 +187,7 @@ fn object(
                 "set it in the environment or in `production.env_file`",
             );
         }
-        Some(FileSource::File(path)) => match std::fs::read(path) {
+        Some(FileSource::File(path)) => match file::bytes(path, MOST_CONTENT) {
             Ok(content) => {
                 origin = Some(path.clone());
                 content
@@ -188,6 +220,7 @@ fn object(
         uid: number(&uses.uid),
         gid: number(&uses.gid),
         origin,
+        bound: None,
     })
 }
 

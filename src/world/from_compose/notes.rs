@@ -79,10 +79,6 @@ pub fn of_service(from: &Service, notes: &mut Vec<String>) {
         of_swarm(deploy, &mut note);
     }
     note(
-        from.replicas() > 1,
-        "its replicas are mirrored by one container: the candidate takes one container's place",
-    );
-    note(
         from.volumes_from.iter().any(|other| other.container),
         "`volumes_from` of a container is not mirrored: that container is no part of production's files",
     );

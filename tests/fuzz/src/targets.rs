@@ -7,11 +7,16 @@ use std::sync::Arc;
 
 use rehearsal::agent::client::Client;
 use rehearsal::agent::{Call, Reply, Request};
+use rehearsal::attest::bundle::Bundle;
+use rehearsal::attest::key::VerifyingKey;
+use rehearsal::attest::verify::{Allows, Deploy, verify};
 use rehearsal::compose::{self, LoadOptions, Project};
 use rehearsal::config::settings::{HttpExpect, Login, LoginExpect, LoginFields};
 use rehearsal::lock;
+use rehearsal::record::inputs::digest_of;
 use rehearsal::record::test::TestRecord;
 use rehearsal::record::v1::Record;
+use rehearsal::record::verdict::Verdict;
 use rehearsal::report::{ReportKind, github, words};
 use rehearsal::suite::foreign;
 use rehearsal::yaml::diagnostic::Diagnostic;
@@ -20,6 +25,8 @@ use rehearsal::yaml::span::Source;
 use rehearsal::yaml::tree::{self, Document, Node, Value};
 use rehearsal::yaml::write;
 use serde_json::Value as Json;
+use time::Duration;
+use time::macros::datetime;
 use url::Url;
 
 /// One reader and what is asked of it.
@@ -31,7 +38,11 @@ pub struct Target {
 }
 
 /// Every target.
-pub const ALL: [Target; 9] = [
+pub const ALL: [Target; 10] = [
+    Target {
+        name: "bundle",
+        holds: bundle,
+    },
     Target {
         name: "compose",
         holds: compose,
@@ -69,6 +80,43 @@ pub const ALL: [Target; 9] = [
         holds: yaml,
     },
 ];
+
+/// The public key of the seeds; the private one was thrown away.
+const SIGNER: &str = include_str!("../seeds/signer.pub");
+
+/// The statements that it signed.
+const SIGNED: [&str; 2] = [
+    "sha256:451f8ee0baaea2640361751449e3cebb9730f6327daf0791198bed64e7af7809",
+    "sha256:93f42db448207b015f4aea2820a495bffa9a56cbcccc00f7b5f57924a06c9173",
+];
+
+/// Signed verdicts: what stands is what was signed, byte for byte, and what does not stand says why. Of the time nothing is
+/// asked here.
+fn bundle(data: &[u8]) {
+    let key = VerifyingKey::from_pem(SIGNER).expect("a key");
+    let digest = format!("sha256:{}", "2".repeat(64));
+    let deploy = Deploy {
+        digests: &[digest].into(),
+        lock: Some(&digest_of(b"lock")),
+        configuration: &digest_of(b"configuration"),
+        max_age: Duration::hours(1),
+        allows: Allows::Nothing,
+        now: datetime!(2026-11-30 10:30 UTC),
+    };
+    match verify(data, &key, &deploy) {
+        Ok(stands) => {
+            assert_eq!(stands.rehearsed.verdict, Verdict::Pass);
+            let payload = Bundle::read(data).expect("it was read").dsse_envelope.open(&key);
+            let signed = digest_of(&payload.expect("it was opened"));
+            assert!(SIGNED.contains(&signed.as_str()), "{signed} was never signed");
+        }
+        Err(why) => assert!(!why.to_string().trim().is_empty()),
+    }
+    if let Ok(read) = Bundle::read(data) {
+        let written = read.to_json().expect("JSON");
+        assert_eq!(Bundle::read(&written), Ok(read));
+    }
+}
 
 fn source(text: &str) -> Arc<Source> {
     Arc::new(Source {
@@ -236,6 +284,8 @@ fn login() -> Login {
         username: "alice".to_owned(),
         password: "wonderland".to_owned(),
         fields: LoginFields::default(),
+        by: Default::default(),
+        headers: Vec::new(),
         tls: Default::default(),
     }
 }

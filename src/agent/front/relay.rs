@@ -1,0 +1,175 @@
+//! Relays: the agent answers under a service's own names, and every byte is passed on to the service as it came, and
+//! back. Whatever is spoken passes: TLS that the service ends, upgrades, HTTP/2, LDAP. What is understood is read along.
+//!
+//! A port is open while the service listens there, and closed while it does not, as it is without us: whoever waits for a
+//! port must not be taken in.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use super::calls::Calls;
+use super::observer::Observer;
+use crate::agent::listen::listen_at;
+use crate::agent::resolver::Resolver;
+use crate::agent::session::lock;
+
+/// One connection to the service takes at most this long.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Between two questions whether a service listens, while it does not.
+const PAUSE: Duration = Duration::from_millis(50);
+/// What is read at a time.
+const BUFFER: usize = 64 * 1024;
+
+/// A service that is reached through us, at one port.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RelayCall {
+    /// The service, by production's name.
+    pub service: String,
+    /// The name of ours that it bears behind us.
+    pub reached_at: String,
+    /// The port, here and there.
+    pub port: u16,
+}
+
+/// A relay that is kept open.
+pub(super) struct Relay {
+    call: RelayCall,
+    resolver: Resolver,
+    calls: Calls,
+    /// Where a service has several containers, they take turns, as with the engine's DNS.
+    turn: AtomicUsize,
+}
+
+impl Relay {
+    pub(super) fn new(call: RelayCall, resolver: Resolver, calls: Calls) -> Self {
+        Self {
+            call,
+            resolver,
+            calls,
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    /// Follows the service: listens while it does.
+    pub(super) async fn stand(self: Arc<Self>, own: Vec<Ipv4Addr>) {
+        loop {
+            while self.connect().await.is_err() {
+                tokio::time::sleep(PAUSE).await;
+            }
+            // A port that cannot be had now is asked for again.
+            if let Ok(listeners) = listen_at(&own, self.call.port).await {
+                let each = listeners
+                    .into_iter()
+                    .map(|listener| Box::pin(self.clone().accept(listener)));
+                futures_util::future::select_all(each).await;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Takes clients until the service takes none.
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        let (closed, mut closes) = tokio::sync::mpsc::channel(1);
+        loop {
+            tokio::select! {
+                _ = closes.recv() => return,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        let (relay, closed) = (self.clone(), closed.clone());
+                        tokio::spawn(async move {
+                            if !relay.serve(stream, peer.ip().to_canonical()).await {
+                                // Full = it is told already.
+                                let _told = closed.try_send(());
+                            }
+                        });
+                    }
+                    // Too many open files: those that are open end.
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            }
+        }
+    }
+
+    /// One client; whether the service took it.
+    async fn serve(&self, stream: TcpStream, peer: IpAddr) -> bool {
+        let Ok(behind) = self.connect().await else {
+            // As the service's own machine would.
+            let _reset = stream.set_zero_linger();
+            return false;
+        };
+        let _delays = (stream.set_nodelay(true), behind.set_nodelay(true));
+        // Whoever has hung up on the other has told them.
+        let _ended = carry(stream, behind, self.observer(peer)).await;
+        true
+    }
+
+    /// One client whose first words others have read.
+    pub(super) async fn carry(&self, client: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr) {
+        if let Ok(behind) = self.connect().await {
+            let _ended = carry(client, behind, self.observer(peer)).await;
+        }
+    }
+
+    fn observer(&self, peer: IpAddr) -> Observer {
+        let RelayCall { service, port, .. } = &self.call;
+        Observer::new(self.calls.client(peer, service, *port, &self.resolver))
+    }
+
+    /// A connection to the service.
+    async fn connect(&self) -> Result<TcpStream, String> {
+        let addresses = self.resolver.addresses(&self.call.reached_at).await?;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut last = "it has no address".to_owned();
+        for at in 0..addresses.len() {
+            let address = addresses[(turn + at) % addresses.len()];
+            match timeout(
+                CONNECT_LIMIT,
+                TcpStream::connect(SocketAddr::new(address, self.call.port)),
+            )
+            .await
+            {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error.to_string(),
+                Err(_) => "no answer".clone_into(&mut last),
+            }
+        }
+        Err(last)
+    }
+}
+
+/// Carries bytes both ways until both ends have said their last.
+async fn carry(
+    client: impl AsyncRead + AsyncWrite + Unpin,
+    service: TcpStream,
+    observer: Observer,
+) -> std::io::Result<()> {
+    let (from_client, to_client) = tokio::io::split(client);
+    let (from_service, to_service) = service.into_split();
+    let observer = Mutex::new(observer);
+    let asks = pass(from_client, to_service, |bytes| lock(&observer).asks(bytes));
+    let answers = pass(from_service, to_client, |bytes| lock(&observer).answers(bytes));
+    tokio::try_join!(asks, answers).map(drop)
+}
+
+async fn pass(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    read_along: impl Fn(&[u8]),
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        read_along(&buffer[..length]);
+        to.write_all(&buffer[..length]).await?;
+    }
+}

@@ -1,0 +1,208 @@
+//! `rehearsal init`: writes a first configuration for the Compose file of this folder, and the workflows that go with it.
+
+use std::io::{BufRead, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::common::{self, context, refuse, shown};
+use crate::cli::InitArgs;
+use crate::compose::{self, LoadOptions, Project};
+use crate::context::Context;
+use crate::init::{Choice, Draft, Found, Login, Release, Repository, Secrets, Seen, workflow};
+use crate::prepare::{self, Asked};
+use crate::record::exit_code::ExitCode;
+use crate::report::terminal::say;
+use crate::text::redact::Redactor;
+use crate::world::from_compose;
+use crate::yaml::diagnostic::Diagnostic;
+
+/// Whoever the umask lets.
+const MODE: u32 = 0o666;
+/// What is written.
+const CONFIG: &str = "rehearsal.yaml";
+
+/// From the command line to the exit code.
+///
+/// # Errors
+/// A file cannot be written: the machine's doing.
+pub fn init(args: &InitArgs) -> Result<ExitCode> {
+    let context = context()?;
+    let (files, project) = match found(args, &context) {
+        Ok(found) => found,
+        Err(error) => return Ok(refuse(&[error])),
+    };
+    let world = match from_compose::world(&project) {
+        Ok(world) => world,
+        Err(error) => return Ok(refuse(&[error])),
+    };
+    let mut release = Release::of(&world, repository(&context.directory).as_ref());
+    let asks = !args.yes && std::io::stdin().is_terminal();
+    if asks {
+        release = ask_release(release, &mut std::io::stdin().lock())?;
+    }
+    let named = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let found = Found {
+        compose: files.iter().map(named).collect(),
+        env_file: args.env_file.as_ref().map(named),
+        blank: project.unset.values().flatten().cloned().collect(),
+    };
+    let seen = Seen {
+        world: &world,
+        secrets: &Secrets::of(&project.environment),
+        folder: &context.directory,
+    };
+    let mut draft = Draft::of(&seen, found, release);
+    if let Some(auth) = draft.auth.as_mut().filter(|_| asks) {
+        auth.login = ask_login(&mut std::io::stdin().lock())?;
+    }
+    write_new(&context.directory.join(CONFIG), &crate::init::yaml(&draft))?;
+    workflows(&draft, &context)?;
+    Ok(checked(&draft, &context))
+}
+
+/// The Compose files as the configuration names them, and what they say.
+fn found(args: &InitArgs, context: &Context) -> Result<(Vec<PathBuf>, Project), Diagnostic> {
+    let folder = &context.directory;
+    if folder.join(CONFIG).exists() {
+        let error = Diagnostic::new(format!("there is a `{CONFIG}` here already"));
+        return Err(error.help("change it by hand (`rehearsal schema` says what there is), or move it away first"));
+    }
+    let absolute = |file: &PathBuf| folder.join(file);
+    let mut options = LoadOptions {
+        files: args.compose.iter().map(absolute).collect(),
+        project_directory: args.compose.is_empty().then(|| folder.clone()),
+        env_file: args.env_file.iter().map(absolute).collect(),
+        environment: context.environment.clone(),
+        ..LoadOptions::default()
+    };
+    options.files = compose::files(&options).map_err(|error| {
+        error.help("production is described by one: go to its folder, or name it by `--compose FILE`")
+    })?;
+    let named = options
+        .files
+        .iter()
+        .map(|file| file.strip_prefix(folder).unwrap_or(file));
+    let named = named.map(Path::to_path_buf).collect();
+    Ok((named, compose::load(&options)?))
+}
+
+/// Where git says that the repository came from; without git, nowhere.
+fn repository(folder: &Path) -> Option<Repository> {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(folder).args(["config", "--get", "remote.origin.url"]);
+    let output = git.output().ok().filter(|output| output.status.success())?;
+    Repository::of_remote(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// What no file tells. An empty answer takes the likeliest.
+fn ask_release(release: Release, person: &mut impl BufRead) -> Result<Release> {
+    let Release::Perhaps(choices) = &release else {
+        return Ok(release);
+    };
+    let Some(likely) = choices.first() else {
+        return Ok(release);
+    };
+    let answer = answer(&format!("Whose image is the release? [{}]", likely.repository), person)?;
+    let is_meant = |choice: &&Choice| choice.repository == answer || choice.services.contains(&answer);
+    Ok(match choices.iter().find(is_meant) {
+        Some(choice) => Release::chosen(choice),
+        None if answer.is_empty() => Release::chosen(likely),
+        None => release,
+    })
+}
+
+fn ask_login(person: &mut impl BufRead) -> Result<Option<Login>> {
+    let start = answer(
+        "Where does the sign-in begin, as inside the mirror (http://web:8080/login)? [later]",
+        person,
+    )?;
+    if start.is_empty() {
+        return Ok(None);
+    }
+    let expect = answer("Which page does only see who has signed in?", person)?;
+    let username = answer(
+        "Which test user? The password is TEST_PASSWORD of the environment.",
+        person,
+    )?;
+    let is_whole = !expect.is_empty() && !username.is_empty();
+    Ok(is_whole.then_some(Login {
+        start,
+        expect,
+        username,
+    }))
+}
+
+fn answer(question: &str, person: &mut impl BufRead) -> Result<String> {
+    say(question);
+    let mut line = String::new();
+    person
+        .read_line(&mut line)
+        .context("nobody can be asked: use `--yes`")?;
+    Ok(line.trim().to_owned())
+}
+
+/// Never over what is there.
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    let told = || format!("`{}` could not be written", path.display());
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(told)?;
+    }
+    common::write_new(path, text, MODE).with_context(told)?;
+    say(format!("wrote {}", shown(path.display(), &Redactor::default())));
+    Ok(())
+}
+
+/// Beside a repository alone; those that are there stay as they are.
+fn workflows(draft: &Draft, context: &Context) -> Result<()> {
+    let Some(root) = context
+        .directory
+        .ancestors()
+        .find(|folder| folder.join(".git").exists())
+    else {
+        return Ok(());
+    };
+    let (folder, below) = (root.join(".github/workflows"), context.directory.strip_prefix(root)?);
+    let both = [
+        ("rehearsal.yml", workflow::rehearsal(draft, below)),
+        ("production-lock.yml", workflow::LOCK.to_owned()),
+    ];
+    for (name, text) in both {
+        let path = folder.join(name);
+        match path.exists() {
+            true => say(format!(
+                "{} is there already, and stays as it is",
+                shown(path.display(), &Redactor::default())
+            )),
+            false => write_new(&path, &text)?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file that was written can be planned, and what comes next.
+fn checked(draft: &Draft, context: &Context) -> ExitCode {
+    let mut context = context.clone();
+    for variable in draft.variables() {
+        let value = context.environment.entry(variable);
+        value.or_insert_with(|| "to-be-named".to_owned());
+    }
+    let asked = Asked {
+        candidate: draft.release.stand_ins(),
+        ..Asked::of(Some(Path::new(CONFIG)))
+    };
+    if let Err(errors) = prepare::prepare(&asked, &context) {
+        say("this is still to be mended before it can run:");
+        return refuse(&errors);
+    }
+    let (before, after) = match &draft.release {
+        Release::Built(_) => (String::new(), " --production-from main"),
+        Release::Own(_) => (draft.release.variables().join("=… ") + "=… ", ""),
+        Release::Perhaps(_) => (String::new(), " --candidate SERVICE=IMAGE"),
+    };
+    say(format!(
+        "next: `{before}rehearsal plan{after}`, then `{before}rehearsal run{after}`"
+    ));
+    ExitCode::Pass
+}

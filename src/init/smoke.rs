@@ -1,0 +1,161 @@
+//! A first suite: what health checks ask anyway, front pages, and what an OpenAPI file promises.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::openapi;
+use super::products::{self, Speaks};
+use super::release::Release;
+use super::secrets::Secrets;
+use super::seen::Seen;
+use crate::check::question::health_url;
+use crate::world::model::{Condition, Service, World};
+
+/// Suites in the making.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Smoke {
+    /// Requests, in order.
+    pub requests: Vec<Step>,
+    /// Commands inside containers, in order.
+    pub commands: Vec<Step>,
+    /// Services of the release that nothing here asks.
+    pub unasked: Vec<String>,
+    /// The OpenAPI file that some of it is from.
+    pub openapi: Option<PathBuf>,
+}
+
+/// A step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What it says in reports.
+    pub name: String,
+    /// The service that it asks.
+    pub service: String,
+    /// What it does there.
+    pub asks: Asks,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asks {
+    /// A GET that is answered well.
+    Get(String),
+    /// A GET that is answered with this status.
+    GetExactly(String, u16),
+    /// A GET of a front page, which may also send people elsewhere, or to the sign-in.
+    FrontPage(String),
+    /// A command that ends well.
+    Command(Vec<String>),
+}
+
+impl Asks {
+    /// Whether what must not be written down stands in it.
+    fn tells(&self, secrets: &Secrets) -> bool {
+        match self {
+            Self::Get(url) | Self::GetExactly(url, _) | Self::FrontPage(url) => secrets.stand_in(url),
+            Self::Command(words) => words.iter().any(|word| secrets.stand_in(word)),
+        }
+    }
+}
+
+impl Smoke {
+    pub(super) fn of(seen: &Seen<'_>, release: &Release) -> Self {
+        let mut smoke = Self::default();
+        let running = seen
+            .world
+            .services
+            .values()
+            .filter(|service| !ends_by_itself(seen.world, service));
+        let running: Vec<&Service> = running.collect();
+        for service in &running {
+            match step(service).filter(|step| !step.asks.tells(seen.secrets)) {
+                Some(step) if matches!(step.asks, Asks::Command(_)) => smoke.commands.push(step),
+                Some(step) => smoke.requests.push(step),
+                None => {}
+            }
+        }
+        let of_release = release.services();
+        smoke.promise(seen, &running, &of_release);
+        let asked: BTreeSet<&str> = smoke
+            .requests
+            .iter()
+            .chain(&smoke.commands)
+            .map(|step| step.service.as_str())
+            .collect();
+        let unasked = running
+            .iter()
+            .filter(|service| of_release.contains(&*service.name) && !asked.contains(&*service.name));
+        smoke.unasked = unasked.map(|service| service.name.clone()).collect();
+        smoke
+    }
+
+    /// What the OpenAPI file promises, asked of the first service of the release that has a port.
+    fn promise(&mut self, seen: &Seen<'_>, running: &[&Service], release: &BTreeSet<&str>) {
+        let Some(promises) = openapi::found(seen.folder) else {
+            return;
+        };
+        let mut of_release = running.iter().filter(|service| release.contains(&*service.name));
+        let Some((service, port)) = of_release.find_map(|service| Some((service, *service.ports.iter().min()?))) else {
+            return;
+        };
+        for (path, status) in promises.gets {
+            self.requests.push(Step {
+                name: format!("{path} is as promised"),
+                service: service.name.clone(),
+                asks: Asks::GetExactly(format!("http://{}:{port}{path}", service.name), status),
+            });
+        }
+        self.openapi = Some(promises.file);
+    }
+}
+
+/// One that others wait for the end of.
+fn ends_by_itself(world: &World, service: &Service) -> bool {
+    let mut needs = world.services.values().flat_map(|other| &other.depends_on);
+    needs.any(|need| need.service == service.name && need.condition == Condition::Completed)
+}
+
+fn step(service: &Service) -> Option<Step> {
+    let host = service.shares_network.as_deref().unwrap_or(&service.name);
+    let test = service
+        .health
+        .as_ref()
+        .map(|health| health.test.as_slice())
+        .unwrap_or_default();
+    let (name, asks) = if let Some(url) = health_url(test, host).filter(|_| !service.no_network) {
+        (format!("{} is healthy", service.name), Asks::Get(url))
+    } else if let Some(command) = command(test) {
+        (
+            format!("{} is healthy by its own check", service.name),
+            Asks::Command(command),
+        )
+    } else {
+        let page = front_page(service, host)?;
+        (format!("{} serves its front page", service.name), Asks::FrontPage(page))
+    };
+    Some(Step {
+        name,
+        service: service.name.clone(),
+        asks,
+    })
+}
+
+fn command(test: &[String]) -> Option<Vec<String>> {
+    match test {
+        [kind, words @ ..] if kind == "CMD" && !words.is_empty() => Some(words.to_vec()),
+        [kind, line] if kind == "CMD-SHELL" => Some(vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()]),
+        _ => None,
+    }
+}
+
+/// Of what is no known product, or one that speaks HTTP, where a port is known.
+fn front_page(service: &Service, host: &str) -> Option<String> {
+    let speaks = products::beside(service).unwrap_or(Speaks::Http);
+    let port = service
+        .ports
+        .iter()
+        .min()
+        .filter(|_| speaks == Speaks::Http && !service.no_network)?;
+    let scheme = if [443, 8443].contains(port) { "https" } else { "http" };
+    Some(format!("{scheme}://{host}:{port}/"))
+}

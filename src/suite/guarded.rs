@@ -1,0 +1,128 @@
+//! Requests that carried credentials: by them is known what must be refused without.
+
+use super::words;
+use crate::agent::exchange::{HttpAnswer, HttpCall};
+use crate::config::settings::HttpExpect;
+
+/// One request's limit, milliseconds.
+pub(super) const LIMIT_MS: u64 = 10_000;
+
+/// A request that carried credentials, and how it must be answered with them.
+#[derive(Debug, Clone)]
+pub struct Guarded {
+    /// Whose it is: `smoke / account`, or the sign-in's.
+    pub name: String,
+    /// As it was sent.
+    pub call: HttpCall,
+    pub(super) expect: HttpExpect,
+}
+
+impl Guarded {
+    /// A request that was answered as it must be, where it carried credentials and the answer gave something.
+    pub(crate) fn of(name: String, call: HttpCall, expect: HttpExpect, answer: &HttpAnswer) -> Option<Self> {
+        let gives = (200..300).contains(&answer.status);
+        let expect = HttpExpect { within: None, ..expect };
+        let asked = Self { name, call, expect };
+        (gives && asked.carries(!answer.cookies.is_empty())).then_some(asked)
+    }
+
+    /// A cookie that lies in a jar anyway says little, so it counts only where asking without it changes nothing.
+    fn carries(&self, cookies: bool) -> bool {
+        self.call.headers.iter().any(is_credential) || (cookies && !self.writes())
+    }
+
+    /// Its method may change something.
+    pub fn writes(&self) -> bool {
+        !matches!(self.call.method.as_str(), "GET" | "HEAD")
+    }
+
+    /// The bearer token that it carried.
+    pub fn token(&self) -> Option<&str> {
+        let (_, value) = self.call.headers.iter().find(|(name, _)| is_authorization(name))?;
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    }
+
+    /// The same by a stranger, in a jar of his own.
+    pub fn without_credentials(&self, jar: &str) -> HttpCall {
+        let mut call = self.by(jar);
+        call.headers.retain(|header| !is_credential(header));
+        call
+    }
+
+    /// The same with another token.
+    pub fn with_token(&self, token: &str, jar: &str) -> HttpCall {
+        let mut call = self.by(jar);
+        for (_, value) in call.headers.iter_mut().filter(|(name, _)| is_authorization(name)) {
+            *value = format!("Bearer {token}");
+        }
+        call
+    }
+
+    fn by(&self, jar: &str) -> HttpCall {
+        HttpCall {
+            session: jar.to_owned(),
+            follow: 0,
+            timeout_ms: LIMIT_MS,
+            ..self.call.clone()
+        }
+    }
+}
+
+fn is_authorization(name: &str) -> bool {
+    name.eq_ignore_ascii_case("authorization")
+}
+
+fn is_credential((name, value): &(String, String)) -> bool {
+    let known = ["authorization", "proxy-authorization", "cookie"];
+    known.iter().any(|known| name.eq_ignore_ascii_case(known)) || words::is_secret(name, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(method: &str, headers: &[(&str, &str)], cookies: &[&str]) -> Option<Guarded> {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let call = HttpCall {
+            method: method.to_owned(),
+            headers: headers.iter().map(own).collect(),
+            ..HttpCall::default()
+        };
+        let answer = HttpAnswer {
+            status: 200,
+            cookies: cookies
+                .iter()
+                .map(|name| ((*name).to_owned(), "1".to_owned()))
+                .collect(),
+            ..HttpAnswer::default()
+        };
+        Guarded::of("smoke / account".to_owned(), call, HttpExpect::default(), &answer)
+    }
+
+    #[test]
+    fn a_stranger_comes_without_whatever_says_who_it_is() {
+        let own = [
+            ("X-Api-Key", "abcdef"),
+            ("authorization", "Bearer t"),
+            ("Accept", "text/html"),
+        ];
+        let asked = asked("POST", &own, &[]).unwrap();
+        assert_eq!(asked.token(), Some("t"));
+        let stranger = asked.without_credentials("jar");
+        assert_eq!(stranger.headers, [("Accept".to_owned(), "text/html".to_owned())]);
+        let other = asked.with_token("u", "jar");
+        assert!(
+            other
+                .headers
+                .contains(&("authorization".to_owned(), "Bearer u".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_cookie_alone_is_no_credential_of_what_writes() {
+        assert!(asked("GET", &[], &["sid"]).is_some());
+        assert!(asked("POST", &[], &["sid"]).is_none());
+        assert!(asked("GET", &[], &[]).is_none());
+    }
+}
