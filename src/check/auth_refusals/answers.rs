@@ -1,0 +1,102 @@
+//! The answers to the attempts, and what they say of who may come in.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::agent::exchange::{HttpAnswer, SERVER_ERROR};
+use crate::check::forged::Forgery;
+use crate::suite::given;
+use crate::suite::guarded::Guarded;
+
+/// What strangers and forged tokens came to.
+#[derive(Debug, Default, Serialize)]
+pub struct Refusals {
+    pub(super) tried: Vec<Tried>,
+    /// How long a revoked token was still taken, where it was refused in the end.
+    pub(super) revoked_after_ms: Option<u64>,
+    /// What production refused and this release was not asked, by request.
+    pub(super) missing: BTreeSet<String>,
+    /// What was not asked, and why.
+    pub(super) left: Vec<String>,
+    /// Why nothing was asked that should have been.
+    pub(super) nothing: Option<String>,
+}
+
+/// One request in one way.
+#[derive(Debug, Serialize)]
+pub(super) struct Tried {
+    pub(super) request: String,
+    /// Its method may change something.
+    pub(super) writes: bool,
+    pub(super) forgery: Forgery,
+    pub(super) answered: Answered,
+}
+
+/// What came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Answered {
+    /// What the user gets.
+    Given(u16),
+    /// Something else.
+    Refused(u16),
+    /// A server error: neither given nor refused.
+    Broken(u16),
+    /// Too many had been asked: nobody knows what one alone would have got.
+    Limited,
+    /// It was refused, but so was the token itself by then: one that is over says nothing of its forgeries.
+    Over,
+    /// Nothing: neither given nor refused.
+    Silence,
+}
+
+/// Too Many Requests (RFC 6585, section 4).
+const TOO_MANY: u16 = 429;
+
+impl Answered {
+    pub(super) fn of(asked: &Guarded, answer: &HttpAnswer) -> Self {
+        match answer.status {
+            status if given::is_given(asked, answer) => Self::Given(status),
+            TOO_MANY => Self::Limited,
+            status if status >= SERVER_ERROR => Self::Broken(status),
+            status => Self::Refused(status),
+        }
+    }
+
+    /// Nobody can tell what this says of who may come in.
+    pub(super) fn tells_nothing(self) -> bool {
+        matches!(self, Self::Silence | Self::Limited | Self::Over)
+    }
+}
+
+impl Refusals {
+    pub(super) fn answered(&self, request: &str, forgery: Forgery) -> Option<Answered> {
+        let own = |tried: &&Tried| tried.request == request && tried.forgery == forgery;
+        self.tried.iter().find(own).map(|tried| tried.answered)
+    }
+
+    /// The status of an answer that gave nothing, whatever else it was.
+    pub(super) fn kept_back(&self, request: &str, forgery: Forgery) -> Option<u16> {
+        match self.answered(request, forgery)? {
+            Answered::Refused(status) | Answered::Broken(status) => Some(status),
+            Answered::Given(_) | Answered::Limited | Answered::Over | Answered::Silence => None,
+        }
+    }
+
+    /// What it refused, of what writes or of what does not.
+    pub(super) fn refused(&self, turn: impl Fn(&Tried) -> bool) -> BTreeSet<String> {
+        let refused = |tried: &&Tried| matches!(tried.answered, Answered::Refused(_)) && turn(tried);
+        self.tried
+            .iter()
+            .filter(refused)
+            .map(|tried| tried.request.clone())
+            .collect()
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.tried
+            .iter()
+            .any(|tried| matches!(tried.answered, Answered::Broken(_)))
+    }
+}

@@ -1,0 +1,89 @@
+//! What is asked: every request that is to be refused without its credentials, when it is its turn.
+
+use std::collections::BTreeSet;
+
+use url::Url;
+
+use crate::check::At;
+use crate::check::ground::Copy;
+use crate::config::settings::Rollback;
+use crate::record::stage::StageId;
+use crate::record::step::Subject;
+use crate::suite::given;
+use crate::suite::guarded::Guarded;
+
+/// Every request that is to be refused without its credentials, of those whose turn it is.
+pub(super) async fn requests(at: &At<'_>) -> Vec<Guarded> {
+    // Before the way back the candidate is asked what it was asked in `upgrade`.
+    let stage = match at.case.stage {
+        StageId::Rollback => StageId::Upgrade,
+        other => other,
+    };
+    let of_suites = match at.facts.on {
+        Copy::Untouched => anew(at).await,
+        Copy::First => {
+            let suites = at.facts.ran_on(stage, at.role);
+            let suites = suites.filter(|ran| matches!(ran.subject, Subject::Suite(_)));
+            suites.flat_map(|ran| ran.guarded.clone()).collect()
+        }
+    };
+    let all = of_suites.into_iter().chain(behind_the_sign_in(at, stage).await);
+    let mut asked_once = BTreeSet::new();
+    all.filter(|asked| !is_of_the_product(at, asked) && is_its_turn(at, asked))
+        .filter(|asked| asked_once.insert(place(asked)))
+        .collect()
+}
+
+/// What is protected as one thing: an address without its query, by one method, with a token or without.
+fn place(asked: &Guarded) -> (String, String, bool) {
+    let address = asked.call.url.split(['?', '#']).next().unwrap_or_default();
+    (asked.call.method.clone(), address.to_owned(), asked.token().is_some())
+}
+
+/// The product itself is no release, and locks accounts of whom it often refuses.
+fn is_of_the_product(at: &At<'_>, asked: &Guarded) -> bool {
+    let fronts = at.ground.fronts();
+    let services = at.case.settings.auth_services();
+    let is_candidate = services
+        .iter()
+        .any(|service| at.case.candidate.services.contains_key(service));
+    let url = Url::parse(&asked.call.url).ok();
+    let host = url.as_ref().and_then(Url::host_str);
+    let mut names = services.iter().chain(&fronts);
+    !is_candidate && names.any(|name| Some(name.as_str()) == host)
+}
+
+/// On a mirror of its own, with tokens of its own.
+async fn anew(at: &At<'_>) -> Vec<Guarded> {
+    let mut all = Vec::new();
+    for suite in &at.case.settings.suites {
+        all.extend(at.driver.guarded_by(&Subject::Suite(suite.name.clone())).await);
+    }
+    all
+}
+
+async fn behind_the_sign_in(at: &At<'_>, stage: StageId) -> Option<Guarded> {
+    let login = at.case.settings.auth.as_ref()?.login.as_ref()?;
+    let session = match at.facts.sessions.get(&stage) {
+        Some(session) => session.clone(),
+        None => {
+            let outcome = at.driver.sign_in().await?;
+            outcome.held().then_some(outcome.left)?
+        }
+    };
+    given::behind(login, &session, at.ca)
+}
+
+/// What writes waits until no entry of `data` follows that this release answers.
+fn is_its_turn(at: &At<'_>, asked: &Guarded) -> bool {
+    is_turn_of(at, asked.writes())
+}
+
+pub(super) fn is_turn_of(at: &At<'_>, writes: bool) -> bool {
+    let forward = matches!(at.case.settings.stages.rollback, Rollback::ForwardOnly(_));
+    match at.case.stage {
+        StageId::Control => true,
+        StageId::Upgrade => forward || !writes,
+        StageId::Rollback => writes,
+    }
+}

@@ -1,0 +1,217 @@
+//! The attempts: each request in each way, and the token that is taken back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use strum::VariantArray as _;
+
+use super::answers::{Answered, Refusals, Tried};
+use super::issuer::{self, Revoked};
+use super::requests::is_turn_of;
+use crate::agent::exchange::HttpCall;
+use crate::check::At;
+use crate::check::forged::{Forgery, Jwt, PublicKey};
+use crate::record::outcome::Lost;
+use crate::record::stage::StageId;
+use crate::suite::guarded::Guarded;
+use crate::text::units::millis;
+
+/// A revoked token is watched for so long, so often; on the candidate for as long as the baseline took it, and …
+const REVOKED_WITHIN: Duration = Duration::from_secs(10);
+const REVOKED_EVERY: Duration = Duration::from_millis(250);
+/// … so much longer.
+const REVOKED_LATER: Duration = Duration::from_secs(5);
+
+/// A look on its way.
+pub(super) struct Trial<'a> {
+    at: &'a At<'a>,
+    before: Option<&'a Refusals>,
+    /// Keys of issuers, by the token that they have signed; why there is none.
+    keys: BTreeMap<String, Result<PublicKey, String>>,
+    pub(super) calls: usize,
+    pub(super) seen: Refusals,
+}
+
+impl<'a> Trial<'a> {
+    pub(super) fn of(at: &'a At<'a>, before: Option<&'a Refusals>, is_empty: bool) -> Self {
+        let none = "no request of a suite, and no sign-in, carries credentials";
+        let nothing = (is_empty && at.case.stage != StageId::Rollback).then(|| none.to_owned());
+        Self {
+            at,
+            before,
+            keys: BTreeMap::new(),
+            calls: 0,
+            seen: Refusals {
+                nothing,
+                ..Refusals::default()
+            },
+        }
+    }
+
+    /// What writes is left alone as soon as it was given once.
+    pub(super) async fn all_ways(&mut self, asked: &Guarded) -> Result<(), Lost> {
+        for way in Forgery::VARIANTS {
+            let answered = self.one_way(asked, *way).await?;
+            if asked.writes() && matches!(answered, Some(Answered::Given(_))) {
+                return Ok(());
+            }
+        }
+        self.still_good(asked).await
+    }
+
+    /// Whether the token itself is still taken when all its forgeries were refused; what writes is not asked again.
+    async fn still_good(&mut self, asked: &Guarded) -> Result<(), Lost> {
+        let is_forged = |tried: &Tried| tried.request == asked.name && tried.forgery != Forgery::NoCredentials;
+        let token = asked.token().filter(|_| !asked.writes());
+        let Some(token) = token.filter(|_| self.seen.tried.iter().any(is_forged)) else {
+            return Ok(());
+        };
+        let own = self.ask(asked, asked.with_token(token, "refusals once more")).await?;
+        if matches!(own, Answered::Given(_)) {
+            return Ok(());
+        }
+        let forged = self.seen.tried.iter_mut().filter(|tried| is_forged(tried));
+        let refused = forged.filter(|tried| matches!(tried.answered, Answered::Refused(_)));
+        refused.for_each(|tried| tried.answered = Answered::Over);
+        // Of production's own nobody knows more: then the candidate is not asked.
+        if self.before.is_none() {
+            self.leave(format!(
+                "forged tokens of {} are skipped: the token itself was over by then",
+                asked.name
+            ));
+        }
+        Ok(())
+    }
+
+    /// A token that its issuer has taken back, until it is refused.
+    pub(super) async fn revoked(&mut self) -> Result<(), Lost> {
+        let at = self.at;
+        let limit = match self.before {
+            _ if at.case.stage == StageId::Rollback => return Ok(()),
+            None => REVOKED_WITHIN,
+            Some(before) => match before.revoked_after_ms {
+                Some(after) => Duration::from_millis(after) + REVOKED_LATER,
+                None => return Ok(()),
+            },
+        };
+        match issuer::take_back(at).await? {
+            Revoked::Nobodys => Ok(()),
+            Revoked::Skipped(why) => {
+                self.leave(format!("revoked is skipped: {why}"));
+                Ok(())
+            }
+            Revoked::Done(guarded) => self.watch(&guarded, limit).await,
+        }
+    }
+
+    async fn watch(&mut self, guarded: &Guarded, limit: Duration) -> Result<(), Lost> {
+        let begun = Instant::now();
+        let own = guarded.token().unwrap_or_default().to_owned();
+        loop {
+            self.calls += 1;
+            let answered = self.ask(guarded, guarded.with_token(&own, "revoked")).await?;
+            let is_over = begun.elapsed() + REVOKED_EVERY > limit;
+            if matches!(answered, Answered::Given(_)) && !is_over {
+                tokio::time::sleep(REVOKED_EVERY).await;
+                continue;
+            }
+            if self.before.is_none() && !matches!(answered, Answered::Refused(_)) {
+                let seconds = limit.as_secs();
+                self.leave(format!(
+                    "revoked is skipped: production takes a revoked token for {seconds} s and more"
+                ));
+                return Ok(());
+            }
+            self.seen.revoked_after_ms = Some(millis(begun.elapsed()));
+            self.note(guarded, Forgery::Revoked, answered);
+            return Ok(());
+        }
+    }
+
+    async fn ask(&self, asked: &Guarded, call: HttpCall) -> Result<Answered, Lost> {
+        let answer = self.at.ground.http(call).await?;
+        Ok(answer.map_or(Answered::Silence, |answer| Answered::of(asked, &answer)))
+    }
+
+    /// What production refused, whose turn it is, and this release gave without credentials or not at all.
+    pub(super) fn missing(&self, asked: &[Guarded]) -> BTreeSet<String> {
+        let turn = |tried: &Tried| is_turn_of(self.at, tried.writes);
+        let refused = self.before.map(|before| before.refused(turn)).unwrap_or_default();
+        let is_asked = |request: &String| {
+            let mut names = asked.iter().map(|one| &one.name);
+            let mut tried = self.seen.tried.iter().map(|tried| &tried.request);
+            names.any(|name| name == request) || tried.any(|name| name == request)
+        };
+        refused.into_iter().filter(|request| !is_asked(request)).collect()
+    }
+
+    fn note(&mut self, asked: &Guarded, forgery: Forgery, answered: Answered) {
+        self.seen.tried.push(Tried {
+            request: asked.name.clone(),
+            writes: asked.writes(),
+            forgery,
+            answered,
+        });
+    }
+
+    async fn one_way(&mut self, asked: &Guarded, way: Forgery) -> Result<Option<Answered>, Lost> {
+        if let Some(before) = self.before {
+            match before.answered(&asked.name, way) {
+                Some(Answered::Refused(_) | Answered::Broken(_)) => {}
+                // What nobody could tell of production cannot be told of this release either.
+                Some(Answered::Limited) => {
+                    self.note(asked, way, Answered::Limited);
+                    return Ok(None);
+                }
+                _ => return Ok(None),
+            }
+        }
+        let jar = format!("refusals {} {} {}", self.at.case.stage, self.at.role, self.calls);
+        let Some(call) = self.call(asked, way, &jar).await? else {
+            return Ok(None);
+        };
+        self.calls += 1;
+        let answered = self.ask(asked, call).await?;
+        self.note(asked, way, answered);
+        Ok(Some(answered))
+    }
+
+    /// The request in that way; none where it has none.
+    async fn call(&mut self, asked: &Guarded, way: Forgery, jar: &str) -> Result<Option<HttpCall>, Lost> {
+        if way == Forgery::NoCredentials {
+            return Ok(Some(asked.without_credentials(jar)));
+        }
+        let Some((token, jwt)) = asked.token().and_then(|token| Some((token, Jwt::read(token)?))) else {
+            return Ok(None);
+        };
+        if !self.keys.contains_key(token) {
+            let key = issuer::key_of(self.at, &jwt).await?;
+            self.tell_what_is_left(&key);
+            self.keys.insert(token.to_owned(), key);
+        }
+        let key = self.keys.get(token).and_then(|key| key.as_ref().ok());
+        let forged = jwt.forged(way, key);
+        // One letter away from the user's own, or as good as it.
+        forged.iter().for_each(|token| self.at.driver.hide(token));
+        Ok(forged.map(|token| asked.with_token(&token, jar)))
+    }
+
+    fn tell_what_is_left(&mut self, key: &Result<PublicKey, String>) {
+        // Once is enough.
+        if self.at.case.stage != StageId::Control {
+            return;
+        }
+        if let Err(why) = key {
+            self.leave(format!("HS256 with the issuer's key is skipped: {why}"));
+        }
+        let by_issuer = "expired, not yet valid, invalid-iss and invalid-aud are skipped: only the issuer's own key signs such \
+                         a token";
+        self.leave(by_issuer.to_owned());
+    }
+
+    fn leave(&mut self, what: String) {
+        if !self.seen.left.contains(&what) {
+            self.seen.left.push(what);
+        }
+    }
+}
