@@ -17,6 +17,7 @@ pub mod gateway;
 pub mod held;
 pub mod jar;
 mod listen;
+pub mod load;
 pub mod notes;
 pub mod outside;
 pub mod probe;

@@ -166,6 +166,7 @@ mod tests {
             expect: HttpExpect::default(),
             capture: Vec::new(),
             retry: None,
+            repeatable: false,
             span: a_span(),
         }
     }
@@ -319,6 +320,7 @@ mod tests {
             expect: Default::default(),
             capture: Vec::new(),
             retry: None,
+            repeatable: false,
             span: a_span(),
         };
         let body = SuiteBody {
@@ -412,6 +414,7 @@ mod tests {
             },
             capture: Vec::new(),
             retry: None,
+            repeatable: false,
             span: a_span(),
         };
         let body = SuiteBody {
