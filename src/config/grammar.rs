@@ -146,7 +146,6 @@ pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("login", "as", When::Says("ldap")),
     ("login", "as", When::Says("radius")),
     ("stages", "faults", When::Given),
-    ("stages", "load", When::Given),
     ("load", "capacity", When::Says("true")),
     ("thresholds", "p50_vs_baseline", When::Given),
     ("thresholds", "p90_vs_baseline", When::Given),
@@ -880,8 +879,23 @@ pub static THRESHOLDS: Mapping = Mapping {
         key("p99_vs_baseline", MOST_CHANGE, "p99 against the baseline's."),
         key("p99.9_vs_baseline", MOST_CHANGE, "p99.9 against the baseline's."),
     ],
-    rules: &[],
+    rules: &[Rule::AtLeastOne(THRESHOLD_KEYS)],
 };
+
+const THRESHOLD_KEYS: &[&str] = &[
+    "p50",
+    "p90",
+    "p95",
+    "p99",
+    "p99.9",
+    "error_rate",
+    "throughput",
+    "p50_vs_baseline",
+    "p90_vs_baseline",
+    "p95_vs_baseline",
+    "p99_vs_baseline",
+    "p99.9_vs_baseline",
+];
 
 const MOST_TIME: Shape = QuantityOr(&Duration, &TIME_LEVELS);
 const MOST_CHANGE: Shape = QuantityOr(&Change, &CHANGE_LEVELS);

@@ -649,7 +649,7 @@ pub struct Stages {
 }
 
 /// `stages.load:`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Load {
     /// Requests that are due, per second.
     pub rate: f64,

@@ -60,7 +60,7 @@ pub fn make(given: &Given<'_>, seed: u64, only: &Only) -> Plan {
         mirror: others.into_iter().map(own).collect(),
         changes: difference::all(release, world),
         images: Vec::new(),
-        stages: StageId::ALL.iter().map(|id| stages::plan(*id, given, only)).collect(),
+        stages: stages::all(given).map(|id| stages::plan(id, given, only)).collect(),
         partial: partial(settings, release, only),
         notes: notes(settings, world, release),
     }

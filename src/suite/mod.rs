@@ -13,6 +13,7 @@ mod junit;
 mod limits;
 pub mod login;
 mod matcher;
+pub mod mix;
 mod navigation;
 mod page;
 mod referrer;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::super::failure::CallFailureKind;
-use super::Counts;
+use super::plan::Counts;
 use super::times::Times;
 
-/// What became of the requests that were due in a span of at most [`SLICE`](super::SLICE); complete, for it is told only
+/// What became of the requests that were due in a span of at most [`SLICE`](super::plan::SLICE); complete, for it is told only
 /// when the last of them has ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slice {

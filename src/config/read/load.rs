@@ -30,6 +30,7 @@ pub(super) fn load(fields: &Fields, suites: &[Suite]) -> Load {
     // The grammar lets through only `false`.
     let _ = fields.get("capacity");
     enough_budget(fields, &load);
+    reachable(fields, &load);
     has_requests(fields, &load, suites);
     load
 }
@@ -59,6 +60,20 @@ fn enough_budget(fields: &Fields, load: &Load) {
         fields
             .reader
             .refuse_value(node, message, "write `48s` or more; `6m` is the default");
+    }
+}
+
+/// More good answers than requests there never are.
+fn reachable(fields: &Fields, load: &Load) {
+    let levels = load.thresholds.throughput;
+    let most = levels.iter().flat_map(|levels| [levels.warn, levels.fail]).flatten();
+    if most.into_iter().any(|least| least > load.rate)
+        && let Some(node) = fields.get("rate")
+    {
+        let help = "raise `rate`, or ask for less in `thresholds.throughput`";
+        fields
+            .reader
+            .refuse_value(node, "is less than the throughput that is asked for", help);
     }
 }
 
