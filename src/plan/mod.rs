@@ -21,7 +21,6 @@ use crate::engine::pull::reference::Reference;
 use crate::mirror::border::door;
 use crate::record::partial::Partial;
 use crate::record::release::Release;
-use crate::record::stage::StageId;
 use crate::record::v1::SCHEMA;
 use crate::world::candidates::Candidates;
 use crate::world::model::{Mount, Service, Source, World};

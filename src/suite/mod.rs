@@ -321,7 +321,6 @@ mod tests {
             expect: Default::default(),
             capture: Vec::new(),
             retry: None,
-            repeatable: false,
             span: a_span(),
         };
         let body = SuiteBody {
@@ -415,7 +414,6 @@ mod tests {
             },
             capture: Vec::new(),
             retry: None,
-            repeatable: false,
             span: a_span(),
         };
         let body = SuiteBody {
