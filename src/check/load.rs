@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::load_limits::{Answer, Arm, Held, MOST_NEW_ERRORS};
 use super::{About, Again, At, Case, Check, Evidence, Given, Moment};
 use crate::agent::load::plan::{Counts, LoadPlan, Phase, Rate, SLICE};
-use crate::agent::load::slice::Slice;
+use crate::agent::load::slice::{Slice, StepSlice};
+use crate::agent::load::times::Times;
 use crate::config::settings::{Levels, Load as Settings, Thresholds};
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
@@ -228,45 +229,13 @@ fn micros(micros: u64) -> String {
 }
 
 fn record(stage: StageId, load: &Settings, names: &[String], arm: &Arm) -> LoadRecord {
-    let in_micros = |time: Option<Duration>| time.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     let whole = &arm.whole;
-    let latency = Quantile::ALL.iter().filter_map(|quantile| {
-        Some(LatencyRecord {
-            quantile: (*quantile).into(),
-            latency_us: in_micros(whole.latency.at(quantile.share()))?,
-            service_us: in_micros(whole.service.at(quantile.share()))?,
-            vague: whole.latency.count() < quantile.least(),
-        })
-    });
-    let steps = names.iter().zip(arm.steps()).map(|(name, step)| LoadStepRecord {
-        name: name.clone(),
-        sent: step.sent,
-        good: step.good,
-        p50_us: in_micros(step.latency.at(0.5)),
-        p95_us: in_micros(step.latency.at(0.95)),
-        p99_us: in_micros(step.latency.at(0.99)),
-    });
-    let slices = arm.slices().iter().map(|slice| {
-        let whole = slice.whole();
-        LoadSliceRecord {
-            start_ms: slice.start_ms,
-            length_ms: slice.length_ms,
-            sent: slice.sent,
-            good: whole.good,
-            p50_us: in_micros(whole.latency.at(0.5)),
-            p95_us: in_micros(whole.latency.at(0.95)),
-        }
-    });
-    let by_status = whole
-        .errors
-        .by_status
-        .iter()
-        .map(|(status, count)| (format!("status {status}"), *count));
-    let by_failure = whole
-        .errors
-        .by_failure
-        .iter()
-        .map(|(kind, count)| (kind.to_string(), *count));
+    let by_status = whole.errors.by_status.iter();
+    let by_status = by_status.map(|(status, count)| (format!("status {status}"), *count));
+    let by_failure = whole.errors.by_failure.iter();
+    let by_failure = by_failure.map(|(kind, count)| (kind.to_string(), *count));
+    let errors = by_status.chain(by_failure).filter(|(_, count)| *count > 0);
+    let steps = names.iter().zip(arm.steps());
     LoadRecord {
         stage: stage.into(),
         rate: load.rate,
@@ -275,12 +244,54 @@ fn record(stage: StageId, load: &Settings, names: &[String], arm: &Arm) -> LoadR
         sent: arm.sent,
         good: whole.good,
         opened: whole.opened,
-        lag_us: in_micros(arm.lag.at(0.99)).unwrap_or_default(),
-        errors: by_status.chain(by_failure).filter(|(_, count)| *count > 0).collect(),
-        latency: latency.collect(),
-        steps: steps.collect(),
-        slices: slices.collect(),
+        lag_us: at(&arm.lag, 0.99).unwrap_or_default(),
+        errors: errors.collect(),
+        latency: latencies(whole),
+        steps: steps.map(|(name, step)| step_record(name, &step)).collect(),
+        slices: arm.slices().iter().map(slice_record).collect(),
         limits: Vec::new(),
+    }
+}
+
+/// In microseconds.
+fn at(times: &Times, share: f64) -> Option<u64> {
+    times
+        .at(share)
+        .map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn latencies(whole: &StepSlice) -> Vec<LatencyRecord> {
+    let of = |quantile: &Quantile| {
+        Some(LatencyRecord {
+            quantile: (*quantile).into(),
+            latency_us: at(&whole.latency, quantile.share())?,
+            service_us: at(&whole.service, quantile.share())?,
+            vague: whole.latency.count() < quantile.least(),
+        })
+    };
+    Quantile::ALL.iter().filter_map(of).collect()
+}
+
+fn step_record(name: &str, step: &StepSlice) -> LoadStepRecord {
+    LoadStepRecord {
+        name: name.to_owned(),
+        sent: step.sent,
+        good: step.good,
+        p50_us: at(&step.latency, 0.5),
+        p95_us: at(&step.latency, 0.95),
+        p99_us: at(&step.latency, 0.99),
+    }
+}
+
+fn slice_record(slice: &Slice) -> LoadSliceRecord {
+    let whole = slice.whole();
+    LoadSliceRecord {
+        start_ms: slice.start_ms,
+        length_ms: slice.length_ms,
+        sent: slice.sent,
+        good: whole.good,
+        p50_us: at(&whole.latency, 0.5),
+        p95_us: at(&whole.latency, 0.95),
     }
 }
 

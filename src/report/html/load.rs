@@ -1,7 +1,7 @@
 //! Load: what each release did, slice by slice, and the thresholds that were held against it.
 
 use super::shown::{Room, Rows, Tone};
-use crate::record::load::{Level, LimitAnswer, LoadRecord, LoadSliceRecord};
+use crate::record::load::{Level, LimitAnswer, LimitRecord, LoadRecord, LoadSliceRecord, LoadStepRecord};
 use crate::record::stage::StageId;
 use crate::record::v1::Record;
 use crate::report::words;
@@ -117,26 +117,35 @@ impl Load {
             lines: loads.iter().map(of).filter(|line| !line.points.is_empty()).collect(),
             limit: limit.map(|limit| mark(limit, top, "limit")),
             ticks: [0, top / 2, top].map(|at| mark(at, top, "")).into(),
-            limits: room.rows(&limits, |limit| LimitRow {
-                tone: tone(limit.answer.or(LimitAnswer::Unknown), limit.level.or(Level::Fail)),
-                answer: answer(limit.answer.or(LimitAnswer::Unknown)),
-                key: room.line(&limit.key),
-                level: words::word(&limit.level),
-                limit: words::of_limit(&limit.key, Some(limit.limit)),
-                value: words::of_limit(&limit.key, limit.value),
-                baseline: words::of_limit(&limit.key, limit.baseline),
-            }),
+            limits: room.rows(&limits, |limit| limit_row(limit, room)),
             releases: room.rows(loads, |load| release(load, room)),
-            steps: room.rows(&steps, |(load, step)| StepRow {
-                who: words::under_load(load),
-                name: room.line(&step.name),
-                good: format!("{} of {}", step.good, step.sent),
-                p50: words::micros(step.p50_us),
-                p95: words::micros(step.p95_us),
-                p99: words::micros(step.p99_us),
-            }),
+            steps: room.rows(&steps, |(load, step)| step_row(load, step, room)),
             slices: room.rows(&slices, |(load, slice)| slice_row(load, slice)),
         })
+    }
+}
+
+fn limit_row(limit: &LimitRecord, room: Room) -> LimitRow {
+    let answer = limit.answer.or(LimitAnswer::Unknown);
+    LimitRow {
+        tone: tone(answer, limit.level.or(Level::Fail)),
+        answer: word(answer),
+        key: room.line(&limit.key),
+        level: words::word(&limit.level),
+        limit: words::of_limit(&limit.key, Some(limit.limit)),
+        value: words::of_limit(&limit.key, limit.value),
+        baseline: words::of_limit(&limit.key, limit.baseline),
+    }
+}
+
+fn step_row(load: &LoadRecord, step: &LoadStepRecord, room: Room) -> StepRow {
+    StepRow {
+        who: words::under_load(load),
+        name: room.line(&step.name),
+        good: format!("{} of {}", step.good, step.sent),
+        p50: words::micros(step.p50_us),
+        p95: words::micros(step.p95_us),
+        p99: words::micros(step.p99_us),
     }
 }
 
@@ -181,7 +190,7 @@ fn tone(answer: LimitAnswer, level: Level) -> Tone {
     }
 }
 
-fn answer(answer: LimitAnswer) -> &'static str {
+fn word(answer: LimitAnswer) -> &'static str {
     match answer {
         LimitAnswer::Within => "kept",
         LimitAnswer::Beyond => "broken",
