@@ -246,16 +246,22 @@ impl Behaviour {
     /// Ten slices of what a plan says.
     fn under_load(&mut self, plan: &LoadPlan) -> Vec<Slice> {
         let does = next(&mut self.load).unwrap_or_default();
-        let all = plan.phases.iter().map(|phase| match phase.rate {
-            Rate::Constant(rate) => (rate * phase.duration_ms as f64 / 1_000.0) as u64,
-            Rate::Ramp(..) => 0,
-        });
-        let each = all.max().unwrap_or_default() / 10;
+        let last = plan.phases.last().expect("a load has phases");
+        let Rate::Constant(rate) = last.rate else {
+            return Vec::new();
+        };
+        let (length_ms, each) = (
+            last.duration_ms / 10,
+            (rate * last.duration_ms as f64 / 10_000.0) as u64,
+        );
         let slices = (0..10).map(|number| {
             let errors = each * does.errors / 100;
             let unsent = each * does.unsent / 100;
-            let sent = slice(number, each - errors - unsent, does.median_ms, errors);
-            Slice { planned: each, ..sent }
+            Slice {
+                planned: each,
+                length_ms,
+                ..slice(number, each - errors - unsent, does.median_ms, errors)
+            }
         });
         slices.collect()
     }
