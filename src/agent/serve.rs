@@ -51,6 +51,7 @@ async fn converse(
         while calls.try_join_next().is_some() {}
     };
     calls.shutdown().await;
+    agent.loads.end();
     drop(replies);
     writing.await.context("the agent's writer broke")?;
     if agent.stays.load(Ordering::Relaxed) {

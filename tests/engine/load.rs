@@ -20,12 +20,12 @@ fn a_release_that_answers_far_too_late_under_load_is_blocked() {
     let result = run.result();
     let candidate = &result["load"][1];
     assert_eq!(
-        (&candidate["stage"], &candidate["sent"], &candidate["good"]),
-        (&"load".into(), &200.into(), &200.into())
+        (&candidate["stage"], &candidate["planned"]),
+        (&"load".into(), &240.into())
     );
     assert_eq!(candidate["limits"][0]["answer"], "beyond");
     let median = candidate["latency"][0]["latency_us"].as_u64().unwrap();
-    assert!(median > 500_000, "{median}");
+    assert!(median > 2_000_000, "{median}");
 }
 
 #[test]

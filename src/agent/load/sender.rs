@@ -64,6 +64,11 @@ impl Loads {
         }
     }
 
+    /// The gate has gone: nothing more is sent, also by an agent that stays.
+    pub fn end(&self) {
+        lock(&self.0).drain().for_each(|(_, load)| load.stop());
+    }
+
     async fn start(&self, browser: &Browser, name: String, plan: LoadPlan) -> Result<(), CallFailure> {
         if let Some(why) = refused(&plan) {
             return Err(CallFailure::request(format!("a load cannot be sent: {why}")));
