@@ -6,7 +6,8 @@ use crate::engine::build::wanted::CommandFailed;
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::stage::StageId;
-use crate::world::candidates::Candidates;
+use crate::world::candidates::{Candidates, UnseenScale};
+use crate::world::model::World;
 
 /// The deploy would change nothing, because it would not begin.
 pub fn refused(why: &str) -> Finding {
@@ -29,7 +30,7 @@ pub fn not_built(failed: &CommandFailed) -> Finding {
 }
 
 /// What decides nothing here and may decide everything there.
-pub fn warnings(release: &Candidates) -> Vec<Finding> {
+pub fn warnings(release: &Candidates, production: &World) -> Vec<Finding> {
     let other = release.other_project.iter().map(|names| {
         let title = format!(
             "the release's files name the project `{}`, and production is `{}`: production would start on empty volumes, \
@@ -41,7 +42,25 @@ pub fn warnings(release: &Candidates) -> Vec<Finding> {
             .detail("other-project")
             .help(help)
     });
-    other.collect()
+    let unseen = release.unseen_scales(production);
+    let scales = unseen.iter().map(|unseen| {
+        let most = unseen.from.max(unseen.to);
+        Finding::new(CheckId::UpgradeInPlace, StageId::Upgrade, Blame::Nobody, scale(unseen))
+            .detail("scale-unseen")
+            .about(unseen.service.clone())
+            .help(format!(
+                "say policy: {{max_replicas: {most}}} where this machine can run so many"
+            ))
+    });
+    other.chain(scales).collect()
+}
+
+/// A change of scale that this mirror does not show, in words.
+pub(super) fn scale(unseen: &UnseenScale) -> String {
+    let UnseenScale {
+        service, from, to, run, ..
+    } = unseen;
+    format!("`{service}` goes from {from} to {to} replicas, and {run} of either run here: that change is not rehearsed")
 }
 
 /// One sentence for each service with variables that nothing sets.

@@ -9,6 +9,7 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::Lost;
 use crate::record::stage::StageId;
 use crate::record::step::Subject;
+use crate::world::candidates::UnseenScale;
 
 fn finding(stage: StageId, title: String, help: &str) -> Finding {
     Finding::new(CheckId::Control, stage, Blame::Mirror, title).help(help)
@@ -74,6 +75,19 @@ pub fn nothing_differs() -> Finding {
     let title = "nothing to rehearse: the release changes nothing that runs".to_owned();
     let help = "name the release that is to come: release.images, release.env, release.compose, or `--candidate`";
     finding(StageId::Control, title, help)
+}
+
+/// The release changes how many of some services run, and nothing that this mirror would show.
+pub fn scale_unseen(scales: &[UnseenScale]) -> Finding {
+    let words: Vec<String> = scales.iter().map(super::release::scale).collect();
+    let most = scales
+        .iter()
+        .map(|scale| scale.from.max(scale.to))
+        .max()
+        .unwrap_or_default();
+    let title = format!("nothing to rehearse: {}", words.join("; "));
+    let help = format!("say policy: {{max_replicas: {most}}} where this machine can run so many");
+    finding(StageId::Control, title, &help)
 }
 
 /// Something of the machine's or of the gate's own was lost meanwhile.

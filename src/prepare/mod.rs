@@ -194,7 +194,7 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) 
         tests: &tests,
     }
     .images(lock.as_ref());
-    let of_release = release::warnings(&candidate).into_iter();
+    let of_release = release::warnings(&candidate, &world).into_iter();
     let of_release = of_release.map(|warning| format!("warning: {}; {}", warning.title, warning.help));
     let refused = candidate.refused.iter().map(|why| release::refused(why).title);
     let said: Vec<String> = refused.chain(of_release).chain(release::notes(&candidate)).collect();

@@ -38,6 +38,30 @@ pub struct ProjectNames {
     pub release: String,
 }
 
+/// A service of which the release has more or fewer replicas, and as many run here of either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnseenScale {
+    /// Service.
+    pub service: String,
+    /// Production's number.
+    pub from: u32,
+    /// The release's.
+    pub to: u32,
+    /// That of both here: `policy.max_replicas`.
+    pub run: u32,
+    /// Whether that is all that the release changes of it.
+    pub scope: Scope,
+}
+
+/// What else of a service a release changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Nothing.
+    ScaleAlone,
+    /// Its image or its settings.
+    More,
+}
+
 impl Candidates {
     /// Whether production has nothing in that place.
     pub fn adds(&self, service: &str, production: &World) -> bool {
@@ -85,6 +109,25 @@ impl Candidates {
         };
         let rescaled = self.services.iter().filter(is_rescaled);
         rescaled.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Changes of scale that the mirror does not show, because it runs no more than `policy.max_replicas` of a service.
+    pub fn unseen_scales(&self, production: &World) -> Vec<UnseenScale> {
+        let pairs = self.services.iter().filter_map(|(name, new)| {
+            let own = production.services.get(name)?;
+            let (before, after) = (own.replicas, new.replicas);
+            (before.wanted != after.wanted && before.run == after.run).then(|| UnseenScale {
+                service: name.clone(),
+                from: before.wanted,
+                to: after.wanted,
+                run: after.run,
+                scope: match own.stays_for(new) && !self.named.contains(name) {
+                    true => Scope::ScaleAlone,
+                    false => Scope::More,
+                },
+            })
+        });
+        pairs.collect()
     }
 
     /// From production to the release.
@@ -162,6 +205,35 @@ mod tests {
         let there = release.upgrade(&production);
         assert_eq!(there.rescaled, named(&["web"]));
         assert_eq!(release.rollback(&production).rescaled, named(&["web"]));
+    }
+
+    #[test]
+    fn a_change_of_scale_beyond_what_runs_here_is_unseen() {
+        let mut release = Candidates {
+            services: services(&["web", "worker", "api"], "shop:1"),
+            ..Candidates::default()
+        };
+        let mut production = World {
+            services: services(&["web", "worker", "api"], "shop:1"),
+            ..World::default()
+        };
+        for (name, from, to) in [("web", 3, 5), ("worker", 3, 5), ("api", 1, 5)] {
+            production.services.get_mut(name).expect("it").replicas = Replicas::of(from);
+            release.services.get_mut(name).expect("it").replicas = Replicas::of(to);
+        }
+        release.services.get_mut("worker").expect("it").image = "shop:2".to_owned();
+        release.cap_replicas(&mut production, 2);
+        let unseen = release.unseen_scales(&production);
+        let of = |service: &str, scope| UnseenScale {
+            service: service.to_owned(),
+            from: 3,
+            to: 5,
+            run: 2,
+            scope,
+        };
+        assert_eq!(unseen, [of("web", Scope::ScaleAlone), of("worker", Scope::More)]);
+        release.cap_replicas(&mut production, 5);
+        assert_eq!(release.unseen_scales(&production), []);
     }
 
     #[test]

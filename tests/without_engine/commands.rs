@@ -399,3 +399,26 @@ fn a_release_that_changes_nothing_is_nothing_to_rehearse() {
         "{cause}"
     );
 }
+
+#[test]
+fn a_change_of_scale_that_the_mirror_does_not_show_is_nothing_to_rehearse() {
+    let of = |count: u32| format!("services:\n  web: {{image: 'shop:1', scale: {count}}}\n");
+    let run = run_in("unseen-scale", &of(3), &of(5), "{compose: next.yaml}");
+    assert_eq!(run.ended.code, Some(3), "{}", run.ended.stderr);
+    let cause = run.result()["cause"].as_str().expect("a line").to_owned();
+    assert!(
+        cause.contains("nothing to rehearse: `web` goes from 3 to 5 replicas, and 2 of either run here"),
+        "{cause}"
+    );
+    // Beside something else it is a warning.
+    let next = "services:\n  web: {image: 'shop:2', scale: 5}\n";
+    let planned = run_in("unseen-scale-beside", &of(3), next, "{compose: next.yaml}")
+        .ended
+        .stderr;
+    assert!(
+        planned.contains(
+            "warning: `web` goes from 3 to 5 replicas, and 2 of either run here: that change is not rehearsed"
+        ),
+        "{planned}"
+    );
+}

@@ -49,6 +49,7 @@ use crate::report::json;
 use crate::report::terminal::{Colour, Terminal, say, tell};
 use crate::text::redact::Redactor;
 use crate::verdict::{Ended, Judgement};
+use crate::world::candidates::Scope;
 use crate::world::model::Service;
 use crate::yaml::file::{self, MOST_TEXT};
 use crate::{check, lock};
@@ -245,7 +246,17 @@ impl<'a> Run<'a> {
     fn undeployable(&self) -> Option<Finding> {
         let release = &self.prepared.candidate;
         let refused = release.refused.as_deref().map(check::release::refused);
-        refused.or_else(|| release.is_empty().then(check::trouble::nothing_differs))
+        let nothing = || release.is_empty().then(check::trouble::nothing_differs);
+        refused.or_else(nothing).or_else(|| self.unseen())
+    }
+
+    /// All that the release changes is how many of some services run, beyond what runs here.
+    fn unseen(&self) -> Option<Finding> {
+        let release = &self.prepared.candidate;
+        let mut unseen = release.unseen_scales(&self.prepared.world);
+        unseen.retain(|scale| scale.scope == Scope::ScaleAlone);
+        let all = !unseen.is_empty() && unseen.len() == release.touched().len();
+        all.then(|| check::trouble::scale_unseen(&unseen))
     }
 
     /// The plan is on disk and told before anything of it happens, and told once.
@@ -320,7 +331,7 @@ impl<'a> Run<'a> {
     async fn rehearse(&self, images: &Images<'_>, recorder: &Recorder, facts: HashMap<String, ImageFacts>) {
         let settings = &self.prepared.settings;
         let unasked = check::no_auth::warnings(settings, &self.prepared.world, self.lock.lock());
-        for warning in check::release::warnings(&self.prepared.candidate)
+        for warning in check::release::warnings(&self.prepared.candidate, &self.prepared.world)
             .into_iter()
             .chain(unasked)
         {
