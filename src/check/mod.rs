@@ -29,6 +29,7 @@ pub mod mirror_fidelity;
 pub mod no_auth;
 pub mod pair;
 pub mod question;
+pub mod relative;
 pub mod release;
 pub mod rollback;
 pub mod runtime_constraint;
