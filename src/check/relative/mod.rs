@@ -17,3 +17,6 @@ pub mod rates;
 pub mod several;
 pub mod twice;
 pub mod validity;
+
+#[cfg(test)]
+mod simulated;
