@@ -15,6 +15,7 @@ pub mod looks;
 pub mod measurement;
 pub mod rates;
 pub mod several;
+pub mod turns;
 pub mod twice;
 pub mod validity;
 
