@@ -12,6 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::front::calls::{CallSeen, CallsCall};
+use super::load::plan::LoadPlan;
+use super::load::slice::Slice;
+use super::load::{LoadAnswer, LoadCall};
 use super::probe::{ProbeAnswer, ProbeCall, ProbeSample};
 use super::wire::{LINE_LIMIT, next_line};
 use super::{Answer, Call, Reply, ReplyBody, Request};
@@ -130,6 +133,52 @@ impl Client {
             calls.extend(page.calls.items);
             if ends {
                 return Ok((calls, page.more));
+            }
+        }
+    }
+}
+
+impl Client {
+    /// Sends a load, and gives all of its slices when the last has ended.
+    ///
+    /// # Errors
+    /// As for a call; or it cannot be sent; or it does not end.
+    pub async fn load(&self, plan: LoadPlan) -> anyhow::Result<Vec<Slice>> {
+        let load = "load".to_owned();
+        let limit = plan.longest() + SLACK;
+        let start = LoadCall::Start {
+            load: load.clone(),
+            plan,
+        };
+        match self.call(Call::Load(start)).await? {
+            Answer::Load(LoadAnswer::Started) => {}
+            Answer::Failed(failed) => return Err(anyhow!(failed.message)),
+            other => return Err(anyhow!("the agent answered a load with {other:?}")),
+        }
+        let slices = tokio::time::timeout(limit, self.slices(&load)).await;
+        let slices = slices.unwrap_or_else(|_| Err(anyhow!("a load did not end within {} s", limit.as_secs())));
+        let _stopped = self.call(Call::Load(LoadCall::Stop { load })).await;
+        slices
+    }
+
+    /// Every slice of a load, as they end.
+    async fn slices(&self, load: &str) -> anyhow::Result<Vec<Slice>> {
+        let mut all = Vec::new();
+        loop {
+            let take = LoadCall::Take {
+                load: load.to_owned(),
+                after: all.len(),
+            };
+            let of = match self.call(Call::Load(take)).await? {
+                Answer::Load(LoadAnswer::Slices { slices, of }) => {
+                    all.extend(slices);
+                    of
+                }
+                Answer::Failed(failed) => return Err(anyhow!(failed.message)),
+                other => return Err(anyhow!("the agent answered a question for slices with {other:?}")),
+            };
+            if all.len() >= of {
+                return Ok(all);
             }
         }
     }

@@ -25,7 +25,7 @@ pub const SERVER_ERROR: u16 = 500;
 pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// What a request says it comes from, unless it says so itself.
-const USER_AGENT: &str = concat!("rehearsal/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("rehearsal/", env!("CARGO_PKG_VERSION"));
 
 /// Clients kept for different trust; a run knows a handful.
 const MOST_CLIENTS: usize = 32;

@@ -17,6 +17,7 @@ pub mod gateway;
 pub mod held;
 pub mod jar;
 mod listen;
+pub mod load;
 pub mod notes;
 pub mod outside;
 pub mod probe;
@@ -35,6 +36,7 @@ use failure::CallFailure;
 use front::FrontsCall;
 use front::calls::{CallsAnswer, CallsCall};
 use held::{HeldAnswer, HeldCall};
+use load::{LoadAnswer, LoadCall};
 use outside::{OutsideAnswer, OutsideCall};
 use probe::{ProbeAnswer, ProbeCall};
 use session::{SessionAnswer, SessionCall};
@@ -92,6 +94,8 @@ pub enum Call {
     Calls(CallsCall),
     /// The world outside.
     Outside(OutsideCall),
+    /// Many requests.
+    Load(LoadCall),
 }
 
 impl Call {
@@ -102,6 +106,7 @@ impl Call {
             Self::Wait(call) => call.limit(),
             Self::Probe(call) => call.limit(),
             Self::Held(call) => call.limit(),
+            Self::Load(call) => call.limit(),
             Self::Ping | Self::Stay | Self::Session(_) | Self::Fronts(_) | Self::Calls(_) | Self::Outside(_) => {
                 Duration::ZERO
             }
@@ -131,6 +136,8 @@ pub enum Answer {
     Calls(CallsAnswer),
     /// Of the world outside.
     Outside(OutsideAnswer),
+    /// Of many requests.
+    Load(LoadAnswer),
 }
 
 impl Answer {

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::exchange::Browser;
 use super::front::Fronts;
 use super::held::Held;
+use super::load::sender::Loads;
 use super::outside::Ear;
 use super::probe::Probes;
 use super::wire::{LINE_LIMIT, next_line};
@@ -50,6 +51,7 @@ async fn converse(
         while calls.try_join_next().is_some() {}
     };
     calls.shutdown().await;
+    agent.loads.end();
     drop(replies);
     writing.await.context("the agent's writer broke")?;
     if agent.stays.load(Ordering::Relaxed) {
@@ -93,6 +95,7 @@ struct Agent {
     held: Held,
     fronts: Fronts,
     ear: Ear,
+    loads: Loads,
     stays: AtomicBool,
 }
 
@@ -104,6 +107,7 @@ impl Agent {
             held: Held::default(),
             fronts: Fronts::default(),
             ear: Ear::default(),
+            loads: Loads::default(),
             stays: AtomicBool::new(false),
         }
     }
@@ -124,6 +128,7 @@ impl Agent {
             Call::Fronts(call) => Answer::of(self.fronts.serve(call, &browser.resolver).await, |()| Answer::Done),
             Call::Calls(call) => Answer::Calls(self.fronts.calls(&call)),
             Call::Outside(call) => Answer::of(self.ear.serve(call, &browser.resolver).await, Answer::Outside),
+            Call::Load(call) => Answer::of(self.loads.serve(browser, call).await, Answer::Load),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{
     Entry, auth_capability, auth_exercised, auth_login, auth_refusals, auth_traffic, boot_production_env,
-    candidate_exercised, control, egress, graceful_stop, log_difference, mirror_fidelity, rollback, runtime_constraint,
-    session_survival, start_and_restart, upgrade_in_place,
+    candidate_exercised, control, egress, graceful_stop, load, log_difference, mirror_fidelity, rollback,
+    runtime_constraint, session_survival, start_and_restart, upgrade_in_place,
 };
 use crate::record::check::CheckId;
 
@@ -26,6 +26,7 @@ pub static CATALOG: &[&dyn Entry] = &[
     &auth_capability::AuthCapability,
     &auth_traffic::AuthTraffic,
     &graceful_stop::GracefulStop,
+    &load::Load,
 ];
 
 /// The check of that id, if it is built.

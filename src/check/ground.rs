@@ -9,6 +9,8 @@ use anyhow::Result;
 use async_trait::async_trait;
 
 use crate::agent::exchange::{HttpAnswer, HttpCall};
+use crate::agent::load::plan::LoadPlan;
+use crate::agent::load::slice::Slice;
 use crate::agent::probe::{ProbeSample, Question};
 use crate::config::settings::Login;
 use crate::engine::exec::ExecOutput;
@@ -145,6 +147,12 @@ pub trait Ground: Send + Sync {
     /// # Errors
     /// The agent is gone, and with it the answers.
     async fn probe_ends(&self, name: &str) -> Result<Vec<ProbeSample>, Lost>;
+
+    /// Sends what a plan says, and gives what became of it, slice by slice.
+    ///
+    /// # Errors
+    /// The agent is gone, or could not send it.
+    async fn load(&self, plan: LoadPlan) -> Result<Vec<Slice>, Lost>;
 
     /// Who asked for names and addresses outside until now.
     ///

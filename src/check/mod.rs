@@ -21,12 +21,15 @@ pub mod facts;
 pub mod forged;
 pub mod graceful_stop;
 pub mod ground;
+pub mod load;
+pub mod load_limits;
 pub mod log_difference;
 pub mod memory;
 pub mod mirror_fidelity;
 pub mod no_auth;
 pub mod pair;
 pub mod question;
+pub mod relative;
 pub mod release;
 pub mod rollback;
 pub mod runtime_constraint;
@@ -59,6 +62,7 @@ use crate::record::calls::CallRecord;
 use crate::record::check::CheckId;
 use crate::record::fidelity::Fidelity;
 use crate::record::finding::Finding;
+use crate::record::load::LoadRecord;
 use crate::record::outcome::{Lost, Part};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
@@ -66,6 +70,7 @@ use crate::record::step::Subject;
 use crate::record::test::TestRecord;
 use crate::suite::guarded::Guarded;
 use crate::suite::login::{LoginOutcome, Session};
+use crate::suite::mix::Mix;
 use crate::suite::returning::Returned;
 use crate::world::candidates::Candidates;
 use crate::world::model::World;
@@ -269,6 +274,12 @@ pub trait Driver: Sync {
     /// Tries once to sign in with a wrong password; `None` as before, and where no password decides.
     async fn sign_in_wrongly(&self) -> Option<LoginOutcome>;
 
+    /// What load sends, after one run of the suites that it is taken from.
+    ///
+    /// # Errors
+    /// A test of theirs does not pass: which, and why.
+    async fn mix(&self) -> Result<Mix, String>;
+
     /// Uses the code of a sign-in of its own a second time; `None` as before, and where that says nothing.
     async fn use_code_again(&self) -> Option<LoginOutcome>;
 
@@ -301,6 +312,8 @@ pub enum Again {
     AsSeen,
     /// Another look, on the release that showed it and on a baseline that the candidate has not touched.
     Look,
+    /// Another look, there and there, and no more than one: it takes long.
+    Once,
     /// These tests, there and there.
     Tests(Subject),
     /// These tests, on the release that showed it alone: what they are compared with is the candidate itself.
@@ -373,6 +386,11 @@ pub trait Check: Sync + 'static {
     fn calls(&self, _case: &Case<'_>, _seen: &Self::Seen) -> Vec<CallRecord> {
         Vec::new()
     }
+
+    /// What a release did under load, for the reports; `before` is the baseline, where this is the candidate.
+    fn load(&self, _case: &Case<'_>, _before: Option<&Self::Seen>, _seen: &Self::Seen) -> Vec<LoadRecord> {
+        Vec::new()
+    }
 }
 
 /// What a check saw, whatever its type.
@@ -411,6 +429,8 @@ pub trait Entry: Sync {
     fn rows(&self, seen: &Seen) -> Vec<Fidelity>;
     /// See [`Check::calls`].
     fn calls(&self, case: &Case<'_>, seen: &Seen) -> Vec<CallRecord>;
+    /// See [`Check::load`].
+    fn load(&self, case: &Case<'_>, before: Option<&Seen>, seen: &Seen) -> Vec<LoadRecord>;
 }
 
 impl<C: Check> Entry for C {
@@ -478,6 +498,12 @@ impl<C: Check> Entry for C {
     fn calls(&self, case: &Case<'_>, seen: &Seen) -> Vec<CallRecord> {
         seen.of::<C>()
             .map_or_else(Vec::new, |seen| Check::calls(self, case, seen))
+    }
+
+    fn load(&self, case: &Case<'_>, before: Option<&Seen>, seen: &Seen) -> Vec<LoadRecord> {
+        let before = before.and_then(Seen::of::<C>);
+        seen.of::<C>()
+            .map_or_else(Vec::new, |seen| Check::load(self, case, before, seen))
     }
 }
 

@@ -206,12 +206,12 @@ async fn signs_in(at: &At<'_>) -> Result<bool, Lost> {
 
 fn finding(case: &Case<'_>, made_in: StageId, broken: &Broken) -> Finding {
     let maker = match made_in {
-        StageId::Upgrade => case.pair.candidate(),
+        StageId::Upgrade | StageId::Load => case.pair.candidate(),
         StageId::Control | StageId::Rollback => case.pair.baseline(),
     };
     let after = match case.stage {
         StageId::Rollback => " after the rollback",
-        StageId::Control | StageId::Upgrade => "",
+        StageId::Control | StageId::Upgrade | StageId::Load => "",
     };
     let title = format!(
         "whoever signed in with {maker} is left with an error{after}: {}",
@@ -230,7 +230,7 @@ fn help(case: &Case<'_>) -> String {
             "after a rollback whoever is signed in gets errors: plan the way back before deploying {}",
             case.pair.candidate()
         ),
-        StageId::Control | StageId::Upgrade => format!(
+        StageId::Control | StageId::Upgrade | StageId::Load => format!(
             "do not deploy: let {} read those sessions, or give its cookie another name, so that users sign in anew",
             case.pair.candidate()
         ),

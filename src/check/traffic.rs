@@ -162,7 +162,7 @@ impl Hypergeometric {
 
 /// The logarithm of how many ways there are to choose `k` of `n`.
 #[allow(clippy::cast_precision_loss)]
-fn ln_choose(n: usize, k: usize) -> f64 {
+pub(super) fn ln_choose(n: usize, k: usize) -> f64 {
     (1..=k.min(n - k)).map(|i| ((n - i + 1) as f64 / i as f64).ln()).sum()
 }
 

@@ -59,6 +59,8 @@ pub enum Shape {
     TextOr(&'static Mapping),
     /// One of these words, or else a mapping.
     ChoiceOr(&'static [&'static str], &'static Mapping),
+    /// A quantity, or else a mapping.
+    QuantityOr(&'static Shape, &'static Mapping),
 }
 
 /// A mapping whose keys are known.
@@ -144,7 +146,12 @@ pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("login", "as", When::Says("ldap")),
     ("login", "as", When::Says("radius")),
     ("stages", "faults", When::Given),
-    ("stages", "load", When::Given),
+    ("load", "capacity", When::Says("true")),
+    ("thresholds", "p50_vs_baseline", When::Given),
+    ("thresholds", "p90_vs_baseline", When::Given),
+    ("thresholds", "p95_vs_baseline", When::Given),
+    ("thresholds", "p99_vs_baseline", When::Given),
+    ("thresholds", "p99.9_vs_baseline", When::Given),
     ("stages", "alerts", When::Given),
     ("upgrade", "strategy", When::Says("rolling")),
 ];
@@ -537,6 +544,11 @@ pub static REQUEST: Mapping = Mapping {
             "Name → where its value comes from; used later as `{{name}}`.",
         ),
         key("retry", Keys(&RETRY), "For what is eventually true."),
+        key(
+            "repeatable",
+            Bool,
+            "Whether load may send it again and again; default: only a GET or HEAD.",
+        ),
     ],
     rules: &[Rule::ExactlyOne(METHODS), Rule::AtMostOne(&["json", "form", "body"])],
 };
@@ -808,12 +820,30 @@ pub static FAULTS: Mapping = Mapping {
 pub static LOAD: Mapping = Mapping {
     name: "load",
     title: "`load`",
-    about: "Open-loop load at production's rate.",
+    about: "Requests at production's rate, on each release, whatever became of the earlier ones.",
     keys: &[
-        key("rate", Rate, "Requests per second."),
-        key("duration", Duration, "For how long."),
-        key("mix", Text, "The suite whose requests are sent."),
-        key("thresholds", Keys(&THRESHOLDS), "More than this blocks."),
+        required("rate", Rate, "Requests that are due, as `200/s`."),
+        key(
+            "duration",
+            Duration,
+            "For how long each release is asked where thresholds are absolute; default 60s.",
+        ),
+        key(
+            "budget",
+            Duration,
+            "How long thresholds against the baseline may take, from 48s; default 6m.",
+        ),
+        key(
+            "mix",
+            Text,
+            "The suite whose requests are sent: GET and HEAD, and steps that say `repeatable`; default: every suite.",
+        ),
+        key(
+            "capacity",
+            Bool,
+            "The rate at which each release breaks; default false.",
+        ),
+        required("thresholds", Keys(&THRESHOLDS), "What blocks, and what warns."),
     ],
     rules: &[],
 };
@@ -822,18 +852,103 @@ pub static LOAD: Mapping = Mapping {
 pub static THRESHOLDS: Mapping = Mapping {
     name: "thresholds",
     title: "`thresholds`",
-    about: "More than this blocks.",
+    about: "More than this, or less than a `throughput`, blocks; `{warn: …, fail: …}` says two levels.",
     keys: &[
-        key("p95", Duration, "95 of 100 answers come within this."),
-        key("error_rate", Percent, "Share of failed requests."),
+        key("p50", MOST_TIME, "Half of the answers come within this."),
+        key("p90", MOST_TIME, "90 of 100 answers come within this."),
+        key("p95", MOST_TIME, "95 of 100 answers come within this."),
+        key("p99", MOST_TIME, "99 of 100 answers come within this."),
+        key("p99.9", MOST_TIME, "999 of 1000 answers come within this."),
+        key(
+            "error_rate",
+            QuantityOr(&Percent, &SHARE_LEVELS),
+            "Share of requests that are not answered as their step expects.",
+        ),
+        key(
+            "throughput",
+            QuantityOr(&Rate, &RATE_LEVELS),
+            "Good answers per second, at least.",
+        ),
+        key("p50_vs_baseline", MOST_CHANGE, "The median against the baseline's."),
+        key("p90_vs_baseline", MOST_CHANGE, "p90 against the baseline's."),
         key(
             "p95_vs_baseline",
-            Change,
-            "Against the baseline on the same machine in the same run.",
+            MOST_CHANGE,
+            "p95 against the baseline's, on the same machine in the same run: the slow-down that must be caught.",
         ),
+        key("p99_vs_baseline", MOST_CHANGE, "p99 against the baseline's."),
+        key("p99.9_vs_baseline", MOST_CHANGE, "p99.9 against the baseline's."),
     ],
-    rules: &[],
+    rules: &[Rule::AtLeastOne(THRESHOLD_KEYS)],
 };
+
+const THRESHOLD_KEYS: &[&str] = &[
+    "p50",
+    "p90",
+    "p95",
+    "p99",
+    "p99.9",
+    "error_rate",
+    "throughput",
+    "p50_vs_baseline",
+    "p90_vs_baseline",
+    "p95_vs_baseline",
+    "p99_vs_baseline",
+    "p99.9_vs_baseline",
+];
+
+const MOST_TIME: Shape = QuantityOr(&Duration, &TIME_LEVELS);
+const MOST_CHANGE: Shape = QuantityOr(&Change, &CHANGE_LEVELS);
+
+/// Two levels of a latency.
+pub static TIME_LEVELS: Mapping = Mapping {
+    name: "time-levels",
+    title: "a threshold",
+    about: "Two levels of one threshold.",
+    keys: &[
+        key("warn", Duration, "Longer is a warning."),
+        key("fail", Duration, "Longer blocks."),
+    ],
+    rules: &[Rule::AtLeastOne(LEVELS)],
+};
+
+/// Two levels of a share.
+pub static SHARE_LEVELS: Mapping = Mapping {
+    name: "share-levels",
+    title: "a threshold",
+    about: "Two levels of one threshold.",
+    keys: &[
+        key("warn", Percent, "More is a warning."),
+        key("fail", Percent, "More blocks."),
+    ],
+    rules: &[Rule::AtLeastOne(LEVELS)],
+};
+
+/// Two levels of a rate.
+pub static RATE_LEVELS: Mapping = Mapping {
+    name: "rate-levels",
+    title: "a threshold",
+    about: "Two levels of one threshold.",
+    keys: &[
+        key("warn", Rate, "Less is a warning."),
+        key("fail", Rate, "Less blocks."),
+    ],
+    rules: &[Rule::AtLeastOne(LEVELS)],
+};
+
+/// Two levels of a change.
+pub static CHANGE_LEVELS: Mapping = Mapping {
+    name: "change-levels",
+    title: "a threshold",
+    about: "Two levels of one threshold.",
+    keys: &[
+        key("warn", Change, "A slow-down that is worth a warning."),
+        key("fail", Change, "A slow-down that must be caught."),
+    ],
+    rules: &[Rule::AtLeastOne(LEVELS)],
+};
+
+const LEVELS: &[&str] = &["warn", "fail"];
 
 /// `stages.alerts`.
 pub static ALERTS: Mapping = Mapping {
@@ -998,6 +1113,10 @@ pub static MAPPINGS: &[&Mapping] = &[
     &FAULTS,
     &LOAD,
     &THRESHOLDS,
+    &TIME_LEVELS,
+    &SHARE_LEVELS,
+    &RATE_LEVELS,
+    &CHANGE_LEVELS,
     &ALERTS,
     &POLICY,
     &WAIVER,

@@ -9,6 +9,7 @@ mod env_file;
 mod fields;
 mod files;
 mod hosts;
+mod load;
 mod production;
 mod release;
 mod restore;
@@ -288,6 +289,7 @@ fn parse(path: &Path) -> Result<Node, Diagnostic> {
 
 fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Next>) -> Settings {
     let file = reader.fields(document, &grammar::FILE);
+    let suites = suite::suites(&file);
     Settings {
         file: files::absolute(&options.config),
         production: production::production(&file),
@@ -298,12 +300,12 @@ fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Ne
         release: release::release(&file),
         replaced: production::replaced(&file),
         auth: file.fields("auth", &grammar::AUTH).map(|fields| auth::auth(&fields)),
-        suites: suite::suites(&file),
         data: file
             .fields("data", &grammar::DATA)
             .map(|fields| suite::data(&fields))
             .unwrap_or_default(),
-        stages: stages::stages(file.fields("stages", &grammar::STAGES)),
+        stages: stages::stages(file.fields("stages", &grammar::STAGES), &suites),
+        suites,
         policy: stages::policy(file.fields("policy", &grammar::POLICY)),
         timeout: options.timeout.or(file.duration("timeout")).unwrap_or(TIMEOUT),
         secrets: BTreeMap::new(),

@@ -112,6 +112,7 @@ fn shape(of: Shape) -> Value {
         Shape::ChoiceOr(words, mapping) => {
             json!({"anyOf": [shape(Shape::Choice(words)), reference(mapping.name)]})
         }
+        Shape::QuantityOr(quantity, mapping) => json!({"anyOf": [shape(*quantity), reference(mapping.name)]}),
         scalar => json!({"anyOf": [written(scalar), reference("variable")]}),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::record::check::CheckId;
+use crate::record::load::Quantile;
 use crate::record::step::{DataEntry, Subject};
 use crate::yaml::span::Span;
 
@@ -392,6 +393,8 @@ pub struct RequestStep {
     pub capture: Vec<(String, HttpCapture)>,
     /// Tried again every 250 ms for this long.
     pub retry: Option<Duration>,
+    /// Load may send it again and again, whatever its method.
+    pub repeatable: bool,
     /// Where the step stands.
     pub span: Span,
 }
@@ -641,6 +644,51 @@ pub struct Stages {
     pub upgrade: Upgrade,
     /// The way back.
     pub rollback: Rollback,
+    /// Load, where it is asked for.
+    pub load: Option<Load>,
+}
+
+/// `stages.load:`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Load {
+    /// Requests that are due, per second.
+    pub rate: f64,
+    /// How long each release is asked where thresholds are absolute; default 60 s.
+    pub duration: Duration,
+    /// How long thresholds against the baseline may take; default 6 min, and not under [`Load::LEAST_BUDGET`] where there
+    /// is such a threshold.
+    pub budget: Duration,
+    /// The suite whose requests are sent; default: all suites'.
+    pub mix: Option<String>,
+    /// What is held against what was measured.
+    pub thresholds: Thresholds,
+}
+
+impl Load {
+    /// Twelve pairs of slices of 2 s: fewer say nothing.
+    pub const LEAST_BUDGET: Duration = Duration::from_secs(48);
+}
+
+/// `stages.load.thresholds:`; at least one of them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Thresholds {
+    /// Latency at a quantile, at most.
+    pub latency: BTreeMap<Quantile, Levels<Duration>>,
+    /// Share of requests that are not answered well, 0 to 1, at most.
+    pub error_rate: Option<Levels<f64>>,
+    /// Good answers per second, at least.
+    pub throughput: Option<Levels<f64>>,
+    /// Slow-down of a quantile against the baseline that must be caught: 0.1 is +10 %.
+    pub against_baseline: BTreeMap<Quantile, Levels<f64>>,
+}
+
+/// Two levels of one threshold; at least one of them. What is written as a plain value is `fail`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Levels<T> {
+    /// Beyond this is a warning.
+    pub warn: Option<T>,
+    /// Beyond this blocks.
+    pub fail: Option<T>,
 }
 
 /// `stages.control:`.

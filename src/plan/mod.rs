@@ -21,7 +21,6 @@ use crate::engine::pull::reference::Reference;
 use crate::mirror::border::door;
 use crate::record::partial::Partial;
 use crate::record::release::Release;
-use crate::record::stage::StageId;
 use crate::record::v1::SCHEMA;
 use crate::world::candidates::Candidates;
 use crate::world::model::{Mount, Service, Source, World};
@@ -60,7 +59,7 @@ pub fn make(given: &Given<'_>, seed: u64, only: &Only) -> Plan {
         mirror: others.into_iter().map(own).collect(),
         changes: difference::all(release, world),
         images: Vec::new(),
-        stages: StageId::ALL.iter().map(|id| stages::plan(*id, given, only)).collect(),
+        stages: stages::all(given).map(|id| stages::plan(id, given, only)).collect(),
         partial: partial(settings, release, only),
         notes: notes(settings, world, release),
     }

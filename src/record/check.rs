@@ -107,8 +107,8 @@ pub enum CheckId {
     ReadinessHonesty,
     /// A request in flight at the stop.
     GracefulStop,
-    /// Load.
-    LatencyAndErrors,
+    /// Latency and errors under load.
+    Load,
     /// Resources for each request.
     ResourceUse,
     /// Alerts before users notice.

@@ -14,6 +14,7 @@ pub mod finding;
 pub mod headline;
 pub mod image;
 pub mod inputs;
+pub mod load;
 pub mod measured;
 pub mod outcome;
 pub mod partial;

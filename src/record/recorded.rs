@@ -4,6 +4,7 @@ use super::calls::CallRecord;
 use super::check::CheckId;
 use super::fidelity::Fidelity;
 use super::finding::Finding;
+use super::load::LoadRecord;
 use super::measured::{ProbeRecord, TimeRecord};
 use super::stage::StageId;
 use super::status::Status;
@@ -27,6 +28,8 @@ pub struct Recorded {
     pub times: Vec<TimeRecord>,
     /// What the probe saw.
     pub probes: Vec<ProbeRecord>,
+    /// What releases did under load.
+    pub load: Vec<LoadRecord>,
     /// Calls of the authentication dependency.
     pub calls: Vec<CallRecord>,
     /// Remarks.

@@ -27,6 +27,8 @@ pub enum StageId {
     Control,
     /// The candidate takes its place.
     Upgrade,
+    /// Many requests at the candidate, where they are asked for.
+    Load,
     /// The baseline comes back.
     Rollback,
 }

@@ -79,11 +79,12 @@ impl DataEntry {
 }
 
 /// The names of checks that are steps.
-const CHECKS: [(CheckId, &str); 4] = [
+const CHECKS: [(CheckId, &str); 5] = [
     (CheckId::MirrorFidelity, "fidelity"),
     (CheckId::AuthLogin, "login"),
     (CheckId::AuthExercised, "without auth"),
     (CheckId::CandidateExercised, "without candidate"),
+    (CheckId::Load, "load"),
 ];
 
 impl fmt::Display for Step {
@@ -178,6 +179,7 @@ mod tests {
             (Step::Check(CheckId::AuthLogin), "login"),
             (Step::Check(CheckId::AuthExercised), "without auth"),
             (Step::Check(CheckId::CandidateExercised), "without candidate"),
+            (Step::Check(CheckId::Load), "load"),
             (Step::Other("of tomorrow".to_owned()), "of tomorrow"),
         ];
         for (step, name) in steps {

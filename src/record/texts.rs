@@ -5,6 +5,7 @@
 use super::calls::CallRecord;
 use super::event::EventKind;
 use super::finding;
+use super::load::LoadRecord;
 use super::measured::ProbeRecord;
 use super::recorded::Recorded;
 use super::release::{AuthRecord, EngineRecord, LockRecord, ProductionRecord, Release};
@@ -45,6 +46,7 @@ impl Texts for Record {
             fidelity,
             times: _,
             probes,
+            load,
             calls,
             stages,
             findings,
@@ -67,6 +69,7 @@ impl Texts for Record {
         }
         each(fidelity, change);
         each(probes, change);
+        each(load, change);
         each(calls, change);
         each(stages, change);
         each(findings, change);
@@ -98,10 +101,12 @@ impl Texts for Recorded {
             fidelity: _,
             times: _,
             probes,
+            load,
             calls,
             notes,
         } = self;
         each(probes, change);
+        each(load, change);
         each(calls, change);
         for stage in stages {
             all(&mut stage.reason, change);
@@ -124,6 +129,12 @@ impl Texts for ProbeRecord {
     fn each_text(&mut self, change: Change<'_>) {
         all([&mut self.asked_for, &mut self.last], change);
         all(&mut self.good, change);
+    }
+}
+
+impl Texts for LoadRecord {
+    fn each_text(&mut self, change: Change<'_>) {
+        all(self.steps.iter_mut().map(|step| &mut step.name), change);
     }
 }
 

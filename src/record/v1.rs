@@ -10,6 +10,7 @@ use super::fidelity::{self, FidelityState};
 use super::finding::{self, Blame, Severity};
 use super::headline::Headline;
 use super::inputs::Inputs;
+use super::load::LoadRecord;
 use super::measured::{Measure, ProbeRecord, TimeRecord};
 use super::recorded::{CheckRecord, Recorded, StageRecord, StepRecord};
 use super::release::{AuthRecord, EngineRecord, LockRecord, ProductionRecord, Release};
@@ -78,6 +79,9 @@ pub struct Record {
     /// What the probe saw, stage by stage.
     #[serde(default)]
     pub probes: Vec<Probe>,
+    /// What the releases did under load, where load was asked for: the baseline in `control`, the candidate in `load`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub load: Vec<LoadRecord>,
     /// What was asked of the authentication dependency, as its fronts saw it; those that are alike are one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<AuthCall>,
@@ -412,6 +416,8 @@ pub struct Parts {
     pub times: Vec<Time>,
     /// See [`Record::probes`].
     pub probes: Vec<Probe>,
+    /// See [`Record::load`].
+    pub load: Vec<LoadRecord>,
     /// See [`Record::calls`].
     pub calls: Vec<AuthCall>,
     /// See [`Record::stages`].
@@ -430,6 +436,7 @@ impl From<&Recorded> for Parts {
             fidelity: recorded.fidelity.iter().map(Fidelity::from).collect(),
             times: recorded.times.iter().map(Time::from).collect(),
             probes: recorded.probes.iter().map(Probe::from).collect(),
+            load: recorded.load.clone(),
             calls: recorded.calls.iter().map(AuthCall::from).collect(),
             stages: recorded.stages.iter().map(Stage::from).collect(),
             findings: recorded.findings.iter().map(Finding::from).collect(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::course::{Course, Suspect};
 use super::one_cause::of_one_cause;
-use super::repeat::Sighting;
+use super::repeat::{Sighting, most};
 use super::{REPEATS, Rehearsal};
 use crate::check::facts::Ran;
 use crate::check::ground::{Copy, Ground};
@@ -238,7 +238,7 @@ fn runs(again: &Again) -> usize {
     use DataEntry::{VerifyWrite, VerifyWriteAfter, Write};
     match again {
         Again::Tests(Subject::Data(Write | VerifyWrite | VerifyWriteAfter)) => REPEATS + 1,
-        _ => REPEATS,
+        again => most(again),
     }
 }
 
@@ -263,7 +263,9 @@ fn names(suspects: &[Suspect], asks: &[usize]) -> String {
     for at in asks {
         let name = match suspects[*at].way().again {
             Again::Tests(subject) | Again::TestsHere(subject) => subject.to_string(),
-            Again::Look | Again::AsSeen => crate::record::step::Step::Check(suspects[*at].check.about().id).to_string(),
+            Again::Look | Again::Once | Again::AsSeen => {
+                crate::record::step::Step::Check(suspects[*at].check.about().id).to_string()
+            }
         };
         if !names.contains(&name) {
             names.push(name);
@@ -274,7 +276,11 @@ fn names(suspects: &[Suspect], asks: &[usize]) -> String {
 
 fn fate(suspect: &Suspect, tally: Result<&Tally, &str>) -> Fate {
     if !suspect.reproduced {
-        return Fate::Flaky(format!("not again in {REPEATS} repeats: flaky"));
+        let repeats = match most(&suspect.way().again) {
+            1 => "not again when it was repeated".to_owned(),
+            more => format!("not again in {more} repeats"),
+        };
+        return Fate::Flaky(format!("{repeats}: flaky"));
     }
     if !suspect.needs_baseline() {
         return Fate::Guilty;

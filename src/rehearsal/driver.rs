@@ -14,10 +14,12 @@ use crate::config::settings::{Login, SuiteBody};
 use crate::record::check::CheckId;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
+use crate::record::status::Status;
 use crate::record::step::Subject;
 use crate::record::test::TestRecord;
 use crate::suite::guarded::Guarded;
 use crate::suite::login::{LoginOutcome, Session};
+use crate::suite::mix::Mix;
 use crate::suite::returning::Returned;
 use crate::suite::{Captures, SuiteOutcome, SuiteRun};
 use crate::world::replica::Replica;
@@ -63,27 +65,40 @@ impl OnGround<'_> {
 
     /// Runs a suite or an entry of `data`, with what entries before it captured.
     pub async fn run_with(&self, subject: &Subject, body: &SuiteBody, inherited: Captures) -> SuiteOutcome {
+        let run = match subject {
+            Subject::Suite(_) => self.rehearsal.run_value(next_run()),
+            // One for all entries: they speak of the same things.
+            Subject::Data(_) => self.rehearsal.run_value(0),
+        };
+        let unmixed = |_: &SuiteRun<'_>, _: &SuiteOutcome| {};
+        self.run_and(subject, body, (inherited, &run), unmixed).await
+    }
+
+    /// The same, and what is to be made of the run while it is at hand.
+    async fn run_and(
+        &self,
+        subject: &Subject,
+        body: &SuiteBody,
+        (inherited, run): (Captures, &str),
+        then: impl FnOnce(&SuiteRun<'_>, &SuiteOutcome),
+    ) -> SuiteOutcome {
         let rehearsal = self.rehearsal;
         let candidates = rehearsal.candidates();
         let hosts = rehearsal.settings.production.hosts.iter();
         let hosts: Vec<(String, String)> = hosts.map(|host| (host.name(), host.service.clone())).collect();
-        let run = match subject {
-            Subject::Suite(_) => rehearsal.run_value(next_run()),
-            // One for all entries: they speak of the same things.
-            Subject::Data(_) => rehearsal.run_value(0),
-        };
-        let outcome = self.ground.run_suite(SuiteRun {
+        let given = SuiteRun {
             subject,
             body,
             stage: self.stage,
-            run: &run,
+            run,
             inherited,
             candidates: &candidates,
             hosts: &hosts,
             hurl_image: &rehearsal.hurl_image,
             ca: &rehearsal.ca,
-        });
-        let mut outcome = outcome.await;
+        };
+        let mut outcome = self.ground.run_suite(given.clone()).await;
+        then(&given, &outcome);
         for test in &mut outcome.tests {
             let mut hosts = hosts.iter();
             if let Some((_, behind)) = hosts.find(|(host, _)| test.service.as_ref() == Some(host)) {
@@ -139,6 +154,33 @@ impl Driver for OnGround<'_> {
         let outcome = self.ground.sign_in(self.login()?, &session, &self.rehearsal.ca).await;
         self.keep(&outcome);
         Some(self.learned(outcome))
+    }
+
+    async fn mix(&self) -> Result<Mix, String> {
+        let settings = self.rehearsal.settings;
+        let wanted = settings.stages.load.as_ref().and_then(|load| load.mix.as_ref());
+        let suites = settings
+            .suites
+            .iter()
+            .filter(|suite| wanted.is_none_or(|name| *name == suite.name));
+        let mut mix = Mix::default();
+        for suite in suites.filter(|suite| !suite.body.requests.is_empty()) {
+            // Its requests alone: nothing else of it is sent.
+            let body = SuiteBody {
+                files: Vec::new(),
+                exec: Vec::new(),
+                container: None,
+                ..suite.body.clone()
+            };
+            let subject = Subject::Suite(suite.name.clone());
+            let run = self.rehearsal.run_value(next_run());
+            let add = |given: &SuiteRun<'_>, outcome: &SuiteOutcome| mix.add(given, &outcome.captures);
+            let outcome = self.run_and(&subject, &body, (Captures::default(), &run), add).await;
+            if let Some(test) = outcome.tests.iter().find(|test| test.status != Status::Passed) {
+                return Err(format!("`{subject}` / `{}` does not pass: {}", test.name, test.message));
+            }
+        }
+        Ok(mix)
     }
 
     async fn sign_in_wrongly(&self) -> Option<LoginOutcome> {

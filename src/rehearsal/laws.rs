@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::course::AfterFailure;
-use super::scripted::{Behaviour, COMPOSE, CONFIG, Played, Sessions, SignIn, Story, Stranger, TOKEN, Told};
+use super::scripted::{Behaviour, COMPOSE, CONFIG, Played, Sessions, SignIn, Story, Stranger, TOKEN, Told, UnderLoad};
 use crate::check::asked::tests::called;
 use crate::mirror::failure::{ServiceFailureKind, Waited};
 use crate::mirror::names::calls::{Called, Caller};
@@ -1888,4 +1888,187 @@ async fn what_the_release_adds_is_stopped_once_while_it_is_there() {
     };
     let signed = signed.play().await;
     assert_eq!(signed.judgement.verdict, Verdict::Pass, "{}", signed.judgement.headline);
+}
+
+/// With load at 400 requests a second for ten seconds, held against these thresholds.
+fn under_load(thresholds: &str) -> Story {
+    let load = format!("stages: {{load: {{rate: 400/s, duration: 10s, mix: smoke, thresholds: {{{thresholds}}}}}}}\n");
+    Story {
+        config: CONFIG.to_owned() + &load,
+        ..Story::default()
+    }
+}
+
+fn takes(median_ms: u64) -> UnderLoad {
+    UnderLoad {
+        median_ms,
+        ..UnderLoad::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_load_there_is_no_stage_of_that_name_and_nothing_is_sent() {
+    let played = Story::default().play().await;
+    assert!(played.recorded.stages.iter().all(|stage| stage.id != StageId::Load));
+    assert!(!played.order.iter().any(|what| what.ends_with(": load")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_candidate_that_keeps_its_thresholds_under_load_passes_without_a_word() {
+    let played = under_load("p95: 100ms, error_rate: 0.1%, throughput: 390/s")
+        .play()
+        .await;
+    played.ends(Verdict::Pass);
+    assert_eq!(played.findings(), [""; 0]);
+    let stages: Vec<StageId> = played.recorded.stages.iter().map(|stage| stage.id).collect();
+    assert_eq!(
+        stages,
+        [StageId::Control, StageId::Upgrade, StageId::Load, StageId::Rollback]
+    );
+    assert_eq!(played.recorded.load.len(), 2);
+    assert_eq!(played.check("load", StageId::Load), Status::Passed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_candidate_that_breaks_a_threshold_which_the_baseline_keeps_blocks() {
+    let story = Story {
+        candidate: good().bears(&[takes(150)]),
+        ..under_load("p95: {warn: 50ms, fail: 100ms}")
+    };
+    let played = story.play().await;
+    played.ends(Verdict::Block);
+    let title = "load error candidate in load: p95 is 285 ms under load, at most 100 ms: production's is 19.0 ms";
+    assert_eq!(played.findings(), [title]);
+    let evidence = &played.recorded.findings[0].evidence;
+    assert!(
+        evidence
+            .iter()
+            .any(|line| line.ends_with("an untouched baseline passed it 1 of 1 more times")),
+        "{evidence:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_candidate_beyond_what_warns_passes_with_a_warning() {
+    let story = Story {
+        candidate: good().bears(&[takes(40)]),
+        ..under_load("p95: {warn: 50ms, fail: 100ms}")
+    };
+    let played = story.play().await;
+    played.ends(Verdict::Pass);
+    let title = "load warn nobody in load: p95 is 76.0 ms under load, at most 50.0 ms: production's is 19.0 ms";
+    assert_eq!(played.findings(), [title]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_threshold_that_the_baseline_breaks_too_is_not_the_candidates_fault_and_no_pass() {
+    let slow = || good().bears(&[takes(150)]);
+    let story = Story {
+        baseline: slow(),
+        candidate: slow(),
+        back: slow(),
+        untouched: slow(),
+        ..under_load("p95: 100ms")
+    };
+    let played = story.play().await;
+    played.ends(Verdict::Inconclusive);
+    let findings = played.findings();
+    assert!(
+        findings[0].contains("production itself breaks it here, with 285 ms"),
+        "{findings:?}"
+    );
+    // What the candidate mends is no reason to stop it.
+    let story = Story {
+        baseline: slow(),
+        ..under_load("p95: 100ms")
+    };
+    story.play().await.ends(Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_slow_once_and_not_again_is_flaky() {
+    let story = Story {
+        candidate: good().bears(&[takes(150), takes(10)]),
+        ..under_load("p95: 100ms")
+    };
+    let played = story.play().await;
+    played.ends(Verdict::Inconclusive);
+    let headline = played.judgement.headline.to_string();
+    assert!(headline.contains("not again when it was repeated: flaky"), "{headline}");
+    let story = Story {
+        candidate: good().bears(&[takes(150)]),
+        untouched: good().bears(&[takes(150)]),
+        ..under_load("p95: 100ms")
+    };
+    let played = story.play().await;
+    played.ends(Verdict::Inconclusive);
+    let headline = played.judgement.headline.to_string();
+    assert!(
+        headline.contains("an untouched baseline fails it too, 1 of 1 times"),
+        "{headline}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_gate_could_not_send_is_no_pass_though_all_that_was_sent_is_fast() {
+    let lossy = UnderLoad {
+        unsent: 5,
+        ..UnderLoad::default()
+    };
+    let story = Story {
+        candidate: good().bears(&[lossy]),
+        ..under_load("p95: 100ms")
+    };
+    let played = story.play().await;
+    played.ends(Verdict::Inconclusive);
+    assert!(
+        played.findings()[0].contains("the gate sent"),
+        "{:?}",
+        played.findings()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_that_the_baseline_does_not_show_block_with_and_without_a_threshold() {
+    let failing = UnderLoad {
+        errors: 10,
+        ..UnderLoad::default()
+    };
+    for thresholds in ["p95: 100ms", "error_rate: 1%"] {
+        let story = Story {
+            candidate: good().bears(&[failing]),
+            ..under_load(thresholds)
+        };
+        story.play().await.ends(Verdict::Block);
+        let both = Story {
+            baseline: good().bears(&[failing]),
+            candidate: good().bears(&[failing]),
+            ..under_load("p95: 100ms")
+        };
+        both.play().await.ends(Verdict::Pass);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_few_answers_for_a_quantile_are_no_pass() {
+    let played = under_load("p99: 100ms").play().await;
+    played.ends(Verdict::Inconclusive);
+    assert!(
+        played.findings()[0].contains("p99 needs 10000"),
+        "{:?}",
+        played.findings()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_candidate_that_failed_before_is_not_put_under_load() {
+    let story = Story {
+        candidate: good().fails("smoke", "account"),
+        ..under_load("p95: 100ms")
+    };
+    let played = story.play().await;
+    played.ends(Verdict::Block);
+    assert_eq!(played.check("load", StageId::Load), Status::NotRun);
+    let loads = played.order.iter().filter(|what| what.ends_with(": load")).count();
+    assert_eq!(loads, 1, "{:?}", played.order);
 }

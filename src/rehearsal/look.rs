@@ -138,7 +138,7 @@ impl Rehearsal<'_> {
         let (Ok(before), Ok(after)) = (before, after) else {
             return;
         };
-        self.remark(check, stage, &after);
+        self.remark(check, stage, Some(&before), &after);
         for finding in check.judge(&self.case(stage), &before, &after) {
             self.found(finding);
         }
@@ -222,7 +222,11 @@ impl Rehearsal<'_> {
                 signed: false,
             };
         };
-        self.remark(check, stage, &seen);
+        let before = match stage {
+            StageId::Control => None,
+            _ => course.baseline_of(check.about().id).and_then(|seen| seen.as_ref().ok()),
+        };
+        self.remark(check, stage, before, &seen);
         if stage == StageId::Control || !has_comparison(check) {
             return self.doubt(check, stage, &seen, course);
         }
@@ -243,12 +247,13 @@ impl Rehearsal<'_> {
         Judged { title, signed: false }
     }
 
-    fn remark(&self, check: &'static dyn Entry, stage: StageId, seen: &Seen) {
+    fn remark(&self, check: &'static dyn Entry, stage: StageId, before: Option<&Seen>, seen: &Seen) {
         let rows = check.rows(seen);
         if !rows.is_empty() {
             self.recorder.fidelity(rows);
         }
         self.recorder.calls(check.calls(&self.case(stage), seen));
+        self.recorder.load(check.load(&self.case(stage), before, seen));
         for note in check.notes(&self.case(stage), seen) {
             self.recorder.note(note);
         }
@@ -323,7 +328,7 @@ fn has_comparison(check: &'static dyn Entry) -> bool {
 fn last_try(stage: StageId, course: &Course) -> Option<Role> {
     course.facts.swaps.get(&stage)?;
     match stage {
-        StageId::Control => None,
+        StageId::Control | StageId::Load => None,
         StageId::Upgrade => Some(Role::Candidate),
         StageId::Rollback => Some(Role::Baseline),
     }

@@ -93,6 +93,11 @@ impl Rehearsal<'_> {
     pub async fn run(&self) {
         let mut course = Course::default();
         for stage in self.plan.stages.iter().filter(|stage| stage.skipped.is_none()) {
+            if stage.id == StageId::Load && course.has_failed(&self.recorder) {
+                let words = "load: not sent, for the candidate has failed before";
+                self.recorder.note(words.to_owned());
+                continue;
+            }
             self.stage_and_untouched(stage, &mut course).await;
             self.confirm_before_going_on(&mut course).await;
             if course.is_over(self.after_failure, &self.recorder) {

@@ -8,6 +8,8 @@ use anyhow::Result;
 use async_trait::async_trait;
 
 use crate::agent::exchange::{HttpAnswer, HttpCall};
+use crate::agent::load::plan::LoadPlan;
+use crate::agent::load::slice::Slice;
 use crate::agent::probe::{ProbeAnswer, ProbeCall, ProbeSample, Question};
 use crate::agent::{Answer, Call};
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
@@ -195,6 +197,11 @@ impl Ground for Mirror {
             )),
             Err(error) => Err(gone(&error)),
         }
+    }
+
+    async fn load(&self, plan: LoadPlan) -> Result<Vec<Slice>, Lost> {
+        let sent = self.agent().load(plan).await;
+        sent.map_err(|error| gone(&error))
     }
 
     async fn attempts(&self) -> Result<Attempts, Lost> {

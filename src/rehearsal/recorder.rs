@@ -17,6 +17,7 @@ use crate::record::calls::CallRecord;
 use crate::record::event::{Event, EventKind};
 use crate::record::fidelity::Fidelity;
 use crate::record::finding::Finding;
+use crate::record::load::LoadRecord;
 use crate::record::measured::{ProbeRecord, TimeRecord};
 use crate::record::recorded::{CheckRecord, StageRecord, StepRecord};
 use crate::record::stage::StageId;
@@ -54,6 +55,7 @@ struct Inner {
     fidelity: Vec<Fidelity>,
     times: Vec<TimeRecord>,
     probes: Vec<ProbeRecord>,
+    load: Vec<LoadRecord>,
     calls: Vec<CallRecord>,
     notes: Vec<String>,
     stage: Option<StageId>,
@@ -281,6 +283,11 @@ impl Recorder {
         self.lock().probes.push(probe);
     }
 
+    /// A release has been under load.
+    pub fn load(&self, load: Vec<LoadRecord>) {
+        self.lock().load.extend(load);
+    }
+
     /// What was asked of the authentication dependency.
     pub fn calls(&self, calls: Vec<CallRecord>) {
         self.lock().calls.extend(calls);
@@ -314,6 +321,7 @@ impl Recorder {
             fidelity: inner.fidelity.clone(),
             times: inner.times.clone(),
             probes: inner.probes.clone(),
+            load: inner.load.clone(),
             calls: inner.calls.clone(),
             notes: inner.notes.clone(),
         };

@@ -24,6 +24,14 @@ pub(super) struct Sighting {
     pub role: Role,
 }
 
+/// How often it is tried again on the release that showed it.
+pub(super) fn most(again: &Again) -> usize {
+    match again {
+        Again::Once => 1,
+        _ => REPEATS,
+    }
+}
+
 impl Suspect {
     /// How it is seen again.
     pub(super) fn way(&self) -> Sighting {
@@ -67,7 +75,7 @@ impl Rehearsal<'_> {
         let Some(Ok(before)) = course.baseline_of(way.check).cloned() else {
             return;
         };
-        for _ in 0..REPEATS {
+        for _ in 0..most(&way.again) {
             let mut open = course
                 .suspects
                 .iter()
@@ -77,7 +85,7 @@ impl Rehearsal<'_> {
             }
             let captures = match &way.again {
                 Again::Tests(subject) | Again::TestsHere(subject) => inherited(subject, course),
-                Again::Look | Again::AsSeen => Captures::default(),
+                Again::Look | Again::Once | Again::AsSeen => Captures::default(),
             };
             let (seen, _) = self
                 .once_more(check, way, ground, captures, (&before, &course.facts))

@@ -14,8 +14,11 @@ use super::recorder::Recorder;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::agent::failure::CallFailureKind;
 use crate::agent::jar::CookieRule;
+use crate::agent::load::plan::{LoadPlan, Rate};
+use crate::agent::load::slice::Slice;
 use crate::agent::probe::{ProbeSample, Question};
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
+use crate::check::load_limits::tests::slice;
 use crate::config::settings::Login;
 use crate::context::Context;
 use crate::engine::exec::ExecOutput;
@@ -132,6 +135,29 @@ pub struct Behaviour {
     pub ready: Duration,
     /// How long, then, until its front page answers.
     pub answers_after: Duration,
+    /// How it does under load, one load after the other; the last goes on for ever.
+    pub load: VecDeque<UnderLoad>,
+}
+
+/// How a release does under load.
+#[derive(Debug, Clone, Copy)]
+pub struct UnderLoad {
+    /// The median of its latency, milliseconds; p95 is not quite twice that.
+    pub median_ms: u64,
+    /// Of a hundred requests so many are answered by 500.
+    pub errors: u64,
+    /// Of a hundred requests so many are not sent.
+    pub unsent: u64,
+}
+
+impl Default for UnderLoad {
+    fn default() -> Self {
+        Self {
+            median_ms: 10,
+            errors: 0,
+            unsent: 0,
+        }
+    }
 }
 
 /// How a test ends.
@@ -209,6 +235,35 @@ impl Behaviour {
     pub fn says(mut self, line: &str) -> Self {
         self.log.push(line.to_owned());
         self
+    }
+
+    /// It does so under load.
+    pub fn bears(mut self, load: &[UnderLoad]) -> Self {
+        self.load = load.iter().copied().collect();
+        self
+    }
+
+    /// Ten slices of what a plan says.
+    fn under_load(&mut self, plan: &LoadPlan) -> Vec<Slice> {
+        let does = next(&mut self.load).unwrap_or_default();
+        let last = plan.phases.last().expect("a load has phases");
+        let Rate::Constant(rate) = last.rate else {
+            return Vec::new();
+        };
+        let (length_ms, each) = (
+            last.duration_ms / 10,
+            (rate * last.duration_ms as f64 / 10_000.0) as u64,
+        );
+        let slices = (0..10).map(|number| {
+            let errors = each * does.errors / 100;
+            let unsent = each * does.unsent / 100;
+            Slice {
+                planned: each,
+                length_ms,
+                ..slice(number, each - errors - unsent, does.median_ms, errors)
+            }
+        });
+        slices.collect()
     }
 
     fn next_test(&mut self, suite: &str, name: &str) -> Told {
@@ -842,6 +897,13 @@ impl Ground for ScriptedGround {
             failure: status.is_none().then_some(CallFailureKind::Connect),
         };
         Ok(answers.into_iter().enumerate().map(sample).collect())
+    }
+
+    async fn load(&self, plan: LoadPlan) -> Result<Vec<Slice>, Lost> {
+        let mut state = self.state();
+        state.agent()?;
+        state.note("load");
+        Ok(state.now().under_load(&plan))
     }
 
     async fn attempts(&self) -> Result<Attempts, Lost> {

@@ -72,6 +72,7 @@ fn at(result: &Record, detail: Detail) -> String {
         findings(result, detail),
         failed_tests(result, detail),
         stages(result),
+        bullets("Load", &words::load(result)),
         bullets("Not run", &words::not_run(result)),
         steps(result, detail),
         fidelity(result, detail),

@@ -63,6 +63,7 @@ impl Terminal {
             vec![self.headline(result)],
             self.pair(result),
             result.stages.iter().flat_map(|stage| self.stage(stage)).collect(),
+            self.load(result),
             self.not_run(result),
             self.findings(result),
             self.tests(result),
@@ -247,6 +248,15 @@ impl Terminal {
         lines.extend(steps.iter().take(STEPS).map(|step| self.step(step)));
         lines.extend(self.more(steps.len(), STEPS, "steps"));
         lines
+    }
+
+    fn load(&self, result: &Record) -> Vec<String> {
+        let lines = words::load(result);
+        lines
+            .iter()
+            .take(SHOWN)
+            .map(|line| self.field("load", &clean(line)))
+            .collect()
     }
 
     fn not_run(&self, result: &Record) -> Vec<String> {

@@ -1,7 +1,9 @@
 //! What the reports say alike: the words for a state, the pair of versions, the way out.
 
 use crate::record::cases::{self, Case, Subject};
+use crate::record::load::{LimitAnswer, LimitRecord, LoadRecord};
 use crate::record::release::Release;
+use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::v1::{Counts, Finding, Folded, Record, Tally, Test};
 use crate::record::verdict::Verdict;
@@ -273,6 +275,66 @@ fn left_in(here: &[(String, Left)]) -> String {
 /// `1 retry`, `2 retries`.
 pub fn counted(count: u64, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
+}
+
+/// The release that was under load.
+pub fn under_load(load: &LoadRecord) -> &'static str {
+    if load.stage == StageId::Control {
+        "baseline"
+    } else {
+        "candidate"
+    }
+}
+
+/// What each release did under load, a line each, and a line for each threshold that is not kept.
+pub fn load(result: &Record) -> Vec<String> {
+    let line = |load: &LoadRecord| {
+        let latency = load.latency.iter().filter(|one| !one.vague);
+        let latency: Vec<String> = latency
+            .map(|one| format!("{} {}", one.quantile, micros(Some(one.latency_us))))
+            .collect();
+        format!(
+            "{}: {} of {} requests sent at {}/s, {} answered well; {}",
+            under_load(load),
+            load.sent,
+            load.planned,
+            load.rate,
+            load.good,
+            latency.join(", ")
+        )
+    };
+    let limits = result.load.iter().flat_map(|load| &load.limits);
+    let open = limits.filter(|limit| limit.answer != LimitAnswer::Within);
+    let limit = |limit: &LimitRecord| {
+        let (of, value) = (
+            of_limit(&limit.key, Some(limit.limit)),
+            of_limit(&limit.key, limit.value),
+        );
+        match limit.answer.or(LimitAnswer::Unknown) {
+            LimitAnswer::Beyond => format!("{} {value}, {} {of}: broken", limit.key, limit.level),
+            _ => format!("{} {value}, {} {of}: cannot be told", limit.key, limit.level),
+        }
+    };
+    result.load.iter().map(line).chain(open.map(limit)).collect()
+}
+
+/// A time under load, or a dash.
+pub fn micros(micros: Option<u64>) -> String {
+    let fine = |micros| crate::text::units::fine(std::time::Duration::from_micros(micros));
+    micros.map_or_else(|| "–".to_owned(), fine)
+}
+
+/// A figure in the unit of its threshold, or a dash.
+pub fn of_limit(key: &str, value: Option<f64>) -> String {
+    // A record may claim anything.
+    let Some(value) = value.filter(|value| value.is_finite() && *value >= 0.0) else {
+        return "–".to_owned();
+    };
+    match key {
+        "error_rate" => format!("{:.2} %", value * 100.0),
+        "throughput" => format!("{value:.1}/s"),
+        _ => micros(Some(value.min(1e15) as u64)),
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod junit;
 mod limits;
 pub mod login;
 mod matcher;
+pub mod mix;
 mod navigation;
 mod page;
 mod referrer;
@@ -166,6 +167,7 @@ mod tests {
             expect: HttpExpect::default(),
             capture: Vec::new(),
             retry: None,
+            repeatable: false,
             span: a_span(),
         }
     }

@@ -53,7 +53,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn call(&self, scope: Scope<'_>, session: &str) -> Result<Result<HttpCall, String>, Missing> {
+    /// As it is sent.
+    pub fn call(&self, scope: Scope<'_>, session: &str) -> Result<Result<HttpCall, String>, Missing> {
         let url = scope.text(&self.step.url)?;
         let target = self.target.map(|target| scope.text(target)).transpose()?;
         let query = scope.pairs(&self.step.query)?;

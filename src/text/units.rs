@@ -24,6 +24,21 @@ pub fn of_millis(ms: u64) -> String {
     }
 }
 
+/// A short duration to its third digit: `850 µs`, `4.25 ms`, `312 ms`, `1.25 s`.
+pub fn fine(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    let of = |whole: f64, unit: &str| match whole {
+        whole if whole < 10.0 => format!("{whole:.2} {unit}"),
+        whole if whole < 100.0 => format!("{whole:.1} {unit}"),
+        whole => format!("{whole:.0} {unit}"),
+    };
+    match micros {
+        0..1_000 => format!("{micros} µs"),
+        1_000..1_000_000 => of(micros as f64 / 1_000.0, "ms"),
+        _ => of(micros as f64 / 1_000_000.0, "s"),
+    }
+}
+
 /// Bytes as people say them: `850 bytes`, `1.2 MiB`.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
@@ -44,6 +59,15 @@ pub fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_times_keep_three_digits() {
+        let micros = [850, 4_250, 42_500, 312_000, 1_250_000, 75_000_000];
+        assert_eq!(
+            micros.map(|micros| fine(Duration::from_micros(micros))),
+            ["850 µs", "4.25 ms", "42.5 ms", "312 ms", "1.25 s", "75.0 s"]
+        );
+    }
 
     #[test]
     fn sizes_read_well_from_bytes_to_more_than_any_disk_has() {

@@ -42,6 +42,7 @@ mod guards;
 mod init;
 mod interrupts;
 mod keeps_networks;
+mod load;
 mod lock;
 mod logs;
 mod mirror;

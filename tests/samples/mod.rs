@@ -150,6 +150,13 @@ fn spoil_surroundings(result: &mut Record, nasty: &str) {
         (call.by, call.service) = (nasty.to_owned(), nasty.to_owned());
         (call.asked, call.answer) = (nasty.to_owned(), nasty.to_owned());
     }
+    for load in &mut result.load {
+        load.steps.iter_mut().for_each(|step| nasty.clone_into(&mut step.name));
+        load.errors.iter_mut().for_each(|(what, _)| nasty.clone_into(what));
+        load.limits
+            .iter_mut()
+            .for_each(|limit| nasty.clone_into(&mut limit.key));
+    }
     for log in &mut result.logs {
         (log.service, log.end) = (nasty.to_owned(), format!("{nasty}\n{nasty}"));
     }

@@ -84,6 +84,7 @@ pub(super) fn is_turn_of(at: &At<'_>, writes: bool) -> bool {
     match at.case.stage {
         StageId::Control => true,
         StageId::Upgrade => forward || !writes,
+        StageId::Load => false,
         StageId::Rollback => writes,
     }
 }

@@ -124,6 +124,7 @@ impl Run<'_> {
             fidelity: parts.fidelity,
             times: parts.times,
             probes: parts.probes,
+            load: parts.load,
             calls: parts.calls,
             stages: parts.stages,
             findings: parts.findings,

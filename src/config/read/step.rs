@@ -31,6 +31,7 @@ pub(super) fn request(suite: &Fields, node: &Node) -> RequestStep {
         expect: http_expect(fields.fields("expect", &grammar::HTTP_EXPECT)),
         capture: captures(&fields, http_capture),
         retry: retry(&fields),
+        repeatable: fields.flag("repeatable"),
         span: node.span.clone(),
     }
 }

@@ -75,6 +75,8 @@ impl Structure {
             Shape::TextOr(_) => self.text(node),
             Shape::ChoiceOr(_, mapping) if node.as_map().is_some() => self.mapping(node, mapping),
             Shape::ChoiceOr(words, _) => self.scalar(node, Shape::Choice(words)),
+            Shape::QuantityOr(_, mapping) if node.as_map().is_some() => self.mapping(node, mapping),
+            Shape::QuantityOr(quantity, _) => self.scalar(node, *quantity),
             scalar => self.scalar(node, scalar),
         }
     }
@@ -340,7 +342,7 @@ fn not_built(entry: &Entry, mapping: &Mapping) -> Option<When> {
         .filter(|(name, key, _)| *name == mapping.name && *key == entry.key);
     let refuses = |when: &When| match when {
         When::Given => true,
-        When::Says(word) => entry.node.as_str() == Some(word),
+        When::Says(word) => entry.node.as_text().as_deref() == Some(*word),
     };
     lines.find(|(_, _, when)| refuses(when)).map(|(_, _, when)| *when)
 }
@@ -355,7 +357,7 @@ fn not_built_yet(entry: &Entry, when: When) -> Diagnostic {
 }
 
 /// A mapping is pointed at by its first line; all of it would drown the message.
-fn first_line(node: &Node) -> Span {
+pub(super) fn first_line(node: &Node) -> Span {
     let first = node.as_map().and_then(<[Entry]>::first);
     first.map_or_else(|| node.span.clone(), |entry| entry.key_span.clone())
 }

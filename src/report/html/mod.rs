@@ -16,6 +16,7 @@ mod auth;
 mod cases;
 mod findings;
 mod first;
+mod load;
 mod shown;
 mod timeline;
 
@@ -29,6 +30,7 @@ use self::auth::Auth;
 use self::cases::Cases;
 use self::findings::Findings;
 use self::first::First;
+use self::load::Load;
 use self::shown::{Room, Rows, Tone};
 use self::timeline::Timeline;
 use super::words;
@@ -59,6 +61,7 @@ struct Page {
     first: First,
     findings: Findings,
     timeline: Timeline,
+    load: Option<Load>,
     auth: Option<Auth>,
     apart: Rows<FidelityRow>,
     same: Rows<FidelityRow>,
@@ -101,6 +104,7 @@ impl Page {
             first: First::of(result, room),
             findings: Findings::of(result, room),
             timeline: Timeline::of(result, room),
+            load: Load::of(result, room),
             auth: Auth::of(result, room),
             apart: room.rows(&apart, |row| fidelity(row, room)),
             same: room.rows(&same, |row| fidelity(row, room)),

@@ -1,0 +1,79 @@
+//! Whom a load's connections trust.
+
+use std::sync::Arc;
+
+use pem::parse_many;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use super::plan::LoadPlan;
+
+/// As the plan says.
+pub(super) fn connector(plan: &LoadPlan) -> Result<TlsConnector, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let config = if plan.insecure {
+        let any = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Unverified));
+        any.with_no_client_auth()
+    } else {
+        builder.with_root_certificates(roots(&plan.ca)?).with_no_client_auth()
+    };
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn roots(ca: &[String]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for text in ca {
+        let all = parse_many(text).map_err(|error| format!("a CA is not readable PEM: {error}"))?;
+        for one in all.iter().filter(|one| one.tag() == "CERTIFICATE") {
+            let added = roots.add(CertificateDer::from(one.contents().to_vec()));
+            added.map_err(|error| format!("a CA is no certificate: {error}"))?;
+        }
+    }
+    Ok(roots)
+}
+
+/// `tls: {insecure: true}`.
+#[derive(Debug)]
+struct Unverified;
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}

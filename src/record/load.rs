@@ -1,0 +1,180 @@
+//! Load: what a release did under it, each figure with the limit that it is held to.
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, VariantArray};
+
+use super::stage::StageId;
+use super::word::Word;
+
+/// A quantile of latency that a threshold may name.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Display, EnumString, VariantArray,
+)]
+pub enum Quantile {
+    /// The median.
+    #[serde(rename = "p50")]
+    #[strum(serialize = "p50")]
+    P50,
+    /// 90 of 100.
+    #[serde(rename = "p90")]
+    #[strum(serialize = "p90")]
+    P90,
+    /// 95 of 100.
+    #[serde(rename = "p95")]
+    #[strum(serialize = "p95")]
+    P95,
+    /// 99 of 100.
+    #[serde(rename = "p99")]
+    #[strum(serialize = "p99")]
+    P99,
+    /// 999 of 1000.
+    #[serde(rename = "p99.9")]
+    #[strum(serialize = "p99.9")]
+    P999,
+}
+
+impl Quantile {
+    /// All of them, rising.
+    pub const ALL: &[Self] = <Self as VariantArray>::VARIANTS;
+
+    /// The share of all that lies within it, 0 to 1.
+    pub fn share(self) -> f64 {
+        match self {
+            Self::P50 => 0.5,
+            Self::P90 => 0.9,
+            Self::P95 => 0.95,
+            Self::P99 => 0.99,
+            Self::P999 => 0.999,
+        }
+    }
+
+    /// Answers in all below which it says nothing: a hundred must lie beyond it.
+    pub fn least(self) -> u64 {
+        match self {
+            Self::P50 => 200,
+            Self::P90 => 1_000,
+            Self::P95 => 2_000,
+            Self::P99 => 10_000,
+            Self::P999 => 100_000,
+        }
+    }
+}
+
+/// What one release did under load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadRecord {
+    /// In which stage: `control` is the baseline, `load` the candidate.
+    pub stage: Word<StageId>,
+    /// Requests that were due, per second.
+    pub rate: f64,
+    /// For how long, milliseconds, without what warmed up.
+    pub duration_ms: u64,
+    /// Requests that were due.
+    pub planned: u64,
+    /// Requests that were sent; the others are the gate's doing.
+    pub sent: u64,
+    /// Requests that were answered as their step expects.
+    pub good: u64,
+    /// Connections that were opened.
+    pub opened: u64,
+    /// How late the gate sent, microseconds: 99 of 100 requests within this.
+    pub lag_us: u64,
+    /// What was not answered well: `status 500` or `timeout`, and how often.
+    pub errors: Vec<(String, u64)>,
+    /// Latency, from the moment a request was due.
+    pub latency: Vec<LatencyRecord>,
+    /// Step by step.
+    pub steps: Vec<LoadStepRecord>,
+    /// Slice by slice, in order.
+    pub slices: Vec<LoadSliceRecord>,
+    /// What was held against it; empty in `control`.
+    pub limits: Vec<LimitRecord>,
+}
+
+/// A quantile of latency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencyRecord {
+    /// Which.
+    pub quantile: Word<Quantile>,
+    /// From the moment a request was due to the end of its answer, microseconds.
+    pub latency_us: u64,
+    /// From the moment it was sent, microseconds.
+    pub service_us: u64,
+    /// So few answers lie beyond it that it says nothing.
+    pub vague: bool,
+}
+
+/// One step under load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadStepRecord {
+    /// `smoke / catalogue`.
+    pub name: String,
+    /// Requests.
+    pub sent: u64,
+    /// Those answered as expected.
+    pub good: u64,
+    /// Microseconds; null where nothing was answered.
+    pub p50_us: Option<u64>,
+    /// Microseconds.
+    pub p95_us: Option<u64>,
+    /// Microseconds.
+    pub p99_us: Option<u64>,
+}
+
+/// A short span of a load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadSliceRecord {
+    /// Milliseconds since the load began.
+    pub start_ms: u64,
+    /// Milliseconds.
+    pub length_ms: u64,
+    /// Requests.
+    pub sent: u64,
+    /// Those answered as expected.
+    pub good: u64,
+    /// Microseconds; null where nothing was answered.
+    pub p50_us: Option<u64>,
+    /// Microseconds.
+    pub p95_us: Option<u64>,
+}
+
+/// A threshold, and what was held against it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LimitRecord {
+    /// The key in the configuration: `p95`, `error_rate`, `throughput`.
+    pub key: String,
+    /// Whether beyond it blocks, `fail`, or warns, `warn`.
+    pub level: Word<Level>,
+    /// The limit: microseconds, a share, or requests per second, as the key says.
+    pub limit: f64,
+    /// The candidate's figure in the same unit; null where there is none.
+    pub value: Option<f64>,
+    /// The baseline's.
+    pub baseline: Option<f64>,
+    /// What became of it.
+    pub answer: Word<LimitAnswer>,
+}
+
+/// What follows beyond a threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Level {
+    /// A warning.
+    Warn,
+    /// A block.
+    Fail,
+}
+
+/// On which side of a threshold a release is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum LimitAnswer {
+    /// On the good one.
+    Within,
+    /// On the other.
+    Beyond,
+    /// It cannot be told.
+    Unknown,
+}
