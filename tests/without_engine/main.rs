@@ -30,6 +30,7 @@ use rehearsal as product;
 
 mod action;
 mod agent_http;
+mod alerts;
 mod architecture;
 mod commands;
 mod compose_oracle;
