@@ -5,6 +5,7 @@
 //!
 //! A new check is a file here, a line in [`catalog`], a fixture that makes it fire and a clean twin.
 
+pub mod alert_lead_time;
 pub mod asked;
 pub mod auth_capability;
 pub mod auth_exercised;
@@ -16,6 +17,7 @@ pub mod candidate_exercised;
 pub mod capabilities;
 pub mod catalog;
 pub mod control;
+mod drill;
 pub mod egress;
 pub mod facts;
 pub mod forged;
@@ -55,6 +57,7 @@ use self::ground::{Ground, Marks};
 use self::pair::Pair;
 use crate::config::settings::Settings;
 use crate::lock;
+use crate::record::alerts::AlertRecord;
 use crate::record::calls::CallRecord;
 use crate::record::check::CheckId;
 use crate::record::fidelity::Fidelity;
@@ -106,6 +109,8 @@ pub enum Moment {
     Up,
     /// As a step of its own, after the suites.
     AfterSuites,
+    /// As a step of its own, when all else of the stage has been tried: failures are made, and undone.
+    Drill,
     /// As a step of its own, last of all. The mirror is not used after this.
     Last,
     /// When a release has given way to another: at how it stopped. The baseline's stop, in `upgrade`, is for comparison.
@@ -121,7 +126,7 @@ pub enum Moment {
 impl Moment {
     /// It is a step of the plan.
     pub fn is_step(self) -> bool {
-        matches!(self, Self::Up | Self::AfterSuites | Self::Last)
+        matches!(self, Self::Up | Self::AfterSuites | Self::Drill | Self::Last)
     }
 }
 
@@ -373,6 +378,11 @@ pub trait Check: Sync + 'static {
     fn calls(&self, _case: &Case<'_>, _seen: &Self::Seen) -> Vec<CallRecord> {
         Vec::new()
     }
+
+    /// What production's alert rules said, for the reports.
+    fn alerts(&self, _case: &Case<'_>, _seen: &Self::Seen) -> Vec<AlertRecord> {
+        Vec::new()
+    }
 }
 
 /// What a check saw, whatever its type.
@@ -411,6 +421,8 @@ pub trait Entry: Sync {
     fn rows(&self, seen: &Seen) -> Vec<Fidelity>;
     /// See [`Check::calls`].
     fn calls(&self, case: &Case<'_>, seen: &Seen) -> Vec<CallRecord>;
+    /// See [`Check::alerts`].
+    fn alerts(&self, case: &Case<'_>, seen: &Seen) -> Vec<AlertRecord>;
 }
 
 impl<C: Check> Entry for C {
@@ -478,6 +490,11 @@ impl<C: Check> Entry for C {
     fn calls(&self, case: &Case<'_>, seen: &Seen) -> Vec<CallRecord> {
         seen.of::<C>()
             .map_or_else(Vec::new, |seen| Check::calls(self, case, seen))
+    }
+
+    fn alerts(&self, case: &Case<'_>, seen: &Seen) -> Vec<AlertRecord> {
+        seen.of::<C>()
+            .map_or_else(Vec::new, |seen| Check::alerts(self, case, seen))
     }
 }
 

@@ -641,6 +641,8 @@ pub struct Stages {
     pub upgrade: Upgrade,
     /// The way back.
     pub rollback: Rollback,
+    /// Production's alert rules, where they are asked.
+    pub alerts: Option<super::alerts::Alerts>,
 }
 
 /// `stages.control:`.

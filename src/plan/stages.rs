@@ -96,6 +96,7 @@ impl Steps<'_> {
         self.looks(Moment::Up, Role::Baseline);
         self.suites(Role::Baseline);
         self.data(&[DataEntry::Seed, DataEntry::Verify], Role::Baseline);
+        self.looks(Moment::Drill, Role::Baseline);
         self.looks(Moment::Last, Role::Baseline);
     }
 
@@ -123,6 +124,7 @@ impl Steps<'_> {
         self.swap(Role::Candidate, &what);
         self.suites(Role::Candidate);
         self.data(&[DataEntry::Verify], Role::Candidate);
+        self.looks(Moment::Drill, Role::Candidate);
         self.looks(Moment::Last, Role::Candidate);
     }
 
@@ -131,6 +133,7 @@ impl Steps<'_> {
         self.swap(Role::Baseline, "the baseline comes back, against the clock");
         self.suites(Role::Baseline);
         self.data(&[DataEntry::Verify, DataEntry::VerifyWriteAfter], Role::Baseline);
+        self.looks(Moment::Drill, Role::Baseline);
         self.looks(Moment::Last, Role::Baseline);
     }
 

@@ -2,6 +2,7 @@
 //! `control`, a check's id) are not among them, so that a password `pass` cannot make a record unreadable. Fields are
 //! named one by one: a new one does not compile until somebody decided.
 
+use super::alerts::{AlertRecord, Told};
 use super::calls::CallRecord;
 use super::event::EventKind;
 use super::finding;
@@ -9,7 +10,7 @@ use super::measured::ProbeRecord;
 use super::recorded::Recorded;
 use super::release::{AuthRecord, EngineRecord, LockRecord, ProductionRecord, Release};
 use super::test::TestRecord;
-use super::v1::{AuthCall, Check, Fidelity, Finding, Folded, Log, Probe, Record, Stage, Step, Test};
+use super::v1::{Alert, AuthCall, Check, Fidelity, Finding, Folded, Log, Probe, Record, Stage, Step, Test};
 
 /// What is done to each text.
 pub type Change<'a> = &'a mut dyn FnMut(&mut String);
@@ -46,6 +47,7 @@ impl Texts for Record {
             times: _,
             probes,
             calls,
+            alerts,
             stages,
             findings,
             tests,
@@ -68,6 +70,7 @@ impl Texts for Record {
         each(fidelity, change);
         each(probes, change);
         each(calls, change);
+        each(alerts, change);
         each(stages, change);
         each(findings, change);
         each(tests, change);
@@ -99,10 +102,12 @@ impl Texts for Recorded {
             times: _,
             probes,
             calls,
+            alerts,
             notes,
         } = self;
         each(probes, change);
         each(calls, change);
+        each(alerts, change);
         for stage in stages {
             all(&mut stage.reason, change);
             all(stage.steps.iter_mut().filter_map(|step| step.reason.as_mut()), change);
@@ -124,6 +129,22 @@ impl Texts for ProbeRecord {
     fn each_text(&mut self, change: Change<'_>) {
         all([&mut self.asked_for, &mut self.last], change);
         all(&mut self.good, change);
+    }
+}
+
+impl Texts for AlertRecord {
+    fn each_text(&mut self, change: Change<'_>) {
+        all([&mut self.alert, &mut self.group], change);
+        if let Told::NotJudged(why) = &mut self.told {
+            change(why);
+        }
+    }
+}
+
+impl Texts for Alert {
+    fn each_text(&mut self, change: Change<'_>) {
+        all([&mut self.alert, &mut self.group], change);
+        all(&mut self.reason, change);
     }
 }
 

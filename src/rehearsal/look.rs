@@ -249,6 +249,7 @@ impl Rehearsal<'_> {
             self.recorder.fidelity(rows);
         }
         self.recorder.calls(check.calls(&self.case(stage), seen));
+        self.recorder.alerts(check.alerts(&self.case(stage), seen));
         for note in check.notes(&self.case(stage), seen) {
             self.recorder.note(note);
         }

@@ -125,6 +125,7 @@ impl Run<'_> {
             times: parts.times,
             probes: parts.probes,
             calls: parts.calls,
+            alerts: parts.alerts,
             stages: parts.stages,
             findings: parts.findings,
             tests: parts.tests,

@@ -12,6 +12,7 @@
 //!   way out  keep web shop:1.0, or …
 //! ```
 
+mod alerts;
 mod auth;
 mod cases;
 mod findings;
@@ -25,6 +26,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
+use self::alerts::Alerts;
 use self::auth::Auth;
 use self::cases::Cases;
 use self::findings::Findings;
@@ -60,6 +62,7 @@ struct Page {
     findings: Findings,
     timeline: Timeline,
     auth: Option<Auth>,
+    alerts: Option<Alerts>,
     apart: Rows<FidelityRow>,
     same: Rows<FidelityRow>,
     notes: Rows<String>,
@@ -102,6 +105,7 @@ impl Page {
             findings: Findings::of(result, room),
             timeline: Timeline::of(result, room),
             auth: Auth::of(result, room),
+            alerts: Alerts::of(result, room),
             apart: room.rows(&apart, |row| fidelity(row, room)),
             same: room.rows(&same, |row| fidelity(row, room)),
             notes: room.rows(&result.notes, |note| room.line(note)),
