@@ -4,7 +4,7 @@
 // Each of the two uses a part of it.
 #![allow(dead_code)]
 
-use crate::product::record::alerts::Says;
+use crate::product::record::alerts::{Says, Scenario};
 use crate::product::record::headline::Headline;
 use crate::product::record::measured::Measure;
 use crate::product::record::stage::StageId;
@@ -141,7 +141,7 @@ pub fn hostile_with(nasty: &str) -> Record {
 /// The authentication dependency, the probe and the logs.
 fn spoil_surroundings(result: &mut Record, nasty: &str) {
     result.alerts = vec![Alert {
-        scenario: Word::Unknown(nasty.to_owned()),
+        scenario: Scenario::AuthDown.into(),
         alert: nasty.to_owned(),
         group: nasty.to_owned(),
         must_fire: true,
