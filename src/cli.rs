@@ -40,6 +40,8 @@ pub enum Command {
     Publish(PublishArgs),
     /// Tell what a check does, what makes it fire and what to do then
     Explain(ExplainArgs),
+    /// Work on production's alert rules with what a run has recorded
+    Alerts(AlertsArgs),
     /// Print the JSON Schema of rehearsal.yaml
     Schema,
     /// What runs inside the mirror
@@ -439,10 +441,37 @@ pub struct LockArgs {
     pub run_probes: bool,
 }
 
+/// Options of `alerts`
+#[derive(Debug, Args)]
+pub struct AlertsArgs {
+    /// What to do with them
+    #[command(subcommand)]
+    pub command: AlertsCommand,
+}
+
+/// What can be done with alert rules
+#[derive(Debug, Subcommand)]
+pub enum AlertsCommand {
+    /// Print, as a patch of the rule files, the loosest thresholds with which the alerts of must_fire tell every failure in
+    /// time and are silent in control
+    Suggest(SuggestArgs),
+}
+
+/// Options of `alerts suggest`
+#[derive(Debug, Args)]
+pub struct SuggestArgs {
+    /// The configuration; found upward from the working directory where absent
+    #[arg(long, env = "REHEARSAL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The folder of the run whose recordings are used
+    #[arg(long, value_name = "DIR", default_value = "rehearsal-out", env = "REHEARSAL_OUT")]
+    pub out: PathBuf,
+}
+
 /// Options of `explain`
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Id of the check, `lock` or `production-from`; all of them where absent
+    /// Id of the check, `alerts`, `lock` or `production-from`; all of them where absent
     pub check: Option<String>,
 }
 

@@ -15,6 +15,7 @@
 //! | [`prepare`] | from settings, production and lock to everything that a mirror is made from |
 //! | [`plan`] | what will happen, as plain data, printed before anything does, and then executed |
 //! | [`check`] | the built-in checks, one file each: what a check sees, and what it makes of it |
+//! | [`alerts`] | production's own alert rules, asked of what a mirror has shown |
 //! | [`suite`] | the user's own tests, and the sign-in |
 //! | [`mirror`] | the containers, networks and volumes that stand for production |
 //! | [`lock`] | production's facts: read, written, compared, taken |
@@ -37,6 +38,7 @@
 use crate as product;
 
 pub mod agent;
+pub mod alerts;
 pub mod attest;
 pub mod check;
 pub mod cli;

@@ -1,9 +1,9 @@
 //! The catalog: every check that is built, a line each.
 
 use super::{
-    Entry, auth_capability, auth_exercised, auth_login, auth_refusals, auth_traffic, boot_production_env,
-    candidate_exercised, control, egress, graceful_stop, load, log_difference, mirror_fidelity, rollback,
-    runtime_constraint, session_survival, start_and_restart, upgrade_in_place,
+    Entry, alert_lead_time, auth_capability, auth_exercised, auth_login, auth_refusals, auth_traffic,
+    boot_production_env, candidate_exercised, control, egress, graceful_stop, load, log_difference, mirror_fidelity,
+    rollback, runtime_constraint, session_survival, start_and_restart, upgrade_in_place,
 };
 use crate::record::check::CheckId;
 
@@ -27,6 +27,7 @@ pub static CATALOG: &[&dyn Entry] = &[
     &auth_traffic::AuthTraffic,
     &graceful_stop::GracefulStop,
     &load::Load,
+    &alert_lead_time::AlertLeadTime,
 ];
 
 /// The check of that id, if it is built.

@@ -15,6 +15,7 @@ use crate::agent::probe::{ProbeSample, Question};
 use crate::config::settings::Login;
 use crate::engine::exec::ExecOutput;
 use crate::engine::image::ImageFacts;
+use crate::engine::usage::Usage;
 use crate::engine::watch::History;
 use crate::mirror::border::attempts::Attempts;
 use crate::mirror::failure::ServiceFailure;
@@ -138,6 +139,9 @@ pub trait Ground: Send + Sync {
 
     /// A command in a service's container, the first of several; `None` where it has none, or cannot run it.
     async fn exec(&self, service: &str, command: &[String]) -> Option<ExecOutput>;
+
+    /// What each container of production's services uses, as far as the engine says.
+    async fn usage(&self) -> Vec<(Replica, Usage)>;
 
     /// Begins to ask the same again and again.
     async fn probe_begins(&self, name: &str, asks: &Question);

@@ -5,6 +5,7 @@
 //!
 //! A new check is a file here, a line in [`catalog`], a fixture that makes it fire and a clean twin.
 
+pub mod alert_lead_time;
 pub mod asked;
 pub mod auth_capability;
 pub mod auth_exercised;
@@ -16,6 +17,7 @@ pub mod candidate_exercised;
 pub mod capabilities;
 pub mod catalog;
 pub mod control;
+mod drill;
 pub mod egress;
 pub mod facts;
 pub mod forged;
@@ -58,6 +60,7 @@ use self::ground::{Ground, Marks};
 use self::pair::Pair;
 use crate::config::settings::Settings;
 use crate::lock;
+use crate::record::alerts::AlertRecord;
 use crate::record::calls::CallRecord;
 use crate::record::check::CheckId;
 use crate::record::fidelity::Fidelity;
@@ -111,6 +114,8 @@ pub enum Moment {
     Up,
     /// As a step of its own, after the suites.
     AfterSuites,
+    /// As a step of its own, when all else of the stage has been tried: failures are made, and undone.
+    Drill,
     /// As a step of its own, last of all. The mirror is not used after this.
     Last,
     /// When a release has given way to another: at how it stopped. The baseline's stop, in `upgrade`, is for comparison.
@@ -126,7 +131,7 @@ pub enum Moment {
 impl Moment {
     /// It is a step of the plan.
     pub fn is_step(self) -> bool {
-        matches!(self, Self::Up | Self::AfterSuites | Self::Last)
+        matches!(self, Self::Up | Self::AfterSuites | Self::Drill | Self::Last)
     }
 }
 
@@ -391,6 +396,11 @@ pub trait Check: Sync + 'static {
     fn load(&self, _case: &Case<'_>, _before: Option<&Self::Seen>, _seen: &Self::Seen) -> Vec<LoadRecord> {
         Vec::new()
     }
+
+    /// What production's alert rules said, for the reports.
+    fn alerts(&self, _case: &Case<'_>, _seen: &Self::Seen) -> Vec<AlertRecord> {
+        Vec::new()
+    }
 }
 
 /// What a check saw, whatever its type.
@@ -431,6 +441,8 @@ pub trait Entry: Sync {
     fn calls(&self, case: &Case<'_>, seen: &Seen) -> Vec<CallRecord>;
     /// See [`Check::load`].
     fn load(&self, case: &Case<'_>, before: Option<&Seen>, seen: &Seen) -> Vec<LoadRecord>;
+    /// See [`Check::alerts`].
+    fn alerts(&self, case: &Case<'_>, seen: &Seen) -> Vec<AlertRecord>;
 }
 
 impl<C: Check> Entry for C {
@@ -504,6 +516,11 @@ impl<C: Check> Entry for C {
         let before = before.and_then(Seen::of::<C>);
         seen.of::<C>()
             .map_or_else(Vec::new, |seen| Check::load(self, case, before, seen))
+    }
+
+    fn alerts(&self, case: &Case<'_>, seen: &Seen) -> Vec<AlertRecord> {
+        seen.of::<C>()
+            .map_or_else(Vec::new, |seen| Check::alerts(self, case, seen))
     }
 }
 

@@ -19,7 +19,8 @@ pub fn explain(args: &ExplainArgs) -> ExitCode {
         tell(text.trim_end());
         return ExitCode::Pass;
     }
-    let wanted = |about: &&check::About| args.check.as_ref().is_none_or(|id| id == about.id.as_str());
+    let id = args.check.as_deref().map(id_of);
+    let wanted = |about: &&check::About| id.is_none_or(|id| id == about.id.as_str());
     let all = check::catalog::CATALOG.iter().map(|check| check.about());
     let found: Vec<&check::About> = all.filter(wanted).collect();
     for about in &found {
@@ -33,6 +34,14 @@ pub fn explain(args: &ExplainArgs) -> ExitCode {
     ExitCode::Pass
 }
 
+/// What is configured as `alerts` is a check of a longer name.
+fn id_of(word: &str) -> &str {
+    match word {
+        "alerts" => CheckId::AlertLeadTime.as_str(),
+        other => other,
+    }
+}
+
 fn unknown(id: &str) -> String {
     let ids: Vec<&str> = check::catalog::CATALOG
         .iter()
@@ -40,7 +49,7 @@ fn unknown(id: &str) -> String {
         .collect();
     let ids = ids.join(", ");
     match id.parse::<CheckId>() {
-        Ok(id) => format!("the check `{id}` is not built yet; there are {ids}, `lock` and `production-from`"),
-        Err(_) => format!("there is no check `{id}`; there are {ids}, `lock` and `production-from`"),
+        Ok(id) => format!("the check `{id}` is not built yet; there are {ids}, `alerts`, `lock` and `production-from`"),
+        Err(_) => format!("there is no check `{id}`; there are {ids}, `alerts`, `lock` and `production-from`"),
     }
 }

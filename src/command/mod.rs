@@ -1,6 +1,7 @@
 //! The commands: one file each, from a command line to an exit code.
 
 mod agent;
+mod alerts;
 mod common;
 mod config;
 mod doctor;
@@ -96,6 +97,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Publish(args) => publish::publish(&args, &context()?).await,
         Command::Keygen(args) => keygen::keygen(&args),
         Command::Verify(args) => verify::verify(&args),
+        Command::Alerts(args) => alerts::alerts(&args, &context()?).await,
         Command::Explain(args) => Ok(explain::explain(&args)),
         Command::Schema => print_json(&schema::schema()),
         Command::Init(args) => init::init(&args),

@@ -134,7 +134,7 @@ impl Mapping {
 pub enum When {
     /// Whenever it stands there.
     Given,
-    /// With this word.
+    /// With this word, alone or among others.
     Says(&'static str),
 }
 
@@ -152,7 +152,12 @@ pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("thresholds", "p95_vs_baseline", When::Given),
     ("thresholds", "p99_vs_baseline", When::Given),
     ("thresholds", "p99.9_vs_baseline", When::Given),
-    ("stages", "alerts", When::Given),
+    ("alerts", "scenarios", When::Says("auth-slow")),
+    ("alerts", "scenarios", When::Says("ramp")),
+    ("alerts", "scenarios", When::Says("memory")),
+    ("must-fire", "in", When::Says("auth-slow")),
+    ("must-fire", "in", When::Says("ramp")),
+    ("must-fire", "in", When::Says("memory")),
     ("upgrade", "strategy", When::Says("rolling")),
 ];
 
@@ -956,9 +961,89 @@ pub static ALERTS: Mapping = Mapping {
     title: "`alerts`",
     about: "Production's own alert rules, evaluated while a failure is injected.",
     keys: &[
-        key("rules", Text, "The rules file."),
-        key("must_fire", List(&Text), "Alerts that must fire."),
-        key("before", Duration, "In this time."),
+        required(
+            "rules",
+            OneOrMore(&Text),
+            "Production's own Prometheus rule files, as they are.",
+        ),
+        key(
+            "must_fire",
+            List(&TextOr(&MUST_FIRE)),
+            "Alerts that must fire in every scenario in which a user's request fails.",
+        ),
+        key(
+            "before",
+            DurationOrZero,
+            "At the latest so long after the first failed request of a user; `0s`: before it. Default: at all.",
+        ),
+        key(
+            "scenarios",
+            Filled(&Choice(&["upgrade", "auth-down", "auth-slow", "ramp", "memory"])),
+            "The failures that are made; default: `upgrade`, and `auth-down` where there is an `auth`.",
+        ),
+        key("metrics", Keys(&METRICS), "What production's Prometheus would scrape."),
+        key(
+            "scrape_interval",
+            Duration,
+            "As in production's Prometheus; default 1m, which is Prometheus' own.",
+        ),
+        key(
+            "evaluation_interval",
+            Duration,
+            "As in production's Prometheus, for groups that say none; default 1m, which is Prometheus' own.",
+        ),
+        key(
+            "group_wait",
+            DurationOrZero,
+            "As in production's Alertmanager; default 30s, which is its own.",
+        ),
+        key("record", Duration, "How long each scenario is recorded; default 20s."),
+        key(
+            "promtool",
+            Text,
+            "The program that evaluates the rules; default: the one on the path.",
+        ),
+    ],
+    rules: &[],
+};
+
+/// An entry of `stages.alerts.must_fire` that is more than a name.
+pub static MUST_FIRE: Mapping = Mapping {
+    name: "must-fire",
+    title: "an entry of `must_fire`",
+    about: "An alert that must fire in some scenarios.",
+    keys: &[
+        required("alert", Text, "Its name."),
+        required(
+            "in",
+            Filled(&Choice(&["upgrade", "auth-down", "auth-slow", "ramp", "memory"])),
+            "The scenarios.",
+        ),
+    ],
+    rules: &[],
+};
+
+/// `stages.alerts.metrics`.
+pub static METRICS: Mapping = Mapping {
+    name: "metrics",
+    title: "`metrics`",
+    about: "What production's Prometheus would scrape.",
+    keys: &[
+        key(
+            "scrape",
+            Named(&Text),
+            "What services and exporters export: job → URL, as seen inside the mirror.",
+        ),
+        key(
+            "probe",
+            List(&Text),
+            "URLs that are asked as by a blackbox exporter; default: the sign-in's start, and `upgrade.probe`.",
+        ),
+        key(
+            "preset",
+            List(&Choice(&["blackbox", "cadvisor"])),
+            "Exporters whose names are given to what is seen of the mirror; default both.",
+        ),
     ],
     rules: &[],
 };
@@ -1118,6 +1203,8 @@ pub static MAPPINGS: &[&Mapping] = &[
     &RATE_LEVELS,
     &CHANGE_LEVELS,
     &ALERTS,
+    &MUST_FIRE,
+    &METRICS,
     &POLICY,
     &WAIVER,
     &UNEXERCISED,

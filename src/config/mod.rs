@@ -1,5 +1,6 @@
 //! Configuration: `rehearsal.yaml`, Compose files and the lock, from as written to as validated.
 
+pub mod alerts;
 pub mod dump;
 pub mod grammar;
 pub mod quantity;

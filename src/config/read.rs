@@ -3,6 +3,7 @@
 //! Four phases, each of which reports all it finds and ends the reading if it finds anything: syntax, variables
 //! (`variables.rs`), structure by the grammar (`structure.rs`), meaning (the files named after the sections).
 
+mod alerts;
 mod auth;
 mod base;
 mod env_file;
@@ -304,7 +305,7 @@ fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Ne
             .fields("data", &grammar::DATA)
             .map(|fields| suite::data(&fields))
             .unwrap_or_default(),
-        stages: stages::stages(file.fields("stages", &grammar::STAGES), &suites),
+        stages: stages::stages(&file, &suites),
         suites,
         policy: stages::policy(file.fields("policy", &grammar::POLICY)),
         timeout: options.timeout.or(file.duration("timeout")).unwrap_or(TIMEOUT),

@@ -646,6 +646,8 @@ pub struct Stages {
     pub rollback: Rollback,
     /// Load, where it is asked for.
     pub load: Option<Load>,
+    /// Production's alert rules, where they are asked.
+    pub alerts: Option<super::alerts::Alerts>,
 }
 
 /// `stages.load:`.

@@ -17,6 +17,7 @@ pub mod reaper;
 pub mod sweep;
 pub mod tail;
 pub mod transfer;
+pub mod usage;
 pub mod watch;
 pub(crate) mod words;
 

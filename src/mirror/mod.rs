@@ -103,6 +103,11 @@ impl Mirror {
         own.cloned().collect()
     }
 
+    /// All containers that stand for services now.
+    pub fn running_now(&self) -> Vec<Running> {
+        self.running().values().cloned().collect()
+    }
+
     /// The container that is this replica now.
     pub fn container(&self, replica: &Replica) -> Option<Running> {
         self.running().get(replica).cloned()

@@ -104,6 +104,7 @@ impl Steps<'_> {
         self.looks(Moment::Up, Role::Baseline);
         self.suites(Role::Baseline);
         self.data(&[DataEntry::Seed, DataEntry::Verify], Role::Baseline);
+        self.looks(Moment::Drill, Role::Baseline);
         self.looks(Moment::Last, Role::Baseline);
     }
 
@@ -131,6 +132,7 @@ impl Steps<'_> {
         self.swap(Role::Candidate, &what);
         self.suites(Role::Candidate);
         self.data(&[DataEntry::Verify], Role::Candidate);
+        self.looks(Moment::Drill, Role::Candidate);
         self.looks(Moment::Last, Role::Candidate);
     }
 
@@ -139,6 +141,7 @@ impl Steps<'_> {
         self.swap(Role::Baseline, "the baseline comes back, against the clock");
         self.suites(Role::Baseline);
         self.data(&[DataEntry::Verify, DataEntry::VerifyWriteAfter], Role::Baseline);
+        self.looks(Moment::Drill, Role::Baseline);
         self.looks(Moment::Last, Role::Baseline);
     }
 

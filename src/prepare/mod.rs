@@ -2,6 +2,7 @@
 //! that reads production: `run`, `up`, `plan`, `lock`, `doctor`.
 
 mod addresses;
+mod alerts;
 mod alike;
 pub mod candidate;
 pub mod elsewhere;
@@ -172,6 +173,7 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) 
     let services = world.services.values_mut().chain(candidate.services.values_mut());
     one_tree::join(&mut services.collect::<Vec<_>>());
     names_exist(&settings, &world, &candidate.services)?;
+    alerts::rules_say_so(&settings)?;
     let lock = settings.production.lock.as_deref();
     let lock = lock.and_then(|path| lock::read::load(path).ok());
     let disagreements = match (&lock, named) {

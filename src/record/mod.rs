@@ -3,6 +3,7 @@
 //!
 //! [`v1`] is what leaves the program: `result.json` and the events, in a form that other versions can read.
 
+pub mod alerts;
 pub mod calls;
 pub mod cases;
 pub mod check;

@@ -57,6 +57,9 @@ pub enum Part {
     /// A test that could not be carried out.
     #[strum(to_string = "a test")]
     Test,
+    /// The program that evaluates alert rules.
+    #[strum(to_string = "promtool")]
+    Promtool,
     /// What was to be looked at was not there: an earlier step did not happen.
     #[strum(to_string = "an earlier step")]
     Step,

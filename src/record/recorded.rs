@@ -1,5 +1,6 @@
 //! What a run left: the facts that the verdict and every report are made from.
 
+use super::alerts::AlertRecord;
 use super::calls::CallRecord;
 use super::check::CheckId;
 use super::fidelity::Fidelity;
@@ -32,6 +33,8 @@ pub struct Recorded {
     pub load: Vec<LoadRecord>,
     /// Calls of the authentication dependency.
     pub calls: Vec<CallRecord>,
+    /// What production's alert rules said.
+    pub alerts: Vec<AlertRecord>,
     /// Remarks.
     pub notes: Vec<String>,
 }

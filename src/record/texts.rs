@@ -2,6 +2,7 @@
 //! `control`, a check's id) are not among them, so that a password `pass` cannot make a record unreadable. Fields are
 //! named one by one: a new one does not compile until somebody decided.
 
+use super::alerts::{AlertRecord, Told};
 use super::calls::CallRecord;
 use super::event::EventKind;
 use super::finding;
@@ -10,7 +11,7 @@ use super::measured::ProbeRecord;
 use super::recorded::Recorded;
 use super::release::{AuthRecord, EngineRecord, LockRecord, ProductionRecord, Release};
 use super::test::TestRecord;
-use super::v1::{AuthCall, Check, Fidelity, Finding, Folded, Log, Probe, Record, Stage, Step, Test};
+use super::v1::{Alert, AuthCall, Check, Fidelity, Finding, Folded, Log, Probe, Record, Stage, Step, Test};
 
 /// What is done to each text.
 pub type Change<'a> = &'a mut dyn FnMut(&mut String);
@@ -48,6 +49,7 @@ impl Texts for Record {
             probes,
             load,
             calls,
+            alerts,
             stages,
             findings,
             tests,
@@ -71,6 +73,7 @@ impl Texts for Record {
         each(probes, change);
         each(load, change);
         each(calls, change);
+        each(alerts, change);
         each(stages, change);
         each(findings, change);
         each(tests, change);
@@ -103,11 +106,13 @@ impl Texts for Recorded {
             probes,
             load,
             calls,
+            alerts,
             notes,
         } = self;
         each(probes, change);
         each(load, change);
         each(calls, change);
+        each(alerts, change);
         for stage in stages {
             all(&mut stage.reason, change);
             all(stage.steps.iter_mut().filter_map(|step| step.reason.as_mut()), change);
@@ -135,6 +140,22 @@ impl Texts for ProbeRecord {
 impl Texts for LoadRecord {
     fn each_text(&mut self, change: Change<'_>) {
         all(self.steps.iter_mut().map(|step| &mut step.name), change);
+    }
+}
+
+impl Texts for AlertRecord {
+    fn each_text(&mut self, change: Change<'_>) {
+        all([&mut self.alert, &mut self.group], change);
+        if let Told::NotJudged(why) = &mut self.told {
+            change(why);
+        }
+    }
+}
+
+impl Texts for Alert {
+    fn each_text(&mut self, change: Change<'_>) {
+        all([&mut self.alert, &mut self.group], change);
+        all(&mut self.reason, change);
     }
 }
 

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alerts::{AlertRecord, Says, Scenario, Told};
 use super::calls::{CallRecord, Taken};
 use super::check::CheckId;
 use super::fidelity::{self, FidelityState};
@@ -85,6 +86,9 @@ pub struct Record {
     /// What was asked of the authentication dependency, as its fronts saw it; those that are alike are one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<AuthCall>,
+    /// What production's alert rules said of each failure that was made; empty where they were not asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Alert>,
     /// In order.
     pub stages: Vec<Stage>,
     /// Worst first.
@@ -172,6 +176,33 @@ pub struct AuthCall {
     pub times: u64,
     /// Milliseconds until the slowest answer began.
     pub slowest_ms: u64,
+}
+
+/// What one of production's alert rules said of a failure that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// `control` (nothing has failed), `upgrade` or `auth-down`.
+    pub scenario: Word<Scenario>,
+    /// The alert's name.
+    pub alert: String,
+    /// Its group's name.
+    pub group: String,
+    /// Whether the configuration says that it must fire.
+    pub must_fire: bool,
+    /// `fires`, `too-late`, `never`, `false-alarm` (it fires in `control`, too) or `not-judged`.
+    pub says: Word<Says>,
+    /// Why it is not judged.
+    pub reason: Option<String>,
+    /// Milliseconds from the scenario's beginning until its condition holds.
+    pub condition_ms: Option<u64>,
+    /// Milliseconds from there until on-call is told, at the latest.
+    pub latest_ms: Option<u64>,
+    /// Milliseconds from there to the first failed request of a user; null where none failed.
+    pub first_failure_ms: Option<u64>,
+    /// Milliseconds from the alert to the first failed request of a user; negative where that came first.
+    pub lead_ms: Option<i64>,
+    /// The condition holds in what was recorded; false: only where that was held on to.
+    pub recorded: bool,
 }
 
 /// One stage.
@@ -420,6 +451,8 @@ pub struct Parts {
     pub load: Vec<LoadRecord>,
     /// See [`Record::calls`].
     pub calls: Vec<AuthCall>,
+    /// See [`Record::alerts`].
+    pub alerts: Vec<Alert>,
     /// See [`Record::stages`].
     pub stages: Vec<Stage>,
     /// See [`Record::findings`].
@@ -438,6 +471,7 @@ impl From<&Recorded> for Parts {
             probes: recorded.probes.iter().map(Probe::from).collect(),
             load: recorded.load.clone(),
             calls: recorded.calls.iter().map(AuthCall::from).collect(),
+            alerts: recorded.alerts.iter().map(Alert::from).collect(),
             stages: recorded.stages.iter().map(Stage::from).collect(),
             findings: recorded.findings.iter().map(Finding::from).collect(),
             tests: recorded.tests.iter().map(Test::from).collect(),
@@ -499,6 +533,28 @@ impl From<&CallRecord> for AuthCall {
             },
             times: call.times,
             slowest_ms: call.slowest_ms,
+        }
+    }
+}
+
+impl From<&AlertRecord> for Alert {
+    fn from(alert: &AlertRecord) -> Self {
+        let firing = alert.told.firing();
+        Self {
+            scenario: alert.scenario.into(),
+            alert: alert.alert.clone(),
+            group: alert.group.clone(),
+            must_fire: alert.must_fire,
+            says: alert.told.word().into(),
+            reason: match &alert.told {
+                Told::NotJudged(why) => Some(why.clone()),
+                _ => None,
+            },
+            condition_ms: firing.map(|firing| firing.condition_ms),
+            latest_ms: firing.map(|firing| firing.latest_ms),
+            first_failure_ms: alert.first_failure_ms,
+            lead_ms: alert.lead_ms(),
+            recorded: alert.is_real(),
         }
     }
 }

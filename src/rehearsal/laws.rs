@@ -2072,3 +2072,111 @@ async fn a_candidate_that_failed_before_is_not_put_under_load() {
     let loads = played.order.iter().filter(|what| what.ends_with(": load")).count();
     assert_eq!(loads, 1, "{:?}", played.order);
 }
+
+/// The configuration with alerts, of which `SignInFails` must fire.
+fn with_alerts(expr: &str, hold: &str, before: &str) -> Story {
+    let alerts = "{rules: alerts.yaml, must_fire: [SignInFails], record: 6s, scrape_interval: 2s, evaluation_interval: 2s, \
+                  group_wait: 0s, metrics: {probe: ['http://web/login']}";
+    let rule = |name: &str, expr: &str| format!("  - {{alert: {name}, expr: '{expr}', for: {hold}}}\n");
+    let others = "  - {alert: Nobody, expr: no_such_metric > 0}\n";
+    Story {
+        config: format!("{CONFIG}stages: {{alerts: {alerts}, before: {before}}}}}\n"),
+        alerts: format!("groups:\n- name: shop\n  rules:\n{}{others}", rule("SignInFails", expr)),
+        ..Story::default()
+    }
+}
+
+/// What was said of an alert, as `scenario: word`.
+fn said_of(played: &Played, name: &str) -> Vec<String> {
+    let alerts = played.recorded.alerts.iter().filter(|alert| alert.alert == name);
+    alerts
+        .map(|alert| format!("{}: {}", alert.scenario, alert.told.word()))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_tells_in_time_passes_without_a_word() {
+    let played = with_alerts("probe_success == 0", "4s", "30s").play().await;
+    played.ends(Verdict::Pass);
+    assert_eq!(played.findings(), [""; 0]);
+    let said = ["control: never", "upgrade: never", "auth-down: fires"];
+    assert_eq!(said_of(&played, "SignInFails"), said);
+    let nobody = ["control: not-judged", "upgrade: not-judged", "auth-down: not-judged"];
+    assert_eq!(said_of(&played, "Nobody"), nobody);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_tells_too_late_or_never_blocks() {
+    let late = with_alerts("probe_success == 0", "5m", "30s").play().await;
+    late.ends(Verdict::Block);
+    let title = "alert-lead-time error candidate in rollback: `SignInFails` fires 5 min";
+    assert!(late.findings()[0].starts_with(title), "{:?}", late.findings());
+    assert_eq!(late.findings().len(), 1);
+    let never = with_alerts("probe_success > 1", "0", "30s").play().await;
+    never.ends(Verdict::Block);
+    let title = "alert-lead-time error candidate in rollback: `SignInFails` must fire in auth-down, and it does not, however \
+                 long the failure lasts";
+    assert_eq!(never.findings(), [title]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_that_fails_must_be_told_too() {
+    let story = with_alerts("probe_success == 0", "0", "30s");
+    let played = Story {
+        candidate: good().signs_in(&[Fails]),
+        ..story
+    };
+    let played = played.play().await;
+    let findings = played.findings();
+    let own = findings.iter().find(|finding| finding.starts_with("alert-lead-time"));
+    let title = "alert-lead-time error candidate in upgrade: `SignInFails` must fire in upgrade, and it does not, however long \
+                 the failure lasts";
+    assert_eq!(own.map(String::as_str), Some(title), "{findings:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_of_which_nothing_can_be_told_is_inconclusive() {
+    let missing = with_alerts("no_such_metric > 0", "0", "30s").play().await;
+    missing.ends(Verdict::Inconclusive);
+    let words = "nothing can be told of it: no series has this metric: no_such_metric";
+    assert!(missing.findings()[0].contains(words), "{:?}", missing.findings());
+    let always = with_alerts("probe_success == 1", "0", "30s").play().await;
+    always.ends(Verdict::Inconclusive);
+    assert!(
+        always.findings()[0].contains("it fires in control, too"),
+        "{:?}",
+        always.findings()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_false_alarm_of_another_alert_warns_once() {
+    let mut story = with_alerts("probe_success == 0", "0", "30s");
+    story.alerts += "  - {alert: Loud, expr: probe_success >= 0}\n";
+    let played = story.play().await;
+    played.ends(Verdict::Pass);
+    let findings = played.findings();
+    let own = findings
+        .iter()
+        .filter(|finding| finding.contains("`Loud` is a false alarm"));
+    assert_eq!(own.count(), findings.len());
+    assert!(
+        !findings.is_empty() && findings.iter().all(|finding| finding.contains(" warn nobody ")),
+        "{findings:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_promtool_nothing_can_be_told() {
+    let mut story = with_alerts("probe_success == 0", "0", "30s");
+    story.config = story
+        .config
+        .replace("record: 6s", "record: 6s, promtool: /nowhere/promtool");
+    let played = story.play().await;
+    played.ends(Verdict::Inconclusive);
+    assert!(
+        played.judgement.headline.to_string().contains("promtool"),
+        "{}",
+        played.judgement.headline
+    );
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
+use futures_util::future::join_all;
 
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::agent::load::plan::LoadPlan;
@@ -17,6 +18,7 @@ use crate::check::log_difference::template;
 use crate::config::settings::Login;
 use crate::engine::exec::ExecOutput;
 use crate::engine::image::ImageFacts;
+use crate::engine::usage::Usage;
 use crate::engine::watch::History;
 use crate::mirror::border::attempts::Attempts;
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
@@ -171,6 +173,15 @@ impl Ground for Mirror {
 
     async fn exec(&self, service: &str, command: &[String]) -> Option<ExecOutput> {
         Mirror::exec(self, service, command, None).await.ok()
+    }
+
+    async fn usage(&self) -> Vec<(Replica, Usage)> {
+        let running = self.running_now();
+        let used = running.into_iter().map(|running| async move {
+            let usage = self.engine().usage(&running.id).await?;
+            Some((running.replica, usage))
+        });
+        join_all(used).await.into_iter().flatten().collect()
     }
 
     async fn probe_begins(&self, name: &str, asks: &Question) {

@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result};
 use super::scrub;
 use crate::engine::pull::{Progress, Way};
 use crate::plan::Plan;
+use crate::record::alerts::AlertRecord;
 use crate::record::calls::CallRecord;
 use crate::record::event::{Event, EventKind};
 use crate::record::fidelity::Fidelity;
@@ -57,6 +58,7 @@ struct Inner {
     probes: Vec<ProbeRecord>,
     load: Vec<LoadRecord>,
     calls: Vec<CallRecord>,
+    alerts: Vec<AlertRecord>,
     notes: Vec<String>,
     stage: Option<StageId>,
     over: bool,
@@ -293,6 +295,11 @@ impl Recorder {
         self.lock().calls.extend(calls);
     }
 
+    /// What production's alert rules said.
+    pub fn alerts(&self, alerts: Vec<AlertRecord>) {
+        self.lock().alerts.extend(alerts);
+    }
+
     /// A remark for the reader.
     pub fn note(&self, text: impl Into<String>) {
         let text = text.into();
@@ -323,6 +330,7 @@ impl Recorder {
             probes: inner.probes.clone(),
             load: inner.load.clone(),
             calls: inner.calls.clone(),
+            alerts: inner.alerts.clone(),
             notes: inner.notes.clone(),
         };
         drop(inner);

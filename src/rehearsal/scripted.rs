@@ -23,6 +23,7 @@ use crate::config::settings::Login;
 use crate::context::Context;
 use crate::engine::exec::ExecOutput;
 use crate::engine::image::ImageFacts;
+use crate::engine::usage::Usage;
 use crate::engine::watch::{Exit, History};
 use crate::lock;
 use crate::mirror::border::attempts::Attempts;
@@ -290,6 +291,8 @@ pub struct Story {
     pub compose: String,
     /// The release's, `next.yaml`.
     pub next: String,
+    /// Production's alert rules, `alerts.yaml`.
+    pub alerts: String,
     /// Test → the service without which it fails.
     pub needs: BTreeMap<String, String>,
     /// Production's release, in `control`.
@@ -318,6 +321,7 @@ impl Default for Story {
             config: CONFIG.to_owned(),
             compose: COMPOSE.to_owned(),
             next: "services: {}".to_owned(),
+            alerts: "groups: []".to_owned(),
             needs: BTreeMap::new(),
             baseline: Behaviour::default(),
             candidate: Behaviour::default(),
@@ -378,6 +382,7 @@ impl Story {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("compose.yaml"), &self.compose).expect("written");
         std::fs::write(folder.path().join("next.yaml"), &self.next).expect("written");
+        std::fs::write(folder.path().join("alerts.yaml"), &self.alerts).expect("written");
         let file = folder.path().join("rehearsal.yaml");
         std::fs::write(&file, &self.config).expect("written");
         let asked = Asked {
@@ -859,6 +864,14 @@ impl Ground for ScriptedGround {
         let who = headers
             .find(|(name, _)| name == "Authorization")
             .map(|(_, value)| value.as_str());
+        if call.url.ends_with("/login") {
+            // Everybody may see the page, where there is something to sign in with.
+            let status = if state.stopped.contains("idp") { 500 } else { 200 };
+            return Ok(Some(HttpAnswer {
+                status,
+                ..HttpAnswer::default()
+            }));
+        }
         let keeps_out_by = state.now().keeps_out_by.unwrap_or(401);
         let lets_in = &state.now().lets_in;
         let is_in = match who {
@@ -874,6 +887,10 @@ impl Ground for ScriptedGround {
 
     async fn exec(&self, _service: &str, _command: &[String]) -> Option<ExecOutput> {
         None
+    }
+
+    async fn usage(&self) -> Vec<(Replica, Usage)> {
+        Vec::new()
     }
 
     async fn probe_begins(&self, name: &str, _asks: &Question) {

@@ -1,5 +1,6 @@
 //! Reports: data in, bytes out. They know the record and nothing of the mirror, so each can be remade.
 
+mod alerts;
 pub mod github;
 pub mod html;
 pub mod json;

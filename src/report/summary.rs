@@ -1,10 +1,10 @@
 //! `summary.md`: the job summary. First line the cause. Never larger than its budget: a runner drops a summary that is
 //! too large whole, so first the tests that passed go, then evidence and captured output, then everything but the counts.
 
-use super::words;
+use super::{alerts, words};
 use crate::record::finding::{Blame, Severity};
 use crate::record::status::Status;
-use crate::record::v1::{Finding, Record, Stage, Test};
+use crate::record::v1::{Alert, Finding, Record, Stage, Test};
 use crate::record::verdict::Verdict;
 use crate::text::harmless;
 use crate::text::units::of_millis;
@@ -76,6 +76,7 @@ fn at(result: &Record, detail: Detail) -> String {
         bullets("Not run", &words::not_run(result)),
         steps(result, detail),
         fidelity(result, detail),
+        alerts_told(result, detail),
         all_tests(result, detail),
         bullets("Notes", &result.notes),
         format!("{counts}\n{}", replay(result)),
@@ -303,6 +304,25 @@ fn fidelity(result: &Record, detail: Detail) -> String {
     }
     let rows = table(&["", "service", "fact", "production", "mirror"], rows, rows_at(detail));
     format!("<details><summary>Fidelity of the mirror</summary>\n\n{rows}\n</details>\n")
+}
+
+fn alerts_told(result: &Record, detail: Detail) -> String {
+    let row = |alert: &&Alert| {
+        let wanted = if alert.must_fire { "must fire" } else { "" };
+        vec![
+            code(&alerts::name(alert)),
+            escape(&words::word(&alert.scenario)),
+            wanted.to_owned(),
+            escape(&alerts::says(alert)),
+        ]
+    };
+    let rows: Vec<Vec<String>> = alerts::told(result).iter().map(row).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let rows = table(&["alert", "failure", "", "what it said"], rows, rows_at(detail));
+    let how = escape(alerts::HOW);
+    format!("<details><summary>Production's alert rules</summary>\n\n{how}\n\n{rows}\n</details>\n")
 }
 
 fn bullets(title: &str, lines: &[String]) -> String {

@@ -10,7 +10,7 @@
 //!     ✓ start db                  4.1 s
 //! ```
 
-use super::words;
+use super::{alerts, words};
 use crate::record::container::{ContainerState, PullState};
 use crate::record::event::{Event, EventKind};
 use crate::record::fidelity::FidelityState;
@@ -18,7 +18,7 @@ use crate::record::finding::{Blame, Severity};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::Step as StepId;
-use crate::record::v1::{Finding, Record, Stage, Step, Test};
+use crate::record::v1::{Alert, Finding, Record, Stage, Step, Test};
 use crate::record::verdict::Verdict;
 use crate::text::harmless;
 use crate::text::units::of_millis;
@@ -67,6 +67,7 @@ impl Terminal {
             self.not_run(result),
             self.findings(result),
             self.tests(result),
+            self.alerts(result),
             self.notes(result),
             self.footer(result, reports),
             self.last_word(result),
@@ -348,6 +349,17 @@ impl Terminal {
             format!("  {mark} {name}  {place}"),
             self.hanging("", &clean(&test.message)),
         ]
+    }
+
+    fn alerts(&self, result: &Record) -> Vec<String> {
+        let told = alerts::told(result);
+        let line = |alert: &&Alert| {
+            let name = format!("{} in {}: ", alerts::name(alert), words::word(&alert.scenario));
+            let wanted = if alert.must_fire { "must fire, " } else { "" };
+            self.field("alert", &clean(format!("{name}{wanted}{}", alerts::says(alert))))
+        };
+        let lines = told.iter().take(SHOWN).map(line);
+        lines.chain(self.more(told.len(), SHOWN, "answers of alerts")).collect()
     }
 
     fn notes(&self, result: &Record) -> Vec<String> {

@@ -139,6 +139,8 @@ worlds! {
     sessions_that_end_in_an_error_are_blocked: "other-sessions",
     a_release_that_reads_old_sessions_passes: "other-sessions-twin",
     a_release_that_takes_used_codes_is_blocked: "used-codes",
+    an_alert_that_rings_when_users_have_long_known_is_blocked: "late-alert",
+    an_alert_that_rings_in_time_passes: "late-alert-twin",
 }
 
 /// The worlds that lie in the folder.

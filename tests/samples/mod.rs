@@ -4,12 +4,13 @@
 // Each of the two uses a part of it.
 #![allow(dead_code)]
 
+use crate::product::record::alerts::{Says, Scenario};
 use crate::product::record::headline::Headline;
 use crate::product::record::measured::Measure;
 use crate::product::record::stage::StageId;
 use crate::product::record::status::Status;
 use crate::product::record::v1::Finding;
-use crate::product::record::v1::{Counts, Record, Test, Time};
+use crate::product::record::v1::{Alert, Counts, Record, Test, Time};
 use crate::product::record::verdict::Verdict;
 use crate::product::record::word::Word;
 
@@ -139,6 +140,19 @@ pub fn hostile_with(nasty: &str) -> Record {
 
 /// The authentication dependency, the probe and the logs.
 fn spoil_surroundings(result: &mut Record, nasty: &str) {
+    result.alerts = vec![Alert {
+        scenario: Scenario::AuthDown.into(),
+        alert: nasty.to_owned(),
+        group: nasty.to_owned(),
+        must_fire: true,
+        says: Says::NotJudged.into(),
+        reason: Some(nasty.to_owned()),
+        condition_ms: None,
+        latest_ms: None,
+        first_failure_ms: None,
+        lead_ms: None,
+        recorded: true,
+    }];
     if let Some(auth) = &mut result.auth {
         (auth.services, auth.issuer) = (vec![nasty.to_owned()], Some(nasty.to_owned()));
     }

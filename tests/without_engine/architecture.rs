@@ -24,6 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "verdict",
             "prepare",
             "check",
+            "alerts",
             "mirror",
             "lock",
             "engine",
@@ -56,8 +57,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "prepare",
         &[
-            "plan", "check", "mirror", "lock", "engine", "config", "world", "compose", "text", "yaml", "record",
-            "context",
+            "plan", "check", "alerts", "mirror", "lock", "engine", "config", "world", "compose", "text", "yaml",
+            "record", "context",
         ],
     ),
     (
@@ -67,9 +68,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "check",
         &[
-            "suite", "mirror", "lock", "engine", "config", "world", "agent", "text", "record",
+            "alerts", "suite", "mirror", "lock", "engine", "config", "world", "agent", "text", "record",
         ],
     ),
+    ("alerts", &["engine", "yaml", "record"]),
     (
         "suite",
         &["mirror", "engine", "config", "agent", "text", "yaml", "record"],

@@ -5,11 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use rehearsal::config::alerts::Preset;
 use rehearsal::config::read::{self, Options};
 use rehearsal::config::settings::{
     Bearer, CandidateImage, HttpCapture, Matcher, Orphans, RequestBody, Rollback, Settings, SignInBy, StatusPattern,
     TokenRequest,
 };
+use rehearsal::record::alerts::Scenario;
 use rehearsal::record::finding::Severity;
 use serde_json::json;
 
@@ -135,6 +137,41 @@ fn a_candidate_is_built_and_changes_the_environment() {
     assert_eq!(args["REGION"], "eu");
     assert_eq!(web.env["DEBUG"], None);
     assert_eq!(web.env["WORKERS"].as_deref(), Some("4"));
+}
+
+#[test]
+fn alert_rules_are_asked_as_production_asks_them() {
+    let contract = load(&options("contract.yaml")).stages.alerts.expect("alerts");
+    assert_eq!(contract.before, Some(secs(120)));
+    assert_eq!(
+        (contract.scrape_interval, contract.evaluation_interval),
+        (secs(60), secs(60))
+    );
+    assert_eq!((contract.group_wait, contract.record), (secs(30), secs(20)));
+    assert_eq!(
+        contract.must_fire[0].scenarios,
+        [Scenario::Upgrade, Scenario::AuthDown].into()
+    );
+    assert_eq!(contract.presets, [Preset::Blackbox, Preset::Cadvisor].into());
+    let all = load(&options("everything.yaml")).stages.alerts.expect("alerts");
+    assert_eq!(all.rules.len(), 2);
+    assert_eq!(
+        (all.before, all.group_wait, all.record),
+        (Some(secs(0)), secs(0), secs(10))
+    );
+    let must_fire = all
+        .must_fire
+        .iter()
+        .map(|one| (one.alert.as_str(), one.scenarios.len()));
+    assert_eq!(must_fire.collect::<Vec<_>>(), [("SignInFails", 2), ("ProviderDown", 1)]);
+    let scraped = ("web".to_owned(), "http://web:8080/metrics".to_owned());
+    assert_eq!(
+        (all.scrape, all.probe),
+        (vec![scraped], vec!["http://web:8080/login".to_owned()])
+    );
+    assert_eq!(all.presets, [Preset::Blackbox].into());
+    assert_eq!(all.promtool.as_deref(), Some(Path::new("/opt/prometheus/promtool")));
+    assert!(load(&options("minimal.yaml")).stages.alerts.is_none());
 }
 
 #[test]

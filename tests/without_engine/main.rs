@@ -31,6 +31,7 @@ use rehearsal as product;
 mod action;
 mod agent_http;
 mod agent_load;
+mod alerts;
 mod architecture;
 mod commands;
 mod compose_oracle;

@@ -126,6 +126,7 @@ impl Run<'_> {
             probes: parts.probes,
             load: parts.load,
             calls: parts.calls,
+            alerts: parts.alerts,
             stages: parts.stages,
             findings: parts.findings,
             tests: parts.tests,

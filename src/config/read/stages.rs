@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::super::grammar;
 use super::super::quantity;
 use super::super::settings::{Control, OpenHost, Policy, Rollback, Stages, Strategy, Suite, Upgrade, Waiver};
+use super::alerts;
 use super::fields::Fields;
 use super::load;
 use crate::record::finding::Severity;
@@ -19,13 +20,15 @@ const UPGRADE_WITHIN: Duration = Duration::from_secs(120);
 const MAX_DOWNTIME: Duration = Duration::from_secs(30);
 const ROLLBACK_WITHIN: Duration = Duration::from_secs(60);
 
-pub(super) fn stages(stages: Option<Fields>, suites: &[Suite]) -> Stages {
+pub(super) fn stages(file: &Fields, suites: &[Suite]) -> Stages {
+    let stages = file.fields("stages", &grammar::STAGES);
     let section = |key, mapping| stages.as_ref().and_then(|stages| stages.fields(key, mapping));
     Stages {
         control: control(section("control", &grammar::CONTROL)),
         upgrade: upgrade(section("upgrade", &grammar::UPGRADE)),
         rollback: rollback(section("rollback", &grammar::ROLLBACK)),
         load: section("load", &grammar::LOAD).map(|fields| load::load(&fields, suites)),
+        alerts: section("alerts", &grammar::ALERTS).map(|fields| alerts::alerts(&fields, file)),
     }
 }
 

@@ -342,9 +342,14 @@ fn not_built(entry: &Entry, mapping: &Mapping) -> Option<When> {
         .filter(|(name, key, _)| *name == mapping.name && *key == entry.key);
     let refuses = |when: &When| match when {
         When::Given => true,
-        When::Says(word) => entry.node.as_text().as_deref() == Some(*word),
+        When::Says(word) => says(&entry.node, word),
     };
     lines.find(|(_, _, when)| refuses(when)).map(|(_, _, when)| *when)
+}
+
+fn says(node: &Node, word: &str) -> bool {
+    let mut items = node.as_seq().unwrap_or(std::slice::from_ref(node)).iter();
+    items.any(|item| item.as_text().as_deref() == Some(word))
 }
 
 fn not_built_yet(entry: &Entry, when: When) -> Diagnostic {

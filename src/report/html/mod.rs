@@ -12,6 +12,7 @@
 //!   way out  keep web shop:1.0, or …
 //! ```
 
+mod alerts;
 mod auth;
 mod cases;
 mod findings;
@@ -26,6 +27,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
+use self::alerts::Alerts;
 use self::auth::Auth;
 use self::cases::Cases;
 use self::findings::Findings;
@@ -63,6 +65,7 @@ struct Page {
     timeline: Timeline,
     load: Option<Load>,
     auth: Option<Auth>,
+    alerts: Option<Alerts>,
     apart: Rows<FidelityRow>,
     same: Rows<FidelityRow>,
     notes: Rows<String>,
@@ -106,6 +109,7 @@ impl Page {
             timeline: Timeline::of(result, room),
             load: Load::of(result, room),
             auth: Auth::of(result, room),
+            alerts: Alerts::of(result, room),
             apart: room.rows(&apart, |row| fidelity(row, room)),
             same: room.rows(&same, |row| fidelity(row, room)),
             notes: room.rows(&result.notes, |note| room.line(note)),

@@ -1,0 +1,317 @@
+//! `alert-lead-time`: production's own alert rules tell a failure, and in time.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::drill::Drill;
+use super::{About, At, Case, Check, Evidence, Given, Moment};
+use crate::alerts::composed::Clock;
+use crate::alerts::judged::{Judge, Said};
+use crate::alerts::promtool::Promtool;
+use crate::alerts::rules::{self, Rules};
+use crate::alerts::series::Recording;
+use crate::config::alerts::Alerts;
+use crate::config::settings::Rollback;
+use crate::record::alerts::{AlertRecord, Firing, Scenario, Told};
+use crate::record::check::CheckId;
+use crate::record::finding::{Blame, Finding};
+use crate::record::outcome::{Lost, Part};
+use crate::record::stage::StageId;
+use crate::text::units::of_millis;
+
+static ABOUT: About = About {
+    id: CheckId::AlertLeadTime,
+    question: "do production's own alert rules tell a failure before on-call hears of it from users?",
+    explain: "With stages.alerts, what production's Prometheus would scrape is recorded on the mirror, once a second: what \
+              metrics.scrape names, and what is seen from outside under the names of a blackbox exporter and of cAdvisor. \
+              First in control, then in each scenario: `upgrade` is the candidate in production's place, `auth-down` stops \
+              the authentication dependency under the baseline. Beside it a user signs in each second, and metrics.probe \
+              is asked. The real promtool then evaluates production's rule files as they are: before the scenario stands \
+              production as control showed it, for as long as the longest window; after it everything goes on as it was \
+              last, for as long as the rules wait. Told is the latest moment: the condition, a scrape, a turn of the \
+              group, its `for`, and the Alertmanager's group_wait. A must_fire alert that is silent or later than `before` \
+              blocks; one that cannot be judged is inconclusive, because it names what the mirror has not, or because it \
+              fires in control, too. Any other that fires in control is a warning. What to do: correct the rule's metric, \
+              threshold or `for` (`rehearsal alerts suggest` looks for the threshold), or add what production scrapes to \
+              metrics.scrape. Not seen: what production scrapes of machines, and alerts of more than six hours.",
+    evidence: Evidence::Behaviour,
+    looks: &[
+        (StageId::Control, Moment::Drill),
+        (StageId::Upgrade, Moment::Drill),
+        (StageId::Rollback, Moment::Drill),
+    ],
+    step: "make a failure, and ask production's alert rules",
+};
+
+/// Alerts come before users do.
+pub struct AlertLeadTime;
+
+/// What the rules said.
+#[derive(Debug, Serialize)]
+pub struct Drilled {
+    /// The version of promtool.
+    promtool: String,
+    /// Every recording, by scenario: `rehearsal alerts suggest` reads them.
+    recordings: BTreeMap<Scenario, Recording>,
+    /// What each rule said of each.
+    alerts: Vec<AlertRecord>,
+}
+
+impl Check for AlertLeadTime {
+    type Seen = Drilled;
+
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn is_asked(&self, stage: StageId, given: &Given<'_>) -> bool {
+        let stages = &given.settings.stages;
+        let Some(alerts) = &stages.alerts else { return false };
+        stage == StageId::Control || !made_in(stage, alerts, &stages.rollback).is_empty()
+    }
+
+    async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Drilled, Lost> {
+        let settings = at.case.settings;
+        let Some(alerts) = &settings.stages.alerts else {
+            return Err(Lost::new(Part::Step, "no alert rules are given"));
+        };
+        let rules = rules::read(&alerts.rules).map_err(|error| Lost::new(Part::Step, error.message))?;
+        let promtool = Promtool::find(alerts.promtool.as_deref()).await.map_err(lost)?;
+        for file in &alerts.rules {
+            let checked = promtool.check(file).await.map_err(lost)?;
+            checked
+                .map_err(|why| Lost::new(Part::Promtool, format!("it does not take `{}`: {why}", file.display())))?;
+        }
+        let drill = Drill {
+            at,
+            alerts,
+            rules: &rules,
+            asked: Mutex::default(),
+        };
+        let mut told = Drilled {
+            promtool: promtool.version.clone(),
+            recordings: BTreeMap::new(),
+            alerts: Vec::new(),
+        };
+        let clock = clock(alerts);
+        let judge = Judge {
+            rules: &rules,
+            clock: &clock,
+            promtool: &promtool,
+        };
+        for scenario in made_in(at.case.stage, alerts, &settings.stages.rollback) {
+            let recording = made(&drill, scenario).await?;
+            let steady = at
+                .seen_before::<Self>()
+                .and_then(|seen| seen.recordings.get(&Scenario::Control));
+            let steady = steady.unwrap_or(&recording);
+            let said = judge.judge(steady, &recording).await.map_err(lost)?;
+            told.alerts.extend(records(alerts, &rules, &said, scenario, &recording));
+            told.recordings.insert(scenario, recording);
+        }
+        Ok(told)
+    }
+
+    fn judge(&self, case: &Case<'_>, _before: &Drilled, after: &Drilled) -> Vec<Finding> {
+        let Some(alerts) = &case.settings.stages.alerts else {
+            return Vec::new();
+        };
+        let open = after
+            .alerts
+            .iter()
+            .filter(|alert| !is_told_by_another(alert, &after.alerts));
+        super::together(open.filter_map(|alert| finding(case, alerts, alert)))
+    }
+
+    fn doubts(&self, case: &Case<'_>, seen: &Drilled) -> Vec<Finding> {
+        let control = seen.recordings.get(&Scenario::Control);
+        let failed = control.and_then(|recording| recording.first_failure);
+        let doubt = failed.map(|second| {
+            let title = format!("a user's request fails in control, {second} s after its recording began");
+            Finding::new(ABOUT.id, case.stage, Blame::Mirror, title)
+                .help("what alerts say of a failure cannot be told where production fails by itself")
+        });
+        doubt.into_iter().collect()
+    }
+
+    fn notes(&self, _case: &Case<'_>, seen: &Drilled) -> Vec<String> {
+        let made = seen.recordings.iter().map(|(scenario, recording)| {
+            let left_out = match recording.left_out {
+                0 => String::new(),
+                more => format!("; {more} series were too many and are left out"),
+            };
+            let (real, tracks) = (recording.seconds, recording.tracks.len());
+            format!(
+                "alerts in {scenario}: {real} s of {tracks} series are recorded, the rest is made from them; \
+                 promtool {}{left_out}",
+                seen.promtool
+            )
+        });
+        made.collect()
+    }
+
+    fn alerts(&self, _case: &Case<'_>, seen: &Drilled) -> Vec<AlertRecord> {
+        seen.alerts.clone()
+    }
+}
+
+fn lost(failure: crate::alerts::promtool::Failure) -> Lost {
+    Lost::new(Part::Promtool, failure.to_string())
+}
+
+/// As production's configuration has it.
+pub fn clock(alerts: &Alerts) -> Clock {
+    Clock {
+        scrape: alerts.scrape_interval.max(Duration::from_secs(1)),
+        evaluation: alerts.evaluation_interval.max(Duration::from_secs(1)),
+        group_wait: alerts.group_wait,
+    }
+}
+
+/// The scenarios that are made in a stage. What is done to production itself is done last of all.
+fn made_in(stage: StageId, alerts: &Alerts, rollback: &Rollback) -> Vec<Scenario> {
+    let last = match rollback {
+        Rollback::Within(_) => StageId::Rollback,
+        Rollback::ForwardOnly(_) => StageId::Upgrade,
+    };
+    let is_made = |scenario: &Scenario| match scenario {
+        Scenario::Control => stage == StageId::Control,
+        Scenario::Upgrade => stage == StageId::Upgrade,
+        Scenario::AuthDown => stage == last,
+    };
+    let all = [Scenario::Control].into_iter().chain(alerts.scenarios.iter().copied());
+    all.filter(is_made).collect()
+}
+
+async fn made(drill: &Drill<'_>, scenario: Scenario) -> Result<Recording, Lost> {
+    let at = drill.at;
+    if scenario != Scenario::AuthDown {
+        return drill.record().await;
+    }
+    let marks = at.marks();
+    let services = at.case.settings.auth_services();
+    for service in services {
+        at.ground.stop(service).await;
+    }
+    let recorded = drill.record().await;
+    for service in services.iter().rev() {
+        at.ground.start_again(service).await?;
+    }
+    at.driver.set_aside(&marks).await;
+    recorded
+}
+
+/// What is told of each alert, held to what the configuration wants of it.
+fn records(alerts: &Alerts, rules: &Rules, said: &Said, scenario: Scenario, recording: &Recording) -> Vec<AlertRecord> {
+    let record = |(group, rule): (&rules::Group, &rules::Rule)| {
+        let alert = rule.alert()?.to_owned();
+        let mut wanted = alerts.must_fire.iter().filter(|wanted| wanted.alert == alert);
+        let first_failure_ms = recording.first_failure.map(|second| second as u64 * 1000);
+        let told = said.get(&rule.number)?.clone();
+        Some(AlertRecord {
+            scenario,
+            group: group.name.clone(),
+            must_fire: wanted.any(|wanted| wanted.scenarios.contains(&scenario)),
+            told: held_to(told, first_failure_ms, alerts.before),
+            first_failure_ms,
+            real_ms: recording.seconds as u64 * 1000,
+            alert,
+        })
+    };
+    rules.alerts().filter_map(record).collect()
+}
+
+/// Several rules may make one alert: it is enough that one of them tells in time.
+fn is_told_by_another(alert: &AlertRecord, all: &[AlertRecord]) -> bool {
+    let mut same = all
+        .iter()
+        .filter(|other| other.alert == alert.alert && other.scenario == alert.scenario);
+    alert.must_fire && same.any(|other| matches!(other.told, Told::Fires(_)))
+}
+
+fn held_to(told: Told, first_failure_ms: Option<u64>, before: Option<Duration>) -> Told {
+    match (told, first_failure_ms, before) {
+        (Told::Fires(firing), Some(failed), Some(before))
+            if firing.latest_ms > failed.saturating_add(crate::text::units::millis(before)) =>
+        {
+            Told::TooLate(firing)
+        }
+        (told, ..) => told,
+    }
+}
+
+fn finding(case: &Case<'_>, alerts: &Alerts, alert: &AlertRecord) -> Option<Finding> {
+    let (name, scenario) = (&alert.alert, alert.scenario);
+    let new =
+        |blame, title: String| Finding::new(ABOUT.id, case.stage, blame, title).detail(format!("{name} {scenario}"));
+    let wanted = alert.must_fire;
+    let failed = alert.first_failure_ms.is_some();
+    let found = match &alert.told {
+        Told::FalseAlarm if wanted => {
+            let title = format!("`{name}` must fire in {scenario}, and it fires in control, too: it says nothing");
+            new(Blame::Mirror, title).help("make its condition one that production as it is does not meet")
+        }
+        Told::FalseAlarm if scenario == Scenario::Control => return None,
+        Told::FalseAlarm => {
+            let title = format!("`{name}` is a false alarm: it fires in control, where nothing has failed");
+            new(Blame::Nobody, title)
+                .detail(format!("{name} false"))
+                .help("raise its threshold or its `for`; `rehearsal alerts suggest` looks for the threshold")
+        }
+        Told::NotJudged(why) if wanted => {
+            let title = format!("`{name}` must fire in {scenario}, and nothing can be told of it: {why}");
+            new(Blame::Mirror, title).help("add what production scrapes to stages.alerts.metrics, or correct the rule")
+        }
+        Told::Never if wanted && failed => {
+            let title = format!("`{name}` must fire in {scenario}, and it does not, however long the failure lasts");
+            new(Blame::Candidate, title)
+                .seen(when(alert))
+                .help("correct its condition, or take it out of must_fire")
+        }
+        Told::Never if wanted && scenario != Scenario::Upgrade => {
+            let title = format!("`{name}` must fire in {scenario}; it does not, and no user's request failed either");
+            new(Blame::Mirror, title)
+                .help("add what users ask for to stages.alerts.metrics.probe, or describe auth.login")
+        }
+        Told::TooLate(firing) if wanted => too_late(new, alerts, alert, *firing),
+        _ => return None,
+    };
+    Some(found)
+}
+
+fn too_late(new: impl Fn(Blame, String) -> Finding, alerts: &Alerts, alert: &AlertRecord, firing: Firing) -> Finding {
+    let failed = alert.first_failure_ms.unwrap_or_default();
+    let title = format!(
+        "`{}` fires {} after the first failed request in {}, {} are allowed",
+        alert.alert,
+        of_millis(firing.latest_ms.saturating_sub(failed)),
+        alert.scenario,
+        of_millis(alerts.before.map_or(0, crate::text::units::millis)),
+    );
+    new(Blame::Candidate, title)
+        .seen(when(alert))
+        .help("lower its threshold (`rehearsal alerts suggest`), its `for`, or its group's interval")
+}
+
+/// The moments, for people.
+fn when(alert: &AlertRecord) -> Vec<String> {
+    let failed = alert.first_failure_ms;
+    let failed = failed.map(|ms| {
+        format!(
+            "the first request of a user fails {} after the scenario began",
+            of_millis(ms)
+        )
+    });
+    let condition = match &alert.told {
+        Told::Fires(firing) | Told::TooLate(firing) => Some(format!(
+            "its condition holds after {}, on-call is told after {} at the latest",
+            of_millis(firing.condition_ms),
+            of_millis(firing.latest_ms)
+        )),
+        Told::Never | Told::FalseAlarm | Told::NotJudged(_) => None,
+    };
+    failed.into_iter().chain(condition).collect()
+}

@@ -1,0 +1,207 @@
+//! A drill: a failure is made, users go on asking, and what production's Prometheus would scrape is written down, second
+//! by second. It runs where nothing else does: its own traffic changes no test.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use futures_util::future::{join, join_all};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::At;
+use crate::agent::exchange::{HttpAnswer, HttpCall, SERVER_ERROR};
+use crate::alerts::exporters::{self, Asked};
+use crate::alerts::exposition;
+use crate::alerts::rules::Rules;
+use crate::alerts::series::{MOST_SERIES, Recorder, Recording, Sample};
+use crate::config::alerts::{Alerts, Preset};
+use crate::record::outcome::{Lost, Outcome};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// What is asked each second must be answered in one; production's scrapes wait for longer, and get no better answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// So many redirects a blackbox exporter follows.
+const REDIRECTS: u32 = 10;
+
+/// What is recorded, and where.
+pub(super) struct Drill<'a> {
+    pub at: &'a At<'a>,
+    pub alerts: &'a Alerts,
+    /// What no rule asks for is not kept.
+    pub rules: &'a Rules,
+    /// What is known of that, by the series' name.
+    pub asked: Mutex<HashMap<String, bool>>,
+}
+
+impl Drill<'_> {
+    /// Records.
+    ///
+    /// # Errors
+    /// The agent is gone.
+    pub async fn record(&self) -> Result<Recording, Lost> {
+        let recorder = Mutex::new(Recorder::default());
+        let over = CancellationToken::new();
+        let scraping = async {
+            let scraped = self.scrape(&recorder).await;
+            over.cancel();
+            scraped
+        };
+        let (scraped, used) = join(scraping, self.use_it(&recorder, &over)).await;
+        scraped?;
+        used?;
+        Ok(recorder.into_inner().unwrap_or_else(PoisonError::into_inner).finish())
+    }
+
+    async fn scrape(&self, recorder: &Mutex<Recorder>) -> Result<(), Lost> {
+        let mut seconds = interval(SECOND);
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for _ in 0..self.alerts.record.as_secs() {
+            seconds.tick().await;
+            let samples = self.second(recorder).await?;
+            let wanted = samples.into_iter();
+            lock(recorder).second(wanted.filter(|sample| self.wants(sample.labels.name())));
+        }
+        Ok(())
+    }
+
+    /// What is scraped in one second.
+    async fn second(&self, recorder: &Mutex<Recorder>) -> Result<Vec<Sample>, Lost> {
+        let exported = join_all(self.alerts.scrape.iter().map(|(job, url)| self.exported(job, url)));
+        let probes = self.probes();
+        let probed = join_all(probes.iter().map(|url| self.probed(url, recorder)));
+        let (exported, probed) = join(exported, probed).await;
+        let mut samples = Vec::new();
+        for some in exported.into_iter().chain(probed) {
+            samples.extend(some?);
+        }
+        if self.alerts.presets.contains(&Preset::Cadvisor) {
+            samples.extend(self.containers().await);
+        }
+        Ok(samples)
+    }
+
+    /// What is asked as by a blackbox exporter, and by users.
+    fn probes(&self) -> Vec<String> {
+        if !self.alerts.probe.is_empty() {
+            return self.alerts.probe.clone();
+        }
+        let settings = self.at.case.settings;
+        let login = settings.auth.as_ref().and_then(|auth| auth.login.as_ref());
+        let start = login.map(|login| login.start.clone()).filter(|start| !start.is_empty());
+        start.into_iter().chain(settings.stages.upgrade.probe.clone()).collect()
+    }
+
+    async fn exported(&self, job: &str, url: &str) -> Result<Vec<Sample>, Lost> {
+        let instance = instance(url);
+        let answer = self.get(url, 0).await?.filter(|answer| answer.status == 200);
+        let Some(answer) = answer else {
+            return Ok(vec![exporters::up(job, &instance, false)]);
+        };
+        let body = BASE64_STANDARD.decode(&answer.body).unwrap_or_default();
+        let text = String::from_utf8_lossy(&body);
+        let read = exposition::read(&text, |name| self.wants(name)).into_iter();
+        let target = [("instance", instance.as_str()), ("job", job)];
+        let own = read.map(|sample| Sample {
+            labels: sample.labels.scraped_from(&target),
+            ..sample
+        });
+        Ok(own.chain([exporters::up(job, &instance, true)]).collect())
+    }
+
+    /// Whether a rule asks for series of that name.
+    fn wants(&self, name: &str) -> bool {
+        let mut asked = lock(&self.asked);
+        match asked.get(name) {
+            Some(wants) => *wants,
+            None => {
+                let wants = self.rules.ask_for(name);
+                // Names without an end must not fill the memory.
+                if asked.len() < MOST_SERIES {
+                    asked.insert(name.to_owned(), wants);
+                }
+                wants
+            }
+        }
+    }
+
+    async fn probed(&self, url: &str, recorder: &Mutex<Recorder>) -> Result<Vec<Sample>, Lost> {
+        let answer = self.get(url, REDIRECTS).await?;
+        if answer.as_ref().is_none_or(|answer| answer.status >= SERVER_ERROR) {
+            lock(recorder).failed();
+        }
+        let asked = Asked {
+            url,
+            status: answer.as_ref().map(|answer| answer.status),
+            took: answer
+                .as_ref()
+                .map_or(ANSWER_WITHIN, |answer| Duration::from_millis(answer.duration_ms)),
+            redirects: answer.as_ref().map_or(0, |answer| answer.trail.len().saturating_sub(1)),
+        };
+        Ok(match self.alerts.presets.contains(&Preset::Blackbox) {
+            true => asked.samples(),
+            false => Vec::new(),
+        })
+    }
+
+    async fn containers(&self) -> Vec<Sample> {
+        let used = self.at.ground.usage().await.into_iter();
+        let samples = used.flat_map(|(replica, usage)| {
+            let world = self.at.case.world;
+            let image = world
+                .services
+                .get(&replica.service)
+                .map_or("", |service| service.image.as_str());
+            exporters::container(&replica.service, &replica.to_string(), image, &usage)
+        });
+        samples.collect()
+    }
+
+    async fn get(&self, url: &str, follow: u32) -> Result<Option<HttpAnswer>, Lost> {
+        let call = HttpCall {
+            method: "GET".to_owned(),
+            url: url.to_owned(),
+            follow,
+            timeout_ms: crate::text::units::millis(ANSWER_WITHIN),
+            insecure: true,
+            ..HttpCall::default()
+        };
+        self.at.ground.http(call).await
+    }
+
+    /// A user signs in each second, until it is over.
+    async fn use_it(&self, recorder: &Mutex<Recorder>, over: &CancellationToken) -> Result<(), Lost> {
+        let mut seconds = interval(SECOND);
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !over.is_cancelled() {
+            tokio::select! {
+                () = over.cancelled() => break,
+                _ = seconds.tick() => {}
+            }
+            // One under way when it is over is let end: what it captured is to be hidden.
+            match self.at.driver.sign_in().await.map(|outcome| outcome.came_to) {
+                None => break,
+                Some(Outcome::Held(())) => {}
+                Some(Outcome::Broke(_)) => lock(recorder).failed(),
+                Some(Outcome::Lost(lost)) => return Err(lost),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As Prometheus names a target: `web:8080`.
+fn instance(url: &str) -> String {
+    let Ok(url) = Url::parse(url) else {
+        return url.to_owned();
+    };
+    let port = url.port_or_known_default().map(|port| format!(":{port}"));
+    format!("{}{}", url.host_str().unwrap_or_default(), port.unwrap_or_default())
+}

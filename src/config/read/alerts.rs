@@ -1,0 +1,133 @@
+//! `stages.alerts`: production's alert rules, and the failures that they are asked of.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::super::alerts::{Alerts, MustFire, Preset};
+use super::super::grammar;
+use super::fields::Fields;
+use crate::record::alerts::Scenario;
+use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::tree::Node;
+
+/// What Prometheus and the Alertmanager do where nobody says otherwise.
+const INTERVAL: Duration = Duration::from_secs(60);
+const GROUP_WAIT: Duration = Duration::from_secs(30);
+const RECORD: Duration = Duration::from_secs(20);
+/// Less shows nothing, and more is a stage of its own.
+const RECORDED: std::ops::RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(600);
+
+pub(super) fn alerts(fields: &Fields, file: &Fields) -> Alerts {
+    let scenarios = scenarios(fields, file);
+    let metrics = fields.fields("metrics", &grammar::METRICS);
+    let rules = fields.items("rules").iter();
+    let interval = |key| fields.duration(key).unwrap_or(INTERVAL);
+    Alerts {
+        rules: rules.map(|node| fields.reader.file(node)).collect(),
+        must_fire: must_fire(fields, &scenarios),
+        before: fields.duration("before"),
+        scrape: metrics.as_ref().map(scrape).unwrap_or_default(),
+        probe: metrics.as_ref().map(probe).unwrap_or_default(),
+        presets: presets(metrics.as_ref()),
+        scrape_interval: interval("scrape_interval"),
+        evaluation_interval: interval("evaluation_interval"),
+        group_wait: fields.duration("group_wait").unwrap_or(GROUP_WAIT),
+        record: record(fields),
+        promtool: fields.get("promtool").map(|node| program(fields, node)),
+        scenarios,
+    }
+}
+
+/// A name is sought on the path; a path is relative to the file that it stands in.
+fn program(fields: &Fields, node: &Node) -> PathBuf {
+    let written = fields.reader.filled(node);
+    let path = fields.reader.path(node);
+    match written.contains('/') {
+        true => std::path::absolute(&path).unwrap_or(path),
+        false => written.into(),
+    }
+}
+
+fn record(fields: &Fields) -> Duration {
+    let record = fields.duration("record").unwrap_or(RECORD);
+    if let Some(node) = fields.get("record").filter(|_| !RECORDED.contains(&record)) {
+        let help = "a few seconds are enough: what was last is held for as long as the rules need";
+        fields.reader.refuse_value(node, "is not between 2s and 10m", help);
+    }
+    record
+}
+
+fn words<T: FromStr + Ord>(nodes: &[Node]) -> BTreeSet<T> {
+    nodes
+        .iter()
+        .filter_map(|node| node.as_str().and_then(|word| word.parse().ok()))
+        .collect()
+}
+
+fn scenarios(fields: &Fields, file: &Fields) -> BTreeSet<Scenario> {
+    let auth = file.get("auth").filter(|auth| !auth.is_null());
+    let Some(given) = fields.get("scenarios") else {
+        let down = auth.map(|_| Scenario::AuthDown);
+        return [Scenario::Upgrade].into_iter().chain(down).collect();
+    };
+    let scenarios = words(given.as_seq().unwrap_or_default());
+    if auth.is_none() && scenarios.contains(&Scenario::AuthDown) {
+        let error = Diagnostic::at(
+            &given.span,
+            "`auth-down` needs to know what the authentication dependency is",
+        );
+        fields
+            .reader
+            .refuse(error.help("add `auth: {service: …}`, or take `auth-down` out"));
+    }
+    scenarios
+}
+
+fn must_fire(fields: &Fields, scenarios: &BTreeSet<Scenario>) -> Vec<MustFire> {
+    let one = |node: &Node| match node.as_map() {
+        None => MustFire {
+            alert: fields.reader.filled(node),
+            scenarios: scenarios.clone(),
+            span: node.span.clone(),
+        },
+        Some(_) => narrowed(&fields.reader.fields(node, &grammar::MUST_FIRE), scenarios, node),
+    };
+    fields.items("must_fire").iter().map(one).collect()
+}
+
+fn narrowed(fields: &Fields, scenarios: &BTreeSet<Scenario>, node: &Node) -> MustFire {
+    let wanted: BTreeSet<Scenario> = words(fields.items("in"));
+    if let Some(other) = wanted.iter().find(|one| !scenarios.contains(one)) {
+        let error = Diagnostic::at(
+            &node.span,
+            format!("the scenario `{other}` is not among those that are made"),
+        );
+        fields.reader.refuse(error.help("add it to `scenarios`"));
+    }
+    MustFire {
+        alert: fields.filled("alert").unwrap_or_default(),
+        scenarios: wanted,
+        span: node.span.clone(),
+    }
+}
+
+fn scrape(metrics: &Fields) -> Vec<(String, String)> {
+    let entries = metrics.entries("scrape").iter();
+    entries
+        .map(|entry| (entry.key.clone(), metrics.reader.address(&entry.node)))
+        .collect()
+}
+
+fn probe(metrics: &Fields) -> Vec<String> {
+    let nodes = metrics.items("probe").iter();
+    nodes.map(|node| metrics.reader.address(node)).collect()
+}
+
+fn presets(metrics: Option<&Fields>) -> BTreeSet<Preset> {
+    match metrics.and_then(|metrics| metrics.get("preset")) {
+        Some(given) => words(given.as_seq().unwrap_or_default()),
+        None => [Preset::Blackbox, Preset::Cadvisor].into(),
+    }
+}
