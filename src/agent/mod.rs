@@ -34,6 +34,7 @@ use exchange::{HttpAnswer, HttpCall};
 use failure::CallFailure;
 use front::FrontsCall;
 use front::calls::{CallsAnswer, CallsCall};
+use front::fault::{FaultAnswer, FaultCall};
 use held::{HeldAnswer, HeldCall};
 use outside::{OutsideAnswer, OutsideCall};
 use probe::{ProbeAnswer, ProbeCall};
@@ -90,6 +91,8 @@ pub enum Call {
     Fronts(FrontsCall),
     /// What was asked there.
     Calls(CallsCall),
+    /// What is done there to clients, in a service's place.
+    Fault(FaultCall),
     /// The world outside.
     Outside(OutsideCall),
 }
@@ -102,9 +105,13 @@ impl Call {
             Self::Wait(call) => call.limit(),
             Self::Probe(call) => call.limit(),
             Self::Held(call) => call.limit(),
-            Self::Ping | Self::Stay | Self::Session(_) | Self::Fronts(_) | Self::Calls(_) | Self::Outside(_) => {
-                Duration::ZERO
-            }
+            Self::Ping
+            | Self::Stay
+            | Self::Session(_)
+            | Self::Fronts(_)
+            | Self::Calls(_)
+            | Self::Fault(_)
+            | Self::Outside(_) => Duration::ZERO,
         }
     }
 }
@@ -129,6 +136,8 @@ pub enum Answer {
     Held(HeldAnswer),
     /// Of the fronts.
     Calls(CallsAnswer),
+    /// How a fault stands.
+    Fault(FaultAnswer),
     /// Of the world outside.
     Outside(OutsideAnswer),
 }

@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
-use serde_json::Value;
 use strum::VariantArray as _;
 use url::Url;
 
+use super::discovery::{discovery, document};
 use super::forged::{Forgery, Jwt, PublicKey};
 use super::ground::Copy;
 use super::{About, Again, At, Case, Check, Evidence, Given, Moment, Unanswered};
@@ -54,9 +52,6 @@ const REVOKED_WITHIN: Duration = Duration::from_secs(10);
 const REVOKED_EVERY: Duration = Duration::from_millis(250);
 /// … so much longer.
 const REVOKED_LATER: Duration = Duration::from_secs(5);
-
-/// What an issuer's document may take, milliseconds.
-const DOCUMENT_MS: u64 = 5_000;
 
 /// Strangers and forged tokens are refused.
 pub struct AuthRefusals;
@@ -390,7 +385,7 @@ fn is_turn_of(at: &At<'_>, writes: bool) -> bool {
     let forward = matches!(at.case.settings.stages.rollback, Rollback::ForwardOnly(_));
     match at.case.stage {
         StageId::Control => true,
-        StageId::Upgrade => forward || !writes,
+        StageId::Upgrade | StageId::Faults => forward || !writes,
         StageId::Rollback => writes,
     }
 }
@@ -637,11 +632,6 @@ fn issuer(at: &At<'_>, jwt: Option<&Jwt<'_>>) -> Option<String> {
     configured.or_else(|| jwt?.issuer().map(str::to_owned))
 }
 
-async fn discovery(at: &At<'_>, issuer: &str) -> Result<Option<Value>, Lost> {
-    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    document(at, url).await
-}
-
 /// The public key of whoever has signed a token, by discovery; or why it cannot be had.
 async fn key_of(at: &At<'_>, jwt: &Jwt<'_>) -> Result<Result<PublicKey, String>, Lost> {
     let Some(issuer) = issuer(at, Some(jwt)) else {
@@ -657,25 +647,4 @@ async fn key_of(at: &At<'_>, jwt: &Jwt<'_>) -> Result<Result<PublicKey, String>,
         Some(keys) => PublicKey::of(jwt, &keys),
         None => Err("the issuer does not show its keys".to_owned()),
     })
-}
-
-async fn document(at: &At<'_>, url: String) -> Result<Option<Value>, Lost> {
-    let call = HttpCall {
-        session: "refusals".to_owned(),
-        method: "GET".to_owned(),
-        url,
-        timeout_ms: DOCUMENT_MS,
-        ca: at.ca.to_vec(),
-        ..HttpCall::default()
-    };
-    let answer = at.ground.http(call).await?;
-    Ok(answer.as_ref().and_then(json))
-}
-
-fn json(answer: &HttpAnswer) -> Option<Value> {
-    let body = BASE64_STANDARD
-        .decode(&answer.body)
-        .ok()
-        .filter(|_| answer.status == 200)?;
-    serde_json::from_slice(&body).ok()
 }

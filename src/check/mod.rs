@@ -8,6 +8,7 @@
 pub mod asked;
 pub mod auth_capability;
 pub mod auth_exercised;
+pub mod auth_faults;
 pub mod auth_login;
 pub mod auth_refusals;
 pub mod auth_traffic;
@@ -16,8 +17,10 @@ pub mod candidate_exercised;
 pub mod capabilities;
 pub mod catalog;
 pub mod control;
+pub mod discovery;
 pub mod egress;
 pub mod facts;
+pub mod fault_trial;
 pub mod forged;
 pub mod graceful_stop;
 pub mod ground;
@@ -242,6 +245,8 @@ pub struct At<'a> {
     pub facts: &'a Facts,
     /// What the same check saw of production, where it has looked.
     pub before: Option<&'a Seen>,
+    /// The part that is looked at once more; `None` = all.
+    pub part: Option<&'a str>,
     /// CAs that the gate's own requests trust, PEM.
     pub ca: &'a [String],
 }
@@ -301,6 +306,8 @@ pub enum Again {
     AsSeen,
     /// Another look, on the release that showed it and on a baseline that the candidate has not touched.
     Look,
+    /// Another look, there and there, at this part of what the check sees.
+    Part(String),
     /// These tests, there and there.
     Tests(Subject),
     /// These tests, on the release that showed it alone: what they are compared with is the candidate itself.

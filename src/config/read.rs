@@ -6,6 +6,7 @@
 mod auth;
 mod base;
 mod env_file;
+mod faults;
 mod fields;
 mod files;
 mod hosts;
@@ -287,6 +288,7 @@ fn parse(path: &Path) -> Result<Node, Diagnostic> {
 }
 
 fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Next>) -> Settings {
+    faults::need_auth(reader, document);
     let file = reader.fields(document, &grammar::FILE);
     Settings {
         file: files::absolute(&options.config),

@@ -44,6 +44,7 @@ pub(super) fn plan(id: StageId, given: &Given<'_>, only: &Only) -> StagePlan {
     match id {
         StageId::Control => steps.control(given.world),
         StageId::Upgrade => steps.upgrade(),
+        StageId::Faults => steps.looks(Moment::Last, Role::Candidate),
         StageId::Rollback => steps.rollback(),
     }
     StagePlan {

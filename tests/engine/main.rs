@@ -47,6 +47,7 @@ mod logs;
 mod mirror;
 mod mirror_compose;
 mod names;
+mod outage;
 mod parallel;
 mod pulls;
 mod reaper;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::super::grammar;
 use super::super::quantity;
 use super::super::settings::{Control, OpenHost, Policy, Rollback, Stages, Strategy, Upgrade, Waiver};
+use super::faults;
 use super::fields::Fields;
 use crate::record::finding::Severity;
 use crate::yaml::diagnostic::Diagnostic;
@@ -24,6 +25,7 @@ pub(super) fn stages(stages: Option<Fields>) -> Stages {
         control: control(section("control", &grammar::CONTROL)),
         upgrade: upgrade(section("upgrade", &grammar::UPGRADE)),
         rollback: rollback(section("rollback", &grammar::ROLLBACK)),
+        faults: section("faults", &grammar::FAULTS).map(|fields| faults::faults(&fields)),
     }
 }
 

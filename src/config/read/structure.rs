@@ -340,9 +340,15 @@ fn not_built(entry: &Entry, mapping: &Mapping) -> Option<When> {
         .filter(|(name, key, _)| *name == mapping.name && *key == entry.key);
     let refuses = |when: &When| match when {
         When::Given => true,
-        When::Says(word) => entry.node.as_str() == Some(word),
+        When::Says(word) => says(&entry.node, word),
     };
     lines.find(|(_, _, when)| refuses(when)).map(|(_, _, when)| *when)
+}
+
+/// It is the word, or a list with the word in it.
+fn says(node: &Node, word: &str) -> bool {
+    let mut items = node.as_seq().unwrap_or_default().iter();
+    node.as_str() == Some(word) || items.any(|item| item.as_str() == Some(word))
 }
 
 fn not_built_yet(entry: &Entry, when: When) -> Diagnostic {
