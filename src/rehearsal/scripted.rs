@@ -670,6 +670,8 @@ impl Ground for ScriptedGround {
             .unwrap_or_else(PoisonError::into_inner)
             .push(deploy.clone());
         state.present = (*deploy.services).clone();
+        // Other containers.
+        state.exits_by_faults = 0;
         state.place = match role {
             Role::Candidate => Place::Candidate,
             Role::Baseline => Place::Back,
