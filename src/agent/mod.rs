@@ -35,6 +35,7 @@ use exchange::{HttpAnswer, HttpCall};
 use failure::CallFailure;
 use front::FrontsCall;
 use front::calls::{CallsAnswer, CallsCall};
+use front::fault::{FaultAnswer, FaultCall};
 use held::{HeldAnswer, HeldCall};
 use load::{LoadAnswer, LoadCall};
 use outside::{OutsideAnswer, OutsideCall};
@@ -92,6 +93,8 @@ pub enum Call {
     Fronts(FrontsCall),
     /// What was asked there.
     Calls(CallsCall),
+    /// What is done there to clients, in a service's place.
+    Fault(FaultCall),
     /// The world outside.
     Outside(OutsideCall),
     /// Many requests.
@@ -107,9 +110,13 @@ impl Call {
             Self::Probe(call) => call.limit(),
             Self::Held(call) => call.limit(),
             Self::Load(call) => call.limit(),
-            Self::Ping | Self::Stay | Self::Session(_) | Self::Fronts(_) | Self::Calls(_) | Self::Outside(_) => {
-                Duration::ZERO
-            }
+            Self::Ping
+            | Self::Stay
+            | Self::Session(_)
+            | Self::Fronts(_)
+            | Self::Calls(_)
+            | Self::Fault(_)
+            | Self::Outside(_) => Duration::ZERO,
         }
     }
 }
@@ -134,6 +141,8 @@ pub enum Answer {
     Held(HeldAnswer),
     /// Of the fronts.
     Calls(CallsAnswer),
+    /// How a fault stands.
+    Fault(FaultAnswer),
     /// Of the world outside.
     Outside(OutsideAnswer),
     /// Of many requests.

@@ -404,6 +404,7 @@ pub(crate) mod tests {
                 from: [127, 0, 0, 1].into(),
                 service: "idp".to_owned(),
                 port: 443,
+                fault: None,
                 said: Said::Http(HttpSaid {
                     method: words[0].to_owned(),
                     path: words[1].to_owned(),

@@ -124,7 +124,7 @@ impl Check for AuthLogin {
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<SignIn, Lost> {
         let open = match at.case.stage {
             StageId::Control => self.is_open(at).await,
-            StageId::Upgrade | StageId::Load | StageId::Rollback => Ok(None),
+            StageId::Upgrade | StageId::Faults | StageId::Load | StageId::Rollback => Ok(None),
         };
         let begun = Begun::now(at);
         let outcome = at.driver.sign_in().await.ok_or_else(left_out)?;
@@ -465,7 +465,7 @@ fn diagnosis(case: &Case<'_>, failed: &Failed, refusal: &Refusal) -> String {
 fn title(case: &Case<'_>, failed: &Failed) -> String {
     let (after, message) = match case.stage {
         StageId::Rollback => (" after the rollback", &failed.message),
-        StageId::Control | StageId::Upgrade | StageId::Load => ("", &failed.message),
+        StageId::Control | StageId::Upgrade | StageId::Faults | StageId::Load => ("", &failed.message),
     };
     match (&failed.refused, failed.kind) {
         // Without its rule the sign-in works: whatever the product says is a consequence.
@@ -482,7 +482,7 @@ fn title(case: &Case<'_>, failed: &Failed) -> String {
 
 fn help(case: &Case<'_>, failed: &Failed) -> String {
     let pair = case.pair;
-    if let (Kind::Cookie(rule), StageId::Control | StageId::Upgrade) = (failed.kind, case.stage) {
+    if let (Kind::Cookie(rule), StageId::Control | StageId::Upgrade | StageId::Faults) = (failed.kind, case.stage) {
         return in_browsers(pair, rule);
     }
     match (case.stage, &failed.refused) {

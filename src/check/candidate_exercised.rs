@@ -94,7 +94,7 @@ impl Check for CandidateExercised {
 /// The rehearsal goes on after this.
 fn is_used_on(case: &Case<'_>) -> bool {
     let forward = matches!(case.settings.stages.rollback, Rollback::ForwardOnly(_));
-    case.stage == StageId::Upgrade && !forward
+    case.stage == StageId::Upgrade && (!forward || case.settings.stages.faults.is_some())
 }
 
 /// After the way back what the release adds is gone: it is tried before.

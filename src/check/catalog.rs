@@ -1,7 +1,7 @@
 //! The catalog: every check that is built, a line each.
 
 use super::{
-    Entry, alert_lead_time, auth_capability, auth_exercised, auth_login, auth_refusals, auth_traffic,
+    Entry, alert_lead_time, auth_capability, auth_exercised, auth_faults, auth_login, auth_refusals, auth_traffic,
     boot_production_env, candidate_exercised, control, egress, graceful_stop, load, log_difference, mirror_fidelity,
     rollback, runtime_constraint, session_survival, start_and_restart, upgrade_in_place,
 };
@@ -25,6 +25,7 @@ pub static CATALOG: &[&dyn Entry] = &[
     &egress::Egress,
     &auth_capability::AuthCapability,
     &auth_traffic::AuthTraffic,
+    &auth_faults::AuthFaults,
     &graceful_stop::GracefulStop,
     &load::Load,
     &alert_lead_time::AlertLeadTime,

@@ -141,6 +141,17 @@ impl Facts {
             .unwrap_or_default()
     }
 
+    /// Exits of a replica's container in the stage `faults`, where that was before this one: they are judged there, and
+    /// some of them are our own doing.
+    pub fn exits_under_faults(&self, stage: StageId, replica: &Replica) -> usize {
+        let is_later = stage > StageId::Faults && self.exits.contains_key(&StageId::Faults);
+        let before = |stage| self.exits_before(stage, replica);
+        match is_later {
+            true => before(stage).saturating_sub(before(StageId::Faults)),
+            false => 0,
+        }
+    }
+
     /// How long a service of production took to be ready.
     pub fn start_of(&self, service: &str) -> Option<Duration> {
         let started = self.started.iter().find(|started| started.replica.service == service)?;

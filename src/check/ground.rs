@@ -9,6 +9,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 
 use crate::agent::exchange::{HttpAnswer, HttpCall};
+use crate::agent::front::fault::{Fault, FaultAnswer, Reach};
 use crate::agent::load::plan::LoadPlan;
 use crate::agent::load::slice::Slice;
 use crate::agent::probe::{ProbeSample, Question};
@@ -112,6 +113,25 @@ pub trait Ground: Send + Sync {
     /// # Errors
     /// It does not come back: nothing is known any more.
     async fn start_again(&self, service: &str) -> Result<(), Lost>;
+
+    /// Starts a service again that was stopped, and waits for it so long at most. Whether it is ready then.
+    async fn is_ready_again(&self, service: &str, within: Duration) -> bool;
+
+    /// The authentication dependency has a fault from now on, which its fronts do in its place: for new connections and
+    /// for those that stand.
+    ///
+    /// # Errors
+    /// The agent is gone.
+    async fn fault_begins(&self, fault: Fault, reach: Reach) -> Result<FaultAnswer, Lost>;
+
+    /// It has none any more.
+    ///
+    /// # Errors
+    /// The agent is gone, or the product itself does not answer any more.
+    async fn fault_ends(&self) -> Result<(), Lost>;
+
+    /// How something may reach the authentication dependency past its fronts, if it may.
+    fn past_the_fronts(&self) -> Option<String>;
 
     /// Runs one of the user's suites.
     async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome;

@@ -9,6 +9,7 @@ pub mod alert_lead_time;
 pub mod asked;
 pub mod auth_capability;
 pub mod auth_exercised;
+pub mod auth_faults;
 pub mod auth_login;
 pub mod auth_refusals;
 pub mod auth_traffic;
@@ -17,9 +18,11 @@ pub mod candidate_exercised;
 pub mod capabilities;
 pub mod catalog;
 pub mod control;
+pub mod discovery;
 mod drill;
 pub mod egress;
 pub mod facts;
+pub mod fault_trial;
 pub mod forged;
 pub mod graceful_stop;
 pub mod ground;
@@ -252,6 +255,8 @@ pub struct At<'a> {
     pub facts: &'a Facts,
     /// What the same check saw of production, where it has looked.
     pub before: Option<&'a Seen>,
+    /// The part that is looked at once more; `None` = all.
+    pub part: Option<&'a str>,
     /// CAs that the gate's own requests trust, PEM.
     pub ca: &'a [String],
 }
@@ -319,6 +324,8 @@ pub enum Again {
     Look,
     /// Another look, there and there, and no more than one: it takes long.
     Once,
+    /// Another look, there and there, at this part of what the check sees.
+    Part(String),
     /// These tests, there and there.
     Tests(Subject),
     /// These tests, on the release that showed it alone: what they are compared with is the candidate itself.

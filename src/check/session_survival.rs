@@ -33,6 +33,9 @@ static ABOUT: About = About {
     step: "come back with the sessions of before",
 };
 
+/// The status by which somebody is told to come later.
+const TOO_MANY: u16 = 429;
+
 /// Sessions live across every switch, or end cleanly.
 pub struct SessionSurvival;
 
@@ -180,8 +183,10 @@ async fn fate(at: &At<'_>, session: &Session) -> Result<Fate, Lost> {
         Outcome::Held(Received::Known) => Ok(Fate::Holds),
         Outcome::Held(Received::Anew(what)) => Ok(Fate::Refused(what)),
         Outcome::Lost(lost) => Err(lost),
-        // Neither release is to blame for what only a browser can tell.
-        Outcome::Broke(trouble) if trouble.kind == Kind::Script => Err(Lost::new(Part::Test, trouble.message)),
+        // Neither release is to blame for what only a browser can tell, nor for how often we have signed in.
+        Outcome::Broke(trouble) if trouble.kind == Kind::Script || trouble.status == Some(TOO_MANY) => {
+            Err(Lost::new(Part::Test, trouble.message))
+        }
         Outcome::Broke(Trouble { message, .. }) if !signs_in(at).await? => Ok(Fate::NobodySignsIn(message)),
         Outcome::Broke(Trouble { message, .. }) => Ok(Fate::Breaks(Broken {
             message,
@@ -206,12 +211,12 @@ async fn signs_in(at: &At<'_>) -> Result<bool, Lost> {
 
 fn finding(case: &Case<'_>, made_in: StageId, broken: &Broken) -> Finding {
     let maker = match made_in {
-        StageId::Upgrade | StageId::Load => case.pair.candidate(),
+        StageId::Upgrade | StageId::Faults | StageId::Load => case.pair.candidate(),
         StageId::Control | StageId::Rollback => case.pair.baseline(),
     };
     let after = match case.stage {
         StageId::Rollback => " after the rollback",
-        StageId::Control | StageId::Upgrade | StageId::Load => "",
+        StageId::Control | StageId::Upgrade | StageId::Faults | StageId::Load => "",
     };
     let title = format!(
         "whoever signed in with {maker} is left with an error{after}: {}",
@@ -230,7 +235,7 @@ fn help(case: &Case<'_>) -> String {
             "after a rollback whoever is signed in gets errors: plan the way back before deploying {}",
             case.pair.candidate()
         ),
-        StageId::Control | StageId::Upgrade | StageId::Load => format!(
+        StageId::Control | StageId::Upgrade | StageId::Faults | StageId::Load => format!(
             "do not deploy: let {} read those sessions, or give its cookie another name, so that users sign in anew",
             case.pair.candidate()
         ),

@@ -178,7 +178,9 @@ fn life(at: &At<'_>, replica: &Replica, swapped: Option<&Swapped>) -> Life {
         back_ms: None,
         on_the_way,
         later: exits.len().saturating_sub(known),
-        exits: exits.len(),
+        exits: exits
+            .len()
+            .saturating_sub(at.facts.exits_under_faults(at.case.stage, replica)),
         running: history.running,
         last: exits.last().map(|exit| Last {
             code: exit.code,

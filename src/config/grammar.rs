@@ -145,7 +145,8 @@ pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("auth", "twin", When::Given),
     ("login", "as", When::Says("ldap")),
     ("login", "as", When::Says("radius")),
-    ("stages", "faults", When::Given),
+    ("faults", "auth", When::Says("rotation")),
+    ("faults", "auth", When::Says("skew")),
     ("load", "capacity", When::Says("true")),
     ("thresholds", "p50_vs_baseline", When::Given),
     ("thresholds", "p90_vs_baseline", When::Given),
@@ -812,14 +813,28 @@ pub static ROLLBACK: Mapping = Mapping {
 pub static FAULTS: Mapping = Mapping {
     name: "faults",
     title: "`faults`",
-    about: "What is done to the auth dependency.",
-    keys: &[key(
+    about: "What is done to the auth dependency, on production's release and on the candidate alike.",
+    keys: &[required(
         "auth",
-        List(&Choice(&["outage", "slow", "errors", "rotation", "skew"])),
-        "Faults, one after the other.",
+        Filled(&Choice(FAULTS_OF_AUTH)),
+        "Faults, one after the other: it is down while the release starts, down, 5 s late, answers 503, answers 429, \
+         resets connections, shows no keys.",
     )],
     rules: &[],
 };
+
+/// What can be done to the auth dependency.
+const FAULTS_OF_AUTH: &[&str] = &[
+    "down-at-start",
+    "outage",
+    "slow",
+    "errors",
+    "rate-limit",
+    "reset",
+    "jwks",
+    "rotation",
+    "skew",
+];
 
 /// `stages.load`.
 pub static LOAD: Mapping = Mapping {

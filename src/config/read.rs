@@ -7,6 +7,7 @@ mod alerts;
 mod auth;
 mod base;
 mod env_file;
+mod faults;
 mod fields;
 mod files;
 mod hosts;
@@ -289,6 +290,7 @@ fn parse(path: &Path) -> Result<Node, Diagnostic> {
 }
 
 fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Next>) -> Settings {
+    faults::need_auth(reader, document);
     let file = reader.fields(document, &grammar::FILE);
     let suites = suite::suites(&file);
     Settings {

@@ -648,6 +648,59 @@ pub struct Stages {
     pub load: Option<Load>,
     /// Production's alert rules, where they are asked.
     pub alerts: Option<super::alerts::Alerts>,
+    /// What is done to the authentication dependency; `None` = nothing.
+    pub faults: Option<Faults>,
+}
+
+/// `stages.faults:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults {
+    /// One after the other, each once, in the order of their kind.
+    pub auth: Vec<AuthFault>,
+}
+
+/// A fault of the authentication dependency.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum AuthFault {
+    /// It is down while the release starts.
+    DownAtStart,
+    /// It is down.
+    Outage,
+    /// It answers five seconds late.
+    Slow,
+    /// It answers 503, over LDAP `unavailable`.
+    Errors,
+    /// It answers 429, over LDAP `busy`.
+    RateLimit,
+    /// It resets connections.
+    Reset,
+    /// It does not show its signing keys.
+    Jwks,
+}
+
+impl AuthFault {
+    /// In the order of their kind.
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// `stages.load:`.

@@ -2,6 +2,7 @@
 //! that is not in it. Making it needs no engine and no clock, so the same configuration and seed always give the same
 //! plan.
 
+mod asked;
 mod difference;
 mod model;
 mod names;
@@ -16,7 +17,7 @@ pub use only::Only;
 use std::collections::BTreeSet;
 
 use crate::check::Given;
-use crate::config::settings::{CandidateImage, Rollback, Settings};
+use crate::config::settings::{AuthFault, CandidateImage, Rollback, Settings};
 use crate::engine::pull::reference::Reference;
 use crate::mirror::border::door;
 use crate::record::partial::Partial;
@@ -59,7 +60,9 @@ pub fn make(given: &Given<'_>, seed: u64, only: &Only) -> Plan {
         mirror: others.into_iter().map(own).collect(),
         changes: difference::all(release, world),
         images: Vec::new(),
-        stages: stages::all(given).map(|id| stages::plan(id, given, only)).collect(),
+        stages: asked::stages(settings)
+            .map(|id| stages::plan(id, given, only))
+            .collect(),
         partial: partial(settings, release, only),
         notes: notes(settings, world, release),
     }
@@ -90,6 +93,18 @@ fn partial(settings: &Settings, release: &Candidates, only: &Only) -> Vec<Partia
     let signed = signed.filter(|entry| release.services.contains_key(&entry.service));
     let signed = signed.map(|entry| Partial::Unexercised(entry.service.clone(), entry.reason.clone()));
     narrowed.into_iter().chain(forward).chain(signed).collect()
+}
+
+/// What nobody asks of a release while its authentication dependency fails.
+fn faults_not_asked(settings: &Settings) -> Option<String> {
+    settings.auth.as_ref()?;
+    let asked = settings.stages.faults.as_ref().map_or(&[][..], |faults| &faults.auth);
+    let not_asked = AuthFault::ALL.iter().filter(|fault| !asked.contains(fault));
+    let not_asked: Vec<&str> = not_asked.map(|fault| fault.as_str()).collect();
+    let words = not_asked.join(", ");
+    (!not_asked.is_empty()).then(|| {
+        format!("not asked: how a release bears faults of the authentication dependency ({words}); see stages.faults")
+    })
 }
 
 /// A migration is as good as the rows that it meets.
@@ -127,5 +142,6 @@ fn notes(settings: &Settings, world: &World, release: &Candidates) -> Vec<String
         Some(lock) => format!("production's facts are those of `{}`", lock.display()),
     });
     notes.extend(empty_tables(settings, world));
+    notes.extend(faults_not_asked(settings));
     notes
 }

@@ -28,6 +28,7 @@ impl Only {
         };
         for word in words {
             if let Ok(stage) = word.parse() {
+                is_asked(stage, settings)?;
                 only.stages.push(stage);
             } else if settings.suites.iter().any(|suite| suite.name == *word) {
                 only.suites.push(word.clone());
@@ -58,6 +59,17 @@ impl Only {
 
     pub(super) fn check(&self, id: CheckId) -> bool {
         id == CheckId::Control || self.checks.is_empty() || self.checks.contains(&id)
+    }
+}
+
+/// What the configuration does not ask for cannot be all that is asked.
+fn is_asked(stage: StageId, settings: &Settings) -> Result<(), Diagnostic> {
+    match super::asked::stages(settings).any(|id| id == stage) {
+        true => Ok(()),
+        false => Err(Diagnostic::new(format!(
+            "`--only {stage}` names a stage that the configuration does not ask for"
+        ))
+        .help(format!("add `stages: {{{stage}: …}}`"))),
     }
 }
 

@@ -16,13 +16,6 @@ use crate::record::step::{DataEntry, Step, Subject};
 use crate::world::deploy::Deploy;
 use crate::world::model::{Service, World};
 
-/// Every stage that is asked for, in order.
-pub(super) fn all(given: &Given<'_>) -> impl Iterator<Item = StageId> + use<> {
-    let has_load = given.settings.stages.load.is_some();
-    let stages = StageId::ALL.iter().copied();
-    stages.filter(move |id| *id != StageId::Load || has_load)
-}
-
 /// Plans a stage.
 pub(super) fn plan(id: StageId, given: &Given<'_>, only: &Only) -> StagePlan {
     let settings = given.settings;
@@ -51,7 +44,7 @@ pub(super) fn plan(id: StageId, given: &Given<'_>, only: &Only) -> StagePlan {
     match id {
         StageId::Control => steps.control(given.world),
         StageId::Upgrade => steps.upgrade(),
-        StageId::Load => steps.looks(Moment::Last, Role::Candidate),
+        StageId::Faults | StageId::Load => steps.looks(Moment::Last, Role::Candidate),
         StageId::Rollback => steps.rollback(),
     }
     StagePlan {

@@ -27,6 +27,8 @@ pub enum StageId {
     Control,
     /// The candidate takes its place.
     Upgrade,
+    /// The candidate, while the authentication dependency is down, slow or in error.
+    Faults,
     /// Many requests at the candidate, where they are asked for.
     Load,
     /// The baseline comes back.

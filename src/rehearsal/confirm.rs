@@ -263,7 +263,7 @@ fn names(suspects: &[Suspect], asks: &[usize]) -> String {
     for at in asks {
         let name = match suspects[*at].way().again {
             Again::Tests(subject) | Again::TestsHere(subject) => subject.to_string(),
-            Again::Look | Again::Once | Again::AsSeen => {
+            Again::Look | Again::Once | Again::Part(_) | Again::AsSeen => {
                 crate::record::step::Step::Check(suspects[*at].check.about().id).to_string()
             }
         };

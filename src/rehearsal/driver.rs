@@ -36,7 +36,12 @@ pub(super) struct OnGround<'a> {
 }
 
 /// The checks that sign in: without any of them nobody does.
-const SIGN_IN: [CheckId; 3] = [CheckId::AuthLogin, CheckId::AuthRefusals, CheckId::SessionSurvival];
+const SIGN_IN: [CheckId; 4] = [
+    CheckId::AuthLogin,
+    CheckId::AuthRefusals,
+    CheckId::SessionSurvival,
+    CheckId::AuthFaults,
+];
 
 impl Rehearsal<'_> {
     /// The driver of a mirror in a stage.

@@ -493,6 +493,17 @@ async fn a_session_that_ends_in_an_error_across_a_restart_of_the_baseline_too_bl
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_had_too_many_sign_ins_is_not_blamed_for_a_session() {
+    let story = Story {
+        candidate: with_sessions(Sessions::AreLimited),
+        ..Story::default()
+    };
+    let played = story.play().await;
+    played.ends(Verdict::Inconclusive);
+    assert_eq!(played.check("session-survival", StageId::Upgrade), Status::Error);
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_nobody_can_sign_in_sessions_are_not_blamed() {
     let story = Story {
         candidate: Behaviour {

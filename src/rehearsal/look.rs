@@ -157,7 +157,7 @@ impl Rehearsal<'_> {
         let driver = self.on(ground, stage);
         let before = course.baseline_of(check.about().id);
         let before = before.and_then(|seen| seen.as_ref().ok());
-        let looked = self.look_by(&driver, check, role, before, &course.facts).await;
+        let looked = check.look(&self.at(&driver, role, before, &course.facts, None)).await;
         driver.leave(role, &mut course.facts);
         if let Ok(seen) = &looked {
             let name = format!("{}-{stage}-{role}.json", check.about().id);
@@ -182,28 +182,32 @@ impl Rehearsal<'_> {
         before: &Seen,
         facts: &Facts,
     ) -> Result<Seen, Lost> {
-        self.look_by(&self.on(ground, way.stage), check, way.role, Some(before), facts)
-            .await
+        let part = match &way.again {
+            Again::Part(part) => Some(part.as_str()),
+            Again::AsSeen | Again::Look | Again::Tests(_) | Again::TestsHere(_) => None,
+        };
+        let driver = self.on(ground, way.stage);
+        check.look(&self.at(&driver, way.role, Some(before), facts, part)).await
     }
 
-    async fn look_by(
-        &self,
-        driver: &OnGround<'_>,
-        check: &'static dyn Entry,
+    fn at<'a>(
+        &'a self,
+        driver: &'a OnGround<'a>,
         role: Role,
-        before: Option<&Seen>,
-        facts: &Facts,
-    ) -> Result<Seen, Lost> {
-        let at = At {
+        before: Option<&'a Seen>,
+        facts: &'a Facts,
+        part: Option<&'a str>,
+    ) -> At<'a> {
+        At {
             case: self.case(driver.stage),
             ground: driver.ground,
             driver,
             role,
             facts,
             before,
+            part,
             ca: &self.ca,
-        };
-        check.look(&at).await
+        }
     }
 
     /// What a look means. In `control`, and of checks that do not look there, it is said at once; elsewhere it is what the
@@ -329,7 +333,7 @@ fn has_comparison(check: &'static dyn Entry) -> bool {
 fn last_try(stage: StageId, course: &Course) -> Option<Role> {
     course.facts.swaps.get(&stage)?;
     match stage {
-        StageId::Control | StageId::Load => None,
+        StageId::Control | StageId::Faults | StageId::Load => None,
         StageId::Upgrade => Some(Role::Candidate),
         StageId::Rollback => Some(Role::Baseline),
     }

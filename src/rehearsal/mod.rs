@@ -38,6 +38,8 @@ mod swap;
 mod tests_run;
 
 #[cfg(test)]
+mod fault_laws;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod scripted;

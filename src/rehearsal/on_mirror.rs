@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 
 use crate::agent::exchange::{HttpAnswer, HttpCall};
+use crate::agent::front::fault::{Fault, FaultAnswer, Reach};
 use crate::agent::load::plan::LoadPlan;
 use crate::agent::load::slice::Slice;
 use crate::agent::probe::{ProbeAnswer, ProbeCall, ProbeSample, Question};
@@ -134,6 +135,30 @@ impl Ground for Mirror {
     async fn start_again(&self, service: &str) -> Result<(), Lost> {
         let came_back = Mirror::start_again(self, service, BACK_WITHIN).await;
         came_back.map_err(|failure| Lost::new(Part::Step, failure.line()))
+    }
+
+    async fn is_ready_again(&self, service: &str, within: Duration) -> bool {
+        Mirror::start_again(self, service, within).await.is_ok()
+    }
+
+    async fn fault_begins(&self, fault: Fault, reach: Reach) -> Result<FaultAnswer, Lost> {
+        let stands = self.fault(Some((fault, reach))).await;
+        stands.map_err(|error| gone(&error))
+    }
+
+    async fn fault_ends(&self) -> Result<(), Lost> {
+        let ended = self.fault(None).await.map_err(|error| gone(&error))?;
+        match ended.gone.first() {
+            None => Ok(()),
+            Some(port) => Err(Lost::new(
+                Part::Step,
+                format!("the authentication dependency does not listen on port {port} any more"),
+            )),
+        }
+    }
+
+    fn past_the_fronts(&self) -> Option<String> {
+        Mirror::past_the_fronts(self)
     }
 
     async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome {

@@ -85,7 +85,7 @@ impl Rehearsal<'_> {
             }
             let captures = match &way.again {
                 Again::Tests(subject) | Again::TestsHere(subject) => inherited(subject, course),
-                Again::Look | Again::Once | Again::AsSeen => Captures::default(),
+                Again::Look | Again::Once | Again::Part(_) | Again::AsSeen => Captures::default(),
             };
             let (seen, _) = self
                 .once_more(check, way, ground, captures, (&before, &course.facts))

@@ -13,6 +13,7 @@ use super::course::AfterFailure;
 use super::recorder::Recorder;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::agent::failure::CallFailureKind;
+use crate::agent::front::fault::{Fault, FaultAnswer, Reach};
 use crate::agent::jar::CookieRule;
 use crate::agent::load::plan::{LoadPlan, Rate};
 use crate::agent::load::slice::Slice;
@@ -138,6 +139,8 @@ pub struct Behaviour {
     pub answers_after: Duration,
     /// How it does under load, one load after the other; the last goes on for ever.
     pub load: VecDeque<UnderLoad>,
+    /// How it bears faults of the authentication product.
+    pub bears: Bears,
 }
 
 /// How a release does under load.
@@ -157,6 +160,42 @@ impl Default for UnderLoad {
             median_ms: 10,
             errors: 0,
             unsent: 0,
+        }
+    }
+}
+
+/// How a release bears faults of the authentication product.
+#[derive(Debug, Clone)]
+pub struct Bears {
+    /// What it answers to sign-ins; `None` = they work all the same.
+    pub answers: Option<u16>,
+    /// The same to those who have a session.
+    pub answers_users: Option<u16>,
+    /// Exits of its container under each fault.
+    pub exits: usize,
+    /// It starts.
+    pub starts: bool,
+    /// How it comes back when the product does.
+    pub back: Back,
+}
+
+/// How a release comes back when the product does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Back {
+    /// By itself.
+    AtOnce,
+    /// Not before it is restarted.
+    AfterARestart,
+}
+
+impl Default for Bears {
+    fn default() -> Self {
+        Self {
+            answers: Some(503),
+            answers_users: None,
+            exits: 0,
+            starts: true,
+            back: Back::AtOnce,
         }
     }
 }
@@ -196,6 +235,8 @@ pub enum Sessions {
     AreRefused,
     /// It ends in an error.
     Break,
+    /// It is refused, and there were too many sign-ins for a new one.
+    AreLimited,
 }
 
 /// How a sign-in ends.
@@ -309,6 +350,10 @@ pub struct Story {
     pub deaf_to_auth: bool,
     /// Every call of the product passes a front.
     pub hears_all: bool,
+    /// Nothing reaches the product past its fronts.
+    pub fronts_stand: bool,
+    /// The sign-in does not notice a fault at the fronts, as where somebody has another way.
+    pub deaf_to_fronts: bool,
     /// `--only`.
     pub only: Vec<String>,
     /// `--fail-fast`.
@@ -330,6 +375,8 @@ impl Default for Story {
             agent_lost_in: None,
             deaf_to_auth: false,
             hears_all: false,
+            fronts_stand: true,
+            deaf_to_fronts: false,
             only: Vec::new(),
             after_failure: AfterFailure::GoOn,
         }
@@ -484,6 +531,9 @@ impl Grounds for ScriptedGrounds {
             stopped: BTreeSet::new(),
             probes: BTreeSet::new(),
             memory_kills: 0,
+            fault: None,
+            exits_by_faults: 0,
+            wedged: false,
             scolded: Vec::new(),
             story,
         }))))
@@ -509,6 +559,10 @@ struct State {
     stopped: BTreeSet<String>,
     probes: BTreeSet<String>,
     memory_kills: usize,
+    fault: Option<Fault>,
+    exits_by_faults: usize,
+    /// The release in place works no more, until it is restarted.
+    wedged: bool,
     /// When somebody tried a wrong password, and on which release.
     scolded: Vec<(StageId, Role)>,
 }
@@ -530,6 +584,12 @@ impl State {
             let line = format!("{:?}: {what}", self.place);
             self.order.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
+    }
+
+    /// What a fault at the fronts makes of something that the release does.
+    fn under_fault(&mut self, of: impl Fn(&Bears) -> Option<u16>) -> Option<u16> {
+        let is_met = self.fault.is_some() && !self.story.deaf_to_auth && !self.story.deaf_to_fronts;
+        of(&self.now().bears).filter(|_| is_met)
     }
 
     fn agent(&self) -> Result<(), Lost> {
@@ -608,10 +668,17 @@ fn login_outcome(came_to: Outcome<(), Trouble>) -> LoginOutcome {
 
 fn trouble() -> Trouble {
     Trouble {
-        kind: Kind::Error,
-        message: "GET http://web/login answered 500".to_owned(),
         url: None,
-        status: Some(500),
+        ..answered(500)
+    }
+}
+
+fn answered(status: u16) -> Trouble {
+    Trouble {
+        kind: Kind::Error,
+        message: format!("GET http://web/login answered {status}"),
+        url: Some("http://web/login".to_owned()),
+        status: Some(status),
     }
 }
 
@@ -663,6 +730,8 @@ impl Ground for ScriptedGround {
             .unwrap_or_else(PoisonError::into_inner)
             .push(deploy.clone());
         state.present = (*deploy.services).clone();
+        // Other containers.
+        state.exits_by_faults = 0;
         state.place = match role {
             Role::Candidate => Place::Candidate,
             Role::Baseline => Place::Back,
@@ -704,12 +773,49 @@ impl Ground for ScriptedGround {
     }
 
     async fn stop(&self, service: &str) {
-        self.state().stopped.insert(service.to_owned());
+        let mut state = self.state();
+        if service == "idp" {
+            state.note("idp is stopped");
+        }
+        state.stopped.insert(service.to_owned());
     }
 
     async fn start_again(&self, service: &str) -> Result<(), Lost> {
-        self.state().stopped.remove(service);
+        let mut state = self.state();
+        state.stopped.remove(service);
+        state.wedged = false;
         Ok(())
+    }
+
+    async fn is_ready_again(&self, service: &str, _within: Duration) -> bool {
+        let mut state = self.state();
+        state.stopped.remove(service);
+        state.wedged = false;
+        state.now().bears.starts
+    }
+
+    async fn fault_begins(&self, fault: Fault, _reach: Reach) -> Result<FaultAnswer, Lost> {
+        let mut state = self.state();
+        state.agent()?;
+        state.fault = Some(fault);
+        state.note(&format!("a fault: {fault:?}"));
+        let exits = state.now().bears.exits;
+        state.exits_by_faults += exits;
+        Ok(FaultAnswer::default())
+    }
+
+    async fn fault_ends(&self) -> Result<(), Lost> {
+        let mut state = self.state();
+        state.agent()?;
+        state.fault = None;
+        let stays_broken = state.now().bears.back == Back::AfterARestart;
+        state.wedged |= stays_broken;
+        Ok(())
+    }
+
+    fn past_the_fronts(&self) -> Option<String> {
+        let story = &self.state().story;
+        (!story.fronts_stand).then(|| "calls to `idp` under its own names are not seen: the story says so".to_owned())
     }
 
     async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome {
@@ -773,8 +879,11 @@ impl Ground for ScriptedGround {
         }
         state.memory_kills += usize::from(state.now().memory_kill_in.as_deref() == Some("login"));
         let auth = state.stopped.contains("idp") && !state.story.deaf_to_auth;
-        if auth || state.stopped.contains("web") {
+        if auth || state.stopped.contains("web") || state.wedged {
             return login_outcome(Outcome::Broke(trouble()));
+        }
+        if let Some(status) = state.under_fault(|bears| bears.answers) {
+            return login_outcome(Outcome::Broke(answered(status)));
         }
         login_outcome(match next(&mut state.now().sign_ins).unwrap_or(SignIn::Works) {
             SignIn::Works => Outcome::Held(()),
@@ -832,12 +941,15 @@ impl Ground for ScriptedGround {
     async fn come_back(&self, _login: &Login, _left: &Session, _jar: &str, _ca: &[String]) -> Returned {
         let mut state = self.state();
         let sessions = state.now().sessions;
+        let faulty = state.under_fault(|bears| bears.answers_users);
         Returned {
             came_to: match (state.agent(), sessions) {
+                (Ok(()), _) if faulty.is_some() => Outcome::Broke(answered(faulty.unwrap_or_default())),
                 (Err(lost), _) => Outcome::Lost(lost),
                 (Ok(()), Sessions::Hold) => Outcome::Held(Received::Known),
                 (Ok(()), Sessions::AreRefused) => Outcome::Held(Received::Anew("answered 302".to_owned())),
                 (Ok(()), Sessions::Break) => Outcome::Broke(trouble()),
+                (Ok(()), Sessions::AreLimited) => Outcome::Broke(answered(429)),
             },
             trail: Vec::new(),
             secrets: Vec::new(),
@@ -975,7 +1087,8 @@ impl Ground for ScriptedGround {
     fn history(&self, replica: &Replica) -> History {
         let mut state = self.state();
         let exits = if is_meant(replica, state.now().lame) {
-            state.now().exits.clone()
+            let by_faults = vec![1; state.exits_by_faults];
+            [state.now().exits.clone(), by_faults].concat()
         } else {
             Vec::new()
         };

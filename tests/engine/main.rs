@@ -48,6 +48,7 @@ mod logs;
 mod mirror;
 mod mirror_compose;
 mod names;
+mod outage;
 mod parallel;
 mod pulls;
 mod reaper;

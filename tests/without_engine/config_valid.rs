@@ -8,8 +8,8 @@ use std::time::Duration;
 use rehearsal::config::alerts::Preset;
 use rehearsal::config::read::{self, Options};
 use rehearsal::config::settings::{
-    Bearer, CandidateImage, HttpCapture, Matcher, Orphans, RequestBody, Rollback, Settings, SignInBy, StatusPattern,
-    TokenRequest,
+    AuthFault, Bearer, CandidateImage, HttpCapture, Matcher, Orphans, RequestBody, Rollback, Settings, SignInBy,
+    StatusPattern, TokenRequest,
 };
 use rehearsal::record::alerts::Scenario;
 use rehearsal::record::finding::Severity;
@@ -283,6 +283,13 @@ fn a_release_has_its_files_and_its_variables_over_productions() {
     assert_eq!(release.environment.into_iter().collect::<Vec<_>>(), text(&variables));
     assert!(release.compose.iter().all(|file| file.is_absolute()) && release.compose.len() == 2);
     assert_eq!(release.orphans, Orphans::Keep);
+}
+
+#[test]
+fn faults_are_asked_in_the_order_of_their_kind_and_only_where_they_are_written() {
+    let asked = load(&options("everything.yaml")).stages.faults.expect("faults");
+    assert_eq!(asked.auth, [AuthFault::Outage, AuthFault::Reset]);
+    assert_eq!(load(&options("contract.yaml")).stages.faults, None);
 }
 
 #[test]

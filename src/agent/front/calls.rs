@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::{Fault, Faults};
 use crate::agent::batch::Batch;
 use crate::agent::failure::millis;
 use crate::agent::resolver::Resolver;
@@ -90,6 +91,9 @@ pub struct CallSeen {
     pub port: u16,
     /// What was said.
     pub said: Said,
+    /// The fault that it met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
 }
 
 /// What was said in a call.
@@ -214,6 +218,7 @@ pub(super) fn path(given: &str) -> String {
 pub(in crate::agent) struct Calls {
     kept: Arc<Mutex<Kept>>,
     begun: Instant,
+    faults: Faults,
 }
 
 #[derive(Default)]
@@ -227,11 +232,23 @@ impl Default for Calls {
         Self {
             kept: Arc::default(),
             begun: Instant::now(),
+            faults: Faults::default(),
         }
     }
 }
 
 impl Calls {
+    /// What is done to clients: each call is kept with the fault that it meets.
+    pub(super) fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// A client's connection that a fault has ended before anything of it was read.
+    pub(super) fn broken(&self, from: IpAddr, service: &str, port: u16, resolver: &Resolver) {
+        let client = self.client(from, service, port, resolver);
+        client.settles(client.begins(Said::Other));
+    }
+
     /// Does what is asked.
     pub(in crate::agent) fn serve(&self, call: &CallsCall) -> CallsAnswer {
         let CallsCall::Take { after, most } = call;
@@ -309,10 +326,19 @@ impl Client {
             from: self.from,
             service: self.service.clone(),
             port: self.port,
+            fault: self.fault(&said),
             said,
         });
         let begun = Instant::now();
         Some(Ticket { at, begun })
+    }
+
+    fn fault(&self, said: &Said) -> Option<Fault> {
+        let stand = self.calls.faults.of(&self.service);
+        match said {
+            Said::Http(http) => stand.at_path(self.from, &http.path),
+            Said::Ldap(_) | Said::Tls(_) | Said::Other => stand.at_connections(Some(self.from)),
+        }
     }
 
     /// Something is learned of a call.

@@ -9,13 +9,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::breaking::unbroken;
 use super::calls::Calls;
-use super::observer::Observer;
+use super::fault::{Fault, Faults, Stand, pause};
+use super::http_watch::is_http;
+use super::ldap_refusal::{self, Refusal};
+use super::observer::{Observed, Observer};
+use super::proxy::{HANDSHAKE_LIMIT, Handler, with_words};
+use crate::agent::first_words;
 use crate::agent::listen::listen_at;
 use crate::agent::resolver::Resolver;
 use crate::agent::session::lock;
@@ -26,6 +34,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 /// What is read at a time.
 const BUFFER: usize = 64 * 1024;
+/// The first byte of every message of LDAP.
+const SEQUENCE: u8 = 0x30;
 
 /// A service that is reached through us, at one port.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,34 +53,75 @@ pub(super) struct Relay {
     call: RelayCall,
     resolver: Resolver,
     calls: Calls,
+    /// Who answers over HTTP while a fault stands between us and the service.
+    http: Handler,
+    /// Whether its port is open.
+    pub(super) open: watch::Sender<bool>,
     /// Where a service has several containers, they take turns, as with the engine's DNS.
     turn: AtomicUsize,
 }
 
 impl Relay {
     pub(super) fn new(call: RelayCall, resolver: Resolver, calls: Calls) -> Self {
+        let RelayCall {
+            service,
+            reached_at,
+            port,
+        } = &call;
+        let http = Handler::of_service(service, reached_at, *port, resolver.clone(), calls.clone());
         Self {
             call,
             resolver,
             calls,
+            http,
+            open: watch::Sender::default(),
             turn: AtomicUsize::new(0),
         }
     }
 
-    /// Follows the service: listens while it does.
+    /// Whose port it is.
+    pub(super) fn service(&self) -> &str {
+        &self.call.service
+    }
+
+    /// Follows the service: listens while it does, and no fault stands against that.
     pub(super) async fn stand(self: Arc<Self>, own: Vec<Ipv4Addr>) {
+        let faults = self.calls.faults().clone();
         loop {
+            self.comes_up(&faults).await;
             while self.connect().await.is_err() {
                 tokio::time::sleep(PAUSE).await;
             }
+            if faults.is_down(&self.call.service) {
+                continue;
+            }
             // A port that cannot be had now is asked for again.
             if let Ok(listeners) = listen_at(&own, self.call.port).await {
+                self.open.send_replace(true);
                 let each = listeners
                     .into_iter()
                     .map(|listener| Box::pin(self.clone().accept(listener)));
-                futures_util::future::select_all(each).await;
+                tokio::select! {
+                    _ = futures_util::future::select_all(each) => {}
+                    () = self.goes_down(&faults) => {}
+                }
+                self.open.send_replace(false);
             }
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn goes_down(&self, faults: &Faults) {
+        let mut changes = faults.changes();
+        while !faults.is_down(&self.call.service) {
+            changes.next().await;
+        }
+    }
+
+    async fn comes_up(&self, faults: &Faults) {
+        let mut changes = faults.changes();
+        while faults.is_down(&self.call.service) {
+            changes.next().await;
         }
     }
 
@@ -98,22 +149,84 @@ impl Relay {
     }
 
     /// One client; whether the service took it.
-    async fn serve(&self, stream: TcpStream, peer: IpAddr) -> bool {
+    async fn serve(&self, mut stream: TcpStream, peer: IpAddr) -> bool {
+        let stand = self.calls.faults().of(self.service());
+        if stand.is_faulty(peer) {
+            if let Ok(Some((said, _))) = timeout(HANDSHAKE_LIMIT, first_words::read(&mut stream)).await {
+                self.meet(&stand, said, stream, peer).await;
+            }
+            return true;
+        }
         let Ok(behind) = self.connect().await else {
             // As the service's own machine would.
             let _reset = stream.set_zero_linger();
             return false;
         };
         let _delays = (stream.set_nodelay(true), behind.set_nodelay(true));
-        // Whoever has hung up on the other has told them.
-        let _ended = carry(stream, behind, self.observer(peer)).await;
+        self.carry_on(&stand, stream, behind, peer).await;
         true
     }
 
     /// One client whose first words others have read.
-    pub(super) async fn carry(&self, client: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr) {
-        if let Ok(behind) = self.connect().await {
-            let _ended = carry(client, behind, self.observer(peer)).await;
+    pub(super) async fn receive_words(&self, said: Vec<u8>, stream: TcpStream, peer: IpAddr) {
+        let stand = self.calls.faults().of(self.service());
+        if stand.is_faulty(peer) {
+            self.meet(&stand, said, stream, peer).await;
+        } else if let Ok(behind) = self.connect().await {
+            self.carry_on(&stand, with_words(said, stream), behind, peer).await;
+        }
+    }
+
+    /// One client, and the fault that the service has.
+    async fn meet(&self, stand: &Stand, said: Vec<u8>, stream: TcpStream, peer: IpAddr) {
+        let fault = stand.at_connections(Some(peer));
+        let Some(stream) = unbroken(fault, &said, stream).await else {
+            return self.calls.broken(peer, self.service(), self.call.port, &self.resolver);
+        };
+        let (is_ldap, is_http) = (said.first() == Some(&SEQUENCE), is_http(&said) == Some(true));
+        let client = with_words(said, stream);
+        let over = self.calls.faults().moves_on(self.service(), stand);
+        match (fault, is_ldap) {
+            _ if is_http => self.http.clone().serve(client, peer, over).await,
+            (Some(Fault::Errors), true) => self.refuse(client, peer, Refusal::Unavailable, over).await,
+            (Some(Fault::RateLimit(_)), true) => self.refuse(client, peer, Refusal::Busy, over).await,
+            (late, _) => {
+                if let Some(Fault::Slow(late)) = late {
+                    tokio::time::sleep(pause(late)).await;
+                }
+                if let Ok(behind) = self.connect().await {
+                    self.carry_on(stand, client, behind, peer).await;
+                }
+            }
+        }
+    }
+
+    async fn refuse(
+        &self,
+        client: impl AsyncRead + AsyncWrite + Unpin,
+        peer: IpAddr,
+        refusal: Refusal,
+        over: BoxFuture<'static, ()>,
+    ) {
+        let client = Observed::new(client, self.observer(peer));
+        tokio::select! {
+            _ = ldap_refusal::refuse(client, refusal) => {}
+            () = over => {}
+        }
+    }
+
+    /// Until both have said their last, or a fault begins.
+    async fn carry_on(
+        &self,
+        stand: &Stand,
+        client: impl AsyncRead + AsyncWrite + Unpin,
+        behind: TcpStream,
+        peer: IpAddr,
+    ) {
+        // Whoever has hung up on the other has told them.
+        tokio::select! {
+            _ = carry(client, behind, self.observer(peer)) => {}
+            () = self.calls.faults().begins(self.service(), stand) => {}
         }
     }
 

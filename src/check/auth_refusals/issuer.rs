@@ -1,19 +1,12 @@
 //! Whose tokens they are: the issuer's documents, its keys, and a token that it takes back.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use serde_json::Value;
-
-use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::check::At;
+use crate::check::discovery::{discovery, document};
 use crate::check::forged::{Jwt, PublicKey};
 use crate::record::outcome::Lost;
 use crate::suite::given;
 use crate::suite::guarded::Guarded;
 use crate::suite::login::LoginOutcome;
-
-/// What an issuer's document may take, milliseconds.
-const DOCUMENT_MS: u64 = 5_000;
 
 /// What became of taking a token back.
 pub(super) enum Revoked {
@@ -63,11 +56,6 @@ fn issuer(at: &At<'_>, jwt: Option<&Jwt<'_>>) -> Option<String> {
     configured.or_else(|| jwt?.issuer().map(str::to_owned))
 }
 
-async fn discovery(at: &At<'_>, issuer: &str) -> Result<Option<Value>, Lost> {
-    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    document(at, url).await
-}
-
 /// The public key of whoever has signed a token, by discovery; or why it cannot be had.
 pub(super) async fn key_of(at: &At<'_>, jwt: &Jwt<'_>) -> Result<Result<PublicKey, String>, Lost> {
     let Some(issuer) = issuer(at, Some(jwt)) else {
@@ -83,25 +71,4 @@ pub(super) async fn key_of(at: &At<'_>, jwt: &Jwt<'_>) -> Result<Result<PublicKe
         Some(keys) => PublicKey::of(jwt, &keys),
         None => Err("the issuer does not show its keys".to_owned()),
     })
-}
-
-async fn document(at: &At<'_>, url: String) -> Result<Option<Value>, Lost> {
-    let call = HttpCall {
-        session: "refusals".to_owned(),
-        method: "GET".to_owned(),
-        url,
-        timeout_ms: DOCUMENT_MS,
-        ca: at.ca.to_vec(),
-        ..HttpCall::default()
-    };
-    let answer = at.ground.http(call).await?;
-    Ok(answer.as_ref().and_then(json))
-}
-
-fn json(answer: &HttpAnswer) -> Option<Value> {
-    let body = BASE64_STANDARD
-        .decode(&answer.body)
-        .ok()
-        .filter(|_| answer.status == 200)?;
-    serde_json::from_slice(&body).ok()
 }

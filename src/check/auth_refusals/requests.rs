@@ -83,7 +83,7 @@ pub(super) fn is_turn_of(at: &At<'_>, writes: bool) -> bool {
     let forward = matches!(at.case.settings.stages.rollback, Rollback::ForwardOnly(_));
     match at.case.stage {
         StageId::Control => true,
-        StageId::Upgrade => forward || !writes,
+        StageId::Upgrade | StageId::Faults => forward || !writes,
         StageId::Load => false,
         StageId::Rollback => writes,
     }

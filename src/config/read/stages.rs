@@ -9,6 +9,7 @@ use super::super::grammar;
 use super::super::quantity;
 use super::super::settings::{Control, OpenHost, Policy, Rollback, Stages, Strategy, Suite, Upgrade, Waiver};
 use super::alerts;
+use super::faults;
 use super::fields::Fields;
 use super::load;
 use crate::record::finding::Severity;
@@ -29,6 +30,7 @@ pub(super) fn stages(file: &Fields, suites: &[Suite]) -> Stages {
         rollback: rollback(section("rollback", &grammar::ROLLBACK)),
         load: section("load", &grammar::LOAD).map(|fields| load::load(&fields, suites)),
         alerts: section("alerts", &grammar::ALERTS).map(|fields| alerts::alerts(&fields, file)),
+        faults: section("faults", &grammar::FAULTS).map(|fields| faults::faults(&fields)),
     }
 }
 

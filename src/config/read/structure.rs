@@ -347,6 +347,7 @@ fn not_built(entry: &Entry, mapping: &Mapping) -> Option<When> {
     lines.find(|(_, _, when)| refuses(when)).map(|(_, _, when)| *when)
 }
 
+/// It is the word, or a list with the word in it.
 fn says(node: &Node, word: &str) -> bool {
     let mut items = node.as_seq().unwrap_or(std::slice::from_ref(node)).iter();
     items.any(|item| item.as_text().as_deref() == Some(word))

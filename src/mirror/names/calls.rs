@@ -61,6 +61,8 @@ pub(in crate::mirror) struct CallLog {
     pub(in crate::mirror) calls: Vec<CallSeen>,
     pub(in crate::mirror) more: u64,
     pub(in crate::mirror) stage: usize,
+    /// From here on the calls of the stage answer to faults of ours.
+    pub(in crate::mirror) aside: Option<usize>,
     pub(in crate::mirror) first_sign_in: Option<Range<usize>>,
     pub(in crate::mirror) last_sign_in: Option<Range<usize>>,
 }

@@ -30,13 +30,16 @@ impl Mirror {
             tokio::time::sleep(PAUSE).await;
         }
         let log = self.call_log();
-        let begin = log.stage;
+        let (begin, end) = (log.stage, log.aside.unwrap_or(log.calls.len()));
         let here = |range: &Option<Range<usize>>| {
             let range = range.clone()?;
             Some(range.start.checked_sub(begin)?..range.end.checked_sub(begin)?)
         };
         Ok(Calls {
-            calls: log.calls[begin.min(log.calls.len())..]
+            calls: log
+                .calls
+                .get(begin..end)
+                .unwrap_or_default()
                 .iter()
                 .map(|call| self.called(call))
                 .collect(),
@@ -52,7 +55,13 @@ impl Mirror {
     pub fn calls_of_stage(&self) {
         let mut log = self.call_log();
         log.stage = log.calls.len();
-        (log.first_sign_in, log.last_sign_in) = (None, None);
+        (log.first_sign_in, log.last_sign_in, log.aside) = (None, None, None);
+    }
+
+    /// What is asked from now on in this stage answers to faults of ours, and is nothing that a release is known to ask.
+    pub(in crate::mirror) async fn set_calls_aside(&self) {
+        let begun = self.calls_so_far().await;
+        self.call_log().aside.get_or_insert(begun);
     }
 
     /// So many calls until now; an agent that is gone is found by whoever needs its answer.
@@ -66,6 +75,9 @@ impl Mirror {
         let end = self.calls_so_far().await;
         let range = begun..end.max(begun);
         let mut log = self.call_log();
+        if log.aside.is_some() {
+            return;
+        }
         log.first_sign_in.get_or_insert(range.clone());
         log.last_sign_in = Some(range);
     }

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod calls;
 pub mod directory;
+pub mod faults;
 pub mod follow;
 pub mod fronts;
 mod hearing;
