@@ -3,6 +3,7 @@
 
 mod addresses;
 mod alike;
+pub mod budget;
 pub mod candidate;
 pub mod elsewhere;
 pub mod fronts;

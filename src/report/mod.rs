@@ -1,6 +1,7 @@
 //! Reports: data in, bytes out. They know the record and nothing of the mirror, so each can be remade.
 
 pub mod github;
+pub mod history;
 pub mod html;
 pub mod json;
 pub mod junit;
