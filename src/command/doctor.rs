@@ -82,7 +82,9 @@ pub async fn doctor(args: &DoctorArgs, context: &Context) -> Result<ExitCode> {
     report.disk("temporary files", &std::env::temp_dir());
     let prepared = report.configuration(args, context);
     if let Some(prepared) = prepared {
-        report.budget(&prepared, engine.as_ref(), &context.directory.join(&args.out)).await;
+        report
+            .budget(&prepared, engine.as_ref(), &context.directory.join(&args.out))
+            .await;
     }
     report.github(args.branch.as_deref(), context).await;
     report.leftovers(engine.is_some());

@@ -29,7 +29,10 @@ pub fn explain(args: &ExplainArgs) -> ExitCode {
     let found: Vec<&check::About> = all.filter(wanted).collect();
     for about in &found {
         let links = links(about.id.as_str(), about.explain);
-        tell(&format!("{}: {}\n\n{}\n\n{links}\n", about.id, about.question, about.explain));
+        tell(&format!(
+            "{}: {}\n\n{}\n\n{links}\n",
+            about.id, about.question, about.explain
+        ));
     }
     if found.is_empty() {
         let unknown = unknown(args.check.as_deref().unwrap_or_default());
@@ -45,7 +48,10 @@ fn links(own: &str, text: &str) -> String {
     let others = ids.chain(OTHERS.into_iter().map(|(name, _)| name));
     let spoken_of = |id: &&str| *id != own && text.contains(&format!("`{id}`"));
     let commands = others.filter(spoken_of).map(|id| format!("`rehearsal explain {id}`"));
-    let page = OTHERS.into_iter().find(|(name, _)| *name == own).map_or(CHECKS, |(_, page)| page);
+    let page = OTHERS
+        .into_iter()
+        .find(|(name, _)| *name == own)
+        .map_or(CHECKS, |(_, page)| page);
     let page = format!("{}#{page}", env!("CARGO_PKG_REPOSITORY"));
     let all: Vec<String> = commands.chain([page]).collect();
     format!("See {}", all.join(", "))

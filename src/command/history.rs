@@ -28,7 +28,10 @@ pub fn history(args: &HistoryArgs) -> Result<ExitCode> {
     for given in &args.records {
         if given.is_dir() {
             if let Err(error) = records(given, DEPTH, &mut files) {
-                say(format!("error: {}", shown(format_args!("`{}`: {error}", given.display()), &redactor)));
+                say(format!(
+                    "error: {}",
+                    shown(format_args!("`{}`: {error}", given.display()), &redactor)
+                ));
                 code = ExitCode::Usage;
             }
         } else {
@@ -67,7 +70,9 @@ fn records(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> std::io::Re
         if kind.is_file() && entry.file_name() == json::RESULT {
             found.push(entry.path());
         } else if kind.is_dir() {
-            let deeper = depth.checked_sub(1).ok_or_else(|| std::io::Error::other(format!("more than {DEPTH} folders deep")))?;
+            let deeper = depth
+                .checked_sub(1)
+                .ok_or_else(|| std::io::Error::other(format!("more than {DEPTH} folders deep")))?;
             records(&entry.path(), deeper, found)?;
         }
     }

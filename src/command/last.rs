@@ -46,7 +46,10 @@ impl Last {
             Self::Run {
                 started, took, verdict, ..
             } => {
-                format!("{} the last time ({verdict}, {started}); {limit}", units::seconds(*took))
+                format!(
+                    "{} the last time ({verdict}, {started}); {limit}",
+                    units::seconds(*took)
+                )
             }
             Self::None => format!("not known: no run has left a record here; {limit}"),
             Self::Unread(why) => format!("not known: {why}; {limit}"),
@@ -67,7 +70,10 @@ impl From<Record> for Last {
     fn from(record: Record) -> Self {
         let steps = record.stages.iter().flat_map(|stage| {
             let named = |step: &Step| (stage.id.to_string(), step.id.clone());
-            stage.steps.iter().map(move |step| (named(step), Duration::from_millis(step.duration_ms)))
+            stage
+                .steps
+                .iter()
+                .map(move |step| (named(step), Duration::from_millis(step.duration_ms)))
         });
         Self::Run {
             steps: steps.collect(),

@@ -27,24 +27,21 @@ pub fn man(args: &ManArgs) -> Result<ExitCode> {
         return Ok(ExitCode::Usage);
     };
     let mut page = Vec::new();
-    Man::new(command).render(&mut page).context("a page that cannot be written")?;
+    Man::new(command)
+        .render(&mut page)
+        .context("a page that cannot be written")?;
     // Nobody reading any more is no failure.
     let _read = tell(String::from_utf8_lossy(&page).trim_end());
     Ok(ExitCode::Pass)
 }
 
-/// A command under the name that its page has: `rehearsal-run`.
+/// A command, knowing by what name it is called: `rehearsal run`.
 fn command(name: Option<&str>) -> Option<clap::Command> {
     let mut all = visible();
-    // Subcommands learn by this what they are part of.
     all.build();
     match name {
         None => Some(all),
-        Some(name) => {
-            let found = all.find_subcommand(name)?.clone();
-            let called = found.get_display_name().unwrap_or(name).to_owned();
-            Some(found.name(called))
-        }
+        Some(name) => all.find_subcommand(name).cloned(),
     }
 }
 

@@ -40,7 +40,9 @@ impl Engine {
     /// Only of an engine on this machine can the disk be looked at: no engine tells how much of it is free.
     fn free(&self, root: Option<&str>) -> Result<u64, String> {
         let Endpoint::Socket(_) = self.line.endpoint() else {
-            return Err("the engine is on another machine, and engines do not tell how much of their disk is free".to_owned());
+            return Err(
+                "the engine is on another machine, and engines do not tell how much of their disk is free".to_owned(),
+            );
         };
         match root.filter(|root| !root.is_empty()) {
             Some(root) => free(Path::new(root)),

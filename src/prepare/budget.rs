@@ -86,7 +86,10 @@ impl Budget {
     pub fn of(prepared: &Prepared) -> Self {
         let (world, candidate) = (&prepared.world, &prepared.candidate);
         let before = Memory::of(world.services.values());
-        let kept = world.services.values().filter(|service| !candidate.services.contains_key(&service.name));
+        let kept = world
+            .services
+            .values()
+            .filter(|service| !candidate.services.contains_key(&service.name));
         let after = Memory::of(kept.chain(candidate.services.values()));
         let services = world.services.values().chain(candidate.services.values());
         let images = prepared.plan.images.iter();
@@ -116,10 +119,17 @@ impl Budget {
 
     /// What it will need, each in a line with its name.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
-        let named = self.images.iter().map(|image| image.image.clone()).collect::<Vec<_>>().join(", ");
+        let named = self
+            .images
+            .iter()
+            .map(|image| image.image.clone())
+            .collect::<Vec<_>>()
+            .join(", ");
         let images = match self.images.len() {
             0 => "all are there".to_owned(),
-            count => format!("{count} may have to be pulled or built, how large they are is told by no engine: {named}"),
+            count => {
+                format!("{count} may have to be pulled or built, how large they are is told by no engine: {named}")
+            }
         };
         let disk = match &self.brought {
             Ok(brought) => format!("{} of folders and dumps are brought into the mirror", bytes(*brought)),
@@ -149,7 +159,11 @@ impl Memory {
             let containers = usize::try_from(count).unwrap_or(usize::MAX);
             let all_of = |each: Option<u64>| each.unwrap_or_default().saturating_mul(count);
             let limits = &service.limits;
-            let limited = if limits.memory.is_some_and(|limit| limit > 0) { containers } else { 0 };
+            let limited = if limits.memory.is_some_and(|limit| limit > 0) {
+                containers
+            } else {
+                0
+            };
             Self {
                 reserved: sum.reserved.saturating_add(all_of(limits.memory_reservation)),
                 allowed: sum.allowed.saturating_add(all_of(limits.memory)),
@@ -172,7 +186,11 @@ impl Memory {
     pub fn words(&self) -> String {
         let allowed = match self.limited {
             0 => "no service has a limit".to_owned(),
-            limited => format!("{limited} of {} containers may use {} together", self.all, bytes(self.allowed)),
+            limited => format!(
+                "{limited} of {} containers may use {} together",
+                self.all,
+                bytes(self.allowed)
+            ),
         };
         match self.reserved {
             0 => format!("{allowed}; none is reserved"),
@@ -194,20 +212,26 @@ fn brought<'a>(services: impl Iterator<Item = &'a Service>, restores: &[Restore]
     });
     let all: BTreeSet<PathBuf> = folders.chain(dumps).collect();
     let mut left = MOST_FILES;
-    all.iter().try_fold(0_u64, |sum, path| Ok(sum.saturating_add(size(path, &mut left)?)))
+    all.iter()
+        .try_fold(0_u64, |sum, path| Ok(sum.saturating_add(size(path, &mut left)?)))
 }
 
 /// Bytes of a file, or of all files of a folder. What is not there has none: who needs it says so.
 fn size(path: &Path, left: &mut usize) -> Result<u64, String> {
-    let Ok(found) = path.symlink_metadata() else { return Ok(0) };
+    let Ok(found) = path.symlink_metadata() else {
+        return Ok(0);
+    };
     if !found.is_dir() {
         return Ok(found.len());
     }
     let unread = |error: std::io::Error| format!("`{}` cannot be counted: {error}", path.display());
     std::fs::read_dir(path).map_err(unread)?.try_fold(0_u64, |sum, entry| {
-        *left = left
-            .checked_sub(1)
-            .ok_or_else(|| format!("more than {MOST_FILES} files are copied, the last of them from `{}`", path.display()))?;
+        *left = left.checked_sub(1).ok_or_else(|| {
+            format!(
+                "more than {MOST_FILES} files are copied, the last of them from `{}`",
+                path.display()
+            )
+        })?;
         let entry = entry.map_err(unread)?.path();
         Ok(sum.saturating_add(size(&entry, left)?))
     })
@@ -253,7 +277,10 @@ mod tests {
     fn less_memory_than_is_reserved_is_too_little_and_less_than_is_allowed_is_tight() {
         let enough = budget(4 * GIB, 16 * GIB, Ok(0));
         assert_eq!(enough.short(&room(4 * GIB, GIB)), []);
-        assert_eq!(enough.short(&room(4 * GIB - 1, GIB)), [Short::Memory(4 * GIB, 4 * GIB - 1)]);
+        assert_eq!(
+            enough.short(&room(4 * GIB - 1, GIB)),
+            [Short::Memory(4 * GIB, 4 * GIB - 1)]
+        );
         assert!(enough.tight(&room(16 * GIB, GIB)).is_none());
         let tight = enough.tight(&room(8 * GIB, GIB)).expect("tight");
         assert!(tight.contains("16.0 GiB") && tight.contains("8.0 GiB"), "{tight}");
@@ -263,7 +290,10 @@ mod tests {
     fn a_disk_without_room_for_what_is_brought_is_too_small() {
         let wanted = budget(0, 0, Ok(3 * GIB));
         assert_eq!(wanted.short(&room(GIB, 4 * GIB)), []);
-        assert_eq!(wanted.short(&room(GIB, 3 * GIB)), [Short::Disk(3 * GIB + LEAST, 3 * GIB)]);
+        assert_eq!(
+            wanted.short(&room(GIB, 3 * GIB)),
+            [Short::Disk(3 * GIB + LEAST, 3 * GIB)]
+        );
         // What cannot be counted still needs what any run needs.
         let uncounted = budget(0, 0, Err("too many files".to_owned()));
         assert_eq!(uncounted.short(&room(GIB, LEAST)), []);
@@ -296,7 +326,10 @@ mod tests {
                 all: 3
             }
         );
-        assert_eq!(memory.words(), "2 of 3 containers may use 2.0 GiB together; 1.0 GiB are reserved");
+        assert_eq!(
+            memory.words(),
+            "2 of 3 containers may use 2.0 GiB together; 1.0 GiB are reserved"
+        );
         assert_eq!(Memory::default().words(), "no service has a limit; none is reserved");
     }
 

@@ -133,10 +133,21 @@ impl History {
                 let _written = writeln!(text, "{:<20}  {}", "", harmless::line(&run.cause, words::LINE));
             }
         }
-        let verdicts: Vec<String> = self.verdicts.iter().map(|(word, count)| format!("{count} {}", clean(word))).collect();
+        let verdicts: Vec<String> = self
+            .verdicts
+            .iter()
+            .map(|(word, count)| format!("{count} {}", clean(word)))
+            .collect();
         let _written = writeln!(text, "\n{} runs: {}", self.runs.len(), verdicts.join(", "));
-        for (name, spread) in [("took", self.took), ("downtime", self.downtime), ("way back", self.way_back)] {
-            let line = spread.map_or_else(|| "not told in any run".to_owned(), |spread| spread.words(self.runs.len()));
+        for (name, spread) in [
+            ("took", self.took),
+            ("downtime", self.downtime),
+            ("way back", self.way_back),
+        ] {
+            let line = spread.map_or_else(
+                || "not told in any run".to_owned(),
+                |spread| spread.words(self.runs.len()),
+            );
             let _written = writeln!(text, "{name:<9} {line}");
         }
         for test in &self.flaky {
@@ -152,7 +163,10 @@ impl Run {
             let times = record.times.iter().filter(|time| time.measure == measure);
             times.map(|time| time.value_ms).max()
         };
-        let candidate = record.candidate.iter().map(|release| format!("{} {}", release.service, release.image));
+        let candidate = record
+            .candidate
+            .iter()
+            .map(|release| format!("{} {}", release.service, release.image));
         Self {
             started: record.started.clone(),
             verdict: record.verdict.to_string(),
@@ -189,7 +203,12 @@ impl Spread {
             of_millis(self.last)
         );
         if let Some((earlier, later)) = self.halves {
-            let _written = write!(words, "; median {} earlier, {} later", of_millis(earlier), of_millis(later));
+            let _written = write!(
+                words,
+                "; median {} earlier, {} later",
+                of_millis(earlier),
+                of_millis(later)
+            );
         }
         if self.count < runs {
             let _written = write!(words, "; not told in {} runs", runs - self.count);
@@ -221,7 +240,10 @@ fn clean(text: &str) -> String {
 fn median(times: &[u64]) -> u64 {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
-    sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+    sorted
+        .get(sorted.len().saturating_sub(1) / 2)
+        .copied()
+        .unwrap_or_default()
 }
 
 /// What is known of one test over all runs.
@@ -249,7 +271,10 @@ fn flaky(records: &[Record]) -> Vec<Flaky> {
                 _ => continue,
             };
             let seen = all.entry((test.suite.clone(), test.name.clone())).or_default();
-            let ended = seen.ended.entry((candidate.clone(), test.stage.to_string())).or_default();
+            let ended = seen
+                .ended
+                .entry((candidate.clone(), test.stage.to_string()))
+                .or_default();
             if ended.insert(passed) && ended.len() > 1 {
                 seen.last.clone_from(&record.started);
             }
@@ -271,8 +296,15 @@ fn flaky(records: &[Record]) -> Vec<Flaky> {
 /// The tests that a run itself calls flaky, each once.
 fn named_flaky(record: &Record) -> BTreeSet<(String, String)> {
     let found = record.findings.iter().filter(|finding| finding.blame == Blame::Flaky);
-    let tests = found.flat_map(|finding| finding.tests.iter().chain(finding.folded.iter().flat_map(|one| &one.tests)));
-    tests.map(|TestName { suite, name }| (suite.clone(), name.clone())).collect()
+    let tests = found.flat_map(|finding| {
+        finding
+            .tests
+            .iter()
+            .chain(finding.folded.iter().flat_map(|one| &one.tests))
+    });
+    tests
+        .map(|TestName { suite, name }| (suite.clone(), name.clone()))
+        .collect()
 }
 
 /// The candidates by the digests of their images, with what they were rehearsed on; nothing where one is not known.
@@ -311,10 +343,19 @@ mod tests {
             run(2, Verdict::Pass, 20_000),
             run(2, Verdict::Pass, 20_000),
         ]);
-        assert_eq!(history.runs.iter().map(|run| run.took_ms).collect::<Vec<_>>(), [10_000, 20_000, 30_000]);
-        assert_eq!(history.verdicts, BTreeMap::from([("block".to_owned(), 1), ("pass".to_owned(), 2)]));
+        assert_eq!(
+            history.runs.iter().map(|run| run.took_ms).collect::<Vec<_>>(),
+            [10_000, 20_000, 30_000]
+        );
+        assert_eq!(
+            history.verdicts,
+            BTreeMap::from([("block".to_owned(), 1), ("pass".to_owned(), 2)])
+        );
         let took = history.took.expect("three runs");
-        assert_eq!((took.least, took.median, took.most, took.last, took.halves), (10_000, 20_000, 30_000, 30_000, None));
+        assert_eq!(
+            (took.least, took.median, took.most, took.last, took.halves),
+            (10_000, 20_000, 30_000, 30_000, None)
+        );
         insta::assert_snapshot!(history.to_text());
     }
 
@@ -346,7 +387,10 @@ mod tests {
         assert_eq!((&torn[0].name, torn[0].seen, torn[0].torn), (&named.name, 0, 1));
         // Another candidate may fail where one passed.
         failed.candidate[0].digest = Some("sha256:cd".to_owned());
-        assert_eq!(History::of(vec![run(1, Verdict::Pass, 1_000), failed.clone()]).flaky, []);
+        assert_eq!(
+            History::of(vec![run(1, Verdict::Pass, 1_000), failed.clone()]).flaky,
+            []
+        );
         // And of one whose image is not known nothing is said.
         failed.candidate[0].digest = None;
         assert_eq!(History::of(vec![run(1, Verdict::Pass, 1_000), failed]).flaky, []);
@@ -365,7 +409,12 @@ mod tests {
         for record in samples::hostile() {
             let text = History::of(vec![record]).to_text();
             assert!(!text.chars().any(|ch| ch.is_control() && ch != '\n'), "{text:?}");
-            assert!(!text.lines().any(|line| line.trim_start().starts_with("::") || line.contains("##[")), "{text}");
+            assert!(
+                !text
+                    .lines()
+                    .any(|line| line.trim_start().starts_with("::") || line.contains("##[")),
+                "{text}"
+            );
         }
     }
 }
