@@ -68,6 +68,8 @@ find_binary() {
         return
     fi
     if released; then return; fi
+    # What others say must not begin a line: the runner hears commands there.
+    why="${why//[$'\r\n']/ }"
     # What was tampered with on the way is worth more than a line.
     case "$why" in
         *"is not what was released"*) warning "$why; it was not run, and Rehearsal is built from the action's sources" ;;

@@ -238,7 +238,7 @@ impl<'a> Run<'a> {
             recorder.finding(check::mirror_fidelity::unusable(why, evidence));
             return Ok(());
         }
-        if let room::Fits::No = self.fits(images.engine(), recorder).await {
+        if self.fits(images.engine(), recorder).await.is_break() {
             return Ok(());
         }
         match self.facts(&images, recorder, looked).await {
