@@ -2,14 +2,15 @@
 .DEFAULT_GOAL := help
 # All but tests/long, which has a target for each of its modules. There are no examples in the documentation to be run.
 SHORT := --lib --bins --test without_engine --test engine
-.PHONY: help demo test test-binaries test-reaper test-parallel test-engines test-probes test-releases test-bare test-readme fuzz mutants lint bench bench-load bench-mirror bench-report images clean
+.PHONY: help demo test test-binaries test-reaper test-parallel test-engines test-probes test-release test-releases test-bare test-readme fuzz mutants lint bench bench-load bench-mirror bench-report images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
 	@echo 'make test     every test but the long ones, on a real engine'
-	@echo 'make test-reaper, test-parallel, test-engines, test-probes, test-releases, test-bare, test-readme   the long ones:'
-	@echo '              fifty kills, ten runs at once, every engine, the products of a lock, releases against docker'
-	@echo '              compose, what is installed on a bare Debian, and make demo and make test on one'
+	@echo 'make test-reaper, test-parallel, test-engines, test-probes, test-release, test-releases, test-bare,'
+	@echo 'make test-readme   the long ones: fifty kills, ten runs at once, every engine, the products of a lock, the'
+	@echo '              archive and the wheel of a release, releases against docker compose, what is installed on a'
+	@echo '              bare Debian, and make demo and make test on one'
 	@echo 'make fuzz     looks for inputs that break a reader of what comes from outside: FUZZ_SECONDS=60 for each,'
 	@echo '              FUZZ="yaml lock" only these'
 	@echo 'make mutants  changes what the verdict stands on, one thing at a time, and asks whether a unit test sees it'
@@ -95,6 +96,15 @@ test-probes:
 	@fixtures/base-images.sh trixie
 	docker build --tag rehearsal-test/probes:1 fixtures/probes
 	cargo test --locked --test long probes::
+
+# The archive and the wheel as they are released, of the binary that cargo has already: served from this machine, installed in a
+# bare Debian, and had by the action.
+test-release:
+	@fixtures/tools.sh cargo curl git python
+	@fixtures/engine.sh
+	@fixtures/base-images.sh bookworm
+	@fixtures/busybox.sh
+	cargo test --locked --test long release::
 
 # Releases of public products, deployed by docker compose and by a rehearsal.
 test-releases:

@@ -60,6 +60,8 @@ pub enum Command {
     Up(UpArgs),
     /// Show the logs of a mirror that stays, or of the last run
     Logs(LogsArgs),
+    /// Tell what the records of many runs say together
+    History(HistoryArgs),
     /// Merge records (not built yet)
     #[command(hide = true)]
     Merge(Unbuilt),
@@ -70,12 +72,10 @@ pub enum Command {
     /// Record and serve a twin (not built yet)
     #[command(hide = true)]
     Twin(Unbuilt),
-    /// Print shell completions (not built yet)
-    #[command(hide = true)]
-    Completions(Unbuilt),
-    /// Print the manual page (not built yet)
-    #[command(hide = true)]
-    Man(Unbuilt),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print a manual page, or write all of them into a folder
+    Man(ManArgs),
 }
 
 /// Where production's description is taken from
@@ -146,6 +146,9 @@ pub struct RunArgs {
     /// How the run is told; by itself github in a job of GitHub Actions, else human
     #[arg(long, value_enum, env = "REHEARSAL_FORMAT")]
     pub format: Option<Format>,
+    /// Tell the end, not the way there: neither the plan nor what happens meanwhile
+    #[arg(long, short, env = "REHEARSAL_QUIET")]
+    pub quiet: bool,
     /// Colours
     #[arg(long, value_enum, env = "REHEARSAL_COLOR", default_value = "auto")]
     pub color: Color,
@@ -285,6 +288,9 @@ pub struct PlanArgs {
     /// As JSON instead of a tree
     #[arg(long)]
     pub json: bool,
+    /// Where the last run's record lies, for how long that took
+    #[arg(long, value_name = "DIR", env = "REHEARSAL_OUT", default_value = "rehearsal-out")]
+    pub out: PathBuf,
 }
 
 /// Options of `config`
@@ -367,6 +373,9 @@ pub struct DoctorArgs {
     /// The configuration; found upward from the working directory where absent
     #[arg(long, env = "REHEARSAL_CONFIG")]
     pub config: Option<PathBuf>,
+    /// Where the last run's record lies, for how long that took
+    #[arg(long, value_name = "DIR", env = "REHEARSAL_OUT", default_value = "rehearsal-out")]
+    pub out: PathBuf,
     /// The branch of GitHub on which the check should be required; the event's, else main
     #[arg(long, value_name = "NAME")]
     pub branch: Option<String>,
@@ -514,6 +523,44 @@ pub struct InitArgs {
     /// Ask nothing
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// Options of `history`
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Records, or folders in which they lie, at whatever depth
+    #[arg(default_value = "rehearsal-out", value_name = "DIR|FILE")]
+    pub records: Vec<PathBuf>,
+    /// The form
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: HistoryFormat,
+}
+
+/// The form of `history`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HistoryFormat {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+}
+
+/// Options of `completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Whose completions
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Options of `man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The page of this command; that of rehearsal itself where absent
+    pub command: Option<String>,
+    /// Write every page into this folder instead
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub out: Option<PathBuf>,
 }
 
 /// Whatever a command that is not built yet is given

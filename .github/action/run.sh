@@ -53,6 +53,13 @@ inconclusive() {
     exit "$1"
 }
 
+# What is no reason to shut the gate, but is worth more than a line of the log.
+warning() {
+    local message="${1//'%'/%25}"
+    message="${message//$'\r'/%0D}"
+    printf '::warning title=Rehearsal::%s\n' "${message//$'\n'/%0A}"
+}
+
 find_binary() {
     if [ -n "${INPUT_BIN_PATH:-}" ]; then
         bin="$INPUT_BIN_PATH"
@@ -60,15 +67,85 @@ find_binary() {
         bin="$(cd "$(dirname "$bin")" && pwd)/$(basename "$bin")"
         return
     fi
+    if released; then return; fi
+    # What others say must not begin a line: the runner hears commands there.
+    why="${why//[$'\r\n']/ }"
+    # What was tampered with on the way is worth more than a line.
+    case "$why" in
+        *"is not what was released"*) warning "$why; it was not run, and Rehearsal is built from the action's sources" ;;
+        *) echo "Rehearsal is built from the action's sources, which takes minutes: $why" ;;
+    esac
     build
 }
 
-# The sources are those of this action at the commit that the workflow pins; so the pin covers the binary too. It is built
-# where nobody has been before and serves this step alone: whoever could write a cached binary could write its checksum.
+# The archive that was released of these very sources. Its digest stands in this action, at the commit that the workflow pins:
+# neither who serves it nor who could write the cache decides what is run. Where there is none, `why` says it.
+released() {
+    local target sources lines place wanted
+    why=""
+    case "$(uname -s)/$(uname -m)" in
+        Linux/x86_64) target=x86_64-unknown-linux-gnu ;;
+        Linux/aarch64 | Linux/arm64) target=aarch64-unknown-linux-gnu ;;
+        *) why="there is no release for $(uname -s) on $(uname -m)" && return 1 ;;
+    esac
+    sources="$(bash "$GITHUB_ACTION_PATH/.github/action/sources.sh" "$GITHUB_ACTION_PATH" 2>&1)" ||
+        { why="the digest of its sources cannot be told: $sources" && return 1; }
+    lines="$(sed -n "s|^$sources $target \([0-9a-f]\{64\}\) \([A-Za-z0-9_][A-Za-z0-9._/+-]*\)\$|\1 \2|p" "$GITHUB_ACTION_PATH/.github/action/checksums")" ||
+        { why="its file of checksums cannot be read" && return 1; }
+    case "$lines" in
+        "") why="no release was made of these sources (sha256 $sources) for $target" && return 1 ;;
+        *$'\n'*) why="its file of checksums has several releases of these sources for $target" && return 1 ;;
+        *..*) why="its file of checksums names a place outside of the releases" && return 1 ;;
+    esac
+    wanted="${lines%% *}"
+    place="${lines#* }"
+    cached "$wanted" || downloaded "$wanted" "${INPUT_DOWNLOAD_FROM:-https://github.com/rehearsal-dev/rehearsal/releases/download}" "$place" || return 1
+    unpack
+}
+
+is() {
+    [ "$(sha256sum <"$1" | cut -c 1-64)" = "$2" ]
+}
+
+# What is checked is this step's own copy: nobody can exchange it afterwards.
+cached() {
+    kept="${RUNNER_TOOL_CACHE:+$RUNNER_TOOL_CACHE/rehearsal/$1.tar.gz}"
+    [ -n "$kept" ] && [ -f "$kept" ] && cp -- "$kept" "$work/archive" 2>/dev/null && is "$work/archive" "$1" &&
+        echo "Rehearsal is of the runner's cache, sha256 $1"
+}
+
+# An archive is some ten megabytes: what is much longer is none. No settings of the machine for curl are heard.
+downloaded() {
+    local url="${2%/}/$3" said
+    command -v curl >/dev/null || { why="there is no curl to download $url with" && return 1; }
+    said="$(curl --disable --fail --silent --show-error --location --proto '=https,http' --proto-redir '=https,http' --retry 2 --max-time 300 \
+        --connect-timeout 20 --max-filesize 200000000 --output "$work/archive" -- "$url" 2>&1)" ||
+        { why="$url cannot be downloaded: $said" && return 1; }
+    if ! is "$work/archive" "$1"; then
+        why="$url is not what was released: its sha256 is $(sha256sum <"$work/archive" | cut -c 1-64), and must be $1"
+        return 1
+    fi
+    echo "Rehearsal is from $url, sha256 $1"
+    # For the next job on this runner; where it cannot be kept it is had again.
+    if [ -n "$kept" ]; then
+        mkdir -p "$(dirname "$kept")" 2>/dev/null && cp -- "$work/archive" "$kept.$$" 2>/dev/null && mv -f -- "$kept.$$" "$kept" || true
+    fi
+}
+
+unpack() {
+    mkdir "$work/released"
+    if ! tar -xzf "$work/archive" -C "$work/released" rehearsal || ! [ -x "$work/released/rehearsal" ]; then
+        why="the archive that was released has no program" && return 1
+    fi
+    bin="$work/released/rehearsal"
+}
+
+# The last resort. The sources are those of this action at the commit that the workflow pins; so the pin covers the binary
+# too. It is built where nobody has been before and serves this step alone.
 build() {
     local target
     command -v cargo >/dev/null ||
-        inconclusive 2 "there is no cargo to build Rehearsal with: install Rust before this step, or give the input bin-path"
+        inconclusive 2 "there is no binary of these sources to run ($why), and no cargo to build Rehearsal with: install Rust before this step, or give the input bin-path"
     echo "::group::Build Rehearsal"
     target="$work/target"
     (cd "$GITHUB_ACTION_PATH" && CARGO_TARGET_DIR="$target" cargo build --release --locked --bin rehearsal) ||
@@ -83,7 +160,7 @@ forget_the_jobs_own() {
     unset REHEARSAL_CONFIG REHEARSAL_CANDIDATE REHEARSAL_PRODUCTION_FROM REHEARSAL_ONLY REHEARSAL_SEED REHEARSAL_FAIL_FAST REHEARSAL_KEEP
     unset REHEARSAL_OUT REHEARSAL_REPORT REHEARSAL_FORMAT REHEARSAL_COLOR REHEARSAL_TIMEOUT REHEARSAL_HURL_IMAGE
     unset REHEARSAL_CHECK_NAME REHEARSAL_CHECK_RUN REHEARSAL_LOGIN REHEARSAL_ENVIRONMENT REHEARSAL_GITHUB_TOKEN
-    unset REHEARSAL_KEY
+    unset REHEARSAL_KEY REHEARSAL_QUIET
 }
 
 # An empty input leaves the choice to the configuration.

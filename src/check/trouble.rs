@@ -53,6 +53,15 @@ pub fn machine(stage: StageId, error: &str) -> Finding {
     )
 }
 
+/// The machine has too little of something that the run needs: said before anything starts.
+pub fn too_little(what: &str, way_out: &str) -> Finding {
+    finding(
+        StageId::Control,
+        format!("this machine cannot hold the run: {what}"),
+        way_out,
+    )
+}
+
 /// An image cannot be built, or has gone: the error's first line says which and why, the others are the builder's.
 pub fn no_build(error: &str) -> Finding {
     let mut lines = error.lines().map(str::to_owned);

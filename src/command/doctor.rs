@@ -3,6 +3,7 @@
 //! Exit codes: 0 nothing is wrong; 2 the configuration cannot be used; 3 something else stands in a run's way, or is
 //! left over.
 
+mod budget;
 mod github;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::context::Context;
 use crate::engine::Engine;
 use crate::engine::sweep::{self, Leftover, Liveness};
 use crate::lock;
-use crate::prepare::{self, Asked};
+use crate::prepare::{self, Asked, Prepared};
 use crate::record::exit_code::ExitCode;
 use crate::report::terminal::tell;
 use crate::text::harmless;
@@ -79,7 +80,12 @@ pub async fn doctor(args: &DoctorArgs, context: &Context) -> Result<ExitCode> {
     let engine = report.engine(args.remove, context).await;
     report.disk("working directory", &context.directory);
     report.disk("temporary files", &std::env::temp_dir());
-    report.configuration(args, context);
+    let prepared = report.configuration(args, context);
+    if let Some(prepared) = prepared {
+        report
+            .budget(&prepared, engine.as_ref(), &context.directory.join(&args.out))
+            .await;
+    }
     report.github(args.branch.as_deref(), context).await;
     report.leftovers(engine.is_some());
     report.files(args.remove, &context.runs);
@@ -205,14 +211,15 @@ impl Diagnosis {
         }
     }
 
-    fn configuration(&mut self, args: &DoctorArgs, context: &Context) {
+    fn configuration(&mut self, args: &DoctorArgs, context: &Context) -> Option<Prepared> {
         let Some(file) = args.config.clone().or_else(|| read::find(&context.directory)) else {
             let seen = format!(
                 "no `{}` in `{}` or above it",
                 read::FILE_NAME,
                 context.directory.display()
             );
-            return self.add("configuration", Health::Note, seen);
+            self.add("configuration", Health::Note, seen);
+            return None;
         };
         let asked = Asked::of(Some(&file));
         let prepared = match prepare::prepare_production(&asked, context) {
@@ -220,12 +227,9 @@ impl Diagnosis {
             Err(errors) => {
                 let first = errors.first().map(|error| error.message.clone()).unwrap_or_default();
                 let way_out = format!("`rehearsal plan --config {}` points at the place", file.display());
-                return self.wrong(
-                    "configuration",
-                    format!("`{}`: {}", file.display(), one_line(&first)),
-                    "you",
-                    way_out,
-                );
+                let seen = format!("`{}`: {}", file.display(), one_line(&first));
+                self.wrong("configuration", seen, "you", way_out);
+                return None;
             }
         };
         let services = prepared.world.services.len();
@@ -244,6 +248,7 @@ impl Diagnosis {
                 self.wrong("lock", one_line(why), "you", "until then every run is inconclusive");
             }
         }
+        Some(prepared)
     }
 
     fn leftovers(&mut self, looked: bool) {

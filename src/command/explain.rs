@@ -9,14 +9,19 @@ use crate::report::terminal::{say, tell};
 use crate::text::redact::Redactor;
 use crate::{check, lock};
 
+/// What is explained beside checks, and the part of README that is about it.
+const OTHERS: [(&str, &str); 2] = [("lock", "the-lock"), ("production-from", "whose-production")];
+/// The part that is about checks.
+const CHECKS: &str = "what-it-holds-to";
+
 pub fn explain(args: &ExplainArgs) -> ExitCode {
     let told = match args.check.as_deref() {
         Some("lock") => Some(lock::explain::TEXT),
         Some("production-from") => Some(elsewhere::explain::TEXT),
         _ => None,
     };
-    if let Some(text) = told {
-        tell(text.trim_end());
+    if let (Some(text), Some(own)) = (told, args.check.as_deref()) {
+        tell(&format!("{}\n\n{}", text.trim_end(), links(own, text)));
         return ExitCode::Pass;
     }
     let id = args.check.as_deref().map(id_of);
@@ -24,7 +29,11 @@ pub fn explain(args: &ExplainArgs) -> ExitCode {
     let all = check::catalog::CATALOG.iter().map(|check| check.about());
     let found: Vec<&check::About> = all.filter(wanted).collect();
     for about in &found {
-        tell(&format!("{}: {}\n\n{}\n", about.id, about.question, about.explain));
+        let links = links(about.id.as_str(), about.explain);
+        tell(&format!(
+            "{}: {}\n\n{}\n\n{links}\n",
+            about.id, about.question, about.explain
+        ));
     }
     if found.is_empty() {
         let unknown = unknown(args.check.as_deref().unwrap_or_default());
@@ -40,6 +49,21 @@ fn id_of(word: &str) -> &str {
         "alerts" => CheckId::AlertLeadTime.as_str(),
         other => other,
     }
+}
+
+/// What else is explained that a text speaks of, and where all of it is told.
+fn links(own: &str, text: &str) -> String {
+    let ids = check::catalog::CATALOG.iter().map(|check| check.about().id.as_str());
+    let others = ids.chain(OTHERS.into_iter().map(|(name, _)| name));
+    let spoken_of = |id: &&str| *id != own && text.contains(&format!("`{id}`"));
+    let commands = others.filter(spoken_of).map(|id| format!("`rehearsal explain {id}`"));
+    let page = OTHERS
+        .into_iter()
+        .find(|(name, _)| *name == own)
+        .map_or(CHECKS, |(_, page)| page);
+    let page = format!("{}#{page}", env!("CARGO_PKG_REPOSITORY"));
+    let all: Vec<String> = commands.chain([page]).collect();
+    format!("See {}", all.join(", "))
 }
 
 fn unknown(id: &str) -> String {

@@ -3,15 +3,19 @@
 mod agent;
 mod alerts;
 mod common;
+mod completions;
 mod config;
 mod doctor;
 mod down;
 mod entry;
 mod explain;
+mod history;
 mod init;
 mod keygen;
+mod last;
 mod lock;
 mod logs;
+mod man;
 mod out;
 mod plan;
 mod publish;
@@ -101,7 +105,10 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Explain(args) => Ok(explain::explain(&args)),
         Command::Schema => print_json(&schema::schema()),
         Command::Init(args) => init::init(&args),
-        Command::Merge(_) | Command::Twin(_) | Command::Completions(_) | Command::Man(_) => Ok(unbuilt()),
+        Command::History(args) => history::history(&args),
+        Command::Completions(args) => Ok(completions::completions(&args)),
+        Command::Man(args) => man::man(&args),
+        Command::Merge(_) | Command::Twin(_) => Ok(unbuilt()),
     }
 }
 

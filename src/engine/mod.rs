@@ -14,6 +14,7 @@ pub mod network;
 pub mod observe;
 pub mod pull;
 pub mod reaper;
+pub mod room;
 pub mod sweep;
 pub mod tail;
 pub mod transfer;

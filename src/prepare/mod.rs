@@ -4,6 +4,7 @@
 mod addresses;
 mod alerts;
 mod alike;
+pub mod budget;
 pub mod candidate;
 pub mod elsewhere;
 pub mod fronts;

@@ -2,6 +2,7 @@
 
 mod alerts;
 pub mod github;
+pub mod history;
 pub mod html;
 pub mod json;
 pub mod junit;

@@ -38,11 +38,13 @@ impl Seen {
 }
 
 /// A repository with the action and a workflow that uses it.
-fn repository(dir: &Path) {
+pub fn repository(dir: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = [
         ("action.yml", "action.yml"),
         (".github/action/run.sh", ".github/action/run.sh"),
+        (".github/action/sources.sh", ".github/action/sources.sh"),
+        (".github/action/checksums", ".github/action/checksums"),
         ("Cargo.toml", "Cargo.toml"),
         ("tests/action/workflow.yml", ".github/workflows/test.yml"),
         ("tests/action/stub.sh", "stub.sh"),
@@ -110,7 +112,10 @@ pub enum Base {
 
 /// What the workflow gives to the action.
 pub struct Inputs<'a> {
+    /// Empty = none is given.
     pub bin: &'a Path,
+    /// Where releases are downloaded from; empty = from where they are published.
+    pub from: &'a str,
     pub seed: &'a str,
     pub config: &'a str,
     pub candidate: &'a str,
@@ -124,6 +129,7 @@ fn act(dir: &Path, trace: &Path, event: &str, inputs: &Inputs) -> Output {
         format!("CONFIG={}", inputs.config),
         format!("CANDIDATE={}", inputs.candidate),
         format!("BIN={}", inputs.bin.display()),
+        format!("FROM={}", inputs.from),
         format!("DOCKER_HOST={}", inputs.engine),
         format!("REHEARSAL_TRACE={}", trace.display()),
     ];
@@ -154,8 +160,13 @@ fn act(dir: &Path, trace: &Path, event: &str, inputs: &Inputs) -> Output {
 pub fn seen(event: &str, inputs: &Inputs, trace: &Path) -> Seen {
     let dir = tempfile::tempdir().expect("a folder");
     repository(dir.path());
-    event_file(dir.path(), inputs.base);
-    let done = act(dir.path(), trace, event, inputs);
+    seen_in(dir.path(), event, inputs, trace)
+}
+
+/// The same in a repository that is there.
+pub fn seen_in(dir: &Path, event: &str, inputs: &Inputs, trace: &Path) -> Seen {
+    event_file(dir, inputs.base);
+    let done = act(dir, trace, event, inputs);
     let log = format!(
         "{}{}",
         String::from_utf8_lossy(&done.stdout),
@@ -168,7 +179,7 @@ pub fn seen(event: &str, inputs: &Inputs, trace: &Path) -> Seen {
         outcome: read("outcome"),
         outputs: serde_json::from_str(&read("outputs.json")).expect("outputs are JSON"),
         environment: std::fs::read_to_string(trace.join("environment")).unwrap_or_default(),
-        base: git(dir.path(), &["rev-parse", "HEAD"]),
+        base: git(dir, &["rev-parse", "HEAD"]),
         job_passed: done.status.success(),
         log,
     }

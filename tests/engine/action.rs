@@ -14,6 +14,7 @@ fn rehearse(event: &str, world: &str, trace: &Path) -> Seen {
     let config = driver::world(world);
     let inputs = Inputs {
         bin: Path::new(env!("CARGO_BIN_EXE_rehearsal")),
+        from: "",
         seed: "7",
         config: config.to_str().expect("a path of ours"),
         candidate: "",

@@ -95,3 +95,48 @@ fn what_a_dead_run_left_is_listed_and_removed() {
     assert_eq!(left_behind(&run), Vec::<String>::new(), "{report}");
     assert_eq!(report["files"], Value::Array(Vec::new()));
 }
+
+/// Nobody's machine has that much memory.
+const TOO_LARGE: &str = "services:\n  web:\n    image: nowhere.example/never/pulled:1\n    deploy: {resources: {reservations: {memory: 900000g}}}\n";
+const ITS_RELEASE: &str = "production: {compose: compose.yaml}\ncandidate: {web: {env: {RELEASE: \"2\"}}}\nsuites: {smoke: {requests: [{name: it \
+                           answers, get: \"http://web:8080/\"}]}}\n";
+
+#[test]
+fn a_run_that_the_machine_cannot_hold_is_inconclusive_before_anything_is_pulled() {
+    let folder = folder("doctor/too-large");
+    std::fs::write(folder.join("compose.yaml"), TOO_LARGE).unwrap();
+    std::fs::write(folder.join("rehearsal.yaml"), ITS_RELEASE).unwrap();
+    let here = |arguments: &[&str]| {
+        let mut command = rehearsal(arguments);
+        command.current_dir(&folder);
+        end(command)
+    };
+    let ended = here(&["run", "--out", "out"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let result = json(&std::fs::read_to_string(folder.join("out/result.json")).unwrap());
+    let cause = result["cause"].as_str().unwrap();
+    assert!(
+        cause.contains("cannot hold the run") && cause.contains("reserve 878.9 TiB of memory"),
+        "{cause}"
+    );
+    let events = std::fs::read_to_string(folder.join("out/events.jsonl")).unwrap();
+    assert!(!events.contains("\"pull\""), "{events}");
+    let seen = json(&here(&["doctor", "--format", "json", "--out", "out"]).stdout);
+    let room = line(&seen, "room");
+    assert_eq!(
+        (&room["state"], &room["whose"]),
+        (&"wrong".into(), &"the machine".into())
+    );
+    assert!(
+        line(&seen, "images")["seen"]
+            .as_str()
+            .unwrap()
+            .contains("never/pulled:1")
+    );
+    assert!(
+        line(&seen, "time")["seen"]
+            .as_str()
+            .unwrap()
+            .contains("the last time (inconclusive")
+    );
+}

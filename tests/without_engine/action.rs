@@ -16,6 +16,7 @@ fn run(event: &str, case: u32, config: &str) -> Seen {
     let seed = case.to_string();
     let inputs = Inputs {
         bin: Path::new("stub.sh"),
+        from: "",
         seed: &seed,
         config,
         candidate: "web=shop:2",
@@ -109,7 +110,7 @@ fn inputs_arrive_as_environment_variables_whatever_they_contain() {
 }
 
 /// The action's script as a runner starts it, without a workflow around it.
-fn script(dir: &Path, path: &str, bin: &Path, case: u32) -> Command {
+pub fn script(dir: &Path, path: &str, bin: &Path, case: u32) -> Command {
     let mut command = hears_signals("/bin/bash");
     command
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/action/run.sh"))
@@ -127,12 +128,12 @@ fn script(dir: &Path, path: &str, bin: &Path, case: u32) -> Command {
     command
 }
 
-fn stub() -> PathBuf {
+pub fn stub() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/action/stub.sh")
 }
 
 /// The value that a runner takes from the file: the last one given.
-fn last(file: &Path, name: &str) -> String {
+pub fn last(file: &Path, name: &str) -> String {
     let text = std::fs::read_to_string(file).expect("outputs are written");
     let after = text.rsplit(&format!("{name}<<")).next().expect("the output is given");
     after.lines().nth(1).expect("it has a value").to_owned()
@@ -191,7 +192,7 @@ fn a_bin_path_that_names_no_program_is_an_error_that_says_so() {
 }
 
 /// A program of that name in `dir`.
-fn program(dir: &Path, name: &str, text: &str) -> PathBuf {
+pub fn program(dir: &Path, name: &str, text: &str) -> PathBuf {
     let file = dir.join(name);
     std::fs::write(&file, text).expect("the folder is ours");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("the file is ours");
@@ -199,7 +200,7 @@ fn program(dir: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 /// Says its version as the real one would, and passes.
-fn forged() -> String {
+pub fn forged() -> String {
     let version = env!("CARGO_PKG_VERSION");
     format!(
         "#!/bin/sh\n[ \"$1\" = --version ] && echo 'rehearsal {version}' && exit\ntouch \"$REHEARSAL_TRACE/forged\"\nexec {}\n",
@@ -208,7 +209,7 @@ fn forged() -> String {
 }
 
 /// Stands for cargo: builds the stand-in.
-fn cargo() -> String {
+pub fn cargo() -> String {
     format!(
         "#!/bin/sh\nmkdir -p \"$CARGO_TARGET_DIR/release\"\ncp {} \"$CARGO_TARGET_DIR/release/rehearsal\"\n",
         stub().display()

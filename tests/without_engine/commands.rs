@@ -422,3 +422,180 @@ fn a_change_of_scale_that_the_mirror_does_not_show_is_nothing_to_rehearse() {
         "{planned}"
     );
 }
+
+/// The names of the commands that users call, and each command's long options.
+fn commands() -> Vec<(String, Vec<String>)> {
+    use clap::CommandFactory as _;
+    let cli = rehearsal::cli::Cli::command();
+    let shown = cli.get_subcommands().filter(|command| !command.is_hide_set());
+    let options = |command: &clap::Command| {
+        let long = command.get_arguments().filter_map(|argument| argument.get_long());
+        long.map(str::to_owned).collect()
+    };
+    shown
+        .map(|command| (command.get_name().to_owned(), options(command)))
+        .collect()
+}
+
+#[test]
+fn a_shell_completes_commands_and_options_and_nothing_that_users_do_not_call() {
+    let folder = driver::folder("commands/completions");
+    let printed = end(without_engine(&["completions", "bash"]));
+    assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+    std::fs::write(folder.join("rehearsal.bash"), printed.stdout).expect("the folder is ours");
+    let completes = |words: &[&str]| {
+        let script = "source rehearsal.bash; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); \
+                      _rehearsal rehearsal \"${!#}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
+        let done = std::process::Command::new("bash")
+            .args(["-c", script, "bash"])
+            .args(words)
+            .current_dir(&folder)
+            .output()
+            .expect("bash is there");
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        let mut words: Vec<String> = said.lines().map(str::to_owned).collect();
+        words.sort();
+        words
+    };
+    assert_eq!(completes(&["rehearsal", "do"]), ["doctor", "down"]);
+    assert_eq!(completes(&["rehearsal", "run", "--qui"]), ["--quiet"]);
+    let all = completes(&["rehearsal", ""]);
+    for (name, _) in commands() {
+        assert!(all.contains(&name), "{name} is not completed: {all:?}");
+    }
+    assert!(
+        !all.iter()
+            .any(|name| ["reap", "agent", "twin"].contains(&name.as_str())),
+        "{all:?}"
+    );
+    for shell in ["zsh", "fish"] {
+        let other = end(without_engine(&["completions", shell]));
+        assert!(other.code == Some(0) && other.stdout.contains("doctor"), "{shell}");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page_with_all_of_its_options() {
+    let folder = driver::folder("commands/man");
+    let written = end(without_engine(&["man", "--out", folder.to_str().expect("a path")]));
+    assert_eq!(written.code, Some(0), "{}", written.stderr);
+    let read =
+        |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    for (name, options) in commands() {
+        let page = read(&format!("rehearsal-{name}.1"));
+        for option in options {
+            assert!(
+                page.contains(&format!("\\-\\-{}", option.replace('-', "\\-"))),
+                "{name} {option}: {page}"
+            );
+        }
+        let printed = end(without_engine(&["man", &name]));
+        assert_eq!(printed.stdout.trim_end(), page.trim_end(), "{name}");
+    }
+    assert_eq!(
+        read("rehearsal.1").trim_end(),
+        end(without_engine(&["man"])).stdout.trim_end()
+    );
+    assert!(!folder.join("rehearsal-reap.1").exists());
+    let unknown = end(without_engine(&["man", "nothing"]));
+    assert!(
+        unknown.code == Some(2) && unknown.stderr.contains("`rehearsal --help` lists them"),
+        "{}",
+        unknown.stderr
+    );
+}
+
+#[test]
+fn a_quiet_run_tells_its_end_alone_and_a_plan_what_the_last_run_took() {
+    let out = driver::folder("commands/quiet");
+    let mut command = driver::run(&driver::world("twin"), &out);
+    command.env("DOCKER_HOST", "unix:///nowhere/docker.sock").arg("--quiet");
+    let ended = end(command);
+    assert_eq!(ended.code, Some(3));
+    assert!(
+        ended.stderr.trim_start().starts_with("INCONCLUSIVE"),
+        "{}",
+        ended.stderr
+    );
+    let plan = |out: &Path| {
+        let out = out.to_str().expect("a path");
+        end(without_engine(&[
+            "plan",
+            "--config",
+            "fixtures/incident/twin.yaml",
+            "--out",
+            out,
+        ]))
+        .stderr
+    };
+    let told = plan(&out);
+    assert!(told.contains("the last time (inconclusive, "), "{told}");
+    let told = plan(&driver::folder("commands/quiet-none"));
+    assert!(told.contains("not known: no run has left a record here"), "{told}");
+    for name in ["images", "memory", "disk", "here"] {
+        assert!(
+            told.lines().any(|line| line.trim_start().starts_with(name)),
+            "{name}: {told}"
+        );
+    }
+}
+
+#[test]
+fn what_is_explained_leads_to_what_it_speaks_of_and_to_the_manual() {
+    let told = end(without_engine(&["explain", "auth-login"])).stdout;
+    let readme = std::fs::read_to_string(driver::root().join("README.md")).expect("it is there");
+    for (name, heading) in [
+        ("auth-login", "What it holds to"),
+        ("lock", "The lock"),
+        ("production-from", "Whose production"),
+    ] {
+        let told = end(without_engine(&["explain", name])).stdout;
+        let anchor = heading.to_lowercase().replace(' ', "-");
+        assert!(
+            told.contains(&format!("{}#{anchor}", env!("CARGO_PKG_REPOSITORY"))),
+            "{name}: {told}"
+        );
+        assert!(readme.contains(&format!("\n## {heading}\n")), "{heading}");
+    }
+    assert!(!told.contains("`rehearsal explain auth-login`"), "{told}");
+    let all = end(without_engine(&["explain"])).stdout;
+    assert!(all.contains("See `rehearsal explain "), "no check speaks of another");
+}
+
+#[test]
+fn a_history_is_made_of_the_records_of_folders_and_says_which_cannot_be_read() {
+    let folder = driver::folder("commands/history");
+    let sample = std::fs::read_to_string(driver::root().join("tests/samples/block.json")).expect("it is there");
+    for (run, day) in [("11/rehearsal", "11"), ("12/rehearsal", "12")] {
+        let mut record: Value = serde_json::from_str(&sample).expect("JSON");
+        record["started"] = json!(format!("2026-11-{day}T09:00:00Z"));
+        let at = folder.join(run);
+        std::fs::create_dir_all(&at).expect("the folder is ours");
+        std::fs::write(at.join("result.json"), record.to_string()).expect("the folder is ours");
+    }
+    let history = |more: &[&str]| {
+        let path = folder.to_str().expect("a path");
+        end(without_engine(&[&["history", path], more].concat()))
+    };
+    let told = history(&[]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    assert!(told.stdout.contains("2 runs: 2 block"), "{}", told.stdout);
+    let told: Value = serde_json::from_str(&history(&["--format", "json"]).stdout).expect("JSON");
+    assert_eq!(told["runs"].as_array().map(Vec::len), Some(2));
+    let cut = folder.join("13");
+    std::fs::create_dir_all(&cut).expect("the folder is ours");
+    std::fs::write(cut.join("result.json"), &sample[..sample.len() / 2]).expect("the folder is ours");
+    let partly = history(&[]);
+    assert_eq!(partly.code, Some(2));
+    assert!(
+        partly.stderr.contains("13/result.json") && partly.stdout.contains("2 runs"),
+        "{}",
+        partly.stderr
+    );
+    let none = end(without_engine(&["history", "fixtures/small"]));
+    assert!(
+        none.code == Some(2) && none.stderr.contains("there is no record"),
+        "{}",
+        none.stderr
+    );
+}

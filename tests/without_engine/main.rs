@@ -29,6 +29,7 @@ mod slot;
 use rehearsal as product;
 
 mod action;
+mod action_download;
 mod agent_http;
 mod agent_load;
 mod alerts;

@@ -2,17 +2,20 @@
 
 mod hazards;
 mod logs;
+mod room;
 mod signer;
 pub mod told;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::last::Last;
 use super::out::{LOGS, Out, PLAN, Refusal};
 use super::{entry, refused};
 use crate::cli::{Color, Format, RunArgs};
@@ -66,6 +69,7 @@ pub(crate) const KEPT_FOR: Duration = Duration::from_secs(8 * 3600);
 /// Only what is our bug or what left no way to write a report; the caller makes it exit code 70.
 pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Result<ExitCode> {
     let folder = context.directory.join(&args.out);
+    let last = Last::of(&folder);
     // A green report of a former run does not stand beside a configuration that is refused.
     let former = match folder.exists().then(|| Out::claim(&folder)).transpose() {
         Ok(former) => former,
@@ -84,7 +88,7 @@ pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Re
         Ok(out) => out,
         Err(refusal) => return Ok(refused(&refusal)),
     };
-    let run = Run::begin(args, context, prepared, out, signer)?;
+    let run = Run::begin(args, context, prepared, (out, last), signer)?;
     let judgement = run.go(interrupt).await?;
     Ok(judgement.exit_code)
 }
@@ -105,6 +109,8 @@ struct Run<'a> {
     lock: lock::State,
     id: String,
     out: Out,
+    /// The run before this one.
+    last: Arc<Last>,
     format: Format,
     terminal: Terminal,
     redactor: Redactor,
@@ -131,7 +137,7 @@ impl<'a> Run<'a> {
         args: &'a RunArgs,
         context: &'a Context,
         prepared: Prepared,
-        out: Out,
+        (out, last): (Out, Last),
         signer: Option<Signer>,
     ) -> Result<Self> {
         let redactor = prepared.redactor();
@@ -156,6 +162,7 @@ impl<'a> Run<'a> {
             lock,
             id,
             out,
+            last: Arc::new(last),
             format,
             terminal: Terminal {
                 colour,
@@ -232,6 +239,9 @@ impl<'a> Run<'a> {
             recorder.finding(check::mirror_fidelity::unusable(why, evidence));
             return Ok(());
         }
+        if self.fits(images.engine(), recorder).await.is_break() {
+            return Ok(());
+        }
         match self.facts(&images, recorder, looked).await {
             Ok(facts) => {
                 self.prepared.name_as_had(&facts);
@@ -275,12 +285,13 @@ impl<'a> Run<'a> {
     }
 
     fn recorder(&self) -> Result<Recorder> {
-        let (format, terminal) = (self.format, self.terminal);
+        let (format, terminal, quiet) = (self.format, self.terminal, self.args.quiet);
+        let last = Arc::clone(&self.last);
         let listener = move |event: &crate::record::event::Event| {
             if format == Format::Json {
                 tell(&serde_json::to_string(event).unwrap_or_default());
-            } else if let Some(line) = terminal.progress(event) {
-                say(line);
+            } else if let Some(line) = terminal.progress(event).filter(|_| !quiet) {
+                say(format!("{line}{}", last.beside(&event.kind)));
             }
         };
         Recorder::begin(&self.out.folder, self.begun, &self.redactor, Box::new(listener))
@@ -322,7 +333,7 @@ impl<'a> Run<'a> {
         let json = serde_json::to_string_pretty(&plan).context("the plan cannot be written as JSON")?;
         json::replace(&self.out.folder.join(PLAN), json.as_bytes())?;
         self.inputs.plan = Some(Input::of(json.as_bytes()));
-        if self.format != Format::Json {
+        if self.format != Format::Json && !self.args.quiet {
             say(shown_lines(&self.prepared.plan.to_text(), &self.redactor));
         }
         Ok(())

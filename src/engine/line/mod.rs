@@ -71,6 +71,11 @@ impl<B: Body> Content for Request<B> {
 }
 
 impl Transport {
+    /// Where it leads.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     pub(super) fn to(endpoint: Endpoint) -> Arc<Self> {
         Arc::new(Self {
             endpoint,
