@@ -292,6 +292,8 @@ fn parse(path: &Path) -> Result<Node, Diagnostic> {
 fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Next>) -> Settings {
     faults::need_auth(reader, document);
     let file = reader.fields(document, &grammar::FILE);
+    // What is asked is compared with what is there in the order of the contract.
+    let auth = file.fields("auth", &grammar::AUTH).map(|fields| auth::auth(&fields));
     let suites = suite::suites(&file);
     Settings {
         file: files::absolute(&options.config),
@@ -302,7 +304,7 @@ fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Ne
         },
         release: release::release(&file),
         replaced: production::replaced(&file),
-        auth: file.fields("auth", &grammar::AUTH).map(|fields| auth::auth(&fields)),
+        auth,
         data: file
             .fields("data", &grammar::DATA)
             .map(|fields| suite::data(&fields))

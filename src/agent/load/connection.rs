@@ -115,7 +115,7 @@ async fn shake(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> 
 pub(super) async fn exchange(connection: &mut Connection, request: Request<Full<Bytes>>) -> Result<u16, Ended> {
     let answer = connection.try_send_request(request).await;
     let answer: Response<Incoming> = answer.map_err(|mut error| match error.take_message() {
-        Some(request) => Ended::Unwritten(request),
+        Some(request) => Ended::Unwritten(Box::new(request)),
         None if error.error().is_incomplete_message() => Ended::Silent,
         None => Ended::Broken(of_http(error.error())),
     })?;
@@ -133,7 +133,7 @@ pub(super) async fn exchange(connection: &mut Connection, request: Request<Full<
 #[derive(Debug)]
 pub(super) enum Ended {
     /// The connection was gone before a byte was written.
-    Unwritten(Request<Full<Bytes>>),
+    Unwritten(Box<Request<Full<Bytes>>>),
     /// The server hung up without a byte of an answer, as one does with a connection that it has kept for long enough.
     Silent,
     /// Anything else.

@@ -200,7 +200,7 @@ async fn send(load: &Load, shot: &Shot, number: u64, opened: &mut u64) -> Result
     if !is_fresh && let Some(mut kept) = shot.target.take_kept() {
         match exchange(&mut kept, request).await {
             Ok(status) => return Ok(kept_for_next(&shot.target, kept, status)),
-            Err(Ended::Unwritten(back)) => request = back,
+            Err(Ended::Unwritten(back)) => request = *back,
             Err(Ended::Silent) => request = shot.request.clone(),
             Err(Ended::Broken(why)) => return Err(why),
         }
