@@ -21,7 +21,7 @@ pub fn explain(args: &ExplainArgs) -> ExitCode {
         _ => None,
     };
     if let (Some(text), Some(own)) = (told, args.check.as_deref()) {
-        tell(&format!("{}\n\n{}", text.trim_end(), links(own, text)));
+        tell(&format!("{}\n\n{}", text.trim_end(), link(own)));
         return ExitCode::Pass;
     }
     let id = args.check.as_deref().map(id_of);
@@ -29,9 +29,9 @@ pub fn explain(args: &ExplainArgs) -> ExitCode {
     let all = check::catalog::CATALOG.iter().map(|check| check.about());
     let found: Vec<&check::About> = all.filter(wanted).collect();
     for about in &found {
-        let links = links(about.id.as_str(), about.explain);
+        let link = link(about.id.as_str());
         tell(&format!(
-            "{}: {}\n\n{}\n\n{links}\n",
+            "{}: {}\n\n{}\n\n{link}\n",
             about.id, about.question, about.explain
         ));
     }
@@ -51,19 +51,11 @@ fn id_of(word: &str) -> &str {
     }
 }
 
-/// What else is explained that a text speaks of, and where all of it is told.
-fn links(own: &str, text: &str) -> String {
-    let ids = check::catalog::CATALOG.iter().map(|check| check.about().id.as_str());
-    let others = ids.chain(OTHERS.into_iter().map(|(name, _)| name));
-    let spoken_of = |id: &&str| *id != own && text.contains(&format!("`{id}`"));
-    let commands = others.filter(spoken_of).map(|id| format!("`rehearsal explain {id}`"));
-    let page = OTHERS
-        .into_iter()
-        .find(|(name, _)| *name == own)
-        .map_or(CHECKS, |(_, page)| page);
-    let page = format!("{}#{page}", env!("CARGO_PKG_REPOSITORY"));
-    let all: Vec<String> = commands.chain([page]).collect();
-    format!("See {}", all.join(", "))
+/// Where more is told.
+fn link(own: &str) -> String {
+    let part = OTHERS.into_iter().find(|(name, _)| *name == own);
+    let part = part.map_or(CHECKS, |(_, part)| part);
+    format!("See {}#{part}", env!("CARGO_PKG_REPOSITORY"))
 }
 
 fn unknown(id: &str) -> String {

@@ -396,6 +396,7 @@ mod tests {
         assert_eq!(History::of(vec![run(1, Verdict::Pass, 1_000), failed]).flaky, []);
         let mut seen = samples::block();
         seen.findings[0].blame = Blame::Flaky.into();
+        seen.findings[0].folded.clear();
         seen.findings[0].tests = vec![TestName {
             suite: named.suite,
             name: named.name.clone(),

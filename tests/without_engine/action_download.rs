@@ -106,7 +106,7 @@ impl Job {
         program(&bin, "rehearsal", &forged());
         match tools {
             Tools::Cargo => drop(program(&bin, "cargo", &cargo())),
-            Tools::None => {}
+            Tools::None => drop(std::fs::remove_file(bin.join("cargo"))),
         }
         let path = format!("{}:/usr/bin:/bin", bin.display());
         let mut command = script(dir, &path, Path::new(""), 2);

@@ -541,8 +541,7 @@ fn a_quiet_run_tells_its_end_alone_and_a_plan_what_the_last_run_took() {
 }
 
 #[test]
-fn what_is_explained_leads_to_what_it_speaks_of_and_to_the_manual() {
-    let told = end(without_engine(&["explain", "auth-login"])).stdout;
+fn what_is_explained_leads_to_its_part_of_the_manual() {
     let readme = std::fs::read_to_string(driver::root().join("README.md")).expect("it is there");
     for (name, heading) in [
         ("auth-login", "What it holds to"),
@@ -551,15 +550,10 @@ fn what_is_explained_leads_to_what_it_speaks_of_and_to_the_manual() {
     ] {
         let told = end(without_engine(&["explain", name])).stdout;
         let anchor = heading.to_lowercase().replace(' ', "-");
-        assert!(
-            told.contains(&format!("{}#{anchor}", env!("CARGO_PKG_REPOSITORY"))),
-            "{name}: {told}"
-        );
+        let link = format!("{}#{anchor}", env!("CARGO_PKG_REPOSITORY"));
+        assert!(told.trim_end().ends_with(&link), "{name}: {told}");
         assert!(readme.contains(&format!("\n## {heading}\n")), "{heading}");
     }
-    assert!(!told.contains("`rehearsal explain auth-login`"), "{told}");
-    let all = end(without_engine(&["explain"])).stdout;
-    assert!(all.contains("See `rehearsal explain "), "no check speaks of another");
 }
 
 #[test]
