@@ -184,7 +184,7 @@ impl Rehearsal<'_> {
     ) -> Result<Seen, Lost> {
         let part = match &way.again {
             Again::Part(part) => Some(part.as_str()),
-            Again::AsSeen | Again::Look | Again::Tests(_) | Again::TestsHere(_) => None,
+            Again::AsSeen | Again::Look | Again::Once | Again::Tests(_) | Again::TestsHere(_) => None,
         };
         let driver = self.on(ground, way.stage);
         check.look(&self.at(&driver, way.role, Some(before), facts, part)).await
