@@ -102,11 +102,10 @@ pub enum Came {
 impl Came {
     /// It is a worse thing to get.
     pub fn is_worse_than(&self, other: &Self) -> bool {
-        match (other, self) {
-            (Self::Works, Self::Refused(_)) => true,
-            (Self::Works | Self::Refused(_), Self::Breaks(_) | Self::Silent(_)) => true,
-            _ => false,
-        }
+        matches!(
+            (other, self),
+            (Self::Works, Self::Refused(_)) | (Self::Works | Self::Refused(_), Self::Breaks(_) | Self::Silent(_))
+        )
     }
 
     /// For people.

@@ -79,14 +79,8 @@ pub(super) struct Stand {
 }
 
 /// The faults of all services. Cheap to clone: all clones are the same.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Faults(watch::Sender<BTreeMap<String, Stand>>);
-
-impl Default for Faults {
-    fn default() -> Self {
-        Self(watch::Sender::default())
-    }
-}
 
 impl Faults {
     pub(super) fn begin_or_end(&self, call: &FaultCall) {

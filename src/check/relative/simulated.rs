@@ -215,7 +215,6 @@ fn of_a_thousand_runs_at_most_one_in_a_hundred_is_blocked_for_nothing_and_19_in_
     for world in WORLDS {
         let equal = count(RUNS, 0.0, |run| Machine::of(world, run));
         let slow = count(RUNS, 0.1, |run| Machine::of(world, 1_000_000 + run));
-        println!("{}: equal {equal:?}, 10 % slower {slow:?}", world.name);
         assert!(equal.percent(equal.fails) <= 1.0, "{}: {equal:?}", world.name);
         assert!(slow.percent(slow.fails) >= 95.0, "{}: {slow:?}", world.name);
         // What is not answered is more seldom than what is, or the rule would be of no use.
