@@ -2,6 +2,7 @@
 
 use super::scripted::{Back, Bears, Behaviour, CONFIG, Played, SignIn, Story};
 use crate::check::asked::tests::called;
+use crate::mirror::failure::ServiceFailureKind;
 use crate::mirror::names::calls::Caller;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
@@ -175,6 +176,19 @@ async fn a_candidate_on_which_nobody_can_sign_in_is_not_asked_how_it_bears_fault
         found.iter().all(|finding| !finding.starts_with("auth-faults")),
         "{found:?}"
     );
+    assert_eq!(played.check("auth-faults", StageId::Faults), Status::NotRun);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_of_a_candidate_that_did_not_come_up_did_not_run() {
+    let candidate = Behaviour {
+        down: Some(ServiceFailureKind::Exited),
+        ..good()
+    };
+    let played = asked("outage", good(), candidate).play().await;
+    played.ends(Verdict::Block);
+    let faults = played.recorded.stages.iter().find(|stage| stage.id == StageId::Faults);
+    assert_eq!(faults.expect("the stage").status, Status::NotRun);
     assert_eq!(played.check("auth-faults", StageId::Faults), Status::NotRun);
 }
 

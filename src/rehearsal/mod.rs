@@ -15,6 +15,7 @@ use crate::lock;
 use crate::plan::{Plan, Planned, StagePlan};
 use crate::record::finding::Finding;
 use crate::record::stage::StageId;
+use crate::record::status::Status;
 use crate::record::step::Step;
 use crate::text::redact::Redactor;
 use crate::world::candidates::Candidates;
@@ -135,11 +136,13 @@ impl Rehearsal<'_> {
         self.recorder.stage_started(stage.id);
         let candidates = self.candidates();
         course.enter(stage.id, &candidates, &self.case(stage.id).replicas(&candidates));
+        let mut ran = stage.steps.is_empty();
         for planned in &stage.steps {
             if let Some(note) = course.why_not(planned) {
                 course.remark(note, &self.recorder);
                 continue;
             }
+            ran = true;
             if let Next::End = self.step(stage.id, planned, course).await {
                 break;
             }
@@ -148,7 +151,13 @@ impl Rehearsal<'_> {
             self.baseline_traffic(course).await;
         }
         self.settle(stage.id, course).await;
-        let (status, reason) = course.status_of(stage.id, &self.recorder);
+        let (status, reason) = match course.status_of(stage.id, &self.recorder) {
+            (Status::Passed, _) if !ran => (
+                Status::NotRun,
+                Some("the release that it is about did not come up".to_owned()),
+            ),
+            came_to => came_to,
+        };
         self.recorder.stage_finished(stage.id, status, reason);
     }
 
