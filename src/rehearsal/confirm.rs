@@ -128,10 +128,12 @@ impl Rehearsal<'_> {
                 .await;
             for at in same {
                 let finding = &suspects[*at].finding;
-                let shown = seen
-                    .as_ref()
-                    .map(|seen: &Seen| self.shown(check, way, before, seen).contains(&finding.identity()));
-                tallies[*at].count(shown.ok(), ran.as_ref(), finding);
+                let shown = seen.as_ref().ok().and_then(|seen: &Seen| {
+                    let shown = self.shown(check, way, before, seen).contains(&finding.identity());
+                    // A look that could not tell did not see it go well.
+                    (shown || self.could_tell(check, way, before, seen)).then_some(shown)
+                });
+                tallies[*at].count(shown, ran.as_ref(), finding);
             }
         }
     }

@@ -7,8 +7,8 @@ use super::tests_run::inherited;
 use super::{REPEATS, Rehearsal};
 use crate::check::facts::{Facts, Ran};
 use crate::check::ground::Ground;
-use crate::check::{Again, Entry, Seen};
-use crate::record::finding::{Finding, Identity};
+use crate::check::{Again, Entry, Seen, Unanswered};
+use crate::record::finding::{Blame, Finding, Identity, Severity};
 use crate::record::outcome::Lost;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
@@ -114,6 +114,14 @@ impl Rehearsal<'_> {
             .filter(|finding| finding.blames_candidate())
             .map(Finding::identity)
             .collect()
+    }
+
+    /// Whether such a look says anything of a release.
+    pub(super) fn could_tell(&self, check: &'static dyn Entry, way: &Sighting, before: &Seen, after: &Seen) -> bool {
+        let case = self.case(way.stage);
+        let found = check.judge(&case, before, after);
+        let doubts = |finding: &Finding| finding.blame == Blame::Mirror && finding.severity == Severity::Error;
+        !found.iter().any(doubts) && !matches!(check.unanswered(&case, after), Some(Unanswered::NotRun(_)))
     }
 
     /// Once more the same; of tests also how they went.
