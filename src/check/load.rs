@@ -105,6 +105,20 @@ impl Check for Load {
             let help = "make the suite pass when it runs again, or name another one in stages.load.mix";
             return vec![Finding::new(ABOUT.id, case.stage, Blame::Mirror, title).help(help)];
         }
+        if let Some(why) = after.arm.short().or_else(|| before.arm.short()) {
+            let help = "give the gate a quieter machine, or stages.load a lower rate";
+            let found = Finding::new(
+                ABOUT.id,
+                case.stage,
+                Blame::Mirror,
+                format!("load cannot be told: {why}"),
+            );
+            return vec![
+                found
+                    .seen(vec![after.line("candidate"), before.line("baseline")])
+                    .help(help),
+            ];
+        }
         let limits = limits(&load.thresholds);
         let found = limits.iter().flat_map(|limit| limit.judge(case, before, after));
         found.chain(new_errors(case, load, before, after)).collect()

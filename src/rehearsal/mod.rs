@@ -96,7 +96,7 @@ impl Rehearsal<'_> {
     pub async fn run(&self) {
         let mut course = Course::default();
         for stage in self.plan.stages.iter().filter(|stage| stage.skipped.is_none()) {
-            if stage.id == StageId::Load && course.has_failed(&self.recorder) {
+            if stage.id == StageId::Load && self.has_failed(&course) {
                 let words = "load: not sent, for the candidate has failed before";
                 self.recorder.note(words.to_owned());
                 continue;
@@ -110,6 +110,16 @@ impl Rehearsal<'_> {
         self.look_when_over(&mut course).await;
         self.confirm(&mut course).await;
         self.answer(&course);
+    }
+
+    /// Something failed as the candidate's doing, confirmed or not yet, and nobody has signed for it.
+    fn has_failed(&self, course: &Course) -> bool {
+        let suspects = course
+            .suspects
+            .iter()
+            .map(|suspect| self.signed(suspect.finding.clone()));
+        let found = self.recorder.findings().into_iter().filter(Finding::blames_candidate);
+        suspects.chain(found).any(|finding| finding.waived.is_none())
     }
 
     /// A mirror that is to stay is worth most at the moment of the failure: whether it is one is asked at once.
