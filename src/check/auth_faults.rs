@@ -46,8 +46,18 @@ pub struct Borne {
     suites: Vec<Subject>,
     /// What has no meaning here, with the reason.
     meaningless: Vec<(AuthFault, String)>,
+    /// What has a meaning and could not be told, in words.
+    untold: Vec<String>,
     /// Why nothing, or not all of it, was tried.
     not_tried: Option<String>,
+}
+
+/// Why a fault that was asked for is not tried.
+enum Untried {
+    /// It has no meaning here.
+    Meaningless(String),
+    /// It may have one.
+    Untold(String),
 }
 
 impl Check for AuthFaults {
@@ -90,6 +100,7 @@ impl Check for AuthFaults {
         };
         match &after.not_tried {
             Some(why) => Some(Unanswered::NotRun(why.clone())),
+            None if !after.untold.is_empty() => Some(Unanswered::NotRun(after.untold.join("; "))),
             None if after.trials.is_empty() => Some(Unanswered::Skipped(reasons())),
             None => None,
         }
@@ -133,6 +144,7 @@ async fn borne(at: &At<'_>) -> Result<Borne, Lost> {
         trials: Vec::new(),
         suites: Vec::new(),
         meaningless: Vec::new(),
+        untold: Vec::new(),
         not_tried: at.ground.past_the_fronts(),
     };
     if borne.not_tried.is_some() {
@@ -150,7 +162,7 @@ async fn borne(at: &At<'_>) -> Result<Borne, Lost> {
         }
         None => {
             borne.suites = reaching(at).await?;
-            with_a_meaning(at, &mut borne.meaningless).await?
+            with_a_meaning(at, &mut borne).await?
         }
     };
     let is_part = |fault: AuthFault| at.part.is_none_or(|part| part == fault.as_str());
@@ -161,7 +173,13 @@ async fn borne(at: &At<'_>) -> Result<Borne, Lost> {
             before: before.and_then(|before| before.trials.iter().find(|one| one.fault == fault)),
         };
         match users(at, &borne.suites).await? {
-            Ok(users) => borne.trials.push(tried(at, &users, &asked).await?),
+            Ok(users) => {
+                let trial = tried(at, &users, &asked).await?;
+                borne
+                    .untold
+                    .extend(asked.before.iter().flat_map(|before| untold(before, &trial)));
+                borne.trials.push(trial);
+            }
             Err(why) => {
                 borne.not_tried = Some(why);
                 break;
@@ -209,10 +227,7 @@ async fn reaching(at: &At<'_>) -> Result<Vec<Subject>, Lost> {
 }
 
 /// The faults that were asked for and have a meaning here, each with the paths that it takes away.
-async fn with_a_meaning(
-    at: &At<'_>,
-    meaningless: &mut Vec<(AuthFault, String)>,
-) -> Result<Vec<(AuthFault, Vec<String>)>, Lost> {
+async fn with_a_meaning(at: &At<'_>, borne: &mut Borne) -> Result<Vec<(AuthFault, Vec<String>)>, Lost> {
     let calls = at.ground.calls().await?.calls;
     let is_read = |said: &Said| matches!(said, Said::Http(_) | Said::Ldap(_));
     let is_http = |said: &Said| matches!(said, Said::Http(_));
@@ -221,19 +236,37 @@ async fn with_a_meaning(
         let reads = |read: &dyn Fn(&Said) -> bool| calls.iter().any(|called| read(&called.call.said));
         let paths = match fault {
             AuthFault::Jwks if reads(&is_http) => keys_at(at).await?,
-            AuthFault::Jwks => Err("no call over HTTP was seen at the fronts".to_owned()),
-            AuthFault::Errors | AuthFault::RateLimit if !reads(&is_read) => Err(
-                "no call over HTTP or LDAP was seen at the fronts: what the product encrypts itself passes unread"
-                    .to_owned(),
-            ),
+            AuthFault::Jwks if calls.iter().all(|called| is_read(&called.call.said)) => Err(Untried::Meaningless(
+                "no call over HTTP was seen at the fronts".to_owned(),
+            )),
+            AuthFault::Jwks => Err(unread()),
+            AuthFault::Errors | AuthFault::RateLimit if !reads(&is_read) => Err(unread()),
             _ => Ok(Vec::new()),
         };
         match paths {
             Ok(paths) => meant.push((fault, paths)),
-            Err(why) => meaningless.push((fault, why)),
+            Err(Untried::Meaningless(why)) => borne.meaningless.push((fault, why)),
+            Err(Untried::Untold(why)) => borne.untold.push(format!("`{fault}` could not be tried: {why}")),
         }
     }
     Ok(meant)
+}
+
+fn unread() -> Untried {
+    let why = "no call over HTTP or LDAP was seen at the fronts: what the product encrypts itself passes unread";
+    Untried::Untold(why.to_owned())
+}
+
+/// What production's release answered under a fault, and this one did not so that it could be told.
+fn untold(before: &Trial, after: &Trial) -> Vec<String> {
+    let known = before.got.iter().filter(|old| old.came != Came::Unknown);
+    let missing = known.filter(|old| {
+        let mut same = after.got.iter().filter(|new| new.what == old.what);
+        !same.any(|new| new.came != Came::Unknown)
+    });
+    missing
+        .map(|old| format!("`{}`: what {} gets could not be told", after.fault, old.what))
+        .collect()
 }
 
 fn asked(at: &At<'_>) -> Vec<AuthFault> {
@@ -242,17 +275,22 @@ fn asked(at: &At<'_>) -> Vec<AuthFault> {
 }
 
 /// The path of the signing keys, by discovery; or why it is not known.
-async fn keys_at(at: &At<'_>) -> Result<Result<Vec<String>, String>, Lost> {
+async fn keys_at(at: &At<'_>) -> Result<Result<Vec<String>, Untried>, Lost> {
     let auth = at.case.settings.auth.as_ref();
     let Some(issuer) = auth.and_then(|auth| auth.issuer.as_deref()) else {
-        return Ok(Err("nobody says who the issuer is (`auth.issuer`)".to_owned()));
+        let why = "nobody says who the issuer is (`auth.issuer`)";
+        return Ok(Err(Untried::Meaningless(why.to_owned())));
     };
-    let found = discovery(at, issuer).await?;
-    let address = found.as_ref().and_then(|found| found.get("jwks_uri")?.as_str());
+    let Some(found) = discovery(at, issuer).await? else {
+        return Ok(Err(Untried::Untold(
+            "the issuer's discovery document was not to be had".to_owned(),
+        )));
+    };
+    let address = found.get("jwks_uri").and_then(|address| address.as_str());
     let path = address.and_then(|address| Some(Url::parse(address).ok()?.path().to_owned()));
     Ok(path
         .map(|path| vec![path])
-        .ok_or_else(|| "discovery names no keys of the issuer's".to_owned()))
+        .ok_or_else(|| Untried::Meaningless("discovery names no keys of the issuer's".to_owned())))
 }
 
 /// All in which the candidate bears a fault worse.

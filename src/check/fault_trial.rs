@@ -42,11 +42,11 @@ pub enum Users {
 }
 
 impl Users {
-    /// It must work again when the product does. An old session that is refused then is no failure: users sign in anew.
-    fn need(&self, what: &str) -> bool {
+    /// What must work again when the product does. An old session that is refused then is no failure: users sign in anew.
+    fn needs(&self) -> Vec<&str> {
         match self {
-            Self::SignIn(_) => what == SIGNS_IN,
-            Self::Suites(_, worked) => worked.iter().any(|one| one == what),
+            Self::SignIn(_) => vec![SIGNS_IN],
+            Self::Suites(_, worked) => worked.iter().map(String::as_str).collect(),
         }
     }
 }
@@ -295,9 +295,9 @@ async fn back(at: &At<'_>, users: &Users, within: Duration) -> Result<Option<u64
     let begun = Instant::now();
     loop {
         let got = got(at, users).await?;
-        let is_fine = |got: &Got| matches!(got.came, Came::Works | Came::Unknown) || !users.need(&got.what);
+        let works = |what: &&str| got.iter().any(|got| got.what == **what && got.came == Came::Works);
         let took = begun.elapsed();
-        if got.iter().all(is_fine) {
+        if users.needs().iter().all(works) {
             return Ok(Some(millis(took)));
         }
         if took >= within {
