@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::drill::Drill;
-use super::{About, At, Case, Check, Evidence, Given, Moment};
+use super::{About, Again, At, Case, Check, Evidence, Given, Moment};
 use crate::alerts::composed::Clock;
 use crate::alerts::judged::{Judge, Said};
 use crate::alerts::promtool::Promtool;
@@ -79,7 +79,7 @@ impl Check for AlertLeadTime {
             return Err(Lost::new(Part::Step, "no alert rules are given"));
         };
         let rules = rules::read(&alerts.rules).map_err(|error| Lost::new(Part::Step, error.message))?;
-        let promtool = Promtool::find(alerts.promtool.as_deref()).await.map_err(lost)?;
+        let promtool = Promtool::find().await.map_err(lost)?;
         for file in &alerts.rules {
             let checked = promtool.check(file).await.map_err(lost)?;
             checked
@@ -124,6 +124,19 @@ impl Check for AlertLeadTime {
             .iter()
             .filter(|alert| !is_told_by_another(alert, &after.alerts));
         super::together(open.filter_map(|alert| finding(case, alerts, alert)))
+    }
+
+    /// What fails in `upgrade` is the release's own doing, once or again; what is done to the product is done to every release.
+    fn again(&self, finding: &Finding) -> Again {
+        let of_upgrade = format!(" {}", Scenario::Upgrade);
+        match finding
+            .detail
+            .as_ref()
+            .is_some_and(|detail| detail.ends_with(&of_upgrade))
+        {
+            true => Again::Once,
+            false => Again::AsSeen,
+        }
     }
 
     fn doubts(&self, case: &Case<'_>, seen: &Drilled) -> Vec<Finding> {
@@ -275,6 +288,13 @@ fn finding(case: &Case<'_>, alerts: &Alerts, alert: &AlertRecord) -> Option<Find
             let title = format!("`{name}` must fire in {scenario}; it does not, and no user's request failed either");
             new(Blame::Mirror, title)
                 .help("add what users ask for to stages.alerts.metrics.probe, or describe auth.login")
+        }
+        Told::Fires(_) if wanted && !failed && scenario != Scenario::Upgrade && alerts.before.is_some() => {
+            let title =
+                format!("`{name}` fires in {scenario}, and no user's request failed: nobody can tell how long before");
+            new(Blame::Mirror, title).help(
+                "add what users ask for to stages.alerts.metrics.probe, or describe auth.login; or take `before` out",
+            )
         }
         Told::TooLate(firing) if wanted => too_late(new, alerts, alert, *firing),
         _ => return None,
