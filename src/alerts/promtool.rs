@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
+use tokio::process::{Child, Command};
 
 use super::composed::{Input, RULE, RULES_FILE};
 
@@ -42,8 +44,7 @@ pub enum Answer {
 pub enum Failure {
     /// There is none.
     #[error(
-        "`{}` cannot be run: {error}; install promtool (Debian's package `prometheus` has it), or name it in \
-         `stages.alerts.promtool`",
+        "`{}` cannot be run: {error}; install promtool where the path finds it (Debian's package `prometheus` has it)",
         program.display()
     )]
     Missing {
@@ -64,12 +65,16 @@ pub enum Failure {
 }
 
 impl Promtool {
-    /// The one that is named, else the one on the path.
+    /// The one on the path. No configuration names another: it would be a program of the change's, run on this machine.
     ///
     /// # Errors
     /// It cannot be run, or is something else.
-    pub async fn find(named: Option<&Path>) -> Result<Self, Failure> {
-        let program = named.unwrap_or(Path::new("promtool")).to_owned();
+    pub async fn find() -> Result<Self, Failure> {
+        Self::at(Path::new("promtool")).await
+    }
+
+    async fn at(program: &Path) -> Result<Self, Failure> {
+        let program = program.to_owned();
         let Ran { text, .. } = run(&program, Path::new("."), &["--version"]).await?;
         let version = text.strip_prefix("promtool, version ");
         let version = version.and_then(|rest| rest.split([' ', '\n']).next());
@@ -129,7 +134,8 @@ fn folder() -> std::io::Result<Folder> {
     getrandom::fill(&mut random).map_err(|error| std::io::Error::other(error.to_string()))?;
     let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let path = std::env::temp_dir().join(format!("rehearsal-promtool-{name}"));
-    std::fs::create_dir(&path)?;
+    // Production's rules, and what was recorded of it, are nobody else's.
+    std::fs::DirBuilder::new().mode(0o700).create(&path)?;
     Ok(Folder(path))
 }
 
@@ -139,44 +145,45 @@ struct Ran {
     success: bool,
 }
 
-/// Beside everything else: a program knows nothing of our clock.
+/// Versions differ in which stream they use: both go into one file, which is read as far as it may be long. It knows the path
+/// and nothing else of our environment, and ends with whoever waits for it.
 async fn run(program: &Path, folder: &Path, arguments: &[&str]) -> Result<Ran, Failure> {
-    let (program, folder) = (program.to_owned(), folder.to_owned());
-    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let ran = tokio::task::spawn_blocking(move || wait(&program, &folder, &arguments)).await;
-    ran.map_err(|error| Failure::Unread(error.to_string()))?
-}
-
-/// Versions differ in which stream they use: both go into one file, which is read as far as it may be long.
-fn wait(program: &Path, folder: &Path, arguments: &[String]) -> Result<Ran, Failure> {
     let said = self::folder()?;
     let path = said.0.join("said");
     let file = File::create(&path)?;
     let mut command = Command::new(program);
+    command
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.current_dir(folder).args(arguments).stdin(Stdio::null());
-    command.stderr(file.try_clone()?).stdout(file);
+    command.stderr(file.try_clone()?).stdout(file).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| Failure::Missing {
         program: program.to_owned(),
         error,
     })?;
-    let begun = Instant::now();
-    let status = loop {
-        match child.try_wait()? {
-            Some(status) => break status,
-            None if begun.elapsed() > LIMIT => {
-                child.kill()?;
-                child.wait()?;
-                return Err(Failure::Slow);
-            }
-            None => std::thread::sleep(PAUSE),
-        }
-    };
+    let status = wait(&mut child).await?;
     let mut text = Vec::new();
     File::open(&path)?.take(MOST_SAID).read_to_end(&mut text)?;
     Ok(Ran {
         text: String::from_utf8_lossy(&text).into_owned(),
         success: status.success(),
     })
+}
+
+/// By the machine's clock: a program knows nothing of a clock that a test has stopped.
+async fn wait(child: &mut Child) -> Result<ExitStatus, Failure> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if begun.elapsed() > LIMIT {
+            child.kill().await?;
+            return Err(Failure::Slow);
+        }
+        let pause = tokio::task::spawn_blocking(|| std::thread::sleep(PAUSE));
+        pause.await.map_err(|error| Failure::Unread(error.to_string()))?;
+    }
 }
 
 fn shown(text: &str) -> String {
@@ -258,9 +265,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_is_not_there_is_named_with_the_way_out() {
-        let missing = Promtool::find(Some(Path::new("/nowhere/promtool")))
-            .await
-            .expect_err("none");
+        let missing = Promtool::at(Path::new("/nowhere/promtool")).await.expect_err("none");
         assert!(missing.to_string().contains("`prometheus`"), "{missing}");
     }
 }

@@ -41,7 +41,7 @@ pub async fn alerts(args: &AlertsArgs, context: &Context) -> Result<ExitCode> {
         Ok(recordings) => recordings,
         Err(why) => return Ok(wrong(&why)),
     };
-    let promtool = match Promtool::find(alerts.promtool.as_deref()).await {
+    let promtool = match Promtool::find().await {
         Ok(promtool) => promtool,
         Err(failure) => return Ok(wrong(&failure.to_string())),
     };

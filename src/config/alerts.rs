@@ -34,8 +34,6 @@ pub struct Alerts {
     pub group_wait: Duration,
     /// How long each scenario is recorded.
     pub record: Duration,
-    /// The promtool that is named.
-    pub promtool: Option<PathBuf>,
 }
 
 /// An alert that must fire.

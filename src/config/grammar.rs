@@ -1013,11 +1013,6 @@ pub static ALERTS: Mapping = Mapping {
             "As in production's Alertmanager; default 30s, which is its own.",
         ),
         key("record", Duration, "How long each scenario is recorded; default 20s."),
-        key(
-            "promtool",
-            Text,
-            "The program that evaluates the rules; default: the one on the path.",
-        ),
     ],
     rules: &[],
 };

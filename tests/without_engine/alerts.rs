@@ -266,9 +266,7 @@ fn is_as_expected(told: &Told, expected: Expected) -> bool {
 async fn of_every_function_window_and_for_it_is_told_what_promtool_says_and_promtool_says_it_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let rules = rules(folder.path());
-    let promtool = Promtool::find(None)
-        .await
-        .expect("promtool: fixtures/tools.sh promtool");
+    let promtool = Promtool::find().await.expect("promtool: fixtures/tools.sh promtool");
     let judge = Judge {
         rules: &rules,
         clock: &CLOCK,
@@ -297,7 +295,7 @@ async fn says_it_again(rules: &Rules, said: &Said, steady: &Recording, scenario:
         clock: &CLOCK,
     };
     let input = compose(asked, steady, scenario, 0);
-    let promtool = Promtool::find(None).await.expect("promtool");
+    let promtool = Promtool::find().await.expect("promtool");
     let Answer::Fired(fired) = promtool.ask(&input).await.expect("an answer") else {
         panic!("it refuses")
     };
@@ -350,9 +348,7 @@ async fn suggested(expr: &str, before: Option<Duration>) -> Suggested {
     )
     .expect("written");
     let rules = rules::read(&[path]).expect("rules");
-    let promtool = Promtool::find(None)
-        .await
-        .expect("promtool: fixtures/tools.sh promtool");
+    let promtool = Promtool::find().await.expect("promtool: fixtures/tools.sh promtool");
     let judge = Judge {
         rules: &rules,
         clock: &CLOCK,

@@ -170,7 +170,6 @@ fn alert_rules_are_asked_as_production_asks_them() {
         (vec![scraped], vec!["http://web:8080/login".to_owned()])
     );
     assert_eq!(all.presets, [Preset::Blackbox].into());
-    assert_eq!(all.promtool.as_deref(), Some(Path::new("/opt/prometheus/promtool")));
     assert!(load(&options("minimal.yaml")).stages.alerts.is_none());
 }
 

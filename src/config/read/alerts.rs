@@ -1,7 +1,6 @@
 //! `stages.alerts`: production's alert rules, and the failures that they are asked of.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -35,18 +34,7 @@ pub(super) fn alerts(fields: &Fields, file: &Fields) -> Alerts {
         evaluation_interval: interval("evaluation_interval"),
         group_wait: fields.duration("group_wait").unwrap_or(GROUP_WAIT),
         record: record(fields),
-        promtool: fields.get("promtool").map(|node| program(fields, node)),
         scenarios,
-    }
-}
-
-/// A name is sought on the path; a path is relative to the file that it stands in.
-fn program(fields: &Fields, node: &Node) -> PathBuf {
-    let written = fields.reader.filled(node);
-    let path = fields.reader.path(node);
-    match written.contains('/') {
-        true => std::path::absolute(&path).unwrap_or(path),
-        false => written.into(),
     }
 }
 
