@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::course::{Course, Suspect};
 use super::one_cause::of_one_cause;
-use super::repeat::{Sighting, most};
+use super::repeat::{Shown, Sight, Sighting, most};
 use super::{REPEATS, Rehearsal};
 use crate::check::facts::Ran;
 use crate::check::ground::{Copy, Ground};
-use crate::check::{Again, Entry, Evidence, Seen};
+use crate::check::{Again, Entry, Evidence};
 use crate::record::finding::{Blame, Finding, Severity};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
@@ -126,14 +126,11 @@ impl Rehearsal<'_> {
             let (seen, ran) = self
                 .once_more(check, way, ground, captures.clone(), (before, &facts))
                 .await;
+            let shown = seen.map(|seen| self.shown(check, way, before, &seen));
             for at in same {
                 let finding = &suspects[*at].finding;
-                let shown = seen.as_ref().ok().and_then(|seen: &Seen| {
-                    let shown = self.shown(check, way, before, seen).contains(&finding.identity());
-                    // A look that could not tell did not see it go well.
-                    (shown || self.could_tell(check, way, before, seen)).then_some(shown)
-                });
-                tallies[*at].count(shown, ran.as_ref(), finding);
+                let sight = shown.as_ref().map_or(Sight::Untold, |shown: &Shown| shown.of(finding));
+                tallies[*at].count(sight, ran.as_ref(), finding);
             }
         }
     }
@@ -246,16 +243,16 @@ fn runs(again: &Again) -> usize {
 
 impl Tally {
     /// `shown`: the finding was there again; `None` = the look was lost.
-    fn count(&mut self, shown: Option<bool>, ran: Option<&Ran>, finding: &Finding) {
+    fn count(&mut self, sight: Sight, ran: Option<&Ran>, finding: &Finding) {
         let tests = ran.map_or(&[][..], |ran| &ran.tests);
         let passed = |test: &crate::record::test::TestRecord| {
             test.status == Status::Passed && finding.tests.contains(&test.id())
         };
         let looked = finding.tests.is_empty() || tests.iter().any(passed);
-        match shown {
-            Some(true) => self.failed += 1,
-            Some(false) if looked => self.fine += 1,
-            Some(false) | None => self.unclear += 1,
+        match sight {
+            Sight::Shown => self.failed += 1,
+            Sight::Fine if looked => self.fine += 1,
+            Sight::Fine | Sight::Untold => self.unclear += 1,
         }
     }
 }

@@ -24,6 +24,31 @@ pub(super) struct Sighting {
     pub role: Role,
 }
 
+/// What one look says of one finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    Shown,
+    Fine,
+    /// It could not tell, so it did not see it go well.
+    Untold,
+}
+
+/// What one look says.
+pub(super) struct Shown {
+    findings: BTreeSet<Identity>,
+    /// Of every other finding.
+    otherwise: Sight,
+}
+
+impl Shown {
+    pub fn of(&self, finding: &Finding) -> Sight {
+        match self.findings.contains(&finding.identity()) {
+            true => Sight::Shown,
+            false => self.otherwise,
+        }
+    }
+}
+
 /// How often it is tried again on the release that showed it.
 pub(super) fn most(again: &Again) -> usize {
     match again {
@@ -91,37 +116,26 @@ impl Rehearsal<'_> {
                 .once_more(check, way, ground, captures, (&before, &course.facts))
                 .await;
             // What is lost in a repeat proves nothing.
-            let shown = seen
-                .map(|seen| self.shown(check, way, &before, &seen))
-                .unwrap_or_default();
+            let Ok(seen) = seen else { continue };
+            let shown = self.shown(check, way, &before, &seen);
             for suspect in course.suspects.iter_mut().filter(|suspect| suspect.way() == *way) {
-                suspect.reproduced |= shown.contains(&suspect.finding.identity());
+                suspect.reproduced |= shown.of(&suspect.finding) == Sight::Shown;
             }
         }
     }
 
-    /// What is found now.
-    pub(super) fn shown(
-        &self,
-        check: &'static dyn Entry,
-        way: &Sighting,
-        before: &Seen,
-        after: &Seen,
-    ) -> BTreeSet<Identity> {
-        let found = check.judge(&self.case(way.stage), before, after);
-        found
-            .iter()
-            .filter(|finding| finding.blames_candidate())
-            .map(Finding::identity)
-            .collect()
-    }
-
-    /// Whether such a look says anything of a release.
-    pub(super) fn could_tell(&self, check: &'static dyn Entry, way: &Sighting, before: &Seen, after: &Seen) -> bool {
+    /// What a look finds now; one judgement says what is shown and whether anything could be told.
+    pub(super) fn shown(&self, check: &'static dyn Entry, way: &Sighting, before: &Seen, after: &Seen) -> Shown {
         let case = self.case(way.stage);
         let found = check.judge(&case, before, after);
         let doubts = |finding: &Finding| finding.blame == Blame::Mirror && finding.severity == Severity::Error;
-        !found.iter().any(doubts) && !matches!(check.unanswered(&case, after), Some(Unanswered::NotRun(_)))
+        let is_untold =
+            found.iter().any(doubts) || matches!(check.unanswered(&case, after), Some(Unanswered::NotRun(_)));
+        let blaming = found.iter().filter(|finding| finding.blames_candidate());
+        Shown {
+            findings: blaming.map(Finding::identity).collect(),
+            otherwise: if is_untold { Sight::Untold } else { Sight::Fine },
+        }
     }
 
     /// Once more the same; of tests also how they went.
