@@ -134,7 +134,8 @@ downloaded() {
 
 unpack() {
     mkdir "$work/released"
-    if ! tar -xzf "$work/archive" -C "$work/released" rehearsal || ! [ -x "$work/released/rehearsal" ]; then
+    # What an earlier step set for tar and gzip could exchange what comes out.
+    if ! env -u TAR_OPTIONS -u GZIP tar -xzf "$work/archive" -C "$work/released" rehearsal || ! [ -x "$work/released/rehearsal" ]; then
         why="the archive that was released has no program" && return 1
     fi
     bin="$work/released/rehearsal"

@@ -101,6 +101,11 @@ impl Job {
     }
 
     fn run(&self, from: &str, tools: Tools) -> Output {
+        self.run_with(from, tools, &[])
+    }
+
+    /// With variables that an earlier step has set.
+    fn run_with(&self, from: &str, tools: Tools, variables: &[(&str, &str)]) -> Output {
         let (dir, bin) = (self.dir.path(), self.dir.path().join("bin"));
         std::fs::create_dir_all(&bin).expect("the folder is ours");
         program(&bin, "rehearsal", &forged());
@@ -114,6 +119,7 @@ impl Job {
             .env("GITHUB_ACTION_PATH", self.action())
             .env("INPUT_DOWNLOAD_FROM", from);
         command.env("RUNNER_TOOL_CACHE", dir.join("cache"));
+        command.envs(variables.iter().copied());
         let ended = command.output().expect("bash is there");
         assert!(!dir.join("forged").exists(), "{}", said(&ended));
         ended
@@ -230,6 +236,23 @@ fn the_binary_that_was_released_of_these_sources_is_downloaded_and_kept_for_the_
     assert_eq!(again.status.code(), Some(0), "{}", said(&again));
     assert!(said(&again).contains("of the runner's cache"), "{}", said(&again));
     assert_eq!(server.asked(), 1);
+}
+
+#[test]
+fn what_an_earlier_step_wants_of_tar_and_gzip_exchanges_nothing() {
+    let job = Job::new();
+    let archive = job.genuine();
+    job.release(&archive);
+    let server = Server::file(&archive);
+    let elsewhere = job.dir.path().join("elsewhere");
+    let program = format!("--to-command=cat >{}", elsewhere.display());
+    let ended = job.run_with(
+        &server.url,
+        Tools::None,
+        &[("TAR_OPTIONS", &program), ("GZIP", "--test")],
+    );
+    assert_eq!(ended.status.code(), Some(0), "{}", said(&ended));
+    assert!(!elsewhere.exists());
 }
 
 #[test]
