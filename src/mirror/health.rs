@@ -5,7 +5,7 @@
 //! What passes once is not yet ready. Images of databases start a temporary server on an empty volume, for their scripts
 //! alone: production's first question comes too late to meet it, and ours must not be taken in by it. So a port that
 //! production's files declare must accept from the network, too; where none is declared, the check must pass again a
-//! second later, once for each release of a run.
+//! second later, once for each release of a run, and some seconds later where a port of the image's is silent until then.
 
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,10 @@ const LEAST_TIMES: u32 = 5;
 const LEAST_GROWTH: u32 = 10;
 /// A check that passed must pass again after this, where no port says more.
 const HOLD: Duration = Duration::from_secs(1);
+/// … and after this, or once it accepts, where the image exposes a port that has kept silent: that may be a server for
+/// scripts alone, which takes its time on a slow machine.
+const HOLD_IN_SILENCE: Duration = Duration::from_secs(5);
+
 /// The ports of a service at which it can be seen to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Ports {
@@ -135,12 +139,23 @@ impl Mirror {
         if self.shown().held.contains(&release) {
             return true;
         }
-        tokio::time::sleep(HOLD).await;
+        self.let_go_by(running, ports).await;
         let held = self.passes_again(running, asking).await;
         if held {
             self.shown().held.insert(release);
         }
         held
+    }
+
+    /// Gives what was only there for a moment the time to go.
+    async fn let_go_by(&self, running: &Running, ports: &Ports) {
+        match ports {
+            Ports::Exposed(ports) if self.is_silent(&running.service.name) => {
+                let accepting = self.accepts(running, ports, HOLD_IN_SILENCE);
+                tokio::join!(tokio::time::sleep(HOLD), accepting);
+            }
+            _ => tokio::time::sleep(HOLD).await,
+        }
     }
 
     /// One question more; where all are used up, the engine's next word.
