@@ -123,7 +123,7 @@ impl Check for AlertLeadTime {
             .alerts
             .iter()
             .filter(|alert| !is_told_by_another(alert, &after.alerts));
-        super::together(open.filter_map(|alert| finding(case, alerts, alert)))
+        super::together(open.filter_map(|alert| finding(case.stage, alerts, alert)))
     }
 
     /// What fails in `upgrade` is the release's own doing, once or again; what is done to the product is done to every release.
@@ -256,10 +256,9 @@ fn held_to(told: Told, first_failure_ms: Option<u64>, before: Option<Duration>) 
     }
 }
 
-fn finding(case: &Case<'_>, alerts: &Alerts, alert: &AlertRecord) -> Option<Finding> {
+fn finding(stage: StageId, alerts: &Alerts, alert: &AlertRecord) -> Option<Finding> {
     let (name, scenario) = (&alert.alert, alert.scenario);
-    let new =
-        |blame, title: String| Finding::new(ABOUT.id, case.stage, blame, title).detail(format!("{name} {scenario}"));
+    let new = |blame, title: String| Finding::new(ABOUT.id, stage, blame, title).detail(format!("{name} {scenario}"));
     let wanted = alert.must_fire;
     let failed = alert.first_failure_ms.is_some();
     let found = match &alert.told {
@@ -334,4 +333,100 @@ fn when(alert: &AlertRecord) -> Vec<String> {
         Told::Never | Told::FalseAlarm | Told::NotJudged(_) => None,
     };
     failed.into_iter().chain(condition).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const FIRES: Told = Told::Fires(Firing {
+        condition_ms: 3_000,
+        latest_ms: 9_000,
+    });
+
+    fn alerts(before: Option<Duration>) -> Alerts {
+        Alerts {
+            rules: Vec::new(),
+            must_fire: Vec::new(),
+            before,
+            scenarios: BTreeSet::new(),
+            scrape: Vec::new(),
+            probe: Vec::new(),
+            presets: BTreeSet::new(),
+            scrape_interval: SECOND,
+            evaluation_interval: SECOND,
+            group_wait: SECOND,
+            record: SECOND,
+        }
+    }
+
+    fn wanted(told: Told, scenario: Scenario, first_failure_ms: Option<u64>) -> AlertRecord {
+        AlertRecord {
+            scenario,
+            alert: "Down".to_owned(),
+            group: "shop".to_owned(),
+            must_fire: true,
+            told,
+            first_failure_ms,
+            real_ms: 30_000,
+        }
+    }
+
+    /// Whose doing it is; `None` where nothing is found.
+    fn blamed(before: Option<Duration>, alert: &AlertRecord) -> Option<Blame> {
+        finding(StageId::Upgrade, &alerts(before), alert).map(|finding| finding.blame)
+    }
+
+    #[test]
+    fn an_alert_that_must_fire_and_cannot_be_told_of_is_never_a_pass() {
+        let untold = Told::NotJudged("no series has this metric".to_owned());
+        for scenario in [Scenario::Upgrade, Scenario::AuthDown] {
+            for first_failure in [None, Some(5_000)] {
+                for told in [untold.clone(), Told::FalseAlarm] {
+                    let alert = wanted(told, scenario, first_failure);
+                    assert_eq!(blamed(None, &alert), Some(Blame::Mirror), "{alert:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn silence_where_something_failed_blocks_and_where_nothing_did_it_proves_nothing() {
+        let silent = |scenario, failed| blamed(None, &wanted(Told::Never, scenario, failed));
+        assert_eq!(silent(Scenario::Upgrade, Some(5_000)), Some(Blame::Candidate));
+        assert_eq!(silent(Scenario::AuthDown, Some(5_000)), Some(Blame::Candidate));
+        // A good release gives no alert a reason to fire; a product that is down and that nobody misses is another thing.
+        assert_eq!(silent(Scenario::Upgrade, None), None);
+        assert_eq!(silent(Scenario::AuthDown, None), Some(Blame::Mirror));
+    }
+
+    #[test]
+    fn before_what_never_failed_nobody_can_tell_how_long() {
+        let fires = |before| blamed(before, &wanted(FIRES, Scenario::AuthDown, None));
+        assert_eq!(fires(Some(SECOND)), Some(Blame::Mirror));
+        assert_eq!(fires(None), None);
+    }
+
+    #[test]
+    fn only_who_asks_for_a_time_is_held_to_one() {
+        let late = |before| held_to(FIRES, Some(5_000), before);
+        assert_eq!(late(None), FIRES);
+        assert_eq!(late(Some(4 * SECOND)), FIRES);
+        assert!(matches!(late(Some(3 * SECOND)), Told::TooLate(_)));
+        let alert = wanted(late(Some(SECOND)), Scenario::AuthDown, Some(5_000));
+        assert_eq!(blamed(Some(SECOND), &alert), Some(Blame::Candidate));
+    }
+
+    #[test]
+    fn what_fails_in_an_upgrade_is_looked_at_once_more_and_what_is_done_to_the_product_is_as_it_was_seen() {
+        let again = |scenario| {
+            let alert = wanted(Told::Never, scenario, Some(1));
+            AlertLeadTime.again(&finding(StageId::Upgrade, &alerts(None), &alert).expect("it is silent"))
+        };
+        assert_eq!(again(Scenario::Upgrade), Again::Once);
+        assert_eq!(again(Scenario::AuthDown), Again::AsSeen);
+    }
 }

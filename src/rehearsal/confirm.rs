@@ -320,3 +320,24 @@ fn with_repeats(suspect: &Suspect, tally: Tally) -> Finding {
     });
     finding
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::check::CheckId;
+
+    #[test]
+    fn a_look_that_could_not_tell_did_not_see_it_go_well() {
+        let finding = Finding::new(CheckId::Load, StageId::Load, Blame::Candidate, "slow");
+        let mut tally = Tally::default();
+        for sight in [Sight::Untold, Sight::Shown, Sight::Untold, Sight::Fine] {
+            tally.count(sight, None, &finding);
+        }
+        let wanted = Tally {
+            fine: 1,
+            failed: 1,
+            unclear: 2,
+        };
+        assert_eq!(tally, wanted);
+    }
+}
