@@ -372,6 +372,7 @@ async fn waits_end_with_the_wanted_answer_or_with_the_last_one() {
     let ask = |statuses: Vec<u16>, deadline_ms| {
         Call::Wait(WaitCall::Http {
             url: format!("http://{at}/"),
+            reached_at: None,
             statuses,
             deadline_ms,
         })
