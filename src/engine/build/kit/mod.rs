@@ -3,6 +3,7 @@
 
 mod attributes;
 mod folder;
+mod keys;
 mod log;
 mod session;
 
@@ -22,6 +23,7 @@ use super::super::image::ImageFacts;
 use super::recipe::Recipe;
 use super::wanted::{CommandFailed, Wanted, build_failure};
 use crate::text::harmless::one_line;
+use keys::Keys;
 use log::Log;
 use session::Session;
 
@@ -53,7 +55,10 @@ impl Kit {
     /// # Errors
     /// The build failed: the message ends in what the step that failed printed last, without its secrets.
     pub async fn build(&self, engine: &Engine, wanted: Wanted<'_>, recipe: &Recipe) -> Result<ImageFacts> {
-        let session = Session::of(engine, wanted.build, recipe)?;
+        let keys = Keys::of(wanted.build)
+            .await
+            .map_err(|why| wanted.refused(&format!("{why:#}")))?;
+        let session = Session::of(engine, wanted.build, recipe, &keys)?;
         let (open, mut log) = (session.open(&engine.line).await?, Log::without(session.secrets()));
         let id = session::random_id()?;
         let request = SolveRequest {
