@@ -28,7 +28,7 @@ demo:
 
 # More threads than cores: most of a test on the engine is waiting, and slots say how many have a mirror up.
 test:
-	@fixtures/tools.sh browser cargo curl git kill openssl promtool python
+	@fixtures/tools.sh browser cargo curl git kill openssl promtool python ssh
 	@$(MAKE) --no-print-directory --jobs 2 images test-binaries
 	@fixtures/compose-plugin.sh
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-5} cargo test --locked --no-fail-fast $(SHORT)
@@ -85,7 +85,7 @@ test-parallel:
 
 # The mirror's own tests on Docker 28 with containerd's images, and all of every other engine.
 test-engines: images
-	@fixtures/tools.sh cargo kill
+	@fixtures/tools.sh cargo kill ssh
 	cargo test --locked --no-fail-fast --test engine --test long engines::
 	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test engine -- border:: builds:: mirror:: mirror_compose::
 

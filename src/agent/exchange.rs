@@ -15,7 +15,7 @@ use url::Url;
 
 use super::failure::{CallFailure, Failure, millis};
 use super::jar::{CookieRule, Ruled, Trip};
-use super::resolver::{LOOKUP, Resolver, TURNS};
+use super::resolver::{INSTEAD, Instead, LOOKUP, Resolver, TURNS};
 use super::session::{self, Jar, Sessions, lock};
 
 /// From here on a status says that the server is at fault (RFC 9110, section 15.6).
@@ -39,6 +39,8 @@ pub struct HttpCall {
     pub method: String,
     /// Absolute.
     pub url: String,
+    /// The name by which the URL's host is reached, where that is one of several which bear the host's own.
+    pub reached_at: Option<String>,
     /// In order; names as given.
     pub headers: Vec<(String, String)>,
     /// Base64 of the body.
@@ -142,6 +144,7 @@ impl Browser {
             })
         });
         let exchange = TURNS.scope(self.sessions.turns(&call.session), exchange);
+        let exchange = INSTEAD.scope(Instead::of(&call.url, call.reached_at.as_deref()), exchange);
         match tokio::time::timeout(limit, exchange).await {
             Ok(ended) => ended.map_err(|failure: Failure| failure.after(started.elapsed())),
             Err(_) => Err(Failure::timeout(limit).after(started.elapsed())),

@@ -12,12 +12,44 @@ use hickory_resolver::config::{LookupIpStrategy, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Url;
 
 tokio::task_local! {
     /// Time that an exchange spent on names: no part of a service's answer time.
     pub(super) static LOOKUP: Cell<Duration>;
     /// Whose turn it is in the session of an exchange.
     pub(super) static TURNS: Turns;
+    /// The name that is looked up in the place of a host's own.
+    pub(super) static INSTEAD: Option<Instead>;
+}
+
+/// A host that is reached by another name: what a URL says, and what a server hears, stays the host. So one replica is
+/// asked of several that bear one name.
+#[derive(Debug)]
+pub(super) struct Instead {
+    host: String,
+    reached_at: String,
+}
+
+impl Instead {
+    /// The host of a URL by that name; `None` without one.
+    pub fn of(url: &str, reached_at: Option<&str>) -> Option<Self> {
+        Some(Self {
+            host: Url::parse(url).ok()?.host_str()?.to_owned(),
+            reached_at: reached_at?.to_owned(),
+        })
+    }
+
+    /// What is looked up for a host.
+    fn name_of(host: &str) -> String {
+        let name = INSTEAD.try_with(|instead| {
+            let instead = instead
+                .as_ref()
+                .filter(|instead| instead.host.eq_ignore_ascii_case(host))?;
+            Some(instead.reached_at.clone())
+        });
+        name.ok().flatten().unwrap_or_else(|| host.to_owned())
+    }
 }
 
 /// Whose turn it is among those that bear one name: a service may be several containers, and engines name them in an
@@ -115,7 +147,7 @@ impl Resolve for Resolver {
         let names = self.clone();
         Box::pin(async move {
             let started = Instant::now();
-            let found = names.addresses(name.as_str()).await;
+            let found = names.addresses(&Instead::name_of(name.as_str())).await;
             let _ = LOOKUP.try_with(|spent| spent.set(spent.get() + started.elapsed()));
             let addresses: Addrs = Box::new(found?.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)
@@ -153,6 +185,20 @@ mod tests {
             ["10.0.0.9", "10.0.0.10", "10.0.0.9"]
         );
         assert_eq!(asked("api"), "10.0.0.9");
+    }
+
+    #[tokio::test]
+    async fn a_host_is_reached_by_the_name_in_its_place_and_no_other_host_is() {
+        let instead = Instead::of("http://web:8080/a", Some("2.web.origin.rehearsal.test"));
+        let asked = INSTEAD.scope(instead, async { ["WEB", "idp"].map(Instead::name_of) });
+        assert_eq!(asked.await, ["2.web.origin.rehearsal.test", "idp"]);
+        let without = INSTEAD.scope(Instead::of("http://web:8080/a", None), async {
+            Instead::name_of("web")
+        });
+        assert_eq!(
+            (without.await.as_str(), Instead::name_of("web").as_str()),
+            ("web", "web")
+        );
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::exchange::{Browser, ask};
 use super::failure::millis;
-use super::resolver::Resolver;
+use super::resolver::{INSTEAD, Instead, Resolver};
 
 /// The first pause between two questions, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(100));
@@ -32,6 +32,8 @@ pub enum WaitCall {
     Http {
         /// What to ask.
         url: String,
+        /// The name by which its host is reached, where that is one of several which bear the host's own.
+        reached_at: Option<String>,
         /// Wanted statuses; empty = any answer.
         statuses: Vec<u16>,
         /// Give up after this long, milliseconds.
@@ -70,7 +72,15 @@ impl WaitCall {
 pub(super) async fn serve(browser: &Arc<Browser>, call: WaitCall) -> Awaited {
     let limit = call.limit();
     match call {
-        WaitCall::Http { url, statuses, .. } => http(browser, &url, &statuses, limit).await,
+        WaitCall::Http {
+            url,
+            reached_at,
+            statuses,
+            ..
+        } => {
+            let instead = Instead::of(&url, reached_at.as_deref());
+            INSTEAD.scope(instead, http(browser, &url, &statuses, limit)).await
+        }
         WaitCall::Tcp { host, ports, .. } => tcp(&browser.resolver, &host, &ports, limit).await,
     }
 }

@@ -18,7 +18,8 @@ static ABOUT: About = About {
     id: CheckId::BootProductionEnv,
     question: "does the candidate come up in production's environment and pass the suites that production passes?",
     explain: "The candidate is started with production's environment, mounts, limits, user and flags. It must be \
-              ready within stages.upgrade.within and pass every test that the baseline passed. A test's failure \
+              ready within stages.upgrade.within and pass every test that the baseline passed. Of a service with \
+              several replicas each must answer a request that may be sent again (GET, HEAD, repeatable: true). A test's failure \
               blocks only after it was repeated on the candidate, and five times in all on a baseline that the \
               candidate has not touched. What to do: read the named test and the candidate's first fatal log line; \
               what the release newly needs must be in production's environment first.",

@@ -23,7 +23,7 @@ static ABOUT: About = About {
     id: CheckId::Load,
     question: "does the candidate keep its thresholds under production's load?",
     explain: "Only with stages.load. The agent sends the requests of the suite stages.load.mix (without it, of every \
-              suite) at stages.load.rate for stages.load.duration (default 60s): GET and HEAD, and steps that say \
+              suite) at stages.load.rate for stages.load.duration (default 60s): GET and HEAD (but not with repeatable: false), and steps that say \
               repeatable: true, in turns, with the cookies and captures of one run of the suite. The first tenth, 1 s to 10 s, \
               warms up and does not count. Every request is sent when it is due, whatever became of the earlier ones, and \
               its latency counts from then; the service time, from when it was sent, is shown beside it. Nine of ten go \

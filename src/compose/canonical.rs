@@ -81,6 +81,13 @@ impl Frame<'_> {
         on(build, "labels", to_map)?;
         on(build, "extra_hosts", hosts)?;
         on(build, "secrets", |node| items(node, |item| field(item, "source")))?;
+        on(build, "ssh", |node| {
+            to_map(node)?;
+            each_entry(node, |entry| match entry.node.as_str() {
+                Some("") => Ok(()),
+                _ => self.path(&mut entry.node),
+            })
+        })?;
         on(build, "additional_contexts", |node| {
             to_map(node)?;
             each_entry(node, |entry| self.context(&mut entry.node))

@@ -553,7 +553,7 @@ pub static REQUEST: Mapping = Mapping {
         key(
             "repeatable",
             Bool,
-            "Whether load may send it again and again; default: only a GET or HEAD.",
+            "Whether it may be sent more than once: to each replica of a service, and by load; default: only a GET or HEAD.",
         ),
     ],
     rules: &[Rule::ExactlyOne(METHODS), Rule::AtMostOne(&["json", "form", "body"])],

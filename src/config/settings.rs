@@ -393,10 +393,18 @@ pub struct RequestStep {
     pub capture: Vec<(String, HttpCapture)>,
     /// Tried again every 250 ms for this long.
     pub retry: Option<Duration>,
-    /// Load may send it again and again, whatever its method.
-    pub repeatable: bool,
+    /// Whether it may be sent more than once, where the step says it.
+    pub repeatable: Option<bool>,
     /// Where the step stands.
     pub span: Span,
+}
+
+impl RequestStep {
+    /// It may be sent to each replica of a service, and by load: what it says itself, else what only reads.
+    pub fn is_repeatable(&self) -> bool {
+        let reads = matches!(self.method.as_str(), "GET" | "HEAD");
+        self.repeatable.unwrap_or(reads)
+    }
 }
 
 /// A request's body.

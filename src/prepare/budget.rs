@@ -41,44 +41,29 @@ pub struct Memory {
     pub all: usize,
 }
 
-/// What the engine's machine has too little of.
+/// What the engine's machine has too little of: less disk than is brought into the mirror, or than any run needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Short {
-    /// Less memory than is reserved: bytes needed, bytes there.
-    Memory(u64, u64),
-    /// Less disk than is brought into the mirror, or than any run needs.
-    Disk(u64, u64),
+pub struct Short {
+    /// Bytes that are needed at least.
+    pub needed: u64,
+    /// Bytes that are free.
+    pub there: u64,
 }
 
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Memory(needed, there) => write!(
-                f,
-                "the services reserve {} of memory, and the engine's machine has {}",
-                bytes(*needed),
-                bytes(*there)
-            ),
-            Self::Disk(needed, there) => write!(
-                f,
-                "the run needs {} of disk at least, and {} are free where the engine keeps images and volumes",
-                bytes(*needed),
-                bytes(*there)
-            ),
-        }
+        write!(
+            f,
+            "the run needs {} of disk at least, and {} are free where the engine keeps images and volumes",
+            bytes(self.needed),
+            bytes(self.there)
+        )
     }
 }
 
 impl Short {
     /// The way out.
-    pub fn way_out(&self) -> &'static str {
-        match self {
-            Self::Memory(..) => {
-                "use a machine with more memory, or reserve less in a further file of production.compose for the rehearsal"
-            }
-            Self::Disk(..) => "make room there (`docker system prune`), or use a machine with a larger disk",
-        }
-    }
+    pub const WAY_OUT: &str = "make room there (`docker system prune`), or use a machine with a larger disk";
 }
 
 impl Budget {
@@ -101,20 +86,10 @@ impl Budget {
     }
 
     /// What the machine has surely too little of.
-    pub fn short(&self, room: &Room) -> Vec<Short> {
-        let mut short = Vec::new();
-        if let Ok(there) = room.memory
-            && there < self.memory.reserved
-        {
-            short.push(Short::Memory(self.memory.reserved, there));
-        }
+    pub fn short(&self, room: &Room) -> Option<Short> {
         let needed = self.brought.clone().unwrap_or_default().saturating_add(LEAST);
-        if let Ok(there) = room.disk
-            && there < needed
-        {
-            short.push(Short::Disk(needed, there));
-        }
-        short
+        let there = *room.disk.as_ref().ok()?;
+        (there < needed).then_some(Short { needed, there })
     }
 
     /// What it will need, each in a line with its name.
@@ -138,17 +113,20 @@ impl Budget {
         vec![("images", images), ("memory", self.memory.words()), ("disk", disk)]
     }
 
-    /// What may become too little, if services use all that they may.
-    pub fn tight(&self, room: &Room) -> Option<String> {
-        let there = *room.memory.as_ref().ok()?;
-        (self.memory.allowed > there).then(|| {
+    /// What may become too little. Memory that is reserved is a wish: the engine starts what reserves more than there is,
+    /// as it does under `docker compose up -d`.
+    pub fn tight(&self, room: &Room) -> Vec<String> {
+        let Ok(there) = room.memory else { return Vec::new() };
+        let said = [(self.memory.reserved, "reserve"), (self.memory.allowed, "may use")];
+        let beyond = said.iter().filter(|(wanted, _)| *wanted > there).map(|(wanted, what)| {
             format!(
-                "services may use {} of memory together, and the engine's machine has {}: where they do, the kernel kills one, \
-                 and that is the machine's doing",
-                bytes(self.memory.allowed),
+                "services {what} {} of memory together, and the engine's machine has {}: where they use it, the kernel kills \
+                 one, and that is the machine's doing",
+                bytes(*wanted),
                 bytes(there)
             )
-        })
+        });
+        beyond.collect()
     }
 }
 
@@ -274,37 +252,41 @@ mod tests {
     }
 
     #[test]
-    fn less_memory_than_is_reserved_is_too_little_and_less_than_is_allowed_is_tight() {
-        let enough = budget(4 * GIB, 16 * GIB, Ok(0));
-        assert_eq!(enough.short(&room(4 * GIB, GIB)), []);
-        assert_eq!(
-            enough.short(&room(4 * GIB - 1, GIB)),
-            [Short::Memory(4 * GIB, 4 * GIB - 1)]
+    fn less_memory_than_is_reserved_or_allowed_is_tight_and_stops_nothing() {
+        let wanted = budget(4 * GIB, 16 * GIB, Ok(0));
+        assert_eq!(wanted.tight(&room(16 * GIB, GIB)), Vec::<String>::new());
+        let tight = wanted.tight(&room(8 * GIB, GIB));
+        assert_eq!(tight.len(), 1);
+        assert!(
+            tight[0].contains("may use 16.0 GiB") && tight[0].contains("8.0 GiB"),
+            "{tight:?}"
         );
-        assert!(enough.tight(&room(16 * GIB, GIB)).is_none());
-        let tight = enough.tight(&room(8 * GIB, GIB)).expect("tight");
-        assert!(tight.contains("16.0 GiB") && tight.contains("8.0 GiB"), "{tight}");
+        let tight = wanted.tight(&room(2 * GIB, GIB));
+        assert_eq!(tight.len(), 2);
+        assert!(
+            tight[0].contains("reserve 4.0 GiB") && tight[0].contains("2.0 GiB"),
+            "{tight:?}"
+        );
+        assert_eq!(wanted.short(&room(1, GIB)), None);
     }
 
     #[test]
     fn a_disk_without_room_for_what_is_brought_is_too_small() {
         let wanted = budget(0, 0, Ok(3 * GIB));
-        assert_eq!(wanted.short(&room(GIB, 4 * GIB)), []);
-        assert_eq!(
-            wanted.short(&room(GIB, 3 * GIB)),
-            [Short::Disk(3 * GIB + LEAST, 3 * GIB)]
-        );
+        let short = |needed: u64, there: u64| Some(Short { needed, there });
+        assert_eq!(wanted.short(&room(GIB, 4 * GIB)), None);
+        assert_eq!(wanted.short(&room(GIB, 3 * GIB)), short(3 * GIB + LEAST, 3 * GIB));
         // What cannot be counted still needs what any run needs.
         let uncounted = budget(0, 0, Err("too many files".to_owned()));
-        assert_eq!(uncounted.short(&room(GIB, LEAST)), []);
-        assert_eq!(uncounted.short(&room(GIB, LEAST - 1)), [Short::Disk(LEAST, LEAST - 1)]);
+        assert_eq!(uncounted.short(&room(GIB, LEAST)), None);
+        assert_eq!(uncounted.short(&room(GIB, LEAST - 1)), short(LEAST, LEAST - 1));
     }
 
     #[test]
     fn what_cannot_be_told_stops_nothing() {
         let large = budget(u64::MAX, u64::MAX, Ok(u64::MAX));
-        assert_eq!(large.short(&untold()), []);
-        assert!(large.tight(&untold()).is_none());
+        assert_eq!(large.short(&untold()), None);
+        assert!(large.tight(&untold()).is_empty());
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::timeout;
 use url::Url;
 
 use super::Rehearsal;
@@ -16,14 +15,12 @@ use crate::check::ground::Expected;
 use crate::check::question::front_pages;
 use crate::mirror::Mirror;
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind, Waited};
+use crate::mirror::names::several::Asked;
 use crate::text::units::millis;
 use crate::world::replica::Replica;
 
 /// A release that answers, but not as the baseline does, is taken as ready after this.
 const OTHER_ANSWER: Duration = Duration::from_secs(5);
-
-/// An answer to a question with a limit may come so much later.
-const AT_MOST_LATER: Duration = Duration::from_secs(2);
 
 /// After a swap others may hold connections to what is gone: until the probe is answered well again, at most this.
 const SETTLED: Duration = Duration::from_secs(10);
@@ -63,13 +60,12 @@ pub(super) async fn wait(
         return Err(Box::new(mirror.failure(&replica, ServiceFailureKind::NotReady(waited))));
     }
     if let Some((url, good)) = &expected.probe {
-        let settled = WaitCall::Http {
-            url: url.clone(),
-            statuses: vec![*good],
-            deadline_ms: millis(SETTLED.min(patience)),
-        };
-        // What stays bad is for the suites and the probe to tell.
-        let _settled = mirror.agent().call(Call::Wait(settled)).await;
+        let within = SETTLED.min(patience);
+        let settled = asked_at(mirror, url).into_iter().map(|asked| async move {
+            // What stays bad is for the suites and the probe to tell.
+            let _settled = gives(mirror, url, &asked, vec![*good], within).await;
+        });
+        join_all(settled).await;
     }
     Ok(())
 }
@@ -110,47 +106,48 @@ impl Rehearsal<'_> {
     }
 }
 
-/// The container that does not answer, if one does not. Of several each is asked for a connection, because the answer is
-/// one's only.
-async fn silent(mirror: &Mirror, service: &str, url: &Url, good: Option<u16>, patience: Duration) -> Option<Replica> {
-    let begun = Instant::now();
-    let all = mirror.containers_of(service);
-    if !answers(mirror, url, good, patience).await {
-        return all.into_iter().next().map(|running| running.replica);
+/// How each of the containers is asked that answer a URL: by itself where it can be.
+fn asked_at(mirror: &Mirror, url: &str) -> Vec<Asked> {
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let several = mirror.several_at(&host.unwrap_or_default());
+    match several.first() {
+        Some(Asked::Alone { .. }) => several,
+        Some(Asked::InTurn) | None => vec![Asked::InTurn],
     }
-    let port = url.port_or_known_default().unwrap_or_default();
-    let left = patience.saturating_sub(begun.elapsed());
-    let connects = all.into_iter().filter(|running| running.replica.is_numbered());
-    let connects = connects.map(|running| async move {
-        // Behind a name of production's another port may be the service's own.
-        let is_own = url.host_str() == Some(service);
-        // Without the agent that has no answer, and what became of it is asked by whoever hears of it.
-        let ports = [port];
-        let accepts = timeout(left + AT_MOST_LATER, mirror.accepts(&running, &ports, left)).await;
-        (is_own && !accepts.unwrap_or_default()).then_some(running.replica)
+}
+
+/// The container that does not answer, if one does not.
+async fn silent(mirror: &Mirror, service: &str, url: &Url, good: Option<u16>, patience: Duration) -> Option<Replica> {
+    let each = asked_at(mirror, url.as_str()).into_iter().map(|asked| async move {
+        let answers = answers(mirror, url.as_str(), &asked, good, patience).await;
+        (!answers).then_some(asked)
     });
-    join_all(connects).await.into_iter().flatten().next()
+    match join_all(each).await.into_iter().flatten().next()? {
+        Asked::Alone { replica, .. } => Some(replica),
+        Asked::InTurn => mirror.container_of(service).map(|running| running.replica),
+    }
 }
 
 /// With a known good status: that one for a while, then any.
-async fn answers(mirror: &Mirror, url: &Url, good: Option<u16>, patience: Duration) -> bool {
-    let ask = |statuses: Vec<u16>, deadline: Duration| {
-        let call = WaitCall::Http {
-            url: url.to_string(),
-            statuses,
-            deadline_ms: millis(deadline),
-        };
-        async move {
-            matches!(
-                mirror.agent().call(Call::Wait(call)).await,
-                Ok(Answer::Awaited(Awaited { after_ms: Some(_), .. }))
-            )
-        }
-    };
+async fn answers(mirror: &Mirror, url: &str, asked: &Asked, good: Option<u16>, patience: Duration) -> bool {
     if let Some(good) = good
-        && ask(vec![good], OTHER_ANSWER.min(patience)).await
+        && gives(mirror, url, asked, vec![good], OTHER_ANSWER.min(patience)).await
     {
         return true;
     }
-    ask(Vec::new(), patience).await
+    gives(mirror, url, asked, Vec::new(), patience).await
+}
+
+/// One of these statuses, or any where none is named, within that time.
+async fn gives(mirror: &Mirror, url: &str, asked: &Asked, statuses: Vec<u16>, within: Duration) -> bool {
+    let call = WaitCall::Http {
+        url: url.to_owned(),
+        reached_at: asked.reached_at().map(str::to_owned),
+        statuses,
+        deadline_ms: millis(within),
+    };
+    matches!(
+        mirror.agent().call(Call::Wait(call)).await,
+        Ok(Answer::Awaited(Awaited { after_ms: Some(_), .. }))
+    )
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::course::AfterFailure;
 use super::scripted::{Behaviour, COMPOSE, CONFIG, Played, Sessions, SignIn, Story, Stranger, TOKEN, Told, UnderLoad};
+use crate::agent::jar::CookieRule;
 use crate::check::asked::tests::called;
 use crate::mirror::failure::{ServiceFailureKind, Waited};
 use crate::mirror::names::calls::{Called, Caller};
@@ -225,7 +226,7 @@ async fn a_cookie_that_browsers_keep_back_is_the_cause_whatever_the_product_says
     let story = Story {
         candidate: Behaviour {
             product_says: Some("invalid state".to_owned()),
-            ..good().signs_in(&[SignIn::KeptBack])
+            ..good().signs_in(&[SignIn::KeptBack(CookieRule::SameSite)])
         },
         ..Story::default()
     };
@@ -234,6 +235,44 @@ async fn a_cookie_that_browsers_keep_back_is_the_cause_whatever_the_product_says
     let finding = &played.recorded.findings[0];
     assert_eq!(finding.title, "nobody can sign in: no browser sends the cookie `sid`");
     assert!(finding.help.contains("production.hosts"), "{}", finding.help);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cookie_that_production_keeps_for_https_alone_blames_nobody_and_names_the_way_out_at_once() {
+    for rule in [CookieRule::Secure, CookieRule::Prefix] {
+        let kept = || good().signs_in(&[SignIn::KeptBack(rule)]);
+        let story = Story {
+            baseline: kept(),
+            candidate: kept(),
+            back: kept(),
+            untouched: kept(),
+            ..Story::default()
+        };
+        let played = story.play().await;
+        played.ends(Verdict::Inconclusive);
+        let first = played.judgement.headline.to_string();
+        assert!(
+            first.contains("no browser sends the cookie `sid`") && first.contains("production.hosts"),
+            "{first}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cookie_that_only_the_candidate_keeps_for_https_alone_blocks_and_tells_what_to_name() {
+    for rule in [CookieRule::Secure, CookieRule::NoneWithoutSecure] {
+        let story = Story {
+            candidate: good().signs_in(&[SignIn::KeptBack(rule)]),
+            ..Story::default()
+        };
+        let played = story.play().await;
+        played.ends(Verdict::Block);
+        let help = &played.recorded.findings[0].help;
+        assert!(
+            help.contains("where production speaks https, name its address in production.hosts"),
+            "{help}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

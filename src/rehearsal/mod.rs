@@ -43,6 +43,8 @@ mod fault_laws;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod product_laws;
+#[cfg(test)]
 mod scripted;
 
 use course::{AfterFailure, Course};

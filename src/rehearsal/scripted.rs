@@ -246,8 +246,8 @@ pub enum SignIn {
     Works,
     /// In an error of the release.
     Fails,
-    /// By a cookie that browsers keep back.
-    KeptBack,
+    /// By a cookie that browsers keep back by this rule.
+    KeptBack(CookieRule),
     /// At a page that needs a script.
     NeedsScript,
     /// Nobody can tell.
@@ -893,8 +893,8 @@ impl Ground for ScriptedGround {
                 message: "the sign-in page of idp needs JavaScript: use a test container".to_owned(),
                 ..trouble()
             }),
-            SignIn::KeptBack => Outcome::Broke(Trouble {
-                kind: Kind::Cookie(CookieRule::SameSite),
+            SignIn::KeptBack(rule) => Outcome::Broke(Trouble {
+                kind: Kind::Cookie(rule),
                 message: "no browser sends the cookie `sid`".to_owned(),
                 ..trouble()
             }),

@@ -646,6 +646,7 @@ impl<'a> Visit<'a> {
             session: self.session.to_owned(),
             method: go.method.to_owned(),
             url: go.url.to_string(),
+            reached_at: None,
             headers,
             body: go.body.as_ref().map(|body| BASE64_STANDARD.encode(body)),
             follow: 0,

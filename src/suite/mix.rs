@@ -24,8 +24,8 @@ pub struct Mix {
 /// Why a step is no part of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeftOut {
-    /// It may change something, and does not say that it is repeatable.
-    Writes,
+    /// It is sent once only: it may change something, or says so.
+    Once,
     /// It follows redirects, and would be several requests.
     Follows,
     /// It needs what nobody captured.
@@ -37,7 +37,9 @@ pub enum LeftOut {
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Writes => f.write_str("it is no GET, and does not say `repeatable: true`"),
+            Self::Once => {
+                f.write_str("it is no GET and does not say `repeatable: true`, or it says `repeatable: false`")
+            }
             Self::Follows => f.write_str("it follows redirects"),
             Self::NotCaptured(name) => write!(f, "nothing was captured as `{name}`"),
             Self::NoAddress(why) => f.write_str(why),
@@ -64,9 +66,8 @@ impl Mix {
 }
 
 fn load_step(run: &SuiteRun<'_>, step: &RequestStep, left: &Captures) -> Result<LoadStep, LeftOut> {
-    let reads = matches!(step.method.as_str(), "GET" | "HEAD");
-    if !reads && !step.repeatable {
-        return Err(LeftOut::Writes);
+    if !step.is_repeatable() {
+        return Err(LeftOut::Once);
     }
     if step.follow {
         return Err(LeftOut::Follows);

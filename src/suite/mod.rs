@@ -3,6 +3,7 @@
 //! sign-in.
 
 mod container;
+mod each;
 mod exec;
 #[doc(hidden)]
 pub mod foreign;
@@ -54,18 +55,22 @@ async fn run_on<B: TestBed>(bed: &B, run: SuiteRun<'_>) -> SuiteOutcome {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, LazyLock};
+    use std::sync::{Arc, LazyLock, Mutex};
     use std::time::Duration;
 
     use super::*;
     use crate::agent::client::Client;
-    use crate::config::settings::{ExecStep, HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep, SuiteBody};
+    use crate::config::settings::{
+        ExecStep, HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep, StatusPattern, SuiteBody,
+    };
     use crate::engine::exec::ExecOutput;
+    use crate::mirror::names::several::Asked;
     use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
     use crate::record::stage::StageId;
     use crate::record::status::Status;
     use crate::record::step::Subject;
-    use crate::record::test::TestRecord;
+    use crate::record::test::{Reply, TestRecord};
+    use crate::world::replica::Replica;
     use crate::yaml::span::{Source, Span};
 
     pub(super) fn a_span() -> Span {
@@ -86,6 +91,7 @@ mod tests {
     /// A mirror of one agent whose commands and containers answer what the test says.
     struct Small {
         agent: Client,
+        several: Vec<Asked>,
         exec: fn(&[String]) -> anyhow::Result<ExecOutput>,
         container: fn(&ContainerRun) -> anyhow::Result<ContainerOutcome>,
     }
@@ -93,6 +99,10 @@ mod tests {
     impl TestBed for Small {
         fn agent(&self) -> &Client {
             &self.agent
+        }
+
+        fn several_at(&self, _: &str) -> Vec<Asked> {
+            self.several.clone()
         }
 
         async fn exec(&self, _: &str, command: &[String], _: Option<&[u8]>) -> anyhow::Result<ExecOutput> {
@@ -112,6 +122,7 @@ mod tests {
             let (reader, writer) = tokio::io::split(ours);
             Self {
                 agent: Client::over(reader, writer),
+                several: Vec::new(),
                 exec: |_| anyhow::bail!("no container"),
                 container: |_| anyhow::bail!("no image"),
             }
@@ -167,7 +178,7 @@ mod tests {
             expect: HttpExpect::default(),
             capture: Vec::new(),
             retry: None,
-            repeatable: false,
+            repeatable: None,
             span: a_span(),
         }
     }
@@ -242,6 +253,119 @@ mod tests {
         };
         let outcome = run_on(&Small::new(), a_run(&body, &[])).await;
         assert_eq!((outcome.tests[0].status, outcome.tests[0].retries), (Status::Passed, 2));
+    }
+
+    /// Two containers of one service, the second of which alone is wrong; what each was asked, in order.
+    async fn replicas() -> (Small, u16, [Arc<Mutex<Vec<String>>>; 2]) {
+        let first = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = first.local_addr().unwrap().port();
+        let second = tokio::net::TcpListener::bind(("127.0.0.2", port)).await.unwrap();
+        let heard = [(first, 200), (second, 500)].map(|(listener, status)| {
+            let heard = Arc::new(Mutex::new(Vec::new()));
+            tokio::spawn(answers_by(listener, status, heard.clone()));
+            heard
+        });
+        let alone = |number: u32| Asked::Alone {
+            replica: Replica::numbered("web", number),
+            reached_at: format!("127.0.0.{number}"),
+        };
+        let small = Small {
+            several: vec![alone(1), alone(2)],
+            ..Small::new()
+        };
+        (small, port, heard)
+    }
+
+    async fn answers_by(listener: tokio::net::TcpListener, status: u16, heard: Arc<Mutex<Vec<String>>>) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut raw = vec![0; 8192];
+            let length = stream.read(&mut raw).await.unwrap();
+            let text = String::from_utf8_lossy(&raw[..length]).into_owned();
+            let asked = text.split(' ').take(2).collect::<Vec<_>>().join(" ");
+            let status = if asked.ends_with("/same") { 200 } else { status };
+            heard.lock().unwrap().push(asked);
+            let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn each_replica_is_asked_what_may_be_asked_again_and_what_may_not_is_sent_once() {
+        let (small, port, heard) = replicas().await;
+        let order = RequestStep {
+            method: "POST".to_owned(),
+            ..step("order", "/order")
+        };
+        let link = RequestStep {
+            repeatable: Some(false),
+            ..step("a link that is good for once", "/link")
+        };
+        let put = RequestStep {
+            method: "PUT".to_owned(),
+            repeatable: Some(true),
+            ..step("put", "/put")
+        };
+        let body = SuiteBody {
+            target: Some(format!("http://localhost:{port}")),
+            requests: vec![step("same", "/same"), step("items", "/items"), order, link, put],
+            ..SuiteBody::default()
+        };
+        let outcome = run_on(&small, a_run(&body, &[])).await;
+        let failing = outcome.tests.iter().filter(|test| test.status == Status::Failed);
+        let failing: Vec<_> = failing.map(|test| test.message.clone()).collect();
+        let wrong = "web-2: expected status 2xx, received 500";
+        let wanted = ["GET", "PUT"].map(|method| (method, if method == "GET" { "items" } else { "put" }));
+        let wanted = wanted.map(|(method, path)| format!("{method} http://localhost:{port}/{path}: {wrong}"));
+        assert_eq!(failing, wanted);
+        let heard = heard.map(|heard| heard.lock().unwrap().clone());
+        assert_eq!(
+            heard[0],
+            ["GET /same", "GET /items", "POST /order", "GET /link", "PUT /put"]
+        );
+        assert_eq!(heard[1], ["GET /same", "GET /items", "PUT /put"]);
+    }
+
+    #[tokio::test]
+    async fn what_all_replicas_answer_wrongly_is_told_once_and_one_that_is_silent_by_its_name() {
+        let (small, port, _) = replicas().await;
+        let body = SuiteBody {
+            target: Some(format!("http://localhost:{port}")),
+            requests: vec![RequestStep {
+                expect: HttpExpect {
+                    status: vec![StatusPattern::Exact(204)],
+                    ..HttpExpect::default()
+                },
+                ..step("same", "/same")
+            }],
+            ..SuiteBody::default()
+        };
+        let outcome = run_on(&small, a_run(&body, &[])).await;
+        let message = format!("GET http://localhost:{port}/same: expected status 204, received 200");
+        assert_eq!(outcome.tests[0].message, message);
+        let gone = Asked::Alone {
+            replica: Replica::numbered("web", 3),
+            reached_at: "127.0.0.3".to_owned(),
+        };
+        let small = Small {
+            several: vec![small.several[0].clone(), gone],
+            ..Small::new()
+        };
+        let body = SuiteBody {
+            requests: vec![step("items", "/items")],
+            ..body
+        };
+        let outcome = run_on(&small, a_run(&body, &[])).await;
+        assert_eq!(
+            (outcome.tests[0].status, outcome.tests[0].reply),
+            (Status::Failed, Reply::Nothing)
+        );
+        assert!(
+            outcome.tests[0].message.contains("web-3: no answer (connect)"),
+            "{:?}",
+            outcome.tests[0]
+        );
     }
 
     #[tokio::test]

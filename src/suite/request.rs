@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
+use super::each;
 use super::guarded::Guarded;
 use super::limits::limit;
 use super::matcher::{self, Subject};
@@ -19,6 +20,7 @@ use crate::agent::exchange::{BODY_LIMIT, HttpAnswer, HttpCall};
 use crate::agent::failure::CallFailure;
 use crate::agent::{Answer, Call};
 use crate::config::settings::{HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
+use crate::mirror::names::several::Asked;
 use crate::record::test::Reply;
 use crate::text::units::millis;
 
@@ -96,32 +98,59 @@ impl<B: TestBed> TestStep<B> for Request<'_> {
             Ok(call) => call,
             Err(problem) => return Ok(unsent(self.step, problem)),
         };
-        let secrets = basic_secret(&call);
-        let subject = format!("{} {}", call.method, words::masked(&call.url));
-        let asked = host_of(&call.url);
-        let answer = runner.bed.agent().call(Call::Http(call.clone())).await;
-        let name = format!("{} / {}", runner.run.subject, self.step.name);
-        let attempt = match answer {
+        let mut attempts = Vec::new();
+        for asked in self.each(runner.bed, &call) {
+            let attempt = self.asked(runner, &asked, &call, (&expect, &capture)).await;
+            attempts.push((asked, attempt));
+        }
+        let attempt = each::as_one(attempts);
+        let secrets = attempt.secrets.into_iter().chain(basic_secret(&call)).collect();
+        Ok(Attempt {
+            subject: format!("{} {}", call.method, words::masked(&call.url)),
+            service: attempt.service.or(host_of(&call.url)),
+            secrets,
+            ..attempt
+        })
+    }
+}
+
+impl Request<'_> {
+    /// Who is asked: each of several containers where nothing speaks against asking more than once, else the next one.
+    fn each(&self, bed: &impl TestBed, call: &HttpCall) -> Vec<Asked> {
+        let host = host_of(&call.url).filter(|_| self.step.is_repeatable());
+        let several = host.map(|host| bed.several_at(&host)).unwrap_or_default();
+        match several.is_empty() {
+            true => vec![Asked::InTurn],
+            false => several,
+        }
+    }
+
+    async fn asked<B: TestBed>(
+        &self,
+        runner: &Runner<'_, B>,
+        asked: &Asked,
+        call: &HttpCall,
+        (expect, capture): (&HttpExpect, &[(String, HttpCapture)]),
+    ) -> Attempt {
+        let sent = HttpCall {
+            reached_at: asked.reached_at().map(str::to_owned),
+            ..call.clone()
+        };
+        match runner.bed.agent().call(Call::Http(sent)).await {
             Ok(Answer::Http(answer)) => {
-                let attempt = judge(&answer, &expect, &capture);
+                let attempt = judge(&answer, expect, capture);
+                let name = format!("{} / {}", runner.run.subject, self.step.name);
                 let held = attempt.problems.is_empty();
+                let guarded = held.then(|| Guarded::of(name, call.clone(), expect.clone(), &answer));
                 Attempt {
-                    guarded: Guarded::of(name, call, expect, &answer).filter(|_| held),
+                    guarded: guarded.flatten(),
                     ..attempt
                 }
             }
             Ok(Answer::Failed(why)) => failed(&why),
             Ok(other) => lost(words::unexpected(&other)),
             Err(error) => lost(format!("{error:#}")),
-        };
-        let service = attempt.service.or(asked);
-        let secrets = attempt.secrets.into_iter().chain(secrets).collect();
-        Ok(Attempt {
-            subject,
-            service,
-            secrets,
-            ..attempt
-        })
+        }
     }
 }
 

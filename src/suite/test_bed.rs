@@ -5,11 +5,15 @@ use std::future::Future;
 use crate::agent::client::Client;
 use crate::engine::exec::ExecOutput;
 use crate::mirror::Mirror;
+use crate::mirror::names::several::Asked;
 use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
 
 /// What a suite needs of the mirror: the border at which tests put something smaller in its place.
 pub(super) trait TestBed: Sync {
     fn agent(&self) -> &Client;
+
+    /// How each is asked of the several containers that a host name stands for; none where it stands for one.
+    fn several_at(&self, host: &str) -> Vec<Asked>;
 
     fn exec(
         &self,
@@ -24,6 +28,10 @@ pub(super) trait TestBed: Sync {
 impl TestBed for Mirror {
     fn agent(&self) -> &Client {
         Mirror::agent(self)
+    }
+
+    fn several_at(&self, host: &str) -> Vec<Asked> {
+        Mirror::several_at(self, host)
     }
 
     async fn exec(&self, service: &str, command: &[String], stdin: Option<&[u8]>) -> anyhow::Result<ExecOutput> {

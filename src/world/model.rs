@@ -284,6 +284,8 @@ pub struct Build {
     pub pull: bool,
     /// Network of its steps: `host`, `none` or what the engine chooses.
     pub network: Option<String>,
+    /// What its steps may do beyond the usual, in BuildKit's words.
+    pub entitlements: Vec<String>,
     /// Bytes of /dev/shm.
     pub shm_size: Option<u64>,
     /// Names and addresses that its steps find in /etc/hosts.
@@ -317,10 +319,14 @@ impl Build {
     pub const BEFORE: &str = "build the image before (`docker buildx build --load`, or `docker compose build`) under the \
                               name that `image:` gives it";
 
+    /// The entitlement to the network of the engine's machine.
+    pub const HOSTS_NETWORK: &str = "network.host";
+
     /// What only BuildKit can do, by the key that asks for it.
     pub fn needs_kit(&self) -> Vec<&'static str> {
         let keys = [
             ("build.additional_contexts", !self.contexts.is_empty()),
+            ("build.entitlements", !self.entitlements.is_empty()),
             ("build.secrets", !self.secrets.is_empty()),
             ("build.ssh", !self.ssh.is_empty()),
             ("more than one of `build.extra_hosts`", self.extra_hosts.len() > 1),

@@ -77,16 +77,25 @@ fn wait_for_process(words: &str, wanted: bool) {
 }
 
 #[test]
-fn a_build_has_its_secret_its_cache_and_the_machines_ssh_agent() {
+fn a_build_has_its_secret_its_cache_the_machines_ssh_agent_and_a_key_in_a_file() {
     let recipe = "FROM debian:bookworm-slim
+RUN --mount=type=ssh,id=deploy echo NEW; perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die; \
+                  syswrite $s, pack(\"NC\", 1, 11); sysread $s, $said, 1000; print join \" \", unpack(\"x4 CN\", $said)' >/keys
 RUN --mount=type=ssh perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die; \
                   syswrite $s, \"NEW\"; sysread $s, $said, 100; print $said' >/seen
 RUN --mount=type=secret,id=key cat /run/secrets/key >>/seen
 RUN --mount=type=cache,target=/kept echo NEW >/kept/it
 RUN --mount=type=cache,target=/kept echo kept $(cat /kept/it) >>/seen
 ";
-    let services = "{web: {build: {context: ., secrets: [key], ssh: [default]}, command: [cat, /seen]}}";
+    let services =
+        "{web: {build: {context: ., secrets: [key], ssh: [default, deploy=./deploy]}, command: [cat, /seen, /keys]}}";
     let folder = world("build-kit", services, recipe);
+    let _absent = std::fs::remove_file(folder.join("deploy"));
+    let mut keygen = std::process::Command::new("ssh-keygen");
+    keygen
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(folder.join("deploy"));
+    assert!(keygen.status().expect("OpenSSH's client is installed").success());
     let socket = folder.join("agent");
     let _absent = std::fs::remove_file(&socket);
     let agent = UnixListener::bind(&socket).expect("the folder is ours");
@@ -104,7 +113,8 @@ RUN --mount=type=cache,target=/kept echo kept $(cat /kept/it) >>/seen
     assert_eq!(begun(&folder), 1, "{}", rehearsed.ended.stderr);
     let asked = answering.join().expect("the agent was asked");
     let printed = rehearsed.read("logs/control/web.log");
-    for words in ["the agent answers, open sesame", &format!("kept {asked}")] {
+    // The answer of an agent that holds one key.
+    for words in ["the agent answers, open sesame", &format!("kept {asked}"), "12 1"] {
         assert!(printed.contains(words), "{printed}");
     }
 }

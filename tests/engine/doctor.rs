@@ -96,8 +96,11 @@ fn what_a_dead_run_left_is_listed_and_removed() {
     assert_eq!(report["files"], Value::Array(Vec::new()));
 }
 
-/// Nobody's machine has that much memory.
-const TOO_LARGE: &str = "services:\n  web:\n    image: nowhere.example/never/pulled:1\n    deploy: {resources: {reservations: {memory: 900000g}}}\n";
+/// Nobody's machine has that much memory, and that alone stops nothing.
+const TOO_LARGE: &str = "services:\n  web:\n    image: nowhere.example/never/pulled:1\n    deploy: {resources: {reservations: {memory: 900000g}}}\n    \
+                         volumes: [\"./large:/large\"]\n";
+/// No machine that runs tests has that much disk: bytes of a file that takes none.
+const LARGE: u64 = 12 << 40;
 const ITS_RELEASE: &str = "production: {compose: compose.yaml}\ncandidate: {web: {env: {RELEASE: \"2\"}}}\nsuites: {smoke: {requests: [{name: it \
                            answers, get: \"http://web:8080/\"}]}}\n";
 
@@ -105,6 +108,9 @@ const ITS_RELEASE: &str = "production: {compose: compose.yaml}\ncandidate: {web:
 fn a_run_that_the_machine_cannot_hold_is_inconclusive_before_anything_is_pulled() {
     let folder = folder("doctor/too-large");
     std::fs::write(folder.join("compose.yaml"), TOO_LARGE).unwrap();
+    std::fs::create_dir(folder.join("large")).unwrap();
+    let large = std::fs::File::create(folder.join("large/file")).unwrap();
+    large.set_len(LARGE).unwrap();
     std::fs::write(folder.join("rehearsal.yaml"), ITS_RELEASE).unwrap();
     let here = |arguments: &[&str]| {
         let mut command = rehearsal(arguments);
@@ -116,8 +122,13 @@ fn a_run_that_the_machine_cannot_hold_is_inconclusive_before_anything_is_pulled(
     let result = json(&std::fs::read_to_string(folder.join("out/result.json")).unwrap());
     let cause = result["cause"].as_str().unwrap();
     assert!(
-        cause.contains("cannot hold the run") && cause.contains("reserve 878.9 TiB of memory"),
+        cause.contains("cannot hold the run") && cause.contains("needs 12.0 TiB of disk at least"),
         "{cause}"
+    );
+    let notes = result.to_string();
+    assert!(
+        notes.contains("services reserve 878.9 TiB of memory together"),
+        "{notes}"
     );
     let events = std::fs::read_to_string(folder.join("out/events.jsonl")).unwrap();
     assert!(!events.contains("\"pull\""), "{events}");

@@ -583,6 +583,16 @@ services:
     command: [sleep, infinity]
     depends_on: {app: {condition: service_healthy}}
     volumes: ['./site/public:/srv/www:ro', './token.env:/run/token.env:ro', './site:/all:ro', './none:/none']
+  deep:
+    image: IMAGE
+    command: [sleep, infinity]
+    depends_on: {app: {condition: service_healthy}}
+    volumes: ['./site/not/there:/deep']
+  beside:
+    image: IMAGE
+    command: [sleep, infinity]
+    depends_on: {app: {condition: service_healthy}}
+    volumes: ['./site-public:/srv/www', './token.env.old:/old']
 ";
     let stage = stage_of("one-tree", text).await;
     comes_up(&stage.mirror).await;
@@ -593,6 +603,9 @@ services:
         says(&stage.mirror, "app", "cat /none/file; ls /site/public").await,
         "shared\nindex.html"
     );
+    // A part of a part is the same folder, and a neighbour whose name begins alike is another.
+    assert_eq!(says(&stage.mirror, "deep", "cat /deep/up").await, "up");
+    assert_eq!(says(&stage.mirror, "beside", "ls /srv/www /old | wc -w").await, "2");
     swap(&stage, "web").await.unwrap();
     assert_eq!(says(&stage.mirror, "web", "cat /run/token.env").await, "TOKEN=new");
     stage.down().await;

@@ -2,6 +2,7 @@
 //! is not lost.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::driver::{self, Rehearsed};
 use crate::mirror::{service, world};
@@ -11,11 +12,17 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rehearsal::agent::exchange::HttpCall;
 use rehearsal::agent::{Answer, Call};
+use rehearsal::config::settings::{HttpExpect, Matcher, RequestBody, RequestStep, SuiteBody};
 use rehearsal::mirror::Mirror;
 use rehearsal::record::release::Role;
+use rehearsal::record::stage::StageId;
+use rehearsal::record::status::Status;
+use rehearsal::record::step::Subject;
+use rehearsal::suite::{Captures, SuiteRun};
 use rehearsal::world::candidates::Candidates;
 use rehearsal::world::model::{Mount, Service, Source};
 use rehearsal::world::replica::{Naming, Replica, Replicas};
+use rehearsal::yaml::span::{self, Span};
 
 /// Says its host's name to whoever asks, and writes it down where only this replica has a volume.
 const SERVES: &str = "hostname >/www/index.html; hostname >>/own/names; exec httpd -f -p 8080 -h /www";
@@ -97,6 +104,71 @@ async fn replicas_share_a_name_and_nothing_else() {
     for number in [1, 2] {
         assert!(!mirror.history(&Replica::numbered("web", number)).unwrap().running);
     }
+    stage.down().await;
+}
+
+/// A suite of one request, whose answer is a container's name.
+fn asks_once() -> SuiteBody {
+    let source = span::Source {
+        path: "rehearsal.yaml".into(),
+        text: String::new(),
+    };
+    let step = RequestStep {
+        name: "a name".to_owned(),
+        method: "GET".to_owned(),
+        url: "/".to_owned(),
+        query: Vec::new(),
+        headers: Vec::new(),
+        basic: None,
+        body: RequestBody::Empty,
+        follow: false,
+        expect: HttpExpect {
+            body: Some(Matcher::Matches("^[0-9a-f]{12}".to_owned())),
+            ..HttpExpect::default()
+        },
+        capture: Vec::new(),
+        retry: None,
+        repeatable: None,
+        span: Span {
+            source: Arc::new(source),
+            range: 0..0,
+        },
+    };
+    SuiteBody {
+        target: Some("http://web:8080".to_owned()),
+        requests: vec![step],
+        ..SuiteBody::default()
+    }
+}
+
+#[tokio::test]
+async fn a_suite_that_asks_once_finds_the_replica_that_alone_answers_wrongly() {
+    let stage = Stage::of(world([web(SERVES, 2)])).await;
+    let mirror = &stage.mirror;
+    comes_up(mirror).await;
+    let (body, subject) = (asks_once(), Subject::Suite("smoke".to_owned()));
+    let run = || SuiteRun {
+        subject: &subject,
+        body: &body,
+        stage: StageId::Upgrade,
+        run: "r1",
+        inherited: Captures::default(),
+        candidates: &[],
+        hosts: &[],
+        hurl_image: "",
+        ca: &[],
+    };
+    let before = rehearsal::suite::run(mirror, run()).await.tests;
+    assert_eq!(before[0].status, Status::Passed, "{before:?}");
+    let spoil = ["sh", "-c", "echo wrong >/www/index.html"].map(str::to_owned);
+    let spoilt = mirror.engine().exec(&ids(mirror)[1], &spoil, None).await.unwrap();
+    assert_eq!(spoilt.exit, 0, "{spoilt:?}");
+    let after = rehearsal::suite::run(mirror, run()).await.tests;
+    assert_eq!(after[0].status, Status::Failed);
+    assert!(
+        after[0].message.starts_with("GET http://web:8080/: web-2: body: "),
+        "{after:?}"
+    );
     stage.down().await;
 }
 

@@ -1,5 +1,5 @@
-//! Data like production's on a real PostgreSQL: every way in which a dump is kept and comes into the mirror, and what is
-//! said where it does not.
+//! Data like production's on a real PostgreSQL and a real MariaDB: every way in which a dump is kept and comes into the
+//! mirror, and what is said where it does not.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -249,4 +249,63 @@ fn cut_archive() -> Vec<u8> {
     let mut packed = gzip(&archive.into_inner().unwrap());
     packed.truncate(packed.len() / 2);
     packed
+}
+
+/// Two MariaDBs: one as images of today are, and one whose client and variables have MySQL's names.
+fn mariadb() -> World {
+    let service = |name: &str, prefix: &str| Service {
+        name: name.to_owned(),
+        image: "incident/mariadb:10.11".to_owned(),
+        env: [("ROOT_PASSWORD", "x"), ("DATABASE", "shop")]
+            .map(|(variable, value)| (format!("{prefix}_{variable}"), Some(value.to_owned())))
+            .into(),
+        networks: [("default".to_owned(), Attachment::named([name]))].into(),
+        ..Service::default()
+    };
+    let by_old_names = "cd /usr/bin && rm -f mysql && mv mariadb mysql && exec entrypoint.sh mariadbd";
+    let old = Service {
+        entrypoint: Some(["bash", "-c", by_old_names].map(str::to_owned).to_vec()),
+        ..service("old", "MYSQL")
+    };
+    World {
+        services: [service("db", "MARIADB"), old]
+            .map(|own| (own.name.clone(), own))
+            .into(),
+        networks: [("default".to_owned(), Default::default())].into(),
+        ..World::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_gets_sql_under_both_its_names_as_its_own_program_dumps_it_and_stops_at_the_first_error() {
+    let folder = driver::folder("restore-mariadb");
+    let rows = gzip(b"CREATE TABLE orders (id integer);\nINSERT INTO orders SELECT seq FROM seq_1_to_1234;\n");
+    let wrong = b"CREATE TABLE half (id integer);\nINSERT INTO nowhere VALUES (1);\nDROP TABLE half;\n";
+    let dumped = Dump::Output {
+        command: ["mariadb-dump", "--host=db", "--user=root", "--password=x", "shop"]
+            .map(str::to_owned)
+            .to_vec(),
+        service: "old".to_owned(),
+        service_span: restore(db(), file(Path::new("/x"))).span,
+    };
+    let restores = vec![
+        restore(db(), file(&written(&folder, "orders.sql.gz", &rows))),
+        restore(Target::Service("old".to_owned()), dumped),
+        restore(db(), file(&written(&folder, "wrong.sql", wrong))),
+    ];
+    let stage = Stage::changed(mariadb(), |setup| setup.restores = restores).await;
+    let brought_up = stage.mirror.start(LIMIT).await.unwrap();
+    let failures: Vec<Option<String>> = brought_up.restored.iter().map(|one| one.failure_line()).collect();
+    assert_eq!((failures.len(), &failures[..2]), (3, &[None, None][..]), "{failures:?}");
+    let told = failures[2].as_ref().expect("it is wrong");
+    assert!(
+        told.contains("ERROR 1146 (42S02) at line 2: Table 'shop.nowhere' doesn't exist"),
+        "{told}"
+    );
+    let mirror = &stage.mirror;
+    let count = "-px -uroot -Ne 'SELECT COUNT(*) FROM orders' shop";
+    assert_eq!(says(mirror, "old", &format!("mysql {count}")).await, "1234");
+    let tables = says(mirror, "db", "mariadb -px -uroot -Ne 'SHOW TABLES' shop").await;
+    assert_eq!(tables, "half\norders");
+    stage.down().await;
 }

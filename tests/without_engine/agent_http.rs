@@ -372,6 +372,7 @@ async fn waits_end_with_the_wanted_answer_or_with_the_last_one() {
     let ask = |statuses: Vec<u16>, deadline_ms| {
         Call::Wait(WaitCall::Http {
             url: format!("http://{at}/"),
+            reached_at: None,
             statuses,
             deadline_ms,
         })
@@ -649,6 +650,45 @@ async fn a_lax_cookie_stays_away_from_a_form_that_another_site_posts_and_is_name
         told.contains("to which a page of http://127.0.0.2:") && told.contains("state is lost"),
         "{told}"
     );
+}
+
+/// An application behind a balancer that ends TLS, asked without it: what its session cookie says is all that differs.
+async fn signs_in_without_tls(says: &'static str) -> LoginOutcome {
+    let mut at = server(move |asked| {
+        let is_known = asked.header("cookie").contains("sid=0123456789abcdef");
+        match (asked.method.as_str(), asked.path.as_str()) {
+            ("GET", "/account") if is_known => say(200, &[], "hello alice"),
+            ("GET", "/account") => say(303, &["Location: /login"], ""),
+            ("GET", _) => say(
+                200,
+                &["Content-Type: text/html"],
+                r#"<form method="post" action="/in"><input name="u"><input type="password" name="p"></form>"#,
+            ),
+            _ => {
+                let cookie = format!("Set-Cookie: sid=0123456789abcdef; Path=/{says}");
+                say(303, &["Location: /account", &cookie], "")
+            }
+        }
+    })
+    .await;
+    // Browsers trust this machine's own addresses without TLS, and this is another name for one.
+    at.set_ip(std::net::Ipv4Addr::UNSPECIFIED.into());
+    sign_in(&agent(), &login(at, "x"), "user", &[]).await
+}
+
+#[tokio::test]
+async fn a_secure_cookie_over_plain_http_is_named_as_the_cause_and_an_ordinary_one_signs_in() {
+    let outcome = signs_in_without_tls("; HttpOnly; SameSite=Lax").await;
+    assert!(outcome.held(), "{outcome:?}");
+    for says in ["; Secure", "; HttpOnly; Secure; SameSite=Lax"] {
+        let outcome = signs_in_without_tls(says).await;
+        let Outcome::Broke(trouble) = &outcome.came_to else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(trouble.kind, Kind::Cookie(CookieRule::Secure));
+        let wanted = "a `Secure` cookie (sid) was set over plain http, so nobody sends it back: POST http://0.0.0.0:";
+        assert!(trouble.message.starts_with(wanted), "{}", trouble.message);
+    }
 }
 
 #[tokio::test]

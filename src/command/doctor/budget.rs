@@ -7,7 +7,7 @@ use crate::command::last::Last;
 use crate::engine::Engine;
 use crate::engine::room::Room;
 use crate::prepare::Prepared;
-use crate::prepare::budget::Budget;
+use crate::prepare::budget::{Budget, Short};
 use crate::record::image::Had;
 use crate::text::units::bytes;
 
@@ -30,14 +30,11 @@ impl Diagnosis {
     }
 
     fn room(&mut self, budget: &Budget, room: &Room) {
-        let short = budget.short(room);
-        for what in &short {
-            self.wrong("room", what.to_string(), "the machine", what.way_out());
+        match budget.short(room) {
+            Some(short) => self.wrong("room", short.to_string(), "the machine", Short::WAY_OUT),
+            None => self.add("room", Health::Fine, words(room)),
         }
-        if short.is_empty() {
-            self.add("room", Health::Fine, words(room));
-        }
-        if let Some(tight) = budget.tight(room) {
+        for tight in budget.tight(room) {
             self.add("room", Health::Note, tight);
         }
     }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::Run;
 use crate::check::trouble;
 use crate::engine::Engine;
-use crate::prepare::budget::Budget;
+use crate::prepare::budget::{Budget, Short};
 use crate::rehearsal::recorder::Recorder;
 
 impl Run<'_> {
@@ -20,13 +20,12 @@ impl Run<'_> {
         };
         let budget = Budget::of(&self.prepared);
         budget.tight(&room).into_iter().for_each(|note| recorder.note(note));
-        let short = budget.short(&room);
-        for what in &short {
-            recorder.finding(trouble::too_little(&what.to_string(), what.way_out()));
-        }
-        match short.is_empty() {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
+        match budget.short(&room) {
+            None => ControlFlow::Continue(()),
+            Some(short) => {
+                recorder.finding(trouble::too_little(&short.to_string(), Short::WAY_OUT));
+                ControlFlow::Break(())
+            }
         }
     }
 }

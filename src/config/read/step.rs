@@ -31,7 +31,7 @@ pub(super) fn request(suite: &Fields, node: &Node) -> RequestStep {
         expect: http_expect(fields.fields("expect", &grammar::HTTP_EXPECT)),
         capture: captures(&fields, http_capture),
         retry: retry(&fields),
-        repeatable: fields.flag("repeatable"),
+        repeatable: fields.get("repeatable").and_then(Node::as_bool),
         span: node.span.clone(),
     }
 }

@@ -95,6 +95,12 @@ impl<'a> Directory<'a> {
         all.map(|name| name.to_ascii_lowercase()).collect()
     }
 
+    /// Whether the agent bears a name, and passes on what it is asked.
+    pub fn is_the_agents(&self, host: &str) -> bool {
+        let mut names = self.relayed.iter().flat_map(|service| service.names());
+        self.is_front(host) || names.any(|name| name.eq_ignore_ascii_case(host))
+    }
+
     fn is_relayed(&self, service: &str) -> bool {
         self.relayed.iter().any(|relayed| relayed.name == service)
     }

@@ -11,4 +11,5 @@ pub mod keystore;
 mod listening;
 pub mod relays;
 pub(crate) mod serve;
+pub mod several;
 pub mod trust;

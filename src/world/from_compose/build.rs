@@ -21,6 +21,12 @@ pub fn build(project: &Project, span: &Span, from: &compose::Build) -> Build {
         no_cache: from.no_cache,
         pull: from.pull,
         network: from.network.clone(),
+        entitlements: from
+            .entitlements
+            .iter()
+            .filter(|right| is_given(right))
+            .cloned()
+            .collect(),
         shm_size: from.shm_size.and_then(|bytes| u64::try_from(bytes).ok()),
         extra_hosts: extra_hosts(from),
         platform: from.platforms.first().filter(|_| from.platforms.len() == 1).cloned(),
@@ -87,17 +93,25 @@ fn agents(project: &Project, from: &compose::Build) -> BTreeMap<String, PathBuf>
     from.ssh.iter().map(agent).collect()
 }
 
+/// Of all rights of a step only that to the host's network, which `build.network` gives, too.
+fn is_given(entitlement: &str) -> bool {
+    entitlement == Build::HOSTS_NETWORK
+}
+
 /// What no builder of ours can do.
 fn refusal(span: &Span, from: &compose::Build) -> Option<String> {
     let keys = [
-        ("build.entitlements", !from.entitlements.is_empty()),
         ("build.privileged", from.privileged),
         (
             "a `build.context` that is a URL",
             !Path::new(&from.context).is_absolute(),
         ),
     ];
-    let used: Vec<&str> = keys.iter().filter(|(_, used)| *used).map(|(key, _)| *key).collect();
+    let rights = from.entitlements.iter().filter(|right| !is_given(right));
+    let rights = rights
+        .map(|right| format!("the entitlement `{right}`, by which a step has more of the machine than a container"));
+    let keys = keys.iter().filter(|(_, used)| *used).map(|(key, _)| (*key).to_owned());
+    let used: Vec<String> = rights.chain(keys).collect();
     if used.is_empty() {
         return None;
     }

@@ -1,6 +1,6 @@
 //! A build in the words of BuildKit's own reader of Dockerfiles.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::super::super::Engine;
 use super::super::recipe::Recipe;
@@ -71,5 +71,7 @@ fn contexts(build: &Build) -> impl Iterator<Item = (String, String)> {
 /// What the steps of a build may do beyond the usual.
 pub(super) fn entitlements(build: &Build) -> Vec<String> {
     let on_host = build.network.as_deref() == Some("host");
-    on_host.then(|| "network.host".to_owned()).into_iter().collect()
+    let own = on_host.then(|| Build::HOSTS_NETWORK.to_owned());
+    let all: BTreeSet<String> = build.entitlements.iter().cloned().chain(own).collect();
+    all.into_iter().collect()
 }

@@ -3,6 +3,7 @@
 
 mod attributes;
 mod folder;
+mod keys;
 mod log;
 mod session;
 
@@ -22,6 +23,8 @@ use super::super::image::ImageFacts;
 use super::recipe::Recipe;
 use super::wanted::{CommandFailed, Wanted, build_failure};
 use crate::text::harmless::one_line;
+use crate::world::model::{Build, BuildContext};
+use keys::Keys;
 use log::Log;
 use session::Session;
 
@@ -53,7 +56,10 @@ impl Kit {
     /// # Errors
     /// The build failed: the message ends in what the step that failed printed last, without its secrets.
     pub async fn build(&self, engine: &Engine, wanted: Wanted<'_>, recipe: &Recipe) -> Result<ImageFacts> {
-        let session = Session::of(engine, wanted.build, recipe)?;
+        let keys = Keys::of(wanted.build)
+            .await
+            .map_err(|why| wanted.refused(&format!("{why:#}")))?;
+        let session = Session::of(engine, wanted.build, recipe, &keys)?;
         let (open, mut log) = (session.open(&engine.line).await?, Log::without(session.secrets()));
         let id = session::random_id()?;
         let request = SolveRequest {
@@ -111,6 +117,9 @@ fn failure(wanted: Wanted<'_>, recipe: &Recipe, log: &Log, error: &tonic::Status
     if let Some(unavailable) = recipe.unavailable(step, &words) {
         return unavailable;
     }
+    if let Some(why) = turned_down(wanted.build, &last, &words) {
+        return wanted.refused(&why);
+    }
     if !log.blames_a_command() {
         return build_failure(wanted.tag(), &last, &words);
     }
@@ -123,6 +132,23 @@ fn failure(wanted: Wanted<'_>, recipe: &Recipe, log: &Log, error: &tonic::Status
     failed.into()
 }
 
+/// No step was begun, and there are contexts that only BuildKit reads: Docker 28.5 turns down what is no repository by two
+/// words that name nothing. A URL may hold a password, so it is not told.
+fn turned_down(build: &Build, last: &[String], words: &str) -> Option<String> {
+    let contexts = build.contexts.iter();
+    let others = contexts.filter(|(_, context)| matches!(context, BuildContext::Other(_)));
+    let names: Vec<String> = others.map(|(name, _)| format!("`{name}`")).collect();
+    (last.is_empty() && !names.is_empty()).then(|| {
+        format!(
+            "{}: this engine's builder does not take build.additional_contexts {}: {words}; fetch it before the run and name \
+             the folder, or {}",
+            build.place,
+            names.join(", "),
+            Build::BEFORE
+        )
+    })
+}
+
 /// gRPC over one connection that the engine has handed over.
 async fn channel(stream: Upgraded) -> Result<Channel> {
     let mut stream = Some(stream);
@@ -133,4 +159,27 @@ async fn channel(stream: Upgraded) -> Result<Channel> {
     let end = Endpoint::from_static("http://buildkit");
     let channel = end.connect_with_connector(tower::service_fn(only_once)).await;
     channel.map_err(|error| anyhow!("BuildKit does not answer: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_that_the_builder_turns_down_is_named_with_its_place_and_without_its_password() {
+        let build = |context: BuildContext| Build {
+            contexts: [("more".to_owned(), context)].into(),
+            place: "compose.yaml:3:5".to_owned(),
+            ..Build::default()
+        };
+        let url = build(BuildContext::Other("https://me:pw@example.com/a.tar".to_owned()));
+        let told = turned_down(&url, &[], "invalid argument").expect("nothing was begun");
+        for words in ["compose.yaml:3:5", "`more`", "invalid argument", "name the folder"] {
+            assert!(told.contains(words), "{told}");
+        }
+        assert!(!told.contains("pw"), "{told}");
+        assert_eq!(turned_down(&url, &["[1/2] FROM a".to_owned()], "no route"), None);
+        let image = build(BuildContext::Image("a".to_owned()));
+        assert_eq!(turned_down(&image, &[], "no route"), None);
+    }
 }

@@ -2,8 +2,7 @@
 //! It sees the folders that the build names, its own secrets and agents, and the logins of registries; nothing else.
 
 use std::collections::{BTreeMap, HashMap};
-use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -39,6 +38,7 @@ use super::super::super::Engine;
 use super::super::super::line::Transport;
 use super::super::recipe::Recipe;
 use super::folder::{self, Asked, Local};
+use super::keys::Keys;
 use crate::world::model::{Build, BuildContext};
 
 /// What BuildKit may ask for, in its own words.
@@ -96,7 +96,7 @@ fn key(build: &Build) -> String {
 impl Session {
     /// # Errors
     /// A secret cannot be read.
-    pub fn of(engine: &Engine, build: &Build, recipe: &Recipe) -> Result<Self> {
+    pub fn of(engine: &Engine, build: &Build, recipe: &Recipe, keys: &Keys) -> Result<Self> {
         let mut locals = BTreeMap::from([
             ("context".to_owned(), Local::Folder(build.context.clone())),
             ("dockerfile".to_owned(), Local::Files(recipe.files())),
@@ -109,14 +109,11 @@ impl Session {
         let read = |(id, secret): (&String, &crate::world::model::BuildSecret)| {
             Ok((id.clone(), secret.read(id).map_err(|why| anyhow!(why))?))
         };
-        for path in build.ssh.values() {
-            check_agent(path)?;
-        }
         let secrets: Result<_> = build.secrets.iter().map(read).collect();
         Ok(Self {
             locals: Arc::new(locals),
             secrets: Arc::new(secrets?),
-            agents: Arc::new(build.ssh.clone()),
+            agents: Arc::new(keys.sockets.clone()),
             logins: Arc::clone(&engine.logins),
             key: key(build),
         })
@@ -165,21 +162,6 @@ impl Session {
         let id = if id.is_empty() { "default" } else { id };
         let agent = self.agents.get(id);
         agent.ok_or_else(|| Status::not_found(format!("`build.ssh` names no `{id}`")))
-    }
-}
-
-/// A key would have to be read by us; an agent has it already.
-fn check_agent(path: &Path) -> Result<()> {
-    let is_socket = std::fs::metadata(path).is_ok_and(|facts| facts.file_type().is_socket());
-    match path {
-        _ if is_socket => Ok(()),
-        path if path.as_os_str().is_empty() => Err(anyhow!(
-            "build.ssh asks for this machine's SSH agent, and SSH_AUTH_SOCK names none: start one (`ssh-agent`)"
-        )),
-        path => Err(anyhow!(
-            "build.ssh names `{}`, which is no agent's socket: give the key to an agent (`ssh-add`) and say `default`",
-            path.display()
-        )),
     }
 }
 
