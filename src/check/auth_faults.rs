@@ -153,6 +153,8 @@ async fn borne(at: &At<'_>) -> Result<Borne, Lost> {
     let before = at.seen_before::<AuthFaults>();
     let wanted = match before {
         Some(before) => {
+            // What could not be told of production's release is not tried here.
+            borne.untold.clone_from(&before.untold);
             borne.suites.clone_from(&before.suites);
             before
                 .trials
@@ -236,6 +238,7 @@ async fn with_a_meaning(at: &At<'_>, borne: &mut Borne) -> Result<Vec<(AuthFault
         let reads = |read: &dyn Fn(&Said) -> bool| calls.iter().any(|called| read(&called.call.said));
         let paths = match fault {
             AuthFault::Jwks if reads(&is_http) => keys_at(at).await?,
+            AuthFault::Jwks if calls.is_empty() => Err(unasked()),
             AuthFault::Jwks if calls.iter().all(|called| is_read(&called.call.said)) => Err(Untried::Meaningless(
                 "no call over HTTP was seen at the fronts".to_owned(),
             )),
@@ -250,6 +253,11 @@ async fn with_a_meaning(at: &At<'_>, borne: &mut Borne) -> Result<Vec<(AuthFault
         }
     }
     Ok(meant)
+}
+
+/// Whoever asks nothing while it is looked at may ask for keys later.
+fn unasked() -> Untried {
+    Untried::Untold("nothing was asked at the fronts, so that nobody knows how keys are asked for".to_owned())
 }
 
 fn unread() -> Untried {

@@ -1,6 +1,7 @@
 //! The laws of the authentication dependency's faults, each tried on a scripted mirror.
 
 use super::scripted::{Back, Bears, Behaviour, CONFIG, Played, SignIn, Story};
+use crate::agent::front::calls::{LdapSaid, Said};
 use crate::check::asked::tests::called;
 use crate::mirror::failure::ServiceFailureKind;
 use crate::mirror::names::calls::Caller;
@@ -194,8 +195,12 @@ async fn a_stage_of_a_candidate_that_did_not_come_up_did_not_run() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_without_a_meaning_is_skipped_with_its_reason() {
-    let silent = Behaviour::default;
-    let played = asked("jwks", silent(), silent()).play().await;
+    let mut binds = good();
+    binds.calls[0].call.said = Said::Ldap(LdapSaid {
+        operation: "bind simple".to_owned(),
+        result: Some(0),
+    });
+    let played = asked("jwks", binds.clone(), binds).play().await;
     assert_eq!(played.check("auth-faults", StageId::Faults), Status::Skipped);
     let notes = &played.recorded.notes;
     assert!(
@@ -204,6 +209,14 @@ async fn a_fault_without_a_meaning_is_skipped_with_its_reason() {
             .any(|note| note.starts_with("auth-faults in control: `jwks` is skipped: no call over HTTP")),
         "{notes:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_was_asked_at_the_fronts_nobody_can_tell_whether_a_fault_has_a_meaning() {
+    let silent = Behaviour::default;
+    let played = asked("jwks", silent(), silent()).play().await;
+    played.ends(Verdict::Inconclusive);
+    assert_eq!(played.check("auth-faults", StageId::Faults), Status::NotRun);
 }
 
 /// How the product was taken away at the end.
