@@ -36,6 +36,7 @@ pub mod pair;
 pub mod question;
 pub mod relative;
 pub mod release;
+pub mod resigned;
 pub mod rollback;
 pub mod runtime_constraint;
 pub mod session_survival;
