@@ -19,6 +19,7 @@ pub mod candidate_exercised;
 pub mod capabilities;
 pub mod catalog;
 pub mod control;
+pub mod crowd;
 pub mod discovery;
 mod drill;
 pub mod egress;

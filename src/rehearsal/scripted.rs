@@ -187,6 +187,8 @@ pub struct Bears {
     pub exits: usize,
     /// It starts.
     pub starts: bool,
+    /// Under each fault every so manieth sign-in ends in 503, if any does.
+    pub loses_every: Option<usize>,
     /// How it comes back when the product does.
     pub back: Back,
 }
@@ -207,6 +209,7 @@ impl Default for Bears {
             answers_users: None,
             exits: 0,
             starts: true,
+            loses_every: None,
             back: Back::AtOnce,
         }
     }
@@ -549,6 +552,7 @@ impl Grounds for ScriptedGrounds {
             probes: BTreeSet::new(),
             memory_kills: 0,
             fault: None,
+            signed_in: 0,
             exits_by_faults: 0,
             wedged: false,
             scolded: Vec::new(),
@@ -578,6 +582,8 @@ struct State {
     probes: BTreeSet<String>,
     memory_kills: usize,
     fault: Option<Fault>,
+    /// Sign-ins since it began.
+    signed_in: usize,
     exits_by_faults: usize,
     /// The release in place works no more, until it is restarted.
     wedged: bool,
@@ -840,6 +846,7 @@ impl Ground for ScriptedGround {
         let mut state = self.state();
         state.agent()?;
         state.fault = Some(fault);
+        state.signed_in = 0;
         state.note(&format!("a fault: {fault:?}"));
         let exits = state.now().bears.exits;
         state.exits_by_faults += exits;
@@ -925,6 +932,12 @@ impl Ground for ScriptedGround {
             return login_outcome(Outcome::Broke(trouble()));
         }
         if let Some(status) = state.under_fault(|bears| bears.answers) {
+            return login_outcome(Outcome::Broke(answered(status)));
+        }
+        state.signed_in += 1;
+        let signed_in = state.signed_in;
+        let is_lost = |bears: &Bears| bears.loses_every.is_some_and(|every| signed_in.is_multiple_of(every));
+        if let Some(status) = state.under_fault(|bears| is_lost(bears).then_some(503)) {
             return login_outcome(Outcome::Broke(answered(status)));
         }
         login_outcome(match next(&mut state.now().sign_ins).unwrap_or(SignIn::Works) {
