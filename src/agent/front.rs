@@ -9,6 +9,9 @@ pub mod fault;
 #[cfg(test)]
 mod fault_tests;
 mod http_watch;
+pub mod issuer;
+#[cfg(test)]
+mod issuer_tests;
 mod ldap_refusal;
 mod ldap_watch;
 mod observer;
@@ -36,6 +39,7 @@ use super::resolver::Resolver;
 use super::session::lock;
 use calls::{Calls, CallsAnswer, CallsCall};
 use fault::{Fault, FaultAnswer, FaultCall, Faults};
+use issuer::IssuerCall;
 use proxy::{HANDSHAKE_LIMIT, Handler};
 use relay::{Relay, RelayCall};
 
@@ -53,6 +57,8 @@ pub struct FrontsCall {
     pub relays: Vec<RelayCall>,
     /// Where they are answered, of IPv4; empty = everywhere.
     pub own: Vec<Ipv4Addr>,
+    /// The key that stands among the authentication dependency's; `None` = the product's own alone.
+    pub issuer: Option<IssuerCall>,
 }
 
 /// The names that are answered to, while this is held.
@@ -63,6 +69,8 @@ pub(super) struct Fronts {
     calls: Calls,
     /// Ports that a fault has closed.
     closed: Mutex<BTreeSet<u16>>,
+    /// The key that stands among the authentication dependency's.
+    issuer: OnceLock<IssuerCall>,
 }
 
 /// A port, and who answers there.
@@ -82,11 +90,16 @@ impl Drop for Fronts {
 impl Fronts {
     /// Begins to answer; returns once connections are accepted, those of relays excepted: they follow their services.
     pub(super) async fn serve(&self, call: FrontsCall, resolver: &Resolver) -> Result<(), CallFailure> {
+        if let Some(issuer) = call.issuer {
+            // A run has one.
+            let _first = self.issuer.set(issuer);
+        }
         let mut ports: BTreeMap<u16, Vec<Handler>> = BTreeMap::new();
         for front in call.fronts {
             let port = ports.entry(front.port).or_default();
             let handler = Handler::new(front, resolver.clone(), self.calls.clone());
-            port.push(handler.map_err(CallFailure::request)?);
+            let handler = handler.map_err(CallFailure::request)?;
+            port.push(handler.showing(self.issuer.get()));
         }
         for (port, fronts) in ports {
             self.open(&call.own, port, fronts).await?;
@@ -159,7 +172,12 @@ impl Fronts {
     /// A relay has its port for itself, or answers there whom no front knows. A port has one relay: the first.
     fn stand(&self, own: &[Ipv4Addr], call: RelayCall, resolver: &Resolver) {
         let port = call.port;
-        let relay = Arc::new(Relay::new(call, resolver.clone(), self.calls.clone()));
+        let relay = Arc::new(Relay::new(
+            call,
+            resolver.clone(),
+            self.calls.clone(),
+            self.issuer.get(),
+        ));
         let mut ports = lock(&self.ports);
         if let Some(known) = ports.get(&port) {
             let _first = known.relay.set(relay);
@@ -303,6 +321,7 @@ mod tests {
             relays: vec![],
             // At every address a relay would come back to itself, until no file can be opened.
             own: vec![Ipv4Addr::LOCALHOST],
+            issuer: None,
         };
         all.serve(call, &Resolver::system()).await.unwrap();
         all

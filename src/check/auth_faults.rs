@@ -1,9 +1,12 @@
 //! `auth-faults`: while the authentication dependency is down, slow or in error, a release does what production's does, and
 //! works again by itself when that does.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use url::Url;
 
+use super::crowd;
 use super::discovery::discovery;
 use super::fault_trial::{Asked, Came, Trial, Users, got, tried};
 use super::{About, Again, At, Case, Check, Evidence, Given, Moment, Unanswered};
@@ -14,7 +17,7 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::Lost;
 use crate::record::stage::StageId;
 use crate::record::step::Subject;
-use crate::text::units::of_millis;
+use crate::text::units::{millis, of_millis};
 
 static ABOUT: About = About {
     id: CheckId::AuthFaults,
@@ -28,8 +31,9 @@ static ABOUT: About = About {
               fails, an error of its own (500) where production's release says that it does not work now (503, \
               a refusal), no answer, an exit, also one that a restart policy heals, and not working again by itself \
               within production's own time and 5 s. It is tried again, and on a baseline that the candidate has not \
-              touched. What to do: answer 503 while the product is away, keep nothing that failed, ask again at the next \
-              request. One try each: how it goes under load is not asked.",
+              touched. Where production's release lets people in under a fault, 100 sign in there, as fast as it \
+              manages without one and at most 20 a second: where it lets in all and the candidate does not, that blocks. \
+              What to do: answer 503 while the product is away, keep nothing that failed, ask again at the next request.",
     evidence: Evidence::Behaviour,
     looks: &[(StageId::Control, Moment::Last), (StageId::Faults, Moment::Last)],
     step: "let the authentication dependency fail, and come back",
@@ -44,6 +48,8 @@ pub struct Borne {
     trials: Vec<Trial>,
     /// The suites that reach the product, where nobody signs in.
     suites: Vec<Subject>,
+    /// Milliseconds from one sign-in to the next, as production's release managed them without a fault.
+    pace_ms: Option<u64>,
     /// What has no meaning here, with the reason.
     meaningless: Vec<(AuthFault, String)>,
     /// What has a meaning and could not be told, in words.
@@ -143,6 +149,7 @@ async fn borne(at: &At<'_>) -> Result<Borne, Lost> {
     let mut borne = Borne {
         trials: Vec::new(),
         suites: Vec::new(),
+        pace_ms: None,
         meaningless: Vec::new(),
         untold: Vec::new(),
         not_tried: at.ground.past_the_fronts(),
@@ -153,7 +160,11 @@ async fn borne(at: &At<'_>) -> Result<Borne, Lost> {
     let before = at.seen_before::<AuthFaults>();
     let wanted = match before {
         Some(before) => {
+            // What could not be told of production's release is not tried here.
+            borne.untold.clone_from(&before.untold);
             borne.suites.clone_from(&before.suites);
+            borne.pace_ms = before.pace_ms;
+            borne.untold.extend(no_crowd(before));
             before
                 .trials
                 .iter()
@@ -162,6 +173,7 @@ async fn borne(at: &At<'_>) -> Result<Borne, Lost> {
         }
         None => {
             borne.suites = reaching(at).await?;
+            borne.pace_ms = pace(at).await?.map(millis);
             with_a_meaning(at, &mut borne).await?
         }
     };
@@ -170,6 +182,7 @@ async fn borne(at: &At<'_>) -> Result<Borne, Lost> {
         let asked = Asked {
             fault,
             paths: &paths,
+            pace: borne.pace_ms.map(Duration::from_millis),
             before: before.and_then(|before| before.trials.iter().find(|one| one.fault == fault)),
         };
         match users(at, &borne.suites).await? {
@@ -187,6 +200,22 @@ async fn borne(at: &At<'_>) -> Result<Borne, Lost> {
         }
     }
     Ok(borne)
+}
+
+/// As fast as production's release lets people in; `None` where nobody signs in, or not every time.
+async fn pace(at: &At<'_>) -> Result<Option<Duration>, Lost> {
+    match at.case.settings.auth.as_ref().and_then(|auth| auth.login.as_ref()) {
+        Some(_) => crowd::pace(at).await,
+        None => Ok(None),
+    }
+}
+
+/// Why nobody knows how many are let in, where somebody signs in at all.
+fn no_crowd(before: &Borne) -> Option<String> {
+    let is_unknown = before.pace_ms.is_none() && before.suites.is_empty() && !before.trials.is_empty();
+    let words =
+        "production's release did not let everybody in even without a fault: how it bears many could not be told";
+    is_unknown.then(|| words.to_owned())
 }
 
 /// By what the release is asked; or why it cannot be, as long as nothing is at fault.
@@ -236,6 +265,7 @@ async fn with_a_meaning(at: &At<'_>, borne: &mut Borne) -> Result<Vec<(AuthFault
         let reads = |read: &dyn Fn(&Said) -> bool| calls.iter().any(|called| read(&called.call.said));
         let paths = match fault {
             AuthFault::Jwks if reads(&is_http) => keys_at(at).await?,
+            AuthFault::Jwks if calls.is_empty() => Err(unasked()),
             AuthFault::Jwks if calls.iter().all(|called| is_read(&called.call.said)) => Err(Untried::Meaningless(
                 "no call over HTTP was seen at the fronts".to_owned(),
             )),
@@ -252,6 +282,11 @@ async fn with_a_meaning(at: &At<'_>, borne: &mut Borne) -> Result<Vec<(AuthFault
     Ok(meant)
 }
 
+/// Whoever asks nothing while it is looked at may ask for keys later.
+fn unasked() -> Untried {
+    Untried::Untold("nothing was asked at the fronts, so that nobody knows how keys are asked for".to_owned())
+}
+
 fn unread() -> Untried {
     let why = "no call over HTTP or LDAP was seen at the fronts: what the product encrypts itself passes unread";
     Untried::Untold(why.to_owned())
@@ -264,9 +299,19 @@ fn untold(before: &Trial, after: &Trial) -> Vec<String> {
         let mut same = after.got.iter().filter(|new| new.what == old.what);
         !same.any(|new| new.came != Came::Unknown)
     });
-    missing
-        .map(|old| format!("`{}`: what {} gets could not be told", after.fault, old.what))
-        .collect()
+    let missing = missing.map(|old| format!("`{}`: what {} gets could not be told", after.fault, old.what));
+    missing.chain(more_fail(before, after)).collect()
+}
+
+/// Of a crowd that production's release does not manage either, more fail: that may be chance.
+fn more_fail(before: &Trial, after: &Trial) -> Option<String> {
+    let (old, new) = (before.crowd.as_ref()?, after.crowd.as_ref()?);
+    (old.failed > 0 && new.failed > old.failed).then(|| {
+        format!(
+            "`{}`: of {} who sign in {} fail, and on production's release {}: nobody can tell whether that is chance",
+            after.fault, new.people, new.failed, old.failed
+        )
+    })
 }
 
 fn asked(at: &At<'_>) -> Vec<AuthFault> {
@@ -342,6 +387,10 @@ fn worse(case: &Case<'_>, before: &Trial, after: &Trial) -> Vec<Finding> {
             "do not end because the product is away: a restart helps nobody",
         ));
     }
+    all.extend(crowded(before, after).map(|words| {
+        let help = "let one user's wait for the product hold up no other: more workers, shorter time-outs";
+        found("crowd", format!("{with}, {words}"), help)
+    }));
     all.extend(late(before, after).map(|words| {
         let title = format!("{with} no more, the candidate {words}");
         found(
@@ -351,6 +400,17 @@ fn worse(case: &Case<'_>, before: &Trial, after: &Trial) -> Vec<Finding> {
         )
     }));
     all
+}
+
+/// What some of a crowd get that production's release lets in to the last.
+fn crowded(before: &Trial, after: &Trial) -> Option<String> {
+    let new = after.crowd.as_ref().filter(|new| new.failed > 0)?;
+    before.crowd.as_ref().filter(|old| old.failed == 0)?;
+    let first = new.first.as_deref().unwrap_or_default();
+    Some(format!(
+        "{} of {} who sign in fail: {first}; production's release lets all of them in",
+        new.failed, new.people
+    ))
 }
 
 /// How the candidate is late when the product is back; where production's release does not come back, nobody can tell.
@@ -391,7 +451,15 @@ fn seen(case: &Case<'_>, before: &Trial, after: &Trial) -> Vec<String> {
             None => "does not work again by itself".to_owned(),
         };
         let got = got.collect::<Vec<_>>().join("; ");
-        format!("{who}, fault `{}`: {got}; {back}; {} exits", trial.fault, trial.exits)
+        let crowd = trial
+            .crowd
+            .as_ref()
+            .map(|crowd| format!("; {} of {} fail to sign in", crowd.failed, crowd.people));
+        let crowd = crowd.unwrap_or_default();
+        format!(
+            "{who}, fault `{}`: {got}{crowd}; {back}; {} exits",
+            trial.fault, trial.exits
+        )
     };
     vec![of(&case.pair.baseline(), before), of(&case.pair.candidate(), after)]
 }

@@ -2,7 +2,7 @@
 
 mod answers;
 mod issuer;
-mod requests;
+pub(super) mod requests;
 mod trial;
 
 use strum::VariantArray as _;
@@ -16,8 +16,8 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::Lost;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
-pub use answers::Refusals;
-use answers::{Answered, Tried};
+use answers::Tried;
+pub use answers::{Answered, Refusals};
 use requests::requests;
 use trial::Trial;
 
@@ -29,8 +29,9 @@ static ABOUT: About = About {
               altered, cut and empty signature, alg: none, and HS256 keyed with the issuer's public key as PEM (with and \
               without its last line feed), as DER, and with nothing. Where a client asks for the sign-in's token, one of \
               its own is revoked at the endpoint that discovery names, and the page behind the sign-in is asked until \
-              production refuses it, at most 10 s; the candidate has 5 s more. Tokens that only the issuer's own key can sign \
-              (expired, of another issuer or audience) are left out. What production refuses (a redirect to the sign-in \
+              production refuses it, at most 10 s; the candidate has 5 s more. Where auth.act_as_issuer says so and production \
+              takes the token signed anew by a key of the run's own, requests that read are made with it expired, not yet \
+              valid, of another issuer and for another audience. What production refuses (a redirect to the sign-in \
               is a refusal) and the candidate answers as for the user blocks. Requests that write are made after the \
               last entry of data that the release still answers, only those with credentials in a header, and of the \
               candidate only where production refused. What to do: do not deploy; look at how the release verifies \
@@ -104,6 +105,7 @@ impl Check for AuthRefusals {
             match tried.answered {
                 Answered::Limited => format!("{request} had been asked too often (429) to tell for {way}"),
                 Answered::Over => format!("the token of {request} was over before {way} was tried"),
+                Answered::Deaf => format!("{request} takes no good token by our key here: nobody can tell for {way}"),
                 _ => format!("{request} got no answer for {way}"),
             }
         });
@@ -118,28 +120,32 @@ impl Check for AuthRefusals {
         Again::Look
     }
 
-    /// One cause in several ways.
     fn fold(&self, findings: Vec<Finding>) -> Vec<Finding> {
-        let mut folded: Vec<(Finding, usize)> = Vec::new();
-        for finding in findings {
-            let alike = |(other, _): &&mut (Finding, usize)| {
-                (other.blame, &other.waived, other.stage) == (finding.blame, &finding.waived, finding.stage)
-            };
-            match folded.iter_mut().find(alike) {
-                Some((first, more)) => {
-                    first.evidence.extend(finding.evidence);
-                    *more += 1;
-                }
-                None => folded.push((finding, 0)),
-            }
-        }
-        folded.into_iter().map(counted).collect()
+        as_one(findings)
     }
 
     fn notes(&self, case: &Case<'_>, seen: &Refusals) -> Vec<String> {
         let said = |left: &String| format!("auth-refusals in {}: {left}", case.stage);
         seen.left.iter().map(said).collect()
     }
+}
+
+/// One cause in several ways.
+pub(super) fn as_one(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut folded: Vec<(Finding, usize)> = Vec::new();
+    for finding in findings {
+        let alike = |(other, _): &&mut (Finding, usize)| {
+            (other.blame, &other.waived, other.stage) == (finding.blame, &finding.waived, finding.stage)
+        };
+        match folded.iter_mut().find(alike) {
+            Some((first, more)) => {
+                first.evidence.extend(finding.evidence);
+                *more += 1;
+            }
+            None => folded.push((finding, 0)),
+        }
+    }
+    folded.into_iter().map(counted).collect()
 }
 
 fn counted((finding, more): (Finding, usize)) -> Finding {

@@ -1,9 +1,9 @@
 //! The catalog: every check that is built, a line each.
 
 use super::{
-    Entry, alert_lead_time, auth_capability, auth_exercised, auth_faults, auth_login, auth_refusals, auth_traffic,
-    boot_production_env, candidate_exercised, control, egress, graceful_stop, load, log_difference, mirror_fidelity,
-    rollback, runtime_constraint, session_survival, start_and_restart, upgrade_in_place,
+    Entry, alert_lead_time, auth_capability, auth_exercised, auth_faults, auth_login, auth_refusals, auth_tokens,
+    auth_traffic, boot_production_env, candidate_exercised, control, egress, graceful_stop, load, log_difference,
+    mirror_fidelity, rollback, runtime_constraint, session_survival, start_and_restart, upgrade_in_place,
 };
 use crate::record::check::CheckId;
 
@@ -23,6 +23,7 @@ pub static CATALOG: &[&dyn Entry] = &[
     &candidate_exercised::CandidateExercised,
     &log_difference::LogDifference,
     &egress::Egress,
+    &auth_tokens::AuthTokens,
     &auth_capability::AuthCapability,
     &auth_traffic::AuthTraffic,
     &auth_faults::AuthFaults,

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::At;
+use super::crowd::{self, Crowd};
 use crate::agent::front::fault::{Fault, Reach};
 use crate::config::settings::AuthFault;
 use crate::record::outcome::{Lost, Outcome, Part};
@@ -68,6 +69,8 @@ pub struct Trial {
     pub started: Option<bool>,
     /// What its users got.
     pub got: Vec<Got>,
+    /// What became of a crowd that signed in, where production's release lets people in under this fault.
+    pub crowd: Option<Crowd>,
     /// Exits of its containers that we did not ask for.
     pub exits: usize,
     /// Milliseconds from the fault's end until all worked again by itself; `None` = it did not.
@@ -134,13 +137,10 @@ pub async fn tried(at: &At<'_>, users: &Users, asked: &Asked<'_>) -> Result<Tria
         true => Some(start(at).await),
         false => None,
     };
-    let got = match at_start {
-        true => got_once_it_answers(at, users).await,
-        false => got(at, users).await,
-    };
+    let asked_meanwhile = meanwhile(at, users, asked).await;
     // Whatever was lost, the product is there again.
     at.ground.fault_ends().await?;
-    let got = got?;
+    let (got, crowd) = asked_meanwhile?;
     let back_ms = back(at, users, asked.back_within()).await?;
     let exits = exits(at) - exits_before;
     if back_ms.is_none() {
@@ -152,9 +152,26 @@ pub async fn tried(at: &At<'_>, users: &Users, asked: &Asked<'_>) -> Result<Tria
         ports: stands.words(),
         started,
         got,
+        crowd,
         exits,
         back_ms,
     })
+}
+
+/// What users get while the fault lasts, one alone and many.
+async fn meanwhile(at: &At<'_>, users: &Users, asked: &Asked<'_>) -> Result<(Vec<Got>, Option<Crowd>), Lost> {
+    let got = match asked.fault {
+        AuthFault::DownAtStart => got_once_it_answers(at, users).await?,
+        _ => got(at, users).await?,
+    };
+    let lets_in = got.iter().any(|got| got.what == SIGNS_IN && got.came == Came::Works);
+    // Whom production's release does not let in, nobody has to.
+    let is_wanted = asked.before.is_none_or(|before| before.crowd.is_some());
+    let crowd = match asked.pace.filter(|_| lets_in && is_wanted) {
+        Some(pace) => Some(crowd::comes(at, pace).await?),
+        None => None,
+    };
+    Ok((got, crowd))
 }
 
 /// A fault, and how production's release bore it, where it was asked.
@@ -163,6 +180,8 @@ pub struct Asked<'a> {
     pub fault: AuthFault,
     /// What is out of `jwks`.
     pub paths: &'a [String],
+    /// From one sign-in to the next where many sign in; `None` = only one does.
+    pub pace: Option<Duration>,
     /// How production's release bore it.
     pub before: Option<&'a Trial>,
 }

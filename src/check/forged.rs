@@ -1,5 +1,5 @@
 //! Forged tokens: a good JSON web token, damaged in the ways in which a verifier must notice. Nothing here has the issuer's
-//! private key.
+//! private key; what only an issuer can make wrong is signed anew ([`resigned`](super::resigned)).
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::hmac;
@@ -42,6 +42,14 @@ pub enum Forgery {
     Hs256EmptyKey,
     /// A good one that its issuer has taken back.
     Revoked,
+    /// By an issuer's key, of a time that is over.
+    Expired,
+    /// By an issuer's key, of a time that has not begun.
+    NotYetValid,
+    /// By an issuer's key, in another issuer's name.
+    InvalidIss,
+    /// By an issuer's key, for somebody else.
+    InvalidAud,
 }
 
 impl Forgery {
@@ -58,7 +66,19 @@ impl Forgery {
             Self::Hs256Der => "a token signed by HS256 with the public key (DER)",
             Self::Hs256EmptyKey => "a token signed by HS256 with an empty key",
             Self::Revoked => "a revoked token",
+            Self::Expired => "an expired token",
+            Self::NotYetValid => "a token that is not valid yet",
+            Self::InvalidIss => "a token of another issuer",
+            Self::InvalidAud => "a token for another audience",
         }
+    }
+
+    /// Only an issuer can make it.
+    pub fn is_issuers(self) -> bool {
+        matches!(
+            self,
+            Self::Expired | Self::NotYetValid | Self::InvalidIss | Self::InvalidAud
+        )
     }
 }
 
@@ -96,6 +116,19 @@ impl<'a> Jwt<'a> {
         self.claims.get("iss")?.as_str()
     }
 
+    /// How it says that it is signed.
+    pub fn algorithm(&self) -> Option<&str> {
+        self.header.get("alg")?.as_str()
+    }
+
+    pub(super) fn header(&self) -> &Map<String, Value> {
+        &self.header
+    }
+
+    pub(super) fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
     fn kid(&self) -> Option<&str> {
         self.header.get("kid")?.as_str()
     }
@@ -106,6 +139,7 @@ impl<'a> Jwt<'a> {
         let hs256 = |secret: &[u8]| Some(self.by_hs256(secret));
         match forgery {
             Forgery::NoCredentials | Forgery::Revoked => None,
+            Forgery::Expired | Forgery::NotYetValid | Forgery::InvalidIss | Forgery::InvalidAud => None,
             Forgery::AlteredPayload => Some(format!("{header}.{}.{signature}", encoded(&self.altered()))),
             Forgery::InvalidSig => Some(format!("{header}.{payload}.{}", other(signature))),
             Forgery::CutSignature => Some(format!("{header}.{payload}.{}", &signature[..signature.len() / 2])),
@@ -139,7 +173,7 @@ impl<'a> Jwt<'a> {
     }
 }
 
-fn encoded(object: &Map<String, Value>) -> String {
+pub(super) fn encoded(object: &Map<String, Value>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(Value::Object(object.clone()).to_string())
 }
 
@@ -211,8 +245,8 @@ mod tests {
         let key = PublicKey::of(&jwt, &keys()).unwrap();
         let all = Forgery::VARIANTS.iter();
         let mut forged: Vec<String> = all.filter_map(|way| jwt.forged(*way, Some(&key))).collect();
-        // Neither a stranger nor a revoked token is a forgery.
-        assert_eq!(forged.len(), Forgery::VARIANTS.len() - 2);
+        // Neither a stranger nor a revoked token is a forgery, and four are signed anew.
+        assert_eq!(forged.len(), Forgery::VARIANTS.len() - 6);
         forged.push(token.clone());
         for one in &forged {
             let claims = one.split('.').nth(1).unwrap();
@@ -221,7 +255,7 @@ mod tests {
         }
         forged.sort();
         forged.dedup();
-        assert_eq!(forged.len(), Forgery::VARIANTS.len() - 1, "{forged:?}");
+        assert_eq!(forged.len(), Forgery::VARIANTS.len() - 5, "{forged:?}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::mirror::failure::ServiceFailure;
 use crate::mirror::logs::Mark;
 use crate::mirror::names::authority::TlsProfile;
 use crate::mirror::names::calls::Calls;
+use crate::mirror::names::issuer::Signer;
 use crate::mirror::start::BroughtUp;
 use crate::mirror::swap::Swapped;
 use crate::record::outcome::{Lost, Outcome};
@@ -192,6 +193,9 @@ pub trait Ground: Send + Sync {
 
     /// The issuer's names that the mirror itself answers to.
     fn fronts(&self) -> Vec<String>;
+
+    /// Who signs in the issuer's place, where a key of the run's own stands among the issuer's.
+    fn signer(&self) -> Option<Arc<Signer>>;
 
     /// What is known of an image.
     fn image(&self, image: &str) -> ImageFacts;

@@ -356,6 +356,11 @@ pub static AUTH: Mapping = Mapping {
             "A recorded profile, for a product that cannot run in a container.",
         ),
         key("issuer", Text, "Production's own issuer URL."),
+        key(
+            "act_as_issuer",
+            Bool,
+            "In the mirror a key of the run's own stands behind the issuer's, for tokens that only an issuer can sign; default false.",
+        ),
         key("ca", Text, "A company's CA, trusted for the gate's own requests."),
         key("login", Keys(&LOGIN), "How a test user signs in."),
     ],

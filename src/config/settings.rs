@@ -239,10 +239,22 @@ pub struct Auth {
     pub issuer: Option<String>,
     /// Where the issuer stands.
     pub issuer_span: Option<Span>,
+    /// Whose keys the issuer shows in the mirror.
+    pub signs: Signs,
     /// A company's CA, PEM (already read from the file).
     pub ca: Option<String>,
     /// How a test user signs in.
     pub login: Option<Login>,
+}
+
+/// Whose keys the issuer shows in the mirror, and so who may sign a token that a release takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Signs {
+    /// The product alone, as in production.
+    #[default]
+    Product,
+    /// The fronts, too: a key of the run's own stands behind the product's (`auth.act_as_issuer`).
+    FrontsToo,
 }
 
 /// `auth.login:`, the data of the built-in sign-in check.

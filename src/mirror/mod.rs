@@ -46,6 +46,7 @@ use border::attempts::Origin;
 use logs::Logs;
 use names::calls::CallLog;
 use names::fronts::Front;
+use names::issuer::Signer;
 use names::trust::{self, Trust};
 use setup::Shown;
 pub use setup::{News, Setup};
@@ -153,6 +154,11 @@ impl Mirror {
     /// Names of production's that the agent answers to.
     pub fn fronts(&self) -> &[Front] {
         &self.inner.setup.fronts
+    }
+
+    /// Who signs in the issuer's place, where a key of the run's own stands among the issuer's.
+    pub fn signer(&self) -> Option<Arc<Signer>> {
+        self.inner.setup.signer.clone()
     }
 
     /// What services have shown at earlier starts.

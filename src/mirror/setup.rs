@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::names::authority::Authority;
 use super::names::directory::Directory;
 use super::names::fronts::Front;
+use super::names::issuer::Signer;
 use super::names::relays::Relays;
 use crate::config::settings::{OpenHost, Restore};
 use crate::engine::Engine;
@@ -75,6 +76,8 @@ pub struct Setup {
     pub fronts: Vec<Front>,
     /// How the authentication dependency is reached under its own names.
     pub relays: Relays,
+    /// Whose key stands among the issuer's own, where the configuration asks for it.
+    pub signer: Option<Arc<Signer>>,
     /// Hosts outside that may be reached.
     pub open: Vec<OpenHost>,
     /// Who takes what is sent to other addresses outside.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::config::settings::{Host, Settings};
+use crate::config::settings::{Host, Settings, Signs};
 use crate::lock;
 use crate::mirror::names::authority::Authority;
 use crate::mirror::names::follow;
 use crate::mirror::names::fronts::{Forwarded, Front, Name, StandsFor};
+use crate::mirror::names::issuer::Signer;
 use crate::world::model::World;
 
 /// A front for each of the names, all certified by the run's one CA: those of `production.hosts`, and the issuer's for
@@ -32,6 +33,28 @@ pub fn fronts(settings: &Settings, world: &World, run: &str, lock: Option<&lock:
         }
     }
     Ok(fronts)
+}
+
+/// Whose key stands among the issuer's own, where the configuration asks for it.
+///
+/// # Errors
+/// The key could not be made: the machine's doing.
+pub fn signer(settings: &Settings) -> Result<Option<Signer>> {
+    let auth = settings.auth.as_ref();
+    let asked = auth.filter(|auth| auth.signs == Signs::FrontsToo);
+    asked
+        .and_then(|auth| auth.issuer.as_deref())
+        .map(Signer::new)
+        .transpose()
+}
+
+/// In what the mirror is not production then, for plans.
+pub fn acts_as_issuer(settings: &Settings) -> Option<String> {
+    let auth = settings.auth.as_ref().filter(|auth| auth.signs == Signs::FrontsToo)?;
+    let issuer = auth.issuer.as_deref()?;
+    Some(format!(
+        "a key of the run's own stands behind those that `{issuer}` shows (`auth.act_as_issuer`): production has one less"
+    ))
 }
 
 /// The names alone: those of `production.hosts`, and the issuer's where neither they nor a service bear it.

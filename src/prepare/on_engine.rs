@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Prepared;
-use super::fronts::fronts;
+use super::fronts::{fronts, signer};
 use super::images::Images;
 use crate::config::settings::Border;
 use crate::engine::Engine;
@@ -136,6 +136,7 @@ impl Prepared {
             news: listener.news,
             fronts: fronts(&self.settings, &self.world, engine.run(), lock)?,
             relays,
+            signer: signer(&self.settings)?.map(Arc::new),
             open: self.settings.policy.allow_egress.clone(),
             gateway: match self.settings.policy.border {
                 Border::Heard => Gateway::Agent,

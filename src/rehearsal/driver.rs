@@ -36,9 +36,10 @@ pub(super) struct OnGround<'a> {
 }
 
 /// The checks that sign in: without any of them nobody does.
-const SIGN_IN: [CheckId; 4] = [
+const SIGN_IN: [CheckId; 5] = [
     CheckId::AuthLogin,
     CheckId::AuthRefusals,
+    CheckId::AuthTokens,
     CheckId::SessionSurvival,
     CheckId::AuthFaults,
 ];

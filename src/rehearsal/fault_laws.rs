@@ -1,6 +1,7 @@
 //! The laws of the authentication dependency's faults, each tried on a scripted mirror.
 
 use super::scripted::{Back, Bears, Behaviour, CONFIG, Played, SignIn, Story};
+use crate::agent::front::calls::{LdapSaid, Said};
 use crate::check::asked::tests::called;
 use crate::mirror::failure::ServiceFailureKind;
 use crate::mirror::names::calls::Caller;
@@ -194,8 +195,12 @@ async fn a_stage_of_a_candidate_that_did_not_come_up_did_not_run() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_without_a_meaning_is_skipped_with_its_reason() {
-    let silent = Behaviour::default;
-    let played = asked("jwks", silent(), silent()).play().await;
+    let mut binds = good();
+    binds.calls[0].call.said = Said::Ldap(LdapSaid {
+        operation: "bind simple".to_owned(),
+        result: Some(0),
+    });
+    let played = asked("jwks", binds.clone(), binds).play().await;
     assert_eq!(played.check("auth-faults", StageId::Faults), Status::Skipped);
     let notes = &played.recorded.notes;
     assert!(
@@ -204,6 +209,46 @@ async fn a_fault_without_a_meaning_is_skipped_with_its_reason() {
             .any(|note| note.starts_with("auth-faults in control: `jwks` is skipped: no call over HTTP")),
         "{notes:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_was_asked_at_the_fronts_nobody_can_tell_whether_a_fault_has_a_meaning() {
+    let silent = Behaviour::default;
+    let played = asked("jwks", silent(), silent()).play().await;
+    played.ends(Verdict::Inconclusive);
+    assert_eq!(played.check("auth-faults", StageId::Faults), Status::NotRun);
+}
+
+/// A release that lets people in without the product, but not the second of two, or of fifty.
+fn losing(every: Option<usize>) -> Behaviour {
+    bearing(Bears {
+        answers: None,
+        loses_every: every,
+        ..Bears::default()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_that_production_lets_in_must_be_let_in_to_the_last() {
+    let says = "with idp 5 s late, 2 of 100 who sign in fail: GET http://web/login answered 503; production's release lets all \
+                of them in";
+    is_blocked(&asked("slow", losing(None), losing(Some(50))).play().await, says);
+    passes(&asked("slow", losing(None), losing(None)).play().await);
+    passes(&asked("slow", losing(Some(50)), losing(Some(50))).play().await);
+    passes(&asked("slow", losing(Some(50)), losing(None)).play().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_crowd_that_production_does_not_manage_either_nobody_can_tell_who_fails_by_chance() {
+    let played = asked("slow", losing(Some(50)), losing(Some(30))).play().await;
+    played.ends(Verdict::Inconclusive);
+    assert_eq!(played.check("auth-faults", StageId::Faults), Status::NotRun);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whom_production_lets_in_under_no_fault_nobody_has_to() {
+    let played = asked("slow", good(), losing(Some(50))).play().await;
+    passes(&played);
 }
 
 /// How the product was taken away at the end.

@@ -46,6 +46,8 @@ mod laws;
 mod product_laws;
 #[cfg(test)]
 mod scripted;
+#[cfg(test)]
+mod token_laws;
 
 use course::{AfterFailure, Course};
 use recorder::Recorder;

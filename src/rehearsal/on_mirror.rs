@@ -26,6 +26,7 @@ use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::mirror::names::authority::TlsProfile;
 use crate::mirror::names::calls::Calls;
 use crate::mirror::names::fronts::StandsFor;
+use crate::mirror::names::issuer::Signer;
 use crate::mirror::start::BroughtUp;
 use crate::mirror::swap::Swapped;
 use crate::mirror::{Mirror, Setup};
@@ -253,6 +254,10 @@ impl Ground for Mirror {
             .iter()
             .filter(|front| front.stands_for == StandsFor::Issuer);
         issuers.map(|front| front.name.host.clone()).collect()
+    }
+
+    fn signer(&self) -> Option<Arc<Signer>> {
+        Mirror::signer(self)
     }
 
     fn image(&self, image: &str) -> ImageFacts {

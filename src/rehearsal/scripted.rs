@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
 
 use super::Rehearsal;
 use super::course::AfterFailure;
@@ -31,6 +34,7 @@ use crate::mirror::border::attempts::Attempts;
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind, Waited};
 use crate::mirror::names::authority::TlsProfile;
 use crate::mirror::names::calls::{Called, Calls};
+use crate::mirror::names::issuer::Signer;
 use crate::mirror::restore::Restored;
 use crate::mirror::start::{BroughtUp, Started};
 use crate::mirror::swap::{InFlight, Stopped, Swapped};
@@ -81,6 +85,9 @@ data:
   verify_write: {target: 'http://web', requests: [{name: both, get: /orders}]}
 ";
 
+/// The issuer, where a story has one.
+pub const ISSUER: &str = "http://idp/o";
+
 /// A grace period.
 const KILLED_AFTER: Duration = Duration::from_secs(10);
 
@@ -111,6 +118,8 @@ pub struct Behaviour {
     pub keeps_out_by: Option<u16>,
     /// The user's token is taken no more when it has been forged.
     pub ends_tokens: bool,
+    /// How it answers tokens that the run's own key has signed; `None` = as any forger's.
+    pub reads: Option<Reader>,
     /// It does not answer who has no session.
     pub silent_to_strangers: bool,
     /// The suite, or `login`, in which the kernel kills a process of its for memory.
@@ -142,6 +151,9 @@ pub struct Behaviour {
     /// How it bears faults of the authentication product.
     pub bears: Bears,
 }
+
+/// By header and claims of a token to the status of the answer.
+pub type Reader = fn(&Value, &Value) -> u16;
 
 /// How a release does under load.
 #[derive(Debug, Clone, Copy)]
@@ -175,6 +187,8 @@ pub struct Bears {
     pub exits: usize,
     /// It starts.
     pub starts: bool,
+    /// Under each fault every so manieth sign-in ends in 503, if any does.
+    pub loses_every: Option<usize>,
     /// How it comes back when the product does.
     pub back: Back,
 }
@@ -195,6 +209,7 @@ impl Default for Bears {
             answers_users: None,
             exits: 0,
             starts: true,
+            loses_every: None,
             back: Back::AtOnce,
         }
     }
@@ -354,6 +369,8 @@ pub struct Story {
     pub fronts_stand: bool,
     /// The sign-in does not notice a fault at the fronts, as where somebody has another way.
     pub deaf_to_fronts: bool,
+    /// The issuer shows the run's own key where the configuration asks for it.
+    pub shows_our_key: bool,
     /// `--only`.
     pub only: Vec<String>,
     /// `--fail-fast`.
@@ -377,6 +394,7 @@ impl Default for Story {
             hears_all: false,
             fronts_stand: true,
             deaf_to_fronts: false,
+            shows_our_key: true,
             only: Vec::new(),
             after_failure: AfterFailure::GoOn,
         }
@@ -458,6 +476,7 @@ impl Story {
             services: world.services.clone(),
             deploys: Arc::clone(&deploys),
             order: Arc::clone(&order),
+            signer: prepare::fronts::signer(settings).expect("a key").map(Arc::new),
         };
         let rehearsal = Rehearsal {
             settings,
@@ -515,6 +534,7 @@ struct ScriptedGrounds {
     services: BTreeMap<String, Service>,
     deploys: Arc<Mutex<Vec<Deploy>>>,
     order: Arc<Mutex<Vec<String>>>,
+    signer: Option<Arc<Signer>>,
 }
 
 #[async_trait]
@@ -532,9 +552,11 @@ impl Grounds for ScriptedGrounds {
             probes: BTreeSet::new(),
             memory_kills: 0,
             fault: None,
+            signed_in: 0,
             exits_by_faults: 0,
             wedged: false,
             scolded: Vec::new(),
+            signer: self.signer.clone(),
             story,
         }))))
     }
@@ -560,11 +582,14 @@ struct State {
     probes: BTreeSet<String>,
     memory_kills: usize,
     fault: Option<Fault>,
+    /// Sign-ins since it began.
+    signed_in: usize,
     exits_by_faults: usize,
     /// The release in place works no more, until it is restarted.
     wedged: bool,
     /// When somebody tried a wrong password, and on which release.
     scolded: Vec<(StageId, Role)>,
+    signer: Option<Arc<Signer>>,
 }
 
 struct ScriptedGround(Mutex<State>);
@@ -602,6 +627,29 @@ impl State {
         } else {
             Ok(())
         }
+    }
+
+    /// What the issuer shows of itself, where somebody signs in its place.
+    fn document(&self, url: &str) -> Option<Value> {
+        let signer = self.signer.as_ref()?;
+        let own = json!({"kty": "RSA", "kid": "its own"});
+        match url.strip_prefix(ISSUER)? {
+            "/.well-known/openid-configuration" => Some(json!({"jwks_uri": format!("{ISSUER}/keys")})),
+            "/keys" if self.story.shows_our_key => Some(json!({"keys": [own, signer.public()]})),
+            "/keys" => Some(json!({"keys": [own]})),
+            _ => None,
+        }
+    }
+
+    /// How the release in place answers a token that the run's own key has signed, if it is one.
+    fn by_our_key(&mut self, authorization: &str) -> Option<u16> {
+        let (said, signature) = authorization.strip_prefix("Bearer ")?.rsplit_once('.')?;
+        let signed = self.signer.as_ref()?.sign(said)?;
+        let reads = self.now().reads.filter(|_| signed == signature)?;
+        let part =
+            |part: &str| -> Option<Value> { serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).ok()?).ok() };
+        let (header, claims) = said.split_once('.')?;
+        Some(reads(&part(header)?, &part(claims)?))
     }
 
     /// All containers of these services.
@@ -798,6 +846,7 @@ impl Ground for ScriptedGround {
         let mut state = self.state();
         state.agent()?;
         state.fault = Some(fault);
+        state.signed_in = 0;
         state.note(&format!("a fault: {fault:?}"));
         let exits = state.now().bears.exits;
         state.exits_by_faults += exits;
@@ -883,6 +932,12 @@ impl Ground for ScriptedGround {
             return login_outcome(Outcome::Broke(trouble()));
         }
         if let Some(status) = state.under_fault(|bears| bears.answers) {
+            return login_outcome(Outcome::Broke(answered(status)));
+        }
+        state.signed_in += 1;
+        let signed_in = state.signed_in;
+        let is_lost = |bears: &Bears| bears.loses_every.is_some_and(|every| signed_in.is_multiple_of(every));
+        if let Some(status) = state.under_fault(|bears| is_lost(bears).then_some(503)) {
             return login_outcome(Outcome::Broke(answered(status)));
         }
         login_outcome(match next(&mut state.now().sign_ins).unwrap_or(SignIn::Works) {
@@ -984,6 +1039,19 @@ impl Ground for ScriptedGround {
                 ..HttpAnswer::default()
             }));
         }
+        if let Some(document) = state.document(&call.url) {
+            return Ok(Some(HttpAnswer {
+                status: 200,
+                body: BASE64_STANDARD.encode(document.to_string()),
+                ..HttpAnswer::default()
+            }));
+        }
+        if let Some(status) = who.and_then(|who| state.by_our_key(who)) {
+            return Ok(Some(HttpAnswer {
+                status,
+                ..HttpAnswer::default()
+            }));
+        }
         let keeps_out_by = state.now().keeps_out_by.unwrap_or(401);
         let lets_in = &state.now().lets_in;
         let is_in = match who {
@@ -1062,6 +1130,10 @@ impl Ground for ScriptedGround {
 
     fn fronts(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn signer(&self) -> Option<Arc<Signer>> {
+        self.state().signer.clone()
     }
 
     fn image(&self, _image: &str) -> ImageFacts {

@@ -3,7 +3,7 @@
 use crate::driver::{self, Rehearsed};
 
 /// Blocked with this check first, and the first line says so.
-fn is_blocked(world: &str, says: &str, way: &str) {
+fn is_blocked(world: &str, says: &str, way: &str) -> Rehearsed {
     let run = Rehearsed::world("guards", world);
     let result = run.result();
     assert_eq!(run.ended.code, Some(1), "{}\n{}", result["cause"], result["findings"]);
@@ -12,6 +12,7 @@ fn is_blocked(world: &str, says: &str, way: &str) {
     let evidence = result["findings"][0]["evidence"].to_string();
     assert!(evidence.contains(way), "{evidence}");
     assert_eq!(driver::left_behind(&run.id()), Vec::<String>::new());
+    run
 }
 
 #[test]
@@ -44,6 +45,37 @@ fn a_release_that_takes_revoked_tokens_is_blocked() {
         "the page behind the sign-in is given for a revoked token",
         "revoked: the baseline answers 401, the candidate 200",
     );
+}
+
+#[test]
+fn a_release_that_reads_claims_by_itself_is_blocked_for_a_wrong_token_and_for_a_good_one() {
+    let run = is_blocked(
+        "own-reading",
+        "smoke / its account is given for an expired token",
+        "expired: the baseline answers 401, the candidate 200",
+    );
+    let findings = run.result()["findings"].to_string();
+    assert!(
+        findings.contains("for a good token whose `iss` ends in a slash"),
+        "{findings}"
+    );
+}
+
+#[test]
+fn its_clean_twin_takes_good_tokens_of_a_second_key_and_refuses_wrong_ones() {
+    let run = Rehearsed::world("guards", "reading-twin");
+    let result = run.result();
+    assert_eq!(run.ended.code, Some(0), "{}\n{}", result["cause"], result["findings"]);
+    assert_eq!(
+        result["findings"].as_array().map(Vec::len),
+        Some(0),
+        "{}",
+        result["findings"]
+    );
+    let of = |check: &str| run.read(&format!("evidence/{check}-upgrade-candidate.json"));
+    let (refused, taken) = (of("auth-refusals"), of("auth-tokens"));
+    assert!(refused.contains("expired") && !refused.contains("given"), "{refused}");
+    assert!(taken.contains("kid-present") && taken.contains("given"), "{taken}");
 }
 
 #[test]

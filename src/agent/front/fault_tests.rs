@@ -138,6 +138,7 @@ async fn a_port_that_others_share_stays_open_for_them_and_resets_whoever_means_t
         fronts: vec![front("shop", None), front("idp", Some("idp"))],
         relays: vec![],
         own: vec![FRONT],
+        issuer: None,
     };
     fronts.serve(all, &Resolver::system()).await.unwrap();
     let stands = begins(&fronts, Fault::Down).await;

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
@@ -32,6 +32,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use super::breaking::unbroken;
 use super::calls::Calls;
 use super::fault::{Fault, pause};
+use super::issuer::{self, Issuer, IssuerCall};
 use super::observer::{Observed, Observer};
 use crate::agent::first_words;
 use crate::agent::resolver::Resolver;
@@ -45,6 +46,8 @@ const HALVED_LIMIT: usize = 16 * 1024 * 1024;
 
 /// One connection to the service takes at most this long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// An issuer that does not say within this time where its keys are is asked again at the next request.
+const DISCOVERY_LIMIT: Duration = Duration::from_secs(5);
 
 /// Headers that belong to one connection, not to the message.
 const HOP_BY_HOP: [&str; 9] = [
@@ -156,6 +159,8 @@ pub(super) struct Handler {
     resolver: Resolver,
     pub(super) call: Arc<FrontCall>,
     calls: Calls,
+    /// Whose key stands among the service's.
+    issuer: Option<Arc<Issuer>>,
 }
 
 impl Handler {
@@ -176,6 +181,7 @@ impl Handler {
             resolver,
             call: Arc::new(call),
             calls,
+            issuer: None,
         }
     }
 
@@ -188,7 +194,20 @@ impl Handler {
             resolver,
             call,
             calls,
+            issuer: None,
         })
+    }
+
+    /// The same, with a key among the service's, where its calls are kept.
+    pub(super) fn showing(self, key: Option<&IssuerCall>) -> Self {
+        let own = key.filter(|_| self.call.heard.is_some());
+        let issuer = own.map(|key| Arc::new(Issuer::new(key.clone())));
+        Self { issuer, ..self }
+    }
+
+    /// A key of ours stands among the service's.
+    pub(super) fn is_issuer(&self) -> bool {
+        self.issuer.is_some()
     }
 
     /// Whose calls are kept here, and whose faults met.
@@ -307,16 +326,42 @@ impl Handler {
     }
 
     async fn passed_on(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
-        match self.pass_on(forwarded(request, &self.call, peer)).await {
-            Ok(response) => response.map(|body| body.map_err(Error::other).boxed()),
-            Err(why) => bad_gateway(&format!(
+        let issuer = self.issuer_at(&request, peer).await;
+        let mut request = forwarded(request, &self.call, peer);
+        if issuer.is_some() {
+            issuer::unpacked(request.headers_mut());
+        }
+        let answered = match (self.pass_on(request).await, issuer) {
+            (Ok(response), Some(issuer)) => issuer.with_key(response).await.map_err(|error| error.to_string()),
+            (Ok(response), None) => Ok(response.map(|body| body.map_err(Error::other).boxed())),
+            (Err(why), _) => Err(why),
+        };
+        answered.unwrap_or_else(|why| {
+            bad_gateway(&format!(
                 "{} does not answer behind {}: {why}\n",
                 self.call.service, self.call.host
-            )),
-        }
+            ))
+        })
     }
 
-    async fn pass_on(&self, request: Request<Incoming>) -> Result<Response<Incoming>, String> {
+    /// Who adds a key to what is asked for: the keys, wherever the product says that they are.
+    async fn issuer_at(&self, request: &Request<Incoming>, peer: IpAddr) -> Option<&Issuer> {
+        let issuer = self.issuer.as_deref().filter(|_| request.method() == Method::GET)?;
+        if issuer.keys_at().is_none() {
+            let asked = forwarded(issuer.discovery()?, &self.call, peer);
+            if let Ok(Ok(answer)) = timeout(DISCOVERY_LIMIT, self.pass_on(asked)).await {
+                issuer.learn(answer).await;
+            }
+        }
+        (issuer.keys_at() == Some(request.uri().path())).then_some(issuer)
+    }
+
+    async fn pass_on<B>(&self, request: Request<B>) -> Result<Response<Incoming>, String>
+    where
+        B: hyper::body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let stream = self.connect().await?;
         let handshake = hyper::client::conn::http1::Builder::new()
             .handshake(TokioIo::new(stream))

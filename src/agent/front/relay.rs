@@ -20,6 +20,7 @@ use super::breaking::unbroken;
 use super::calls::Calls;
 use super::fault::{Fault, Faults, Stand, pause};
 use super::http_watch::is_http;
+use super::issuer::IssuerCall;
 use super::ldap_refusal::{self, Refusal};
 use super::observer::{Observed, Observer};
 use super::proxy::{HANDSHAKE_LIMIT, Handler, with_words};
@@ -62,13 +63,13 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(call: RelayCall, resolver: Resolver, calls: Calls) -> Self {
+    pub(super) fn new(call: RelayCall, resolver: Resolver, calls: Calls, key: Option<&IssuerCall>) -> Self {
         let RelayCall {
             service,
             reached_at,
             port,
         } = &call;
-        let http = Handler::of_service(service, reached_at, *port, resolver.clone(), calls.clone());
+        let http = Handler::of_service(service, reached_at, *port, resolver.clone(), calls.clone()).showing(key);
         Self {
             call,
             resolver,
@@ -163,8 +164,24 @@ impl Relay {
             return false;
         };
         let _delays = (stream.set_nodelay(true), behind.set_nodelay(true));
-        self.carry_on(&stand, stream, behind, peer).await;
+        if !self.http.is_issuer() {
+            self.carry_on(&stand, stream, behind, peer).await;
+        } else if let Ok(Some((said, _))) = timeout(HANDSHAKE_LIMIT, first_words::read(&mut stream)).await {
+            self.answer_or_carry(&stand, said, stream, behind, peer).await;
+        }
         true
+    }
+
+    /// Where a key of ours stands among the service's, what is asked over HTTP is answered by us.
+    async fn answer_or_carry(&self, stand: &Stand, said: Vec<u8>, stream: TcpStream, behind: TcpStream, peer: IpAddr) {
+        let is_ours = self.http.is_issuer() && is_http(&said) == Some(true) && !is_upgrade(&said);
+        let client = with_words(said, stream);
+        if is_ours {
+            drop(behind);
+            self.http.clone().converse(client, peer).await;
+        } else {
+            self.carry_on(stand, client, behind, peer).await;
+        }
     }
 
     /// One client whose first words others have read.
@@ -173,7 +190,7 @@ impl Relay {
         if stand.is_faulty(peer) {
             self.meet(&stand, said, stream, peer).await;
         } else if let Ok(behind) = self.connect().await {
-            self.carry_on(&stand, with_words(said, stream), behind, peer).await;
+            self.answer_or_carry(&stand, said, stream, behind, peer).await;
         }
     }
 
@@ -255,6 +272,12 @@ impl Relay {
         }
         Err(last)
     }
+}
+
+/// Whether a request asks for another protocol, which we do not speak.
+fn is_upgrade(head: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    head.contains("\nupgrade:")
 }
 
 /// Carries bytes both ways until both ends have said their last.

@@ -36,7 +36,7 @@ pub(super) struct Tried {
 /// What came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Answered {
+pub enum Answered {
     /// What the user gets.
     Given(u16),
     /// Something else.
@@ -47,6 +47,8 @@ pub(super) enum Answered {
     Limited,
     /// It was refused, but so was the token itself by then: one that is over says nothing of its forgeries.
     Over,
+    /// Nobody knows for what it was refused: so was a good token by the same key, or none could be made.
+    Deaf,
     /// Nothing: neither given nor refused.
     Silence,
 }
@@ -55,7 +57,7 @@ pub(super) enum Answered {
 const TOO_MANY: u16 = 429;
 
 impl Answered {
-    pub(super) fn of(asked: &Guarded, answer: &HttpAnswer) -> Self {
+    pub(in crate::check) fn of(asked: &Guarded, answer: &HttpAnswer) -> Self {
         match answer.status {
             status if given::is_given(asked, answer) => Self::Given(status),
             TOO_MANY => Self::Limited,
@@ -64,9 +66,13 @@ impl Answered {
         }
     }
 
+    pub(in crate::check) fn is_given(self) -> bool {
+        matches!(self, Self::Given(_))
+    }
+
     /// Nobody can tell what this says of who may come in.
-    pub(super) fn tells_nothing(self) -> bool {
-        matches!(self, Self::Silence | Self::Limited | Self::Over)
+    pub(in crate::check) fn tells_nothing(self) -> bool {
+        matches!(self, Self::Silence | Self::Limited | Self::Over | Self::Deaf)
     }
 }
 
@@ -80,7 +86,7 @@ impl Refusals {
     pub(super) fn kept_back(&self, request: &str, forgery: Forgery) -> Option<u16> {
         match self.answered(request, forgery)? {
             Answered::Refused(status) | Answered::Broken(status) => Some(status),
-            Answered::Given(_) | Answered::Limited | Answered::Over | Answered::Silence => None,
+            Answered::Given(_) | Answered::Limited | Answered::Over | Answered::Deaf | Answered::Silence => None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Whose tokens they are: the issuer's documents, its keys, and a token that it takes back.
 
+use serde_json::Value;
+
 use crate::check::At;
 use crate::check::discovery::{discovery, document};
 use crate::check::forged::{Jwt, PublicKey};
@@ -56,6 +58,16 @@ fn issuer(at: &At<'_>, jwt: Option<&Jwt<'_>>) -> Option<String> {
     configured.or_else(|| jwt?.issuer().map(str::to_owned))
 }
 
+/// The issuer's own keys.
+fn without_ours(at: &At<'_>, mut keys: Value) -> Value {
+    let ours = at.ground.signer();
+    let ours = ours.as_ref().map(|signer| signer.kid());
+    if let (Some(ours), Some(all)) = (ours, keys.get_mut("keys").and_then(Value::as_array_mut)) {
+        all.retain(|key| key.get("kid").and_then(Value::as_str) != Some(ours));
+    }
+    keys
+}
+
 /// The public key of whoever has signed a token, by discovery; or why it cannot be had.
 pub(super) async fn key_of(at: &At<'_>, jwt: &Jwt<'_>) -> Result<Result<PublicKey, String>, Lost> {
     let Some(issuer) = issuer(at, Some(jwt)) else {
@@ -68,7 +80,7 @@ pub(super) async fn key_of(at: &At<'_>, jwt: &Jwt<'_>) -> Result<Result<PublicKe
     };
     let keys = document(at, address.to_owned()).await?;
     Ok(match keys {
-        Some(keys) => PublicKey::of(jwt, &keys),
+        Some(keys) => PublicKey::of(jwt, &without_ours(at, keys)),
         None => Err("the issuer does not show its keys".to_owned()),
     })
 }

@@ -13,7 +13,7 @@ use crate::suite::given;
 use crate::suite::guarded::Guarded;
 
 /// Every request that is to be refused without its credentials, of those whose turn it is.
-pub(super) async fn requests(at: &At<'_>) -> Vec<Guarded> {
+pub(in crate::check) async fn requests(at: &At<'_>) -> Vec<Guarded> {
     // Before the way back the candidate is asked what it was asked in `upgrade`.
     let stage = match at.case.stage {
         StageId::Rollback => StageId::Upgrade,

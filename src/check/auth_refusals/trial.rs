@@ -1,6 +1,7 @@
 //! The attempts: each request in each way, and the token that is taken back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strum::VariantArray as _;
@@ -11,6 +12,8 @@ use super::requests::is_turn_of;
 use crate::agent::exchange::HttpCall;
 use crate::check::At;
 use crate::check::forged::{Forgery, Jwt, PublicKey};
+use crate::check::resigned;
+use crate::mirror::names::issuer::Signer;
 use crate::record::outcome::Lost;
 use crate::record::stage::StageId;
 use crate::suite::guarded::Guarded;
@@ -28,6 +31,10 @@ pub(super) struct Trial<'a> {
     before: Option<&'a Refusals>,
     /// Keys of issuers, by the token that they have signed; why there is none.
     keys: BTreeMap<String, Result<PublicKey, String>>,
+    /// Who signs in an issuer's place, by the token; why nobody does.
+    signers: BTreeMap<String, Result<Arc<Signer>, String>>,
+    /// What came of a good token by that key, by request.
+    controls: BTreeMap<String, Answered>,
     pub(super) calls: usize,
     pub(super) seen: Refusals,
 }
@@ -40,6 +47,8 @@ impl<'a> Trial<'a> {
             at,
             before,
             keys: BTreeMap::new(),
+            signers: BTreeMap::new(),
+            controls: BTreeMap::new(),
             calls: 0,
             seen: Refusals {
                 nothing,
@@ -163,8 +172,15 @@ impl<'a> Trial<'a> {
                     self.note(asked, way, Answered::Limited);
                     return Ok(None);
                 }
+                Some(Answered::Silence) if way.is_issuers() => {
+                    self.note(asked, way, Answered::Silence);
+                    return Ok(None);
+                }
                 _ => return Ok(None),
             }
+        }
+        if way.is_issuers() && !self.is_heard(asked, way).await? {
+            return Ok(None);
         }
         let jar = format!("refusals {} {} {}", self.at.case.stage, self.at.role, self.calls);
         let Some(call) = self.call(asked, way, &jar).await? else {
@@ -172,8 +188,69 @@ impl<'a> Trial<'a> {
         };
         self.calls += 1;
         let answered = self.ask(asked, call).await?;
+        let answered = match (answered, self.controls.get(&asked.name)) {
+            (Answered::Refused(_), Some(control)) if way.is_issuers() && !control.is_given() => Answered::Deaf,
+            (other, _) => other,
+        };
         self.note(asked, way, answered);
         Ok(Some(answered))
+    }
+
+    /// Whether what our key signs says anything of production: a token with nothing wrong is taken. The candidate is asked
+    /// anyway: what it gives, it gives.
+    async fn is_heard(&mut self, asked: &Guarded, way: Forgery) -> Result<bool, Lost> {
+        match self.control(asked).await? {
+            // What production refused must not go unasked in silence.
+            None if self.before.is_some() => self.note(asked, way, Answered::Deaf),
+            None => {}
+            Some(control) if control.is_given() || self.before.is_some() => return Ok(true),
+            Some(control) if control.tells_nothing() => self.note(asked, way, control),
+            Some(_) => {
+                self.leave_to_the_issuer(&format!("production refuses a good token by our key at {}", asked.name))
+            }
+        }
+        Ok(false)
+    }
+
+    /// What comes of a good token by our key, once for each request; what writes is not asked.
+    async fn control(&mut self, asked: &Guarded) -> Result<Option<Answered>, Lost> {
+        let Some(token) = asked.token().filter(|_| !asked.writes()) else {
+            return Ok(None);
+        };
+        let Some(jwt) = Jwt::read(token) else {
+            self.leave_to_the_issuer(&format!("the token of {} is no JSON web token", asked.name));
+            return Ok(None);
+        };
+        if let Some(known) = self.controls.get(&asked.name) {
+            return Ok(Some(*known));
+        }
+        let Some(good) = self.signed(token, &jwt, resigned::unchanged).await? else {
+            return Ok(None);
+        };
+        self.calls += 1;
+        let answered = self.ask(asked, asked.with_token(&good, "refusals by our key")).await?;
+        self.controls.insert(asked.name.clone(), answered);
+        Ok(Some(answered))
+    }
+
+    /// A token by our key; none where we have none, or cannot make it.
+    async fn signed(
+        &mut self,
+        token: &str,
+        jwt: &Jwt<'_>,
+        make: impl FnOnce(&Jwt<'_>, &Signer) -> Option<String>,
+    ) -> Result<Option<String>, Lost> {
+        if !self.signers.contains_key(token) {
+            let signer = resigned::signer(self.at, jwt).await?;
+            if let Err(why) = &signer {
+                self.leave_to_the_issuer(why);
+            }
+            self.signers.insert(token.to_owned(), signer);
+        }
+        let signer = self.signers.get(token).and_then(|signer| signer.as_ref().ok());
+        let made = signer.and_then(|signer| make(jwt, signer));
+        made.iter().for_each(|token| self.at.driver.hide(token));
+        Ok(made)
     }
 
     /// The request in that way; none where it has none.
@@ -184,6 +261,12 @@ impl<'a> Trial<'a> {
         let Some((token, jwt)) = asked.token().and_then(|token| Some((token, Jwt::read(token)?))) else {
             return Ok(None);
         };
+        if way.is_issuers() {
+            let made = self
+                .signed(token, &jwt, |jwt, signer| resigned::wrong(jwt, way, signer))
+                .await?;
+            return Ok(made.map(|token| asked.with_token(&token, jar)));
+        }
         if !self.keys.contains_key(token) {
             let key = issuer::key_of(self.at, &jwt).await?;
             self.tell_what_is_left(&key);
@@ -204,9 +287,15 @@ impl<'a> Trial<'a> {
         if let Err(why) = key {
             self.leave(format!("HS256 with the issuer's key is skipped: {why}"));
         }
-        let by_issuer = "expired, not yet valid, invalid-iss and invalid-aud are skipped: only the issuer's own key signs such \
-                         a token";
-        self.leave(by_issuer.to_owned());
+    }
+
+    /// Once is enough: what is not tried of production is not tried of the candidate.
+    fn leave_to_the_issuer(&mut self, why: &str) {
+        if self.before.is_none() {
+            self.leave(format!(
+                "expired, not yet valid, invalid-iss and invalid-aud are skipped: {why}"
+            ));
+        }
     }
 
     fn leave(&mut self, what: String) {

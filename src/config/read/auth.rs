@@ -2,11 +2,12 @@
 
 use super::super::grammar;
 use super::super::settings::{
-    Auth, Bearer, HttpExpect, Login, LoginExpect, LoginFields, SignInBy, StatusPattern, TokenRequest,
+    Auth, Bearer, HttpExpect, Login, LoginExpect, LoginFields, SignInBy, Signs, StatusPattern, TokenRequest,
 };
 use super::fields::Fields;
 use super::structure::{is_secret, lacks};
 use super::{step, suite};
+use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::tree::Node;
 
 pub(super) fn auth(fields: &Fields) -> Auth {
@@ -15,9 +16,22 @@ pub(super) fn auth(fields: &Fields) -> Auth {
         service_spans: fields.items("service").iter().map(|node| node.span.clone()).collect(),
         issuer: fields.url("issuer"),
         issuer_span: fields.get("issuer").map(|node| node.span.clone()),
+        signs: signs(fields),
         ca: fields.get("ca").map(|node| fields.reader.certificate(node)),
         login: fields.fields("login", &grammar::LOGIN).map(|fields| login(&fields)),
     }
+}
+
+fn signs(fields: &Fields) -> Signs {
+    let Some(node) = fields.get("act_as_issuer").filter(|node| node.as_bool() == Some(true)) else {
+        return Signs::Product;
+    };
+    if fields.get("issuer").is_none() {
+        let error = Diagnostic::at(&node.span, "nobody says who the issuer is");
+        let help = "add `issuer: URL`, production's own, or take `act_as_issuer` out";
+        fields.reader.refuse(error.help(help));
+    }
+    Signs::FrontsToo
 }
 
 fn login(fields: &Fields) -> Login {

@@ -7,6 +7,7 @@ pub mod faults;
 pub mod follow;
 pub mod fronts;
 mod hearing;
+pub mod issuer;
 pub mod keystore;
 mod listening;
 pub mod relays;

@@ -51,6 +51,7 @@ pub(super) async fn tell(
         fronts,
         relays,
         own: networks.iter().map(|network| network.own).collect(),
+        issuer: setup.signer.as_ref().map(|signer| signer.call()),
     };
     match agent.call(Call::Fronts(call)).await? {
         Answer::Failed(failed) => anyhow::bail!(failed.message),
