@@ -26,12 +26,12 @@ demo:
 	@fixtures/tools.sh cargo
 	@fixtures/incident/demo.sh
 
-# More threads than cores: most of a test on the engine is waiting, and two slots say how many have a mirror up.
+# More threads than cores: most of a test on the engine is waiting, and slots say how many have a mirror up.
 test:
 	@fixtures/tools.sh browser cargo curl git kill openssl promtool python
 	@$(MAKE) --no-print-directory --jobs 2 images test-binaries
 	@fixtures/compose-plugin.sh
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test --locked --no-fail-fast $(SHORT)
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-5} cargo test --locked --no-fail-fast $(SHORT)
 
 # Images wait for the network and a disk, compilers for neither.
 test-binaries:

@@ -1,19 +1,23 @@
-//! Whose turn it is on the engine. Whatever has a mirror up holds one of two slots, over all test threads and all
-//! processes of this machine; whatever would not bear a neighbour holds both.
+//! Whose turn it is on the engine. Whatever has a mirror up holds one of three slots, over all test threads and all
+//! processes of this machine; whatever would not bear a neighbour holds all.
 //!
-//! Nobody who holds a slot waits for another one: a test that needs more than one takes both at once.
+//! Nobody who holds a slot waits for another one: a test that needs more than one takes all at once.
 
 use std::fs::{File, OpenOptions};
 use std::time::Duration;
+
+/// As many mirrors are up at once. Most of a run is waiting for what starts: more than cores, and few enough for a start
+/// not to be slow.
+const SLOTS: [&str; 3] = ["0", "1", "2"];
 
 /// The right to have one mirror up.
 pub struct Slot(#[expect(dead_code, reason = "holds its lock")] File);
 
 impl Slot {
-    /// Waits for either of the two.
+    /// Waits for any of them.
     pub fn wait() -> Self {
         loop {
-            for name in ["0", "1"] {
+            for name in SLOTS {
                 let file = file(name);
                 if file.try_lock().is_ok() {
                     return Self(file);
@@ -28,12 +32,12 @@ impl Slot {
 ///
 /// For what runs several mirrors; for what outlives its process, which anybody's `down --all` would remove; and for what
 /// looks dead, which every run sweeps as it begins.
-pub struct Alone(#[expect(dead_code, reason = "holds its locks")] [Slot; 2]);
+pub struct Alone(#[expect(dead_code, reason = "holds its locks")] [Slot; SLOTS.len()]);
 
 impl Alone {
-    /// Waits for both slots, always in the same order.
+    /// Waits for all slots, always in the same order.
     pub fn wait() -> Self {
-        Self(["0", "1"].map(|name| {
+        Self(SLOTS.map(|name| {
             let file = file(name);
             file.lock().expect("the file can be locked");
             Slot(file)
