@@ -86,6 +86,7 @@ fn load_step(run: &SuiteRun<'_>, step: &RequestStep, left: &Captures) -> Result<
         headers: call.headers,
         body: call.body,
         good: good(&step.expect.status),
+        at: None,
     })
 }
 
