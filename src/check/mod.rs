@@ -39,6 +39,7 @@ pub mod release;
 pub mod rollback;
 pub mod runtime_constraint;
 pub mod session_survival;
+pub mod slowdown;
 pub mod start_and_restart;
 pub mod suites;
 pub mod traffic;

@@ -44,6 +44,8 @@ mod fault_laws;
 mod laws;
 #[cfg(test)]
 mod scripted;
+#[cfg(test)]
+mod slowdown_laws;
 
 use course::{AfterFailure, Course};
 use recorder::Recorder;
