@@ -3,7 +3,7 @@
 use super::{
     Entry, alert_lead_time, auth_capability, auth_exercised, auth_faults, auth_login, auth_refusals, auth_tokens,
     auth_traffic, boot_production_env, candidate_exercised, control, egress, graceful_stop, load, log_difference,
-    mirror_fidelity, rollback, runtime_constraint, session_survival, start_and_restart, upgrade_in_place,
+    mirror_fidelity, rollback, runtime_constraint, session_survival, slowdown, start_and_restart, upgrade_in_place,
 };
 use crate::record::check::CheckId;
 
@@ -29,6 +29,7 @@ pub static CATALOG: &[&dyn Entry] = &[
     &auth_faults::AuthFaults,
     &graceful_stop::GracefulStop,
     &load::Load,
+    &slowdown::Slowdown,
     &alert_lead_time::AlertLeadTime,
 ];
 

@@ -141,15 +141,13 @@ impl Facts {
             .unwrap_or_default()
     }
 
-    /// Exits of a replica's container in the stage `faults`, where that was before this one: they are judged there, and
-    /// some of them are our own doing.
-    pub fn exits_under_faults(&self, stage: StageId, replica: &Replica) -> usize {
-        let is_later = stage > StageId::Faults && self.exits.contains_key(&StageId::Faults);
+    /// Exits of a replica's container since the first of these stages that was before this one: some of them are our own
+    /// doing.
+    pub fn exits_since(&self, tried: &[StageId], stage: StageId, replica: &Replica) -> usize {
+        let was_before = |tried: &&StageId| **tried < stage && self.exits.contains_key(tried);
         let before = |stage| self.exits_before(stage, replica);
-        match is_later {
-            true => before(stage).saturating_sub(before(StageId::Faults)),
-            false => 0,
-        }
+        let first = tried.iter().filter(was_before).min();
+        first.map_or(0, |first| before(stage).saturating_sub(before(*first)))
     }
 
     /// How long a service of production took to be ready.

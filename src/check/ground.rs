@@ -33,6 +33,7 @@ use crate::suite::login::{LoginOutcome, Session};
 use crate::suite::returning::Returned;
 use crate::suite::{SuiteOutcome, SuiteRun};
 use crate::world::deploy::Deploy;
+use crate::world::model::Service;
 use crate::world::replica::Replica;
 
 /// Where logs stood at a moment, by replica.
@@ -114,6 +115,12 @@ pub trait Ground: Send + Sync {
     /// # Errors
     /// It does not come back: nothing is known any more.
     async fn start_again(&self, service: &str) -> Result<(), Lost>;
+
+    /// Puts a further service beside those in place, and waits until it is ready. It broke where it did not come up.
+    async fn put_beside(&self, service: &Service, within: Duration) -> Outcome<(), ServiceFailure>;
+
+    /// Takes it away again, if it is there.
+    async fn take_from_beside(&self, service: &str);
 
     /// Starts a service again that was stopped, and waits for it so long at most. Whether it is ready then.
     async fn is_ready_again(&self, service: &str, within: Duration) -> bool;

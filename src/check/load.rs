@@ -36,7 +36,8 @@ static ABOUT: About = About {
               error_rate, errors that the baseline does not show block beyond 1 % (Newcombe's interval). \
               What the baseline itself breaks is never the candidate's fault: inconclusive, for the limit says nothing of \
               this machine. So is what the gate could not send (less than 99 %), or sent late. What is beyond a limit is \
-              looked at once more, on the candidate and on an untouched baseline, before it blocks. What to do: see the slowest \
+              looked at once more, on the candidate and on an untouched baseline, before it blocks. Thresholds against \
+              the baseline are the check slowdown's. What to do: see the slowest \
               step and the figures beside the limit; make the candidate faster, or say in the configuration what \
               production can bear.",
     evidence: Evidence::Behaviour,
@@ -148,15 +149,15 @@ impl Check for Load {
 }
 
 /// Why no step can be sent.
-fn nothing_to_send(mix: &Mix) -> String {
+pub(super) fn nothing_to_send(mix: &Mix) -> String {
     match mix.left_out.first() {
         Some((step, why)) => format!("no step can be sent again and again: `{step}`: {why}"),
         None => "no suite has a request".to_owned(),
     }
 }
 
-/// What is sent: a warm-up that does not count, and the load.
-fn plan(load: &Settings, mix: &Mix) -> LoadPlan {
+/// What is sent, but for when.
+pub(super) fn sending(load: &Settings, mix: &Mix) -> LoadPlan {
     let longest = load
         .thresholds
         .latency
@@ -164,6 +165,20 @@ fn plan(load: &Settings, mix: &Mix) -> LoadPlan {
         .flat_map(|levels| [levels.warn, levels.fail]);
     let longest = longest.flatten().max().unwrap_or_default();
     let limit = LIMIT.max(longest * 2).min(MOST_LIMIT);
+    LoadPlan {
+        mixes: vec![mix.steps.clone()],
+        phases: Vec::new(),
+        slice_ms: millis(SLICE),
+        timeout_ms: millis(limit),
+        fresh_every: FRESH_EVERY,
+        most_at_once: (load.rate * limit.as_secs_f64()).clamp(64.0, MOST_AT_ONCE) as usize,
+        insecure: mix.insecure,
+        ca: mix.ca.clone(),
+    }
+}
+
+/// What is sent: a warm-up that does not count, and the load.
+fn plan(load: &Settings, mix: &Mix) -> LoadPlan {
     let warm_up = (load.duration / 10).clamp(Duration::from_secs(1), Duration::from_secs(10));
     let phase = |duration: Duration, counts| Phase {
         mix: 0,
@@ -172,14 +187,9 @@ fn plan(load: &Settings, mix: &Mix) -> LoadPlan {
         counts,
     };
     LoadPlan {
-        mixes: vec![mix.steps.clone()],
         phases: vec![phase(warm_up, Counts::WarmUp), phase(load.duration, Counts::Yes)],
         slice_ms: millis((load.duration / LEAST_SLICES).min(SLICE)).max(1),
-        timeout_ms: millis(limit),
-        fresh_every: FRESH_EVERY,
-        most_at_once: (load.rate * limit.as_secs_f64()).clamp(64.0, MOST_AT_ONCE) as usize,
-        insecure: mix.insecure,
-        ca: mix.ca.clone(),
+        ..sending(load, mix)
     }
 }
 
@@ -474,7 +484,7 @@ fn new_errors(case: &Case<'_>, load: &Settings, before: &Loaded, after: &Loaded)
 }
 
 /// The service to name, where one alone is replaced.
-fn only_candidate(case: &Case<'_>) -> Option<String> {
+pub(super) fn only_candidate(case: &Case<'_>) -> Option<String> {
     match &case.candidates()[..] {
         [one] => Some(one.clone()),
         _ => None,

@@ -42,6 +42,7 @@ pub mod resigned;
 pub mod rollback;
 pub mod runtime_constraint;
 pub mod session_survival;
+pub mod slowdown;
 pub mod start_and_restart;
 pub mod suites;
 pub mod traffic;
@@ -71,7 +72,7 @@ use crate::record::calls::CallRecord;
 use crate::record::check::CheckId;
 use crate::record::fidelity::Fidelity;
 use crate::record::finding::Finding;
-use crate::record::load::LoadRecord;
+use crate::record::load::{LoadRecord, SlowdownRecord};
 use crate::record::outcome::{Lost, Part};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
@@ -407,6 +408,11 @@ pub trait Check: Sync + 'static {
         Vec::new()
     }
 
+    /// Slow-downs that must be caught, and what was seen of them, for the reports.
+    fn slowdowns(&self, _case: &Case<'_>, _seen: &Self::Seen) -> Vec<SlowdownRecord> {
+        Vec::new()
+    }
+
     /// What production's alert rules said, for the reports.
     fn alerts(&self, _case: &Case<'_>, _seen: &Self::Seen) -> Vec<AlertRecord> {
         Vec::new()
@@ -451,6 +457,8 @@ pub trait Entry: Sync {
     fn calls(&self, case: &Case<'_>, seen: &Seen) -> Vec<CallRecord>;
     /// See [`Check::load`].
     fn load(&self, case: &Case<'_>, before: Option<&Seen>, seen: &Seen) -> Vec<LoadRecord>;
+    /// See [`Check::slowdowns`].
+    fn slowdowns(&self, case: &Case<'_>, seen: &Seen) -> Vec<SlowdownRecord>;
     /// See [`Check::alerts`].
     fn alerts(&self, case: &Case<'_>, seen: &Seen) -> Vec<AlertRecord>;
 }
@@ -526,6 +534,11 @@ impl<C: Check> Entry for C {
         let before = before.and_then(Seen::of::<C>);
         seen.of::<C>()
             .map_or_else(Vec::new, |seen| Check::load(self, case, before, seen))
+    }
+
+    fn slowdowns(&self, case: &Case<'_>, seen: &Seen) -> Vec<SlowdownRecord> {
+        seen.of::<C>()
+            .map_or_else(Vec::new, |seen| Check::slowdowns(self, case, seen))
     }
 
     fn alerts(&self, case: &Case<'_>, seen: &Seen) -> Vec<AlertRecord> {

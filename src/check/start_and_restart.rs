@@ -180,13 +180,22 @@ fn life(at: &At<'_>, replica: &Replica, swapped: Option<&Swapped>) -> Life {
         later: exits.len().saturating_sub(known),
         exits: exits
             .len()
-            .saturating_sub(at.facts.exits_under_faults(at.case.stage, replica)),
+            .saturating_sub(at.facts.exits_since(stopped_in(at), at.case.stage, replica)),
         running: history.running,
         last: exits.last().map(|exit| Last {
             code: exit.code,
             killed_for_memory: exit.oom,
         }),
         fatal: first_fatal(&said).or_else(|| last_words(&said).filter(|_| !history.running)),
+    }
+}
+
+/// Where the release is stopped and started by us: exits are judged there, or are nobody's.
+fn stopped_in(at: &At<'_>) -> &'static [StageId] {
+    let load = at.case.settings.stages.load.as_ref();
+    match load.is_some_and(|load| !load.thresholds.against_baseline.is_empty()) {
+        true => &[StageId::Faults, StageId::Load],
+        false => &[StageId::Faults],
     }
 }
 

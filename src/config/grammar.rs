@@ -148,11 +148,6 @@ pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("faults", "auth", When::Says("rotation")),
     ("faults", "auth", When::Says("skew")),
     ("load", "capacity", When::Says("true")),
-    ("thresholds", "p50_vs_baseline", When::Given),
-    ("thresholds", "p90_vs_baseline", When::Given),
-    ("thresholds", "p95_vs_baseline", When::Given),
-    ("thresholds", "p99_vs_baseline", When::Given),
-    ("thresholds", "p99.9_vs_baseline", When::Given),
     ("alerts", "scenarios", When::Says("auth-slow")),
     ("alerts", "scenarios", When::Says("ramp")),
     ("alerts", "scenarios", When::Says("memory")),
@@ -210,7 +205,7 @@ pub static FILE: Mapping = Mapping {
         key(
             "timeout",
             Duration,
-            "The whole run's limit, default 15m; reaching it is inconclusive.",
+            "The whole run's limit; default 15m, and what load takes beside both releases; reaching it is inconclusive.",
         ),
     ],
     rules: &[],
@@ -856,7 +851,7 @@ pub static LOAD: Mapping = Mapping {
         key(
             "budget",
             Duration,
-            "How long thresholds against the baseline may take, from 48s; default 6m.",
+            "How long one measurement against the baseline may take, from 48s; default 6m.",
         ),
         key(
             "mix",

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::grammar;
-use super::settings::{Next, Settings, Tops};
+use super::settings::{Load, Next, Settings, Tops};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::file::{self, MOST_TEXT};
 use crate::yaml::tree::{Entry, Node};
@@ -295,7 +295,7 @@ fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Ne
     // What is asked is compared with what is there in the order of the contract.
     let auth = file.fields("auth", &grammar::AUTH).map(|fields| auth::auth(&fields));
     let suites = suite::suites(&file);
-    Settings {
+    let mut settings = Settings {
         file: files::absolute(&options.config),
         production: production::production(&file),
         candidate: match options.keys {
@@ -312,12 +312,16 @@ fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Ne
         stages: stages::stages(&file, &suites),
         suites,
         policy: stages::policy(file.fields("policy", &grammar::POLICY)),
-        timeout: options.timeout.or(file.duration("timeout")).unwrap_or(TIMEOUT),
+        timeout: TIMEOUT,
         secrets: BTreeMap::new(),
         unheard: Vec::new(),
         next,
         addresses: reader.addresses(),
-    }
+    };
+    let in_turns = settings.stages.load.as_ref().map(Load::in_turns).unwrap_or_default();
+    let timeout = options.timeout.or(file.duration("timeout"));
+    settings.timeout = timeout.unwrap_or(TIMEOUT + in_turns);
+    settings
 }
 
 /// The parser says what it stumbled over; this says what it usually is.

@@ -724,7 +724,7 @@ impl AuthFault {
 }
 
 /// `stages.load:`.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Load {
     /// Requests that are due, per second.
     pub rate: f64,
@@ -737,11 +737,23 @@ pub struct Load {
     pub mix: Option<String>,
     /// What is held against what was measured.
     pub thresholds: Thresholds,
+    /// Where the first threshold against the baseline stands.
+    pub against_span: Option<Span>,
 }
 
 impl Load {
     /// Twelve pairs of slices of 2 s: fewer say nothing.
     pub const LEAST_BUDGET: Duration = Duration::from_secs(48);
+    /// What a measurement takes beside its pairs: two restarts, and requests that warm up.
+    const AROUND: Duration = Duration::from_secs(30);
+
+    /// How long thresholds against the baseline may take in all: in `control`, and the budget twice where it is suspect.
+    pub fn in_turns(&self) -> Duration {
+        match self.thresholds.against_baseline.is_empty() {
+            true => Duration::ZERO,
+            false => Self::LEAST_BUDGET + self.budget * 2 + Self::AROUND * 3,
+        }
+    }
 }
 
 /// `stages.load.thresholds:`; at least one of them.

@@ -9,6 +9,7 @@
 
 mod adopt;
 mod agent;
+mod beside;
 pub mod border;
 pub mod failure;
 mod health;

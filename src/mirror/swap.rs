@@ -170,7 +170,7 @@ impl Mirror {
     }
 
     /// Stops and removes what there is no more.
-    async fn take_away(&self, gone: &BTreeSet<String>) {
+    pub(super) async fn take_away(&self, gone: &BTreeSet<String>) {
         let all: Vec<Running> = gone.iter().flat_map(|name| self.containers_of(name)).collect();
         join_all(all.iter().map(|running| self.stop_under(running, None))).await;
         for running in &all {

@@ -4,6 +4,7 @@
 mod addresses;
 mod alerts;
 mod alike;
+mod beside;
 pub mod budget;
 pub mod candidate;
 pub mod elsewhere;
@@ -175,6 +176,7 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) 
     one_tree::join(&mut services.collect::<Vec<_>>());
     names_exist(&settings, &world, &candidate.services)?;
     alerts::rules_say_so(&settings)?;
+    beside::can_stand(&settings, &world, &candidate)?;
     let lock = settings.production.lock.as_deref();
     let lock = lock.and_then(|path| lock::read::load(path).ok());
     let disagreements = match (&lock, named) {

@@ -109,6 +109,8 @@ pub enum CheckId {
     GracefulStop,
     /// Latency and errors under load.
     Load,
+    /// Latency against the baseline's, side by side.
+    Slowdown,
     /// Resources for each request.
     ResourceUse,
     /// Alerts before users notice.

@@ -155,6 +155,28 @@ pub struct LimitRecord {
     pub answer: Word<LimitAnswer>,
 }
 
+/// A slow-down that must be caught, and what two releases in turns showed of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SlowdownRecord {
+    /// The key in the configuration: `p95_vs_baseline`.
+    pub key: String,
+    /// Whether it blocks, `fail`, or warns, `warn`.
+    pub level: Word<Level>,
+    /// The slow-down that must be caught, as a share: 0.1 is +10 %.
+    pub limit: f64,
+    /// By how much the candidate was slower; below zero where it was faster, null where nothing is known.
+    pub value: Option<f64>,
+    /// The smallest slow-down that this run would have caught, as a share; null where it would have caught none.
+    pub caught: Option<f64>,
+    /// Pairs of slices that were measured.
+    pub pairs: u64,
+    /// What became of it.
+    pub answer: Word<LimitAnswer>,
+    /// Why it cannot be told, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// What follows beyond a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString)]
 #[serde(rename_all = "kebab-case")]

@@ -6,7 +6,7 @@ use super::alerts::{AlertRecord, Told};
 use super::calls::CallRecord;
 use super::event::EventKind;
 use super::finding;
-use super::load::LoadRecord;
+use super::load::{LoadRecord, SlowdownRecord};
 use super::measured::ProbeRecord;
 use super::recorded::Recorded;
 use super::release::{AuthRecord, EngineRecord, LockRecord, ProductionRecord, Release};
@@ -48,6 +48,7 @@ impl Texts for Record {
             times: _,
             probes,
             load,
+            slowdowns,
             calls,
             alerts,
             stages,
@@ -72,6 +73,7 @@ impl Texts for Record {
         each(fidelity, change);
         each(probes, change);
         each(load, change);
+        each(slowdowns, change);
         each(calls, change);
         each(alerts, change);
         each(stages, change);
@@ -105,12 +107,14 @@ impl Texts for Recorded {
             times: _,
             probes,
             load,
+            slowdowns,
             calls,
             alerts,
             notes,
         } = self;
         each(probes, change);
         each(load, change);
+        each(slowdowns, change);
         each(calls, change);
         each(alerts, change);
         for stage in stages {
@@ -140,6 +144,12 @@ impl Texts for ProbeRecord {
 impl Texts for LoadRecord {
     fn each_text(&mut self, change: Change<'_>) {
         all(self.steps.iter_mut().map(|step| &mut step.name), change);
+    }
+}
+
+impl Texts for SlowdownRecord {
+    fn each_text(&mut self, change: Change<'_>) {
+        all(&mut self.reason, change);
     }
 }
 

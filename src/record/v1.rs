@@ -11,7 +11,7 @@ use super::fidelity::{self, FidelityState};
 use super::finding::{self, Blame, Severity};
 use super::headline::Headline;
 use super::inputs::Inputs;
-use super::load::LoadRecord;
+use super::load::{LoadRecord, SlowdownRecord};
 use super::measured::{Measure, ProbeRecord, TimeRecord};
 use super::recorded::{CheckRecord, Recorded, StageRecord, StepRecord};
 use super::release::{AuthRecord, EngineRecord, LockRecord, ProductionRecord, Release};
@@ -83,6 +83,9 @@ pub struct Record {
     /// What the releases did under load, where load was asked for: the baseline in `control`, the candidate in `load`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub load: Vec<LoadRecord>,
+    /// Slow-downs against the baseline that must be caught, where the configuration has some, and what was seen of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slowdowns: Vec<SlowdownRecord>,
     /// What was asked of the authentication dependency, as its fronts saw it; those that are alike are one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<AuthCall>,
@@ -449,6 +452,8 @@ pub struct Parts {
     pub probes: Vec<Probe>,
     /// See [`Record::load`].
     pub load: Vec<LoadRecord>,
+    /// See [`Record::slowdowns`].
+    pub slowdowns: Vec<SlowdownRecord>,
     /// See [`Record::calls`].
     pub calls: Vec<AuthCall>,
     /// See [`Record::alerts`].
@@ -470,6 +475,7 @@ impl From<&Recorded> for Parts {
             times: recorded.times.iter().map(Time::from).collect(),
             probes: recorded.probes.iter().map(Probe::from).collect(),
             load: recorded.load.clone(),
+            slowdowns: recorded.slowdowns.clone(),
             calls: recorded.calls.iter().map(AuthCall::from).collect(),
             alerts: recorded.alerts.iter().map(Alert::from).collect(),
             stages: recorded.stages.iter().map(Stage::from).collect(),

@@ -47,6 +47,8 @@ mod product_laws;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
+mod slowdown_laws;
+#[cfg(test)]
 mod token_laws;
 
 use course::{AfterFailure, Course};

@@ -38,6 +38,7 @@ use crate::suite::returning::{self, Returned};
 use crate::suite::{self, SuiteOutcome, SuiteRun};
 use crate::text::fatal::first_fatal;
 use crate::world::deploy::Deploy;
+use crate::world::model::Service;
 use crate::world::replica::Replica;
 
 /// How long a log may take to say why something failed …
@@ -136,6 +137,17 @@ impl Ground for Mirror {
     async fn start_again(&self, service: &str) -> Result<(), Lost> {
         let came_back = Mirror::start_again(self, service, BACK_WITHIN).await;
         came_back.map_err(|failure| Lost::new(Part::Step, failure.line()))
+    }
+
+    async fn put_beside(&self, service: &Service, within: Duration) -> Outcome<(), ServiceFailure> {
+        match Mirror::put_beside(self, service, within).await {
+            Ok(()) => Outcome::Held(()),
+            Err(failure) => whose(self, *failure).await,
+        }
+    }
+
+    async fn take_from_beside(&self, service: &str) {
+        Mirror::take_from_beside(self, service).await;
     }
 
     async fn is_ready_again(&self, service: &str, within: Duration) -> bool {

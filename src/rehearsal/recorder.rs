@@ -18,7 +18,7 @@ use crate::record::calls::CallRecord;
 use crate::record::event::{Event, EventKind};
 use crate::record::fidelity::Fidelity;
 use crate::record::finding::Finding;
-use crate::record::load::LoadRecord;
+use crate::record::load::{LoadRecord, SlowdownRecord};
 use crate::record::measured::{ProbeRecord, TimeRecord};
 use crate::record::recorded::{CheckRecord, StageRecord, StepRecord};
 use crate::record::stage::StageId;
@@ -57,6 +57,7 @@ struct Inner {
     times: Vec<TimeRecord>,
     probes: Vec<ProbeRecord>,
     load: Vec<LoadRecord>,
+    slowdowns: Vec<SlowdownRecord>,
     calls: Vec<CallRecord>,
     alerts: Vec<AlertRecord>,
     notes: Vec<String>,
@@ -290,6 +291,11 @@ impl Recorder {
         self.lock().load.extend(load);
     }
 
+    /// Two releases have been compared.
+    pub fn slowdowns(&self, slowdowns: Vec<SlowdownRecord>) {
+        self.lock().slowdowns.extend(slowdowns);
+    }
+
     /// What was asked of the authentication dependency.
     pub fn calls(&self, calls: Vec<CallRecord>) {
         self.lock().calls.extend(calls);
@@ -329,6 +335,7 @@ impl Recorder {
             times: inner.times.clone(),
             probes: inner.probes.clone(),
             load: inner.load.clone(),
+            slowdowns: inner.slowdowns.clone(),
             calls: inner.calls.clone(),
             alerts: inner.alerts.clone(),
             notes: inner.notes.clone(),

@@ -18,7 +18,7 @@ use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::agent::failure::CallFailureKind;
 use crate::agent::front::fault::{Fault, FaultAnswer, Reach};
 use crate::agent::jar::CookieRule;
-use crate::agent::load::plan::{LoadPlan, Rate};
+use crate::agent::load::plan::{Counts, LoadPlan, Phase, Rate};
 use crate::agent::load::slice::Slice;
 use crate::agent::probe::{ProbeSample, Question};
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
@@ -148,6 +148,8 @@ pub struct Behaviour {
     pub answers_after: Duration,
     /// How it does under load, one load after the other; the last goes on for ever.
     pub load: VecDeque<UnderLoad>,
+    /// The same while it is asked in turns with production's release beside it, one measurement after the other.
+    pub in_turns: VecDeque<UnderLoad>,
     /// How it bears faults of the authentication product.
     pub bears: Bears,
 }
@@ -300,6 +302,12 @@ impl Behaviour {
         self
     }
 
+    /// It does so in turns with production's release.
+    pub fn in_turns(mut self, load: &[UnderLoad]) -> Self {
+        self.in_turns = load.iter().copied().collect();
+        self
+    }
+
     /// Ten slices of what a plan says.
     fn under_load(&mut self, plan: &LoadPlan) -> Vec<Slice> {
         let does = next(&mut self.load).unwrap_or_default();
@@ -327,6 +335,31 @@ impl Behaviour {
         let told = self.tests.get_mut(&(suite.to_owned(), name.to_owned()));
         told.and_then(next).unwrap_or(Told::Ends(Status::Passed))
     }
+}
+
+/// The slices of two releases in turns: mix 0 is production's beside, mix 1 what is in place.
+fn slices_in_turns(plan: &LoadPlan, does: [UnderLoad; 2]) -> Vec<Slice> {
+    let slice = |(number, phase): (usize, &Phase)| {
+        let Rate::Constant(rate) = phase.rate else { return None };
+        let does = does.get(phase.mix)?;
+        let each = ((rate * phase.duration_ms as f64 / 1_000.0) as u64).max(1);
+        let (errors, unsent) = (each * does.errors / 100, each * does.unsent / 100);
+        let all = slice(number as u64, each - errors - unsent, does.median_ms, errors);
+        Some(Slice {
+            phase: number,
+            mix: phase.mix,
+            counts: phase.counts,
+            planned: each,
+            length_ms: phase.duration_ms,
+            steps: match phase.counts {
+                Counts::Yes => all.steps,
+                // Whatever it is asked it does alike.
+                Counts::WarmUp => vec![all.steps[0].clone(); plan.mixes[phase.mix].len()],
+            },
+            ..all
+        })
+    };
+    plan.phases.iter().enumerate().filter_map(slice).collect()
 }
 
 /// The next of a sequence whose last goes on for ever.
@@ -359,6 +392,8 @@ pub struct Story {
     pub back: Behaviour,
     /// Production's release on a mirror that the candidate has not touched.
     pub untouched: Behaviour,
+    /// Production's release beside the one in place, one measurement after the other.
+    pub beside: Behaviour,
     /// The agent is gone from this stage on.
     pub agent_lost_in: Option<StageId>,
     /// The product stopped is not noticed by the sign-in.
@@ -389,6 +424,7 @@ impl Default for Story {
             candidate: Behaviour::default(),
             back: Behaviour::default(),
             untouched: Behaviour::default(),
+            beside: Behaviour::default(),
             agent_lost_in: None,
             deaf_to_auth: false,
             hears_all: false,
@@ -557,6 +593,7 @@ impl Grounds for ScriptedGrounds {
             wedged: false,
             scolded: Vec::new(),
             signer: self.signer.clone(),
+            in_turns: None,
             story,
         }))))
     }
@@ -590,6 +627,8 @@ struct State {
     /// When somebody tried a wrong password, and on which release.
     scolded: Vec<(StageId, Role)>,
     signer: Option<Arc<Signer>>,
+    /// How production's release beside and the one in place do while both are there.
+    in_turns: Option<[UnderLoad; 2]>,
 }
 
 struct ScriptedGround(Mutex<State>);
@@ -833,6 +872,28 @@ impl Ground for ScriptedGround {
         state.stopped.remove(service);
         state.wedged = false;
         Ok(())
+    }
+
+    async fn put_beside(&self, service: &Service, _within: Duration) -> Outcome<(), ServiceFailure> {
+        let mut state = self.state();
+        if let Err(lost) = state.agent() {
+            return Outcome::Lost(lost);
+        }
+        state.note(&format!("{} comes beside", service.name));
+        if let Some(what) = state.story.beside.down.clone() {
+            return Outcome::Broke(state.failure(&Replica::only(&service.name), what));
+        }
+        let own = next(&mut state.now().in_turns).unwrap_or_default();
+        let beside = next(&mut state.story.beside.in_turns).unwrap_or_default();
+        state.in_turns = Some([beside, own]);
+        Outcome::Held(())
+    }
+
+    async fn take_from_beside(&self, service: &str) {
+        let mut state = self.state();
+        if state.in_turns.take().is_some() {
+            state.note(&format!("{service} goes"));
+        }
     }
 
     async fn is_ready_again(&self, service: &str, _within: Duration) -> bool {
@@ -1099,8 +1160,13 @@ impl Ground for ScriptedGround {
     async fn load(&self, plan: LoadPlan) -> Result<Vec<Slice>, Lost> {
         let mut state = self.state();
         state.agent()?;
-        state.note("load");
-        Ok(state.now().under_load(&plan))
+        match state.in_turns {
+            Some(does) => Ok(slices_in_turns(&plan, does)),
+            None => {
+                state.note("load");
+                Ok(state.now().under_load(&plan))
+            }
+        }
     }
 
     async fn attempts(&self) -> Result<Attempts, Lost> {

@@ -1,7 +1,7 @@
 //! What the reports say alike: the words for a state, the pair of versions, the way out.
 
 use crate::record::cases::{self, Case, Subject};
-use crate::record::load::{LimitAnswer, LimitRecord, LoadRecord};
+use crate::record::load::{LimitAnswer, LimitRecord, LoadRecord, SlowdownRecord};
 use crate::record::release::Release;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
@@ -315,7 +315,45 @@ pub fn load(result: &Record) -> Vec<String> {
             _ => format!("{} {value}, {} {of}: cannot be told", limit.key, limit.level),
         }
     };
-    result.load.iter().map(line).chain(open.map(limit)).collect()
+    let in_turns = result.slowdowns.iter().map(slowdown);
+    result
+        .load
+        .iter()
+        .map(line)
+        .chain(open.map(limit))
+        .chain(in_turns)
+        .collect()
+}
+
+/// A slow-down that must be caught, what was seen of it, and what would have been.
+fn slowdown(slowdown: &SlowdownRecord) -> String {
+    let answer = match slowdown.answer.or(LimitAnswer::Unknown) {
+        LimitAnswer::Within => "kept".to_owned(),
+        LimitAnswer::Beyond => "broken".to_owned(),
+        LimitAnswer::Unknown => format!(
+            "cannot be told: {}",
+            slowdown.reason.as_deref().unwrap_or("no reason is recorded")
+        ),
+    };
+    format!(
+        "{} {}, {} {}: {answer}; in {} pairs of slices {} would have been caught",
+        slowdown.key,
+        change(slowdown.value),
+        slowdown.level,
+        change(Some(slowdown.limit)),
+        slowdown.pairs,
+        change(slowdown.caught)
+    )
+}
+
+/// A change as people say it, or a dash.
+pub fn change(share: Option<f64>) -> String {
+    // A record may claim anything.
+    let share = share.filter(|share| share.is_finite());
+    share.map_or_else(
+        || "–".to_owned(),
+        |share| format!("{:+.1} %", share.clamp(-1e3, 1e6) * 100.0),
+    )
 }
 
 /// A time under load, or a dash.

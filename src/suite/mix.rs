@@ -87,6 +87,7 @@ fn load_step(run: &SuiteRun<'_>, step: &RequestStep, left: &Captures) -> Result<
         headers: call.headers,
         body: call.body,
         good: good(&step.expect.status),
+        at: None,
     })
 }
 

@@ -58,16 +58,27 @@ async fn sent(plan: LoadPlan) -> (Vec<Slice>, StepSlice) {
     (slices, whole)
 }
 
-/// The paths of a connection's requests, until it ends.
-async fn asked(stream: &mut TcpStream) -> Option<String> {
+/// The heads of a connection's requests, until it ends.
+async fn head(stream: &mut TcpStream) -> Option<String> {
     let mut raw = Vec::new();
     while !raw.ends_with(b"\r\n\r\n") {
         if stream.read_buf(&mut raw).await.ok()? == 0 {
             return None;
         }
     }
-    let text = String::from_utf8(raw).ok()?;
-    text.split(' ').nth(1).map(str::to_owned)
+    String::from_utf8(raw).ok()
+}
+
+/// Their paths.
+async fn asked(stream: &mut TcpStream) -> Option<String> {
+    head(stream).await?.split(' ').nth(1).map(str::to_owned)
+}
+
+/// The hosts that they ask for, without the port.
+async fn host_of(stream: &mut TcpStream) -> Option<String> {
+    let head = head(stream).await?;
+    let line = head.lines().find_map(|line| line.strip_prefix("host: "))?;
+    line.split(':').next().map(str::to_owned)
 }
 
 async fn answer(stream: &mut TcpStream, status: u16) {
@@ -198,4 +209,36 @@ async fn a_load_that_cannot_be_sent_is_refused_with_the_reason() {
     };
     let other = client().load(plan(vec![ftp], 1.0, 1_000)).await;
     assert!(other.unwrap_err().to_string().contains("not a scheme of HTTP"));
+}
+
+#[tokio::test]
+async fn of_two_that_would_answer_to_one_name_each_is_asked_by_its_own_and_reads_the_same() {
+    // Each says by its status who it is, where it is asked by that name.
+    let release = |status: u16| async move {
+        server(move |mut stream| async move {
+            while let Some(host) = host_of(&mut stream).await {
+                answer(&mut stream, if host == "shop.example.com" { status } else { 500 }).await;
+            }
+        })
+        .await
+    };
+    let (old, new) = (release(201).await, release(202).await);
+    let of = |at: SocketAddr, name: &str, status: u16| LoadStep {
+        url: format!("http://shop.example.com:{}/", at.port()),
+        at: Some(at.ip().to_string()),
+        good: vec![(status, status)],
+        ..step(at, name)
+    };
+    let phase = |mix| Phase {
+        mix,
+        ..plan(Vec::new(), 50.0, 200).phases.remove(0)
+    };
+    let plan = LoadPlan {
+        mixes: vec![vec![of(old, "old", 201)], vec![of(new, "new", 202)]],
+        phases: vec![phase(0), phase(1)],
+        ..plan(Vec::new(), 50.0, 200)
+    };
+    let (slices, whole) = sent(plan).await;
+    assert_eq!((whole.sent, whole.good), (20, 20));
+    assert_eq!(slices.iter().map(|slice| slice.mix).collect::<Vec<_>>(), [0, 1]);
 }

@@ -41,8 +41,9 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The server of a URL. Its name is asked for once: the clients of a service keep its address, too.
-    pub async fn of(url: &Url, tls: &TlsConnector, resolver: &Resolver) -> Result<Self, String> {
+    /// The server of a URL, or the one that bears another name in its place. Its name is asked for once: the clients of a
+    /// service keep its address, too.
+    pub async fn of(url: &Url, at: Option<&str>, tls: &TlsConnector, resolver: &Resolver) -> Result<Self, String> {
         let host = url.host_str().ok_or("it has no host")?;
         let port = url.port_or_known_default().ok_or("it has no port")?;
         let tls = match url.scheme() {
@@ -54,7 +55,7 @@ impl Target {
             }
             other => return Err(format!("`{other}:` is not a scheme of HTTP")),
         };
-        let found = resolver.addresses(host).await;
+        let found = resolver.addresses(at.unwrap_or(host)).await;
         let addresses = found.map(|all| all.into_iter().map(|address| SocketAddr::new(address, port)).collect());
         Ok(Self {
             addresses: addresses.map_err(drop),
@@ -159,10 +160,13 @@ fn of_http(error: &hyper::Error) -> Unanswered {
     Unanswered::Failed(kind)
 }
 
-/// Every server of a load, by scheme, host and port.
-pub(super) type Targets = std::collections::HashMap<String, Arc<Target>>;
+/// Every server of a load.
+pub(super) type Targets = std::collections::HashMap<Key, Arc<Target>>;
 
-/// What tells one server from another.
-pub(super) fn key(url: &Url) -> String {
-    url.origin().ascii_serialization()
+/// What tells one server from another: scheme, host and port, and the name that is asked for in the host's place.
+pub(super) type Key = (String, Option<String>);
+
+/// The key of a URL's server.
+pub(super) fn key(url: &Url, at: Option<&str>) -> Key {
+    (url.origin().ascii_serialization(), at.map(str::to_owned))
 }

@@ -58,6 +58,10 @@ pub struct LoadStep {
     pub body: Option<String>,
     /// Statuses that are good, each a first and a last one.
     pub good: Vec<(u16, u16)>,
+    /// The name of who is asked in the place of the URL's host: another release, which would answer to that name. What it
+    /// reads is the same.
+    #[serde(default)]
+    pub at: Option<String>,
 }
 
 /// A part of a load.

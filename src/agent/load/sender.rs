@@ -103,11 +103,12 @@ impl Load {
             let mut shots = Vec::new();
             for step in mix {
                 let url = Url::parse(&step.url).map_err(|error| format!("`{}` is no URL: {error}", step.name))?;
-                let target = match targets.get(&key(&url)) {
+                let at = step.at.as_deref();
+                let target = match targets.get(&key(&url, at)) {
                     Some(known) => known.clone(),
-                    None => Arc::new(Target::of(&url, &tls, &browser.resolver).await?),
+                    None => Arc::new(Target::of(&url, at, &tls, &browser.resolver).await?),
                 };
-                targets.insert(key(&url), target.clone());
+                targets.insert(key(&url, at), target.clone());
                 let request = request(step, &url, browser)?;
                 shots.push(Shot { request, target });
             }

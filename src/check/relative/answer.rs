@@ -66,6 +66,13 @@ pub enum Why {
         /// Of the candidate.
         candidate: Failures,
     },
+    /// The baseline fails more often, and what is left of its answers may be the slow ones, or the fast ones.
+    BaselineFailsMore {
+        /// Of the baseline.
+        baseline: Failures,
+        /// Of the candidate.
+        candidate: Failures,
+    },
     /// What was measured says nothing of the releases.
     Invalid(Invalid),
     /// A release was asked nothing.
@@ -185,6 +192,11 @@ impl fmt::Display for Why {
             Self::FailsMore { baseline, candidate } => write!(
                 f,
                 "the candidate fails more often, {candidate} against {baseline}, and what fails may fail fast"
+            ),
+            Self::BaselineFailsMore { baseline, candidate } => write!(
+                f,
+                "production's release beside fails more often, {baseline} against {candidate}, and the answers that are left \
+                 are no like ones"
             ),
             Self::Invalid(invalid) => invalid.fmt(f),
             Self::Unasked => f.write_str("a release was asked nothing"),

@@ -14,6 +14,8 @@ const PASSES_AT: f64 = 0.99;
 const SUSPECT_AT: f64 = 0.975;
 /// With this confidence a candidate fails more often, where nobody has asked.
 const UNASKED_AT: f64 = 0.999;
+/// A candidate may mend so many errors, as a share of requests, and be compared all the same.
+const MENDED: f64 = 0.01;
 
 /// What the shares of two releases say.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -87,16 +89,18 @@ impl Difference {
         }
     }
 
-    /// Why the latencies of two releases cannot be compared: the candidate fails more often, and what fails may fail fast.
+    /// Why the latencies of two releases cannot be compared: the candidate fails more often, and what fails may fail fast;
+    /// or the baseline does, and by more than a candidate mends: it is not asked the same.
     ///
     /// # Errors
-    /// It does, beyond any doubt of chance.
+    /// One of them does, beyond any doubt of chance.
     pub fn are_alike(&self) -> Result<(), Why> {
-        match self.above(UNASKED_AT) > 0.0 {
-            true => Err(Why::FailsMore {
-                baseline: self.baseline,
-                candidate: self.candidate,
-            }),
+        let (baseline, candidate) = (self.baseline, self.candidate);
+        if self.above(UNASKED_AT) > 0.0 {
+            return Err(Why::FailsMore { baseline, candidate });
+        }
+        match self.below(UNASKED_AT) < -MENDED {
+            true => Err(Why::BaselineFailsMore { baseline, candidate }),
             false => Ok(()),
         }
     }
@@ -155,6 +159,9 @@ mod tests {
         assert_eq!(difference((60, 5_000), (0, 5_000)).are_alike(), Ok(()));
         let worse = difference((0, 5_000), (60, 5_000)).are_alike();
         assert!(matches!(worse, Err(Why::FailsMore { .. })), "{worse:?}");
+        // As where it does not know the session that is asked with.
+        let other = difference((500, 5_000), (0, 5_000)).are_alike();
+        assert!(matches!(other, Err(Why::BaselineFailsMore { .. })), "{other:?}");
     }
 
     proptest! {

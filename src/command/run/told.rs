@@ -125,6 +125,7 @@ impl Run<'_> {
             times: parts.times,
             probes: parts.probes,
             load: parts.load,
+            slowdowns: parts.slowdowns,
             calls: parts.calls,
             alerts: parts.alerts,
             stages: parts.stages,

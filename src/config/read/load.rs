@@ -10,10 +10,20 @@ use super::fields::Fields;
 use super::structure::first_line;
 use crate::record::load::Quantile;
 use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::span::Span;
 use crate::yaml::tree::Node;
 
 const DURATION: Duration = Duration::from_secs(60);
 const BUDGET: Duration = Duration::from_secs(360);
+
+/// Thresholds against the baseline, in the order of their quantiles.
+const CHANGES: [&str; 5] = [
+    "p50_vs_baseline",
+    "p90_vs_baseline",
+    "p95_vs_baseline",
+    "p99_vs_baseline",
+    "p99.9_vs_baseline",
+];
 
 /// More than this is no load for one machine that runs a whole mirror beside it.
 const MOST_RATE: f64 = 10_000.0;
@@ -25,6 +35,7 @@ pub(super) fn load(fields: &Fields, suites: &[Suite]) -> Load {
         duration: fields.duration("duration").unwrap_or(DURATION),
         budget: fields.duration("budget").unwrap_or(BUDGET),
         mix: fields.filled("mix"),
+        against_span: thresholds.as_ref().and_then(against_span),
         thresholds: thresholds.map(|fields| self::thresholds(&fields)).unwrap_or_default(),
     };
     // The grammar lets through only `false`.
@@ -111,13 +122,6 @@ fn has_requests(fields: &Fields, load: &Load, suites: &[Suite]) {
 
 fn thresholds(fields: &Fields) -> Thresholds {
     const LATENCY: [&str; 5] = ["p50", "p90", "p95", "p99", "p99.9"];
-    const CHANGES: [&str; 5] = [
-        "p50_vs_baseline",
-        "p90_vs_baseline",
-        "p95_vs_baseline",
-        "p99_vs_baseline",
-        "p99.9_vs_baseline",
-    ];
     let latency = quantiles(LATENCY, |key| {
         levels(fields, key, &grammar::TIME_LEVELS, quantity::duration, Beyond::More)
     });
@@ -143,6 +147,10 @@ fn thresholds(fields: &Fields) -> Thresholds {
         ),
         against_baseline: changes,
     }
+}
+
+fn against_span(fields: &Fields) -> Option<Span> {
+    CHANGES.iter().find_map(|key| Some(fields.get(key)?.span.clone()))
 }
 
 fn quantiles<T>(

@@ -1,7 +1,9 @@
 //! Load: what each release did, slice by slice, and the thresholds that were held against it.
 
 use super::shown::{Room, Rows, Tone};
-use crate::record::load::{Level, LimitAnswer, LimitRecord, LoadRecord, LoadSliceRecord, LoadStepRecord};
+use crate::record::load::{
+    Level, LimitAnswer, LimitRecord, LoadRecord, LoadSliceRecord, LoadStepRecord, SlowdownRecord,
+};
 use crate::record::stage::StageId;
 use crate::record::v1::Record;
 use crate::report::words;
@@ -25,6 +27,7 @@ pub(super) struct Load {
     pub(super) limit: Option<Mark>,
     pub(super) ticks: Vec<Mark>,
     pub(super) limits: Rows<LimitRow>,
+    pub(super) slowdowns: Rows<SlowdownRow>,
     pub(super) releases: Rows<ReleaseRow>,
     pub(super) steps: Rows<StepRow>,
     pub(super) slices: Rows<SliceRow>,
@@ -55,6 +58,20 @@ pub(super) struct LimitRow {
     pub(super) limit: String,
     pub(super) value: String,
     pub(super) baseline: String,
+}
+
+/// A slow-down that must be caught.
+#[derive(Debug)]
+pub(super) struct SlowdownRow {
+    pub(super) tone: Tone,
+    pub(super) answer: &'static str,
+    pub(super) key: String,
+    pub(super) level: String,
+    pub(super) limit: String,
+    pub(super) value: String,
+    pub(super) caught: String,
+    pub(super) pairs: u64,
+    pub(super) reason: String,
 }
 
 /// A release, in all.
@@ -93,7 +110,9 @@ pub(super) struct SliceRow {
 impl Load {
     pub(super) fn of(result: &Record, room: Room) -> Option<Self> {
         let loads = &result.load;
-        loads.first()?;
+        if loads.is_empty() && result.slowdowns.is_empty() {
+            return None;
+        }
         let limit = p95_limit(loads);
         let top = highest(loads).max(limit.unwrap_or_default()).max(1);
         let of = |load: &LoadRecord| Line {
@@ -118,6 +137,7 @@ impl Load {
             limit: limit.map(|limit| mark(limit, top, "limit")),
             ticks: [0, top / 2, top].map(|at| mark(at, top, "")).into(),
             limits: room.rows(&limits, |limit| limit_row(limit, room)),
+            slowdowns: room.rows(&result.slowdowns, |slowdown| slowdown_row(slowdown, room)),
             releases: room.rows(loads, |load| release(load, room)),
             steps: room.rows(&steps, |(load, step)| step_row(load, step, room)),
             slices: room.rows(&slices, |(load, slice)| slice_row(load, slice)),
@@ -135,6 +155,21 @@ fn limit_row(limit: &LimitRecord, room: Room) -> LimitRow {
         limit: words::of_limit(&limit.key, Some(limit.limit)),
         value: words::of_limit(&limit.key, limit.value),
         baseline: words::of_limit(&limit.key, limit.baseline),
+    }
+}
+
+fn slowdown_row(slowdown: &SlowdownRecord, room: Room) -> SlowdownRow {
+    let answer = slowdown.answer.or(LimitAnswer::Unknown);
+    SlowdownRow {
+        tone: tone(answer, slowdown.level.or(Level::Fail)),
+        answer: word(answer),
+        key: room.line(&slowdown.key),
+        level: words::word(&slowdown.level),
+        limit: words::change(Some(slowdown.limit)),
+        value: words::change(slowdown.value),
+        caught: words::change(slowdown.caught),
+        pairs: slowdown.pairs,
+        reason: room.line(slowdown.reason.as_deref().unwrap_or_default()),
     }
 }
 
