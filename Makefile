@@ -2,15 +2,15 @@
 .DEFAULT_GOAL := help
 # All but tests/long, which has a target for each of its modules. There are no examples in the documentation to be run.
 SHORT := --lib --bins --test without_engine --test engine
-.PHONY: help demo test test-binaries test-reaper test-parallel test-engines test-probes test-release test-releases test-bare test-readme fuzz mutants lint bench bench-load bench-mirror bench-report images clean
+.PHONY: help demo test test-binaries test-reaper test-parallel test-engines test-load test-probes test-release test-releases test-bare test-readme fuzz mutants lint bench bench-load bench-mirror bench-report images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
 	@echo 'make test     every test but the long ones, on a real engine'
-	@echo 'make test-reaper, test-parallel, test-engines, test-probes, test-release, test-releases, test-bare,'
-	@echo 'make test-readme   the long ones: fifty kills, ten runs at once, every engine, the products of a lock, the'
-	@echo '              archive and the wheel of a release, releases against docker compose, what is installed on a'
-	@echo '              bare Debian, and make demo and make test on one'
+	@echo 'make test-reaper, test-parallel, test-engines, test-load, test-probes, test-release, test-releases, test-bare,'
+	@echo 'make test-readme   the long ones: fifty kills, ten runs at once, every other engine, releases that are slower than'
+	@echo '              production, the products of a lock, the archive and the wheel of a release, releases against'
+	@echo '              docker compose, what is installed on a bare Debian, and make demo and make test on one'
 	@echo 'make fuzz     looks for inputs that break a reader of what comes from outside: FUZZ_SECONDS=60 for each,'
 	@echo '              FUZZ="yaml lock" only these'
 	@echo 'make mutants  changes what the verdict stands on, one thing at a time, and asks whether a unit test sees it'
@@ -86,8 +86,14 @@ test-parallel:
 # The mirror's own tests on Docker 28 with containerd's images, and all of every other engine.
 test-engines: images
 	@fixtures/tools.sh cargo kill ssh
-	cargo test --locked --no-fail-fast --test engine --test long engines::
+	cargo test --locked --no-fail-fast --test long engines::
 	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test engine -- border:: builds:: mirror:: mirror_compose::
+
+# Production's release and a slower one side by side, asked in turns for minutes.
+test-load:
+	@fixtures/tools.sh cargo
+	@fixtures/engine.sh
+	cargo test --locked --test long load::
 
 # What the lock's probes read, against what Debian says of the same products.
 test-probes:

@@ -18,9 +18,6 @@ mod gate;
 mod in_workflow;
 #[path = "../common/miscounted.rs"]
 mod miscounted;
-#[expect(dead_code, reason = "the binary `long` uses the rest")]
-#[path = "../common/other_engine.rs"]
-mod other_engine;
 #[path = "../common/production.rs"]
 mod production;
 #[path = "../common/registry.rs"]
@@ -37,7 +34,6 @@ mod border;
 mod builds;
 mod doctor;
 mod egress;
-mod engines;
 mod guards;
 mod init;
 mod interrupts;

@@ -1,5 +1,9 @@
-//! `make test-engines`: Docker 28 over TLS and over SSH with Docker's own way of keeping images, and Podman, as root's and
-//! as a user's, to which all images must be copied once more.
+//! `make test-engines`, engines other than this machine's own: Docker 28, as on another machine and with containerd's way of
+//! keeping images, over TLS and over SSH with Docker's own way; and Podman, as root's and as a user's, to which all images
+//! must be copied once more.
+//!
+//! Docker 28 runs in a container, of which there is one at a time. It has the machine's version 1 of cgroups, so version
+//! 2 is not tried here.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,6 +13,21 @@ use serde_json::Value;
 use crate::driver::{self, Running};
 use crate::other_engine::{Docker28, IMAGES, kill, podman, podman_without_root, script, text};
 use crate::slot::Turn;
+
+#[test]
+fn docker_28_with_containerds_images_over_tcp_tells_the_incident_from_its_twin() {
+    let _turn = Turn::wait();
+    // New installations keep images this way; the other tests have Docker's own store.
+    let options = ["--feature", "containerd-snapshotter"];
+    let docker = Docker28::start("tcp", driver::folder("engines/tcp"), &options);
+    let host = format!("tcp://127.0.0.1:{}", docker.port);
+    let engine = docker.reached_by(vec![("DOCKER_HOST", host)]);
+    engine.tells_the_incident_from_its_twin("28.");
+    engine.has_no_way_out(true);
+    engine.opens_a_host_by_name();
+    engine.builds_what_buildkit_can();
+    engine.has_nothing_of_a_killed_gate();
+}
 
 #[test]
 fn podman_without_root_tells_the_incident_from_its_twin() {

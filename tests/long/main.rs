@@ -1,5 +1,5 @@
-//! The tests that take too long for every change: `make test-reaper`, `test-parallel`, `test-engines`, `test-probes`,
-//! `test-release` and `test-releases` run a module each, `make test` none of them.
+//! The tests that take too long for every change: `make test-reaper`, `test-parallel`, `test-engines`, `test-load`,
+//! `test-probes`, `test-release` and `test-releases` run a module each, `make test` none of them.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -32,6 +32,7 @@ mod signals;
 mod slot;
 
 mod engines;
+mod load;
 mod parallel;
 mod probes;
 mod reaper;
