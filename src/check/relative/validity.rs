@@ -25,7 +25,7 @@ pub struct Sending {
     pub planned: u64,
     /// Requests that were sent.
     pub sent: u64,
-    /// How late they were sent: the 99th percentile. Nothing where nobody knows.
+    /// How late nearly all of them were sent. Nothing where nobody knows.
     pub lag: Option<Duration>,
 }
 
