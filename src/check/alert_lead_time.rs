@@ -242,7 +242,8 @@ fn is_told_by_another(alert: &AlertRecord, all: &[AlertRecord]) -> bool {
     let mut same = all
         .iter()
         .filter(|other| other.alert == alert.alert && other.scenario == alert.scenario);
-    alert.must_fire && same.any(|other| matches!(other.told, Told::Fires(_)))
+    let fires = |other: &AlertRecord| matches!(other.told, Told::Fires(_));
+    alert.must_fire && !fires(alert) && same.any(fires)
 }
 
 fn held_to(told: Told, first_failure_ms: Option<u64>, before: Option<Duration>) -> Told {
@@ -408,6 +409,19 @@ mod tests {
         let fires = |before| blamed(before, &wanted(FIRES, Scenario::AuthDown, None));
         assert_eq!(fires(Some(SECOND)), Some(Blame::Mirror));
         assert_eq!(fires(None), None);
+    }
+
+    #[test]
+    fn a_rule_that_is_late_is_told_by_one_that_is_not_and_none_by_itself() {
+        let fires = wanted(FIRES, Scenario::AuthDown, None);
+        let late = AlertRecord {
+            told: Told::Never,
+            ..fires.clone()
+        };
+        let all = [late.clone(), fires.clone()];
+        assert!(is_told_by_another(&late, &all));
+        assert!(!is_told_by_another(&fires, &all));
+        assert!(!is_told_by_another(&late, &all[..1]));
     }
 
     #[test]
