@@ -89,7 +89,8 @@ pub async fn signer(at: &At<'_>, jwt: &Jwt<'_>) -> Result<Result<Arc<Signer>, St
     Ok(match document(at, address.to_owned()).await? {
         Some(keys) if has(&keys, signer.kid()) => Ok(signer),
         Some(_) => {
-            Err("our key is not among those that the issuer shows: they do not pass a front that reads them".to_owned())
+            let why = "our key is not among those that the issuer shows: they do not pass a front that reads them, or have no `kid`";
+            Err(why.to_owned())
         }
         None => Err("the issuer does not show its keys".to_owned()),
     })

@@ -92,12 +92,13 @@ impl Issuer {
         Ok(Response::from_parts(head, body))
     }
 
-    /// A set of keys with this one; nothing where it has it, or is none.
+    /// A set of keys with this one; nothing where it has it, or is none, or has a key without a name: beside a second one
+    /// nobody could tell which is meant.
     fn among(&self, set: &[u8]) -> Option<Vec<u8>> {
         let mut set: Value = serde_json::from_slice(set).ok()?;
         let keys = set.get_mut("keys")?.as_array_mut()?;
-        let is_there = keys.iter().any(|key| key.get("kid") == self.call.key.get("kid"));
-        if is_there {
+        let is_ours = |key: &Value| key.get("kid") == self.call.key.get("kid");
+        if keys.iter().any(|key| is_ours(key) || key.get("kid").is_none()) {
             return None;
         }
         keys.push(self.call.key.clone());

@@ -277,7 +277,9 @@ impl Relay {
 /// Whether a request asks for another protocol, which we do not speak.
 fn is_upgrade(head: &[u8]) -> bool {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    head.contains("\nupgrade:")
+    // HTTP/2 is only offered, and whoever offers it bears HTTP/1.1 (RFC 9113, section 3.1).
+    head.lines()
+        .any(|line| line.strip_prefix("upgrade:").is_some_and(|to| to.trim() != "h2c"))
 }
 
 /// Carries bytes both ways until both ends have said their last.

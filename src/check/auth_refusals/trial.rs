@@ -206,7 +206,8 @@ impl<'a> Trial<'a> {
             Some(control) if control.is_given() || self.before.is_some() => return Ok(true),
             Some(control) if control.tells_nothing() => self.note(asked, way, control),
             Some(_) => {
-                self.leave_to_the_issuer(&format!("production refuses a good token by our key at {}", asked.name))
+                let words = "production refuses a good token by our key, or the token is over, at";
+                self.leave_to_the_issuer(&format!("{words} {}", asked.name))
             }
         }
         Ok(false)
