@@ -141,7 +141,17 @@ impl Check for AuthFaults {
     fn notes(&self, case: &Case<'_>, seen: &Borne) -> Vec<String> {
         let of =
             |(fault, why): &(AuthFault, String)| format!("{} in {}: `{fault}` is skipped: {why}", ABOUT.id, case.stage);
-        seen.meaningless.iter().map(of).collect()
+        let crowds = seen
+            .trials
+            .iter()
+            .filter_map(|trial| Some((trial, trial.crowd.as_ref()?)));
+        let limited = crowds.filter(|(_, crowd)| crowd.failed > 0).map(|(trial, crowd)| {
+            format!(
+                "{} in {}: under `{}` {} of {} sign-ins fail",
+                ABOUT.id, case.stage, trial.fault, crowd.failed, crowd.people
+            )
+        });
+        seen.meaningless.iter().map(of).chain(limited).collect()
     }
 }
 
@@ -212,7 +222,7 @@ async fn pace(at: &At<'_>) -> Result<Option<Duration>, Lost> {
 
 /// Why nobody knows how many are let in, where somebody signs in at all.
 fn no_crowd(before: &Borne) -> Option<String> {
-    let is_unknown = before.pace_ms.is_none() && before.suites.is_empty() && !before.trials.is_empty();
+    let is_unknown = before.pace_ms.is_none() && before.trials.iter().any(Trial::lets_in);
     let words =
         "production's release did not let everybody in even without a fault: how it bears many could not be told";
     is_unknown.then(|| words.to_owned())
@@ -299,19 +309,9 @@ fn untold(before: &Trial, after: &Trial) -> Vec<String> {
         let mut same = after.got.iter().filter(|new| new.what == old.what);
         !same.any(|new| new.came != Came::Unknown)
     });
-    let missing = missing.map(|old| format!("`{}`: what {} gets could not be told", after.fault, old.what));
-    missing.chain(more_fail(before, after)).collect()
-}
-
-/// Of a crowd that production's release does not manage either, more fail: that may be chance.
-fn more_fail(before: &Trial, after: &Trial) -> Option<String> {
-    let (old, new) = (before.crowd.as_ref()?, after.crowd.as_ref()?);
-    (old.failed > 0 && new.failed > old.failed).then(|| {
-        format!(
-            "`{}`: of {} who sign in {} fail, and on production's release {}: nobody can tell whether that is chance",
-            after.fault, new.people, new.failed, old.failed
-        )
-    })
+    missing
+        .map(|old| format!("`{}`: what {} gets could not be told", after.fault, old.what))
+        .collect()
 }
 
 fn asked(at: &At<'_>) -> Vec<AuthFault> {
@@ -405,11 +405,11 @@ fn worse(case: &Case<'_>, before: &Trial, after: &Trial) -> Vec<Finding> {
 /// What some of a crowd get that production's release lets in to the last.
 fn crowded(before: &Trial, after: &Trial) -> Option<String> {
     let new = after.crowd.as_ref().filter(|new| new.failed > 0)?;
-    before.crowd.as_ref().filter(|old| old.failed == 0)?;
+    let old = before.crowd.as_ref().filter(|old| old.failed == 0)?;
     let first = new.first.as_deref().unwrap_or_default();
     Some(format!(
-        "{} of {} who sign in fail: {first}; production's release lets all of them in",
-        new.failed, new.people
+        "{} of {} who sign in fail: {first}; production's release lets all of {} in",
+        new.failed, new.people, old.people
     ))
 }
 

@@ -77,6 +77,17 @@ pub struct Trial {
     pub back_ms: Option<u64>,
 }
 
+impl Trial {
+    /// Whoever signs in is let in.
+    pub fn lets_in(&self) -> bool {
+        lets_in(&self.got)
+    }
+}
+
+fn lets_in(got: &[Got]) -> bool {
+    got.iter().any(|got| got.what == SIGNS_IN && got.came == Came::Works)
+}
+
 /// What came of one thing that a user asked.
 #[derive(Debug, Clone, Serialize)]
 pub struct Got {
@@ -164,10 +175,10 @@ async fn meanwhile(at: &At<'_>, users: &Users, asked: &Asked<'_>) -> Result<(Vec
         AuthFault::DownAtStart => got_once_it_answers(at, users).await?,
         _ => got(at, users).await?,
     };
-    let lets_in = got.iter().any(|got| got.what == SIGNS_IN && got.came == Came::Works);
     // Whom production's release does not let in, nobody has to.
-    let is_wanted = asked.before.is_none_or(|before| before.crowd.is_some());
-    let crowd = match asked.pace.filter(|_| lets_in && is_wanted) {
+    let bears = |before: &Trial| before.crowd.as_ref().is_some_and(|crowd| crowd.failed == 0);
+    let is_wanted = asked.before.is_none_or(bears);
+    let crowd = match asked.pace.filter(|_| lets_in(&got) && is_wanted) {
         Some(pace) => Some(crowd::comes(at, pace).await?),
         None => None,
     };
