@@ -285,8 +285,19 @@ mod tests {
             let text = String::from_utf8_lossy(&raw[..length]).into_owned();
             let asked = text.split(' ').take(2).collect::<Vec<_>>().join(" ");
             let status = if asked.ends_with("/same") { 200 } else { status };
-            heard.lock().unwrap().push(asked);
-            let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let cookie = text
+                .lines()
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix("cookie: ").map(str::to_owned));
+            heard.lock().unwrap().push(
+                [Some(asked), cookie]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            );
+            let answer = format!(
+                "HTTP/1.1 {status} X\r\nSet-Cookie: of={status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
     }
@@ -319,12 +330,16 @@ mod tests {
         let wanted = ["GET", "PUT"].map(|method| (method, if method == "GET" { "items" } else { "put" }));
         let wanted = wanted.map(|(method, path)| format!("{method} http://localhost:{port}/{path}: {wrong}"));
         assert_eq!(failing, wanted);
+        // Of one step, no replica has a cookie that another one has just set; the first one's stay.
         let heard = heard.map(|heard| heard.lock().unwrap().clone());
+        let with_cookie = |paths: &[&str]| paths.iter().map(|path| format!("{path} of=200")).collect::<Vec<_>>();
+        assert_eq!(heard[0][0], "GET /same");
         assert_eq!(
-            heard[0],
-            ["GET /same", "GET /items", "POST /order", "GET /link", "PUT /put"]
+            heard[0][1..],
+            with_cookie(&["GET /items", "POST /order", "GET /link", "PUT /put"])
         );
-        assert_eq!(heard[1], ["GET /same", "GET /items", "PUT /put"]);
+        assert_eq!(heard[1][0], "GET /same");
+        assert_eq!(heard[1][1..], with_cookie(&["GET /items", "PUT /put"]));
     }
 
     #[tokio::test]

@@ -16,8 +16,10 @@ use super::runner::{Attempt, Runner, StepHead, TestStep};
 use super::template::{Missing, Scope};
 use super::test_bed::TestBed;
 use super::words::{self, IN_MESSAGE, quoted};
+use crate::agent::client::Client;
 use crate::agent::exchange::{BODY_LIMIT, HttpAnswer, HttpCall};
 use crate::agent::failure::CallFailure;
+use crate::agent::session::SessionCall;
 use crate::agent::{Answer, Call};
 use crate::config::settings::{HttpCapture, HttpExpect, Matcher, RequestBody, RequestStep};
 use crate::mirror::names::several::Asked;
@@ -98,9 +100,11 @@ impl<B: TestBed> TestStep<B> for Request<'_> {
             Ok(call) => call,
             Err(problem) => return Ok(unsent(self.step, problem)),
         };
+        let each = self.each(runner.bed, &call);
+        let calls = with_jars_alike(runner.bed.agent(), &call, each.len()).await;
         let mut attempts = Vec::new();
-        for asked in self.each(runner.bed, &call) {
-            let attempt = self.asked(runner, &asked, &call, (&expect, &capture)).await;
+        for (asked, call) in each.into_iter().zip(&calls) {
+            let attempt = self.asked(runner, &asked, call, (&expect, &capture)).await;
             attempts.push((asked, attempt));
         }
         let attempt = each::as_one(attempts);
@@ -112,6 +116,25 @@ impl<B: TestBed> TestStep<B> for Request<'_> {
             ..attempt
         })
     }
+}
+
+/// The same request for each of so many, with the cookies as they are now: what one sets, the next has not. The first one's stay.
+async fn with_jars_alike(agent: &Client, call: &HttpCall, many: usize) -> Vec<HttpCall> {
+    let mut calls = vec![call.clone()];
+    for number in 2..=many {
+        let session = format!("{} at {number}", call.session);
+        let fork = SessionCall::Fork {
+            from: call.session.clone(),
+            to: session.clone(),
+        };
+        // An agent that is gone shows with the request.
+        let _ = agent.call(Call::Session(fork)).await;
+        calls.push(HttpCall {
+            session,
+            ..call.clone()
+        });
+    }
+    calls
 }
 
 impl Request<'_> {

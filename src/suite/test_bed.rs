@@ -12,7 +12,8 @@ use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
 pub(super) trait TestBed: Sync {
     fn agent(&self) -> &Client;
 
-    /// How each is asked of the several containers that a host name stands for; none where it stands for one.
+    /// How each is asked of the several containers that a host name stands for; none where it stands for one, or does so in
+    /// production.
     fn several_at(&self, host: &str) -> Vec<Asked>;
 
     fn exec(
@@ -31,7 +32,7 @@ impl TestBed for Mirror {
     }
 
     fn several_at(&self, host: &str) -> Vec<Asked> {
-        Mirror::several_at(self, host)
+        Mirror::several_as_in_production_at(self, host)
     }
 
     async fn exec(&self, service: &str, command: &[String], stdin: Option<&[u8]>) -> anyhow::Result<ExecOutput> {

@@ -1,7 +1,9 @@
 //! Several: one name inside the mirror may be that of several containers, and each of them is to be asked.
 
 use super::directory::Directory;
+use super::fronts::Front;
 use crate::mirror::Mirror;
+use crate::world::model::Service;
 use crate::world::replica::Replica;
 
 /// How one of several containers that bear a name is asked.
@@ -30,21 +32,44 @@ impl Asked {
 
 impl Mirror {
     /// How each of the containers is asked that a host name stands for, in the order of their numbers; none where it
-    /// stands for one only, or for nobody here.
+    /// stands for one only, for several services, or for nobody here.
     pub fn several_at(&self, host: &str) -> Vec<Asked> {
         let directory = self.inner.setup.directory();
         let services = self.services();
-        let behind = self
-            .fronts()
-            .iter()
-            .find(|front| front.name.host.eq_ignore_ascii_case(host));
+        let behind = self.front_of(host);
         let is_meant = |replica: &Replica| match (behind, services.get(&replica.service)) {
             (Some(front), _) => front.service == replica.service,
             (None, Some(service)) => service.names().any(|name| name.eq_ignore_ascii_case(host)),
             (None, None) => false,
         };
         let running = self.running_now().into_iter().map(|running| running.replica);
-        each(&directory, host, &running.filter(is_meant).collect::<Vec<_>>())
+        let meant: Vec<Replica> = running.filter(is_meant).collect();
+        match meant.iter().all(|replica| replica.service == meant[0].service) {
+            true => each(&directory, host, &meant),
+            false => Vec::new(),
+        }
+    }
+
+    /// … where production's service is several containers, too: what is asked more often of one release than of the other
+    /// compares nothing.
+    pub fn several_as_in_production_at(&self, host: &str) -> Vec<Asked> {
+        let services = self.inner.setup.world.services.values();
+        let is_several = |service: &Service| service.instances().nth(1).is_some();
+        let mut several = services.filter(|service| is_several(service));
+        let front = self.front_of(host).map(|front| front.service.as_str());
+        let is_meant = |service: &Service| match front {
+            Some(front) => service.name == front,
+            None => service.names().any(|name| name.eq_ignore_ascii_case(host)),
+        };
+        match several.any(is_meant) {
+            true => self.several_at(host),
+            false => Vec::new(),
+        }
+    }
+
+    fn front_of(&self, host: &str) -> Option<&Front> {
+        let mut fronts = self.fronts().iter();
+        fronts.find(|front| front.name.host.eq_ignore_ascii_case(host))
     }
 }
 
