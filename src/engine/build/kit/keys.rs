@@ -85,7 +85,8 @@ fn is_agent(path: &Path) -> Result<bool, String> {
 /// An agent of ours with that key alone, and its socket.
 async fn hold(key: &Path) -> Result<(Child, PathBuf)> {
     let mut agent = Command::new("ssh-agent")
-        .args(["sh", "-c", HOLD])
+        // Steps of the build speak to it: none may have it load a library of this machine's.
+        .args(["-P", "none", "sh", "-c", HOLD])
         .arg(key)
         // Nobody is there to be asked for a passphrase.
         .env("SSH_ASKPASS", "false")
