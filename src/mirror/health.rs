@@ -152,7 +152,11 @@ impl Mirror {
         match ports {
             Ports::Exposed(ports) if self.is_silent(&running.service.name) => {
                 let accepting = self.accepts(running, ports, HOLD_IN_SILENCE);
-                tokio::join!(tokio::time::sleep(HOLD), accepting);
+                let ((), accepts) = tokio::join!(tokio::time::sleep(HOLD), accepting);
+                if accepts {
+                    // It was slow, not silent: another mirror of this run waits for it.
+                    self.shown().silent.remove(&running.service.name);
+                }
             }
             _ => tokio::time::sleep(HOLD).await,
         }
