@@ -151,7 +151,7 @@ async fn compared(at: &At<'_>, two: &Two<'_>) -> Result<Compared, Lost> {
         Err(why) => return Ok(Compared::untold(why)),
     };
     let again = match (at.role, first.is_suspect()) {
-        (Role::Candidate, true) => two.measure(at, looks).await?.ok(),
+        (Role::Candidate, true) => two.measure(at, looks.to_the_end()).await?.ok(),
         (Role::Candidate, false) | (Role::Baseline, _) => None,
     };
     Ok(Compared {

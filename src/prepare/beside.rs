@@ -46,7 +46,15 @@ fn asked_elsewhere(settings: &Settings, load: &Load, own: &Service) -> Option<St
     let suites = suites.filter(|suite| load.mix.as_ref().is_none_or(|name| *name == suite.name));
     let hosts = suites.flat_map(|suite| suite.body.requests.iter().map(move |step| host(suite, step)));
     let hosts: BTreeSet<String> = hosts.collect::<Option<_>>()?;
-    let bears = |host: &String| own.names().any(|name| name.eq_ignore_ascii_case(host));
+    // A name of production's hosts is answered by what stands before the service, whoever else bears it.
+    let is_front = |host: &String| {
+        settings
+            .production
+            .hosts
+            .iter()
+            .any(|front| front.name().eq_ignore_ascii_case(host))
+    };
+    let bears = |host: &String| own.names().any(|name| name.eq_ignore_ascii_case(host)) && !is_front(host);
     if hosts.is_empty() || hosts.iter().any(bears) {
         return None;
     }

@@ -20,6 +20,16 @@ pub const LEAST_BUDGET: Duration = Load::LEAST_BUDGET;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Looks {
     most: usize,
+    ends: Ends,
+}
+
+/// When a measurement ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// Once enough is known.
+    Known,
+    /// When its budget is spent.
+    Spent,
 }
 
 /// How a measurement goes on.
@@ -44,12 +54,24 @@ impl Looks {
     /// As many pairs as a budget has room for; `None` under [`LEAST_BUDGET`].
     pub fn within(budget: Duration) -> Option<Self> {
         let most = usize::try_from(budget.as_millis() / PAIR.as_millis()).unwrap_or(usize::MAX);
-        (budget >= LEAST_BUDGET).then_some(Self { most })
+        let ends = Ends::Known;
+        (budget >= LEAST_BUDGET).then_some(Self { most, ends })
     }
 
     /// Of the control: one look.
     pub fn of_control() -> Self {
-        Self { most: FIRST_LOOK }
+        Self {
+            most: FIRST_LOOK,
+            ends: Ends::Known,
+        }
+    }
+
+    /// The same, to its end: what was suspect once is known as well as the budget allows before it blocks.
+    pub fn to_the_end(self) -> Self {
+        Self {
+            ends: Ends::Spent,
+            ..self
+        }
     }
 
     /// The most pairs.
@@ -62,7 +84,8 @@ impl Looks {
         if pairs < FIRST_LOOK {
             return Next::Measure(FIRST_LOOK - pairs);
         }
-        if pairs >= self.most || precision == Precision::Reached {
+        let is_enough = self.ends == Ends::Known && precision == Precision::Reached;
+        if pairs >= self.most || is_enough {
             return Next::Stop;
         }
         let to_next = EVERY - (pairs - FIRST_LOOK) % EVERY;

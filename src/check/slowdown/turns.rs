@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::pairs::Pairs;
 use crate::agent::load::plan::{Counts, LoadPlan, LoadStep, Phase, Rate};
 use crate::agent::load::slice::Slice;
@@ -10,7 +12,7 @@ use crate::check::load::{nothing_to_send, sending};
 use crate::check::relative::looks::{Looks, Next};
 use crate::check::relative::measurement::{Measurement, asked};
 use crate::check::relative::turns::{mix as mix_of, pairs, phases};
-use crate::config::settings::Load;
+use crate::config::settings::{Host, Load};
 use crate::record::outcome::{Lost, Outcome};
 use crate::record::release::Role;
 use crate::suite::mix::Mix;
@@ -19,6 +21,8 @@ use crate::world::model::Service;
 
 /// So often both are asked until they answer well: what has no health check may listen later than it is ready.
 const TRIES: usize = 30;
+/// So long a suite that fails is run again: each run may take a while itself, and writes.
+const MIX_WITHIN: Duration = Duration::from_secs(30);
 /// Requests a second meanwhile, and their limit and the time for each step, milliseconds.
 const TRIED_AT: f64 = 10.0;
 const EACH_MS: u64 = 100;
@@ -122,15 +126,14 @@ impl<'a> Two<'a> {
 
     /// What was just started may need a while until all that speak to it have found it.
     async fn mix(&self, at: &At<'_>) -> Result<Mix, String> {
-        let mut last = String::new();
-        for _ in 0..TRIES {
+        let begun = Instant::now();
+        loop {
             match at.driver.mix().await {
                 Ok(mix) => return Ok(mix),
-                Err(why) => last = why,
+                Err(why) if begun.elapsed() >= MIX_WITHIN => return Err(why),
+                Err(_) => tokio::time::sleep(Duration::from_millis(TRY_MS)).await,
             }
-            tokio::time::sleep(Duration::from_millis(TRY_MS)).await;
         }
-        Err(last)
     }
 
     /// Names that somebody else bears, too: other services, and the mirror's own fronts.
@@ -143,7 +146,8 @@ impl<'a> Two<'a> {
             .chain(at.case.candidate.services.values());
         let others = all.filter(|other| other.name != self.own.name);
         let names = others.flat_map(Service::names).cloned();
-        names.chain(at.ground.fronts()).collect()
+        let hosts = at.case.settings.production.hosts.iter().map(Host::name);
+        names.chain(at.ground.fronts()).chain(hosts).collect()
     }
 
     fn is_asked_by(&self, step: &LoadStep, others: &[String]) -> bool {
