@@ -24,6 +24,7 @@ mod production;
 mod registry;
 #[path = "../common/signals.rs"]
 mod signals;
+#[expect(dead_code, reason = "the binary `long` uses the rest")]
 #[path = "../common/slot.rs"]
 mod slot;
 #[path = "../common/stage.rs"]
