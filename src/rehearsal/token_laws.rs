@@ -115,7 +115,7 @@ async fn who_looks_at_no_claim_is_blocked_once_with_all_ways() {
     let played = asked(Some(takes_good), Some(takes_all)).play().await;
     let found = played.findings();
     assert!(
-        found.len() == 1 && found[0].ends_with("(and in 2 more ways)"),
+        found.len() == 1 && found[0].ends_with("(and in 3 more ways)"),
         "{found:?}"
     );
     let evidence = &played.recorded.findings[0].evidence;
@@ -169,7 +169,7 @@ async fn where_production_takes_no_token_of_our_key_nothing_is_asked_and_the_rea
         let notes = &played.recorded.notes;
         assert!(notes.iter().any(|note| note == says), "{notes:?}");
         let says = "auth-refusals in control: expired, not yet valid, invalid-iss and invalid-aud are skipped: production refuses a \
-                    good token by our key at smoke / mine, or the token is over";
+                    good token by our key, or the token is over, at smoke / mine";
         assert!(notes.iter().any(|note| note == says), "{notes:?}");
     }
 }
