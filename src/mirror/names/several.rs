@@ -1,7 +1,6 @@
 //! Several: one name inside the mirror may be that of several containers, and each of them is to be asked.
 
 use super::directory::Directory;
-use super::fronts::Front;
 use crate::mirror::Mirror;
 use crate::world::model::Service;
 use crate::world::replica::Replica;
@@ -36,11 +35,10 @@ impl Mirror {
     pub fn several_at(&self, host: &str) -> Vec<Asked> {
         let directory = self.inner.setup.directory();
         let services = self.services();
-        let behind = self.front_of(host);
-        let is_meant = |replica: &Replica| match (behind, services.get(&replica.service)) {
-            (Some(front), _) => front.service == replica.service,
-            (None, Some(service)) => service.names().any(|name| name.eq_ignore_ascii_case(host)),
-            (None, None) => false,
+        let is_meant = |replica: &Replica| {
+            services
+                .get(&replica.service)
+                .is_some_and(|own| self.is_meant(host, own))
         };
         let running = self.running_now().into_iter().map(|running| running.replica);
         let meant: Vec<Replica> = running.filter(is_meant).collect();
@@ -53,23 +51,21 @@ impl Mirror {
     /// … where production's service is several containers, too: what is asked more often of one release than of the other
     /// compares nothing.
     pub fn several_as_in_production_at(&self, host: &str) -> Vec<Asked> {
-        let services = self.inner.setup.world.services.values();
         let is_several = |service: &Service| service.instances().nth(1).is_some();
-        let mut several = services.filter(|service| is_several(service));
-        let front = self.front_of(host).map(|front| front.service.as_str());
-        let is_meant = |service: &Service| match front {
-            Some(front) => service.name == front,
-            None => service.names().any(|name| name.eq_ignore_ascii_case(host)),
-        };
-        match several.any(is_meant) {
+        let mut services = self.inner.setup.world.services.values();
+        match services.any(|service| is_several(service) && self.is_meant(host, service)) {
             true => self.several_at(host),
             false => Vec::new(),
         }
     }
 
-    fn front_of(&self, host: &str) -> Option<&Front> {
-        let mut fronts = self.fronts().iter();
-        fronts.find(|front| front.name.host.eq_ignore_ascii_case(host))
+    /// Whether a host name stands for a service: by the front that bears it, or else as one of its own.
+    fn is_meant(&self, host: &str, service: &Service) -> bool {
+        let is_host = |name: &str| name.eq_ignore_ascii_case(host);
+        match self.fronts().iter().find(|front| is_host(&front.name.host)) {
+            Some(front) => front.service == service.name,
+            None => service.names().any(|name| is_host(name)),
+        }
     }
 }
 
