@@ -8,7 +8,7 @@ use strum::VariantArray as _;
 use super::auth_refusals::requests::requests;
 use super::auth_refusals::{Answered, as_one};
 use super::forged::Jwt;
-use super::resigned::{self, Shape};
+use super::resigned::{self, Shape, Signers};
 use super::{About, Again, At, Case, Check, Evidence, Given, Moment, Unanswered};
 use crate::config::settings::Signs;
 use crate::mirror::names::issuer::Signer;
@@ -26,7 +26,7 @@ static ABOUT: About = About {
               the sign-in, is made again with that token signed anew by this key: as it is, without kid, its one audience as a \
               text or as a list, its issuer with or without a slash at the end, a number as sub (where it is one), further \
               claims, issued 2 s from now. What production takes in control and the candidate refuses, or answers by a \
-              server error, blocks. Only tokens by RS256 are signed anew. Where production does not take such a token as it is, \
+              server error, blocks; a token without kid may be refused, but not by an error. Only tokens by RS256 are signed anew. Where production does not take such a token as it is, \
               where the issuer's keys do not pass a front that reads them, and for tokens of another kind, it is skipped. What \
               to do: verify tokens by a library that knows the issuer's keys by their set, not by one of them, and hold \
               claims against what the specification says they may be.",
@@ -83,8 +83,9 @@ impl Check for AuthTokens {
             left: before.map(|before| before.left.clone()).unwrap_or_default(),
             ..Good::default()
         };
+        let mut signers = Signers::default();
         for asked in requests.iter().filter(|asked| !asked.writes()) {
-            good.all_shapes(at, asked).await?;
+            good.all_shapes(at, asked, &mut signers).await?;
         }
         if let Some(before) = before {
             good.missing = before.requests().difference(&good.requests()).cloned().collect();
@@ -151,14 +152,14 @@ impl Check for AuthTokens {
 impl Good {
     /// One request with tokens of all shapes: production's release first with one as it is, the candidate with what production
     /// took.
-    async fn all_shapes(&mut self, at: &At<'_>, asked: &Guarded) -> Result<(), Lost> {
+    async fn all_shapes(&mut self, at: &At<'_>, asked: &Guarded, signers: &mut Signers) -> Result<(), Lost> {
         let Some(token) = asked.token() else { return Ok(()) };
         let Some(jwt) = Jwt::read(token) else {
             self.left
                 .insert(format!("the token of {} is no JSON web token", asked.name));
             return Ok(());
         };
-        let signer = match resigned::signer(at, &jwt).await? {
+        let signer = match signers.of(at, token, &jwt).await? {
             Ok(signer) => signer,
             Err(why) => {
                 self.left.insert(why);

@@ -1,6 +1,7 @@
 //! Tokens that the fronts sign anew, where a key of the run's own stands among the issuer's: with other claims, which only
 //! an issuer can make, and in the shapes that good tokens of other issuers have.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -65,11 +66,26 @@ impl Shape {
     }
 }
 
-/// Whoever signs in the issuer's place, for a token.
-///
-/// # Errors
-/// The agent is gone. Within: why nobody does.
-pub async fn signer(at: &At<'_>, jwt: &Jwt<'_>) -> Result<Result<Arc<Signer>, String>, Lost> {
+/// Who signs in the issuer's place, by the token: the issuer is asked once for each.
+#[derive(Default)]
+pub struct Signers(BTreeMap<String, Result<Arc<Signer>, String>>);
+
+impl Signers {
+    /// Whoever signs for a token.
+    ///
+    /// # Errors
+    /// The agent is gone. Within: why nobody does.
+    pub async fn of(&mut self, at: &At<'_>, token: &str, jwt: &Jwt<'_>) -> Result<Result<Arc<Signer>, String>, Lost> {
+        if let Some(known) = self.0.get(token) {
+            return Ok(known.clone());
+        }
+        let signer = signer(at, jwt).await?;
+        self.0.insert(token.to_owned(), signer.clone());
+        Ok(signer)
+    }
+}
+
+async fn signer(at: &At<'_>, jwt: &Jwt<'_>) -> Result<Result<Arc<Signer>, String>, Lost> {
     let (Some(signer), Some(issuer)) = (at.ground.signer(), issuer(at)) else {
         let why = "only the issuer's own key signs such a token (`auth.act_as_issuer`)";
         return Ok(Err(why.to_owned()));

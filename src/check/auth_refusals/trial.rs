@@ -1,7 +1,6 @@
 //! The attempts: each request in each way, and the token that is taken back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strum::VariantArray as _;
@@ -12,7 +11,7 @@ use super::requests::is_turn_of;
 use crate::agent::exchange::HttpCall;
 use crate::check::At;
 use crate::check::forged::{Forgery, Jwt, PublicKey};
-use crate::check::resigned;
+use crate::check::resigned::{self, Signers};
 use crate::mirror::names::issuer::Signer;
 use crate::record::outcome::Lost;
 use crate::record::stage::StageId;
@@ -31,8 +30,7 @@ pub(super) struct Trial<'a> {
     before: Option<&'a Refusals>,
     /// Keys of issuers, by the token that they have signed; why there is none.
     keys: BTreeMap<String, Result<PublicKey, String>>,
-    /// Who signs in an issuer's place, by the token; why nobody does.
-    signers: BTreeMap<String, Result<Arc<Signer>, String>>,
+    signers: Signers,
     /// What came of a good token by that key, by request.
     controls: BTreeMap<String, Answered>,
     pub(super) calls: usize,
@@ -47,7 +45,7 @@ impl<'a> Trial<'a> {
             at,
             before,
             keys: BTreeMap::new(),
-            signers: BTreeMap::new(),
+            signers: Signers::default(),
             controls: BTreeMap::new(),
             calls: 0,
             seen: Refusals {
@@ -241,15 +239,11 @@ impl<'a> Trial<'a> {
         jwt: &Jwt<'_>,
         make: impl FnOnce(&Jwt<'_>, &Signer) -> Option<String>,
     ) -> Result<Option<String>, Lost> {
-        if !self.signers.contains_key(token) {
-            let signer = resigned::signer(self.at, jwt).await?;
-            if let Err(why) = &signer {
-                self.leave_to_the_issuer(why);
-            }
-            self.signers.insert(token.to_owned(), signer);
+        let signer = self.signers.of(self.at, token, jwt).await?;
+        if let Err(why) = &signer {
+            self.leave_to_the_issuer(why);
         }
-        let signer = self.signers.get(token).and_then(|signer| signer.as_ref().ok());
-        let made = signer.and_then(|signer| make(jwt, signer));
+        let made = signer.ok().and_then(|signer| make(jwt, &signer));
         made.iter().for_each(|token| self.at.driver.hide(token));
         Ok(made)
     }
