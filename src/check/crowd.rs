@@ -74,11 +74,9 @@ fn people(pace: Duration) -> u32 {
 /// be hidden.
 async fn comes_after(at: &At<'_>, after: Duration, over: &CancellationToken) -> Result<Option<Got>, Lost> {
     tokio::select! {
+        biased;
         () = over.cancelled() => return Ok(None),
         () = tokio::time::sleep(after) => {}
-    }
-    if over.is_cancelled() {
-        return Ok(None);
     }
     let got = signs_in(at).await;
     if !matches!(got, Ok(None)) {
