@@ -5,7 +5,8 @@ use super::words::is_secret;
 use crate::mirror::names::several::Asked;
 
 /// Attempts as one, in the order in which they were made; at least one. Captured is what the first one captured: its are
-/// the cookies in the jar. What others captured and must not be told is kept as a secret. Where some are not as expected, the first of these is what came back.
+/// the cookies in the jar. What others captured and must not be told is kept as a secret. What came back is the first one's,
+/// or that of the first which is not as expected.
 pub(super) fn as_one(mut attempts: Vec<(Asked, Attempt)>) -> Attempt {
     let failing = || attempts.iter().filter(|(_, one)| !one.problems.is_empty());
     let details = failing().map(|(asked, one)| named(asked, attempts.len(), &one.detail));
@@ -21,7 +22,7 @@ pub(super) fn as_one(mut attempts: Vec<(Asked, Attempt)>) -> Attempt {
         .first_mut()
         .map(|(_, first)| std::mem::take(&mut first.captured));
     let shown = attempts.iter().position(|(_, one)| !one.problems.is_empty());
-    let shown = attempts.swap_remove(shown.unwrap_or(attempts.len() - 1)).1;
+    let shown = attempts.swap_remove(shown.unwrap_or_default()).1;
     Attempt {
         captured: captured.unwrap_or_default(),
         service: shown.service,

@@ -118,7 +118,8 @@ impl<B: TestBed> TestStep<B> for Request<'_> {
     }
 }
 
-/// The same request for each of so many, with the cookies as they are now: what one sets, the next has not. The first one's stay.
+/// The same request for each of so many, with the cookies as they are now: what one sets, the next has not. The first one's
+/// stay.
 async fn with_jars_alike(agent: &Client, call: &HttpCall, many: usize) -> Vec<HttpCall> {
     let mut calls = vec![call.clone()];
     for number in 2..=many {

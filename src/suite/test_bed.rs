@@ -12,7 +12,7 @@ use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
 pub(super) trait TestBed: Sync {
     fn agent(&self) -> &Client;
 
-    /// How each is asked of the several containers that a host name stands for; none where it stands for one, or does so in
+    /// How each of the several containers is asked that a host name stands for; none where it stands for one here or in
     /// production.
     fn several_at(&self, host: &str) -> Vec<Asked>;
 
