@@ -31,8 +31,9 @@ static ABOUT: About = About {
               fails, an error of its own (500) where production's release says that it does not work now (503, \
               a refusal), no answer, an exit, also one that a restart policy heals, and not working again by itself \
               within production's own time and 5 s. It is tried again, and on a baseline that the candidate has not \
-              touched. Where production's release lets people in under a fault, 100 sign in there, as fast as it \
-              manages without one and at most 20 a second: where it lets in all and the candidate does not, that blocks. \
+              touched. Where production's release lets people in under a fault, 100 sign in there, or as many as come in \
+              30 s, as fast as it manages without one and at most 20 a second, until one is not let in: where it lets in all \
+              and the candidate does not, that blocks. \
               What to do: answer 503 while the product is away, keep nothing that failed, ask again at the next request.",
     evidence: Evidence::Behaviour,
     looks: &[(StageId::Control, Moment::Last), (StageId::Faults, Moment::Last)],
