@@ -10,6 +10,7 @@ use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Part};
 use crate::record::stage::StageId;
+use crate::world::outliving;
 
 static ABOUT: About = About {
     id: CheckId::CandidateExercised,
@@ -161,6 +162,17 @@ pub fn is_signed(policy: &Policy, service: &str, today: Date) -> bool {
     signed.any(|entry| entry.expires.is_none_or(|end| today <= end))
 }
 
+/// Why tests may stay green that ask for what the service did.
+fn what_stays(case: &Case<'_>, service: &str) -> Option<String> {
+    let left = outliving::left(case.candidate.services.get(service)?, case.world)?;
+    let from = case.settings.file.parent()?;
+    let (written, read, reader) = (left.written.words(from), left.read.words(from), left.reader);
+    let read = if read == written { "it".to_owned() } else { read };
+    Some(format!(
+        "; what it wrote to {written} stays, and {reader} mounts {read}"
+    ))
+}
+
 fn nothing_notices(case: &Case<'_>, without: &Without) -> Finding {
     let (service, green) = (&without.service, without.green);
     let tests = match green {
@@ -168,7 +180,8 @@ fn nothing_notices(case: &Case<'_>, without: &Without) -> Finding {
         1 => "1 test stays green without it".to_owned(),
         more => format!("{more} tests stay green without it"),
     };
-    let title = format!("nothing notices that the candidate's `{service}` is stopped: {tests}");
+    let stays = what_stays(case, service).unwrap_or_default();
+    let title = format!("nothing notices that the candidate's `{service}` is stopped: {tests}{stays}");
     let help = format!(
         "add a step that needs it, e.g. suites: {{{service}: {{service: {service}, exec: [{{name: works, command: […]}}]}}}}, or \
          sign for it: policy: {{unexercised: [{{service: {service}, reason: \"…\"}}]}}"

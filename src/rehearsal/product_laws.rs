@@ -154,3 +154,28 @@ async fn a_worker_without_ports_is_rehearsed_where_a_test_needs_what_it_does() {
         "{found:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stopped_candidate_left_for_others_is_said_where_nothing_notices_it() {
+    let plain = Story::default();
+    let with = |worker: &str, web: &str| {
+        let services = plain.compose.replace(
+            "depends_on: [db, idp]",
+            &format!("depends_on: [db, idp], volumes: [{web}]"),
+        );
+        let compose = format!(
+            "{services}  worker: {{image: 'worker:1', volumes: [{worker}]}}\nvolumes: {{pages: {{}}, other: {{}}}}\n"
+        );
+        Story {
+            compose,
+            ..changed("worker", "worker:2")
+        }
+    };
+    let shared = with("'pages:/site'", "'pages:/srv/www:ro'").play().await;
+    shared.ends(Verdict::Inconclusive);
+    let found = shared.findings();
+    let stays = "; what it wrote to the volume pages stays, and web mounts it";
+    assert!(found[0].contains(stays), "{found:?}");
+    let apart = with("'pages:/site'", "'other:/srv/www:ro'").play().await;
+    assert!(!apart.findings()[0].contains("stays, and"), "{:?}", apart.findings());
+}

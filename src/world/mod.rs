@@ -7,4 +7,5 @@ pub mod deploy;
 pub mod from_compose;
 pub mod model;
 pub mod one_tree;
+pub mod outliving;
 pub mod replica;

@@ -63,7 +63,7 @@ fn is_lone_file(host: &HostPath) -> bool {
 }
 
 /// Where on the host it is.
-fn place_of(host: &HostPath) -> PathBuf {
+pub(super) fn place_of(host: &HostPath) -> PathBuf {
     if is_lone_file(host) || host.below.as_os_str().is_empty() {
         host.root.clone()
     } else {
