@@ -495,7 +495,8 @@ pub(crate) mod tests {
             would("django-oauth-toolkit", "1.7.0"),
             "it has it since 1.5.0: see its settings"
         );
-        assert_eq!(would("lemonldap-ng", "2.16.1"), "which version has it is unknown");
+        assert_eq!(would("lemonldap-ng", "1.4.6"), "1.9.6 has it");
+        assert_eq!(would("hydra", "2.2.0"), "which version has it is unknown");
         assert!(refusal.would_do(None).contains("unknown"));
     }
 }
