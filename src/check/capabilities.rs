@@ -50,6 +50,24 @@ mod tests {
     }
 
     #[test]
+    fn every_product_that_people_commonly_sign_in_with_is_in_the_table() {
+        let products = [
+            "django-oauth-toolkit",
+            "glewlwyd",
+            "lemonldap-ng",
+            "keycloak",
+            "dex",
+            "authelia",
+            "authentik",
+            "openldap",
+            "freeradius",
+        ];
+        let is_missing = |product: &&str| TABLE.iter().all(|known| known.product != *product);
+        let missing: Vec<&str> = products.into_iter().filter(is_missing).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
     fn the_toolkit_of_the_incident_has_discovery_since_1_5() {
         let known = find("django-oauth-toolkit", "discovery").expect("it is known");
         assert_eq!(known.since, "1.5.0");
