@@ -2,15 +2,16 @@
 .DEFAULT_GOAL := help
 # All but tests/long, which has a target for each of its modules. There are no examples in the documentation to be run.
 SHORT := --lib --bins --test without_engine --test engine
-.PHONY: help demo test test-binaries test-reaper test-parallel test-engines test-load test-probes test-release test-releases test-bare test-readme fuzz mutants lint bench bench-load bench-mirror bench-report images clean
+.PHONY: help demo test test-binaries test-reaper test-parallel test-engines test-worlds test-load test-probes test-release test-releases test-bare test-readme fuzz mutants lint bench bench-load bench-mirror bench-report images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
 	@echo 'make test     every test but the long ones, on a real engine'
-	@echo 'make test-reaper, test-parallel, test-engines, test-load, test-probes, test-release, test-releases, test-bare,'
-	@echo 'make test-readme   the long ones: fifty kills, ten runs at once, every other engine, releases that are slower than'
-	@echo '              production, the products of a lock, the archive and the wheel of a release, releases against'
-	@echo '              docker compose, what is installed on a bare Debian, and make demo and make test on one'
+	@echo 'make test-reaper, test-parallel, test-engines, test-worlds, test-load, test-probes, test-release, test-releases,'
+	@echo 'make test-bare, test-readme   the long ones: fifty kills, ten runs at once, every other engine, worlds that show'
+	@echo '              once more what others show, releases that are slower than production, the products of a lock, the'
+	@echo '              archive and the wheel of a release, releases against docker compose, what is installed on a bare'
+	@echo '              Debian, and make demo and make test on one'
 	@echo 'make fuzz     looks for inputs that break a reader of what comes from outside: FUZZ_SECONDS=60 for each,'
 	@echo '              FUZZ="yaml lock" only these'
 	@echo 'make mutants  changes what the verdict stands on, one thing at a time, and asks whether a unit test sees it'
@@ -89,6 +90,13 @@ test-engines: images
 	@fixtures/tools.sh cargo kill ssh
 	cargo test --locked --no-fail-fast --test long engines::
 	fixtures/engines/on-docker-28.sh cargo test --locked --no-fail-fast --test engine -- border:: builds:: mirror:: mirror_compose::
+
+# What the engine's tests leave to the night: worlds that show once more what a neighbour shows.
+test-worlds: images
+	@fixtures/tools.sh browser cargo curl git kill openssl promtool python ssh
+	@fixtures/compose-plugin.sh
+	REHEARSAL_ALL_WORLDS=1 RUST_TEST_THREADS=$${RUST_TEST_THREADS:-5} cargo test --locked --no-fail-fast --test engine -- --include-ignored \
+		guards:: interrupts:: names:: outage:: replicas:: worlds::
 
 # Production's release and a slower one side by side, asked in turns for minutes.
 test-load:

@@ -25,11 +25,13 @@ fn a_release_that_verifies_no_signature_is_blocked() {
 }
 
 #[test]
+#[ignore = "each night: make test-worlds"]
 fn a_release_that_lets_everybody_in_is_blocked() {
     is_blocked("open", "smoke / its account is given to strangers", "no-credentials");
 }
 
 #[test]
+#[ignore = "each night: make test-worlds"]
 fn a_release_that_takes_the_public_key_for_a_secret_is_blocked() {
     is_blocked(
         "its-word",

@@ -58,6 +58,7 @@ fn a_sign_in_under_productions_own_name_with_tls_passes() {
 }
 
 #[test]
+#[ignore = "each night: make test-worlds"]
 fn the_incident_is_blocked_under_productions_own_name() {
     let ran = run("incident");
     assert_eq!(ran.exit, Some(1), "{}", ran.result["cause"]);
