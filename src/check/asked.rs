@@ -364,6 +364,9 @@ fn of_path(http: &HttpSaid) -> Vec<Ask> {
     let path = http.path.trim_end_matches('/').to_ascii_lowercase();
     let last = path.rsplit('/').next().unwrap_or_default();
     let ask = match last {
+        // As Keycloak and Dex call what others call `par` and `device_authorization`.
+        "request" if path.ends_with("/ext/par/request") => Ask::Par,
+        "code" if path.ends_with("/device/code") && http.method == "POST" => Ask::Device,
         "openid-configuration" => Ask::Discovery,
         _ if path.contains("/.well-known/oauth-authorization-server") => Ask::ServerMetadata,
         "par" | "pushed-authorization-request" => Ask::Par,
@@ -480,6 +483,18 @@ pub(crate) mod tests {
                 "the scope `profile`"
             ]
         );
+    }
+
+    #[test]
+    fn what_keycloak_and_dex_call_by_other_names_is_known() {
+        let asked = |told: &str| asks(&web(told).call).first().map(Ask::capability);
+        let par = Some("par".to_owned());
+        assert_eq!(
+            asked("POST /realms/shop/protocol/openid-connect/ext/par/request 201"),
+            par
+        );
+        assert_eq!(asked("POST /dex/device/code 200"), Some("device".to_owned()));
+        assert_eq!(asked("GET /dex/device/code 200"), None);
     }
 
     #[test]

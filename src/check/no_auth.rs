@@ -2,7 +2,8 @@
 //! about, and nobody asks it.
 
 use crate::config::settings::Settings;
-use crate::lock::probe::AUTH_PRODUCTS;
+use crate::engine::pull::reference::Reference;
+use crate::lock::probe::{AUTH_PRODUCTS, signs_in};
 use crate::lock::{Lock, ServiceFacts};
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
@@ -23,8 +24,9 @@ pub fn warnings(settings: &Settings, world: &World, lock: Option<&Lock>) -> Vec<
 
 /// As the lock's probes know it, else by the name of its image.
 fn product(service: &Service, facts: Option<&ServiceFacts>) -> Option<&'static str> {
-    let is = |name: &&str| facts.is_some_and(|facts| facts.facts.contains_key(*name)) || service.image.contains(*name);
-    AUTH_PRODUCTS.into_iter().find(is)
+    let is = |name: &&str| facts.is_some_and(|facts| facts.facts.contains_key(*name));
+    let probed = AUTH_PRODUCTS.into_iter().find(is);
+    probed.or_else(|| signs_in(&Reference::of(&service.image).path))
 }
 
 fn warning(service: &str, product: &str) -> Finding {
@@ -62,6 +64,9 @@ mod tests {
     fn a_product_is_known_by_a_probe_or_by_its_images_name() {
         assert_eq!(product_of("acme/login:1", &["openldap"]), Some("openldap"));
         assert_eq!(product_of("quay.io/keycloak/keycloak:18", &[]), Some("keycloak"));
+        assert_eq!(product_of("ghcr.io/dexidp/dex:v2.38.0", &[]), Some("dex"));
+        assert_eq!(product_of("ghcr.io/goauthentik/server:2025.10", &[]), Some("authentik"));
+        assert_eq!(product_of("acme/index:1", &[]), None);
         assert_eq!(product_of("postgres:15", &["postgres"]), None);
     }
 

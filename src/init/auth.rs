@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::products;
+use super::release::Release;
 use super::seen::Seen;
 
 /// The variable that holds the test user's password.
@@ -43,10 +44,12 @@ pub struct Login {
     pub username: String,
 }
 
-/// The first service that is such a product.
-pub(super) fn found(seen: &Seen<'_>) -> Option<Auth> {
+/// The first service that is such a product, and not itself what is released.
+pub(super) fn found(seen: &Seen<'_>, release: &Release) -> Option<Auth> {
+    let released = release.services();
     let services = seen.world.services.values();
     let (service, product) = services
+        .filter(|service| !released.contains(service.name.as_str()))
         .filter_map(|service| Some((service, products::signs_in(service)?)))
         .next()?;
     Some(Auth {

@@ -38,7 +38,7 @@ impl Draft {
     /// The first guess, with the release as it was guessed or chosen.
     pub fn of(seen: &Seen<'_>, found: Found, release: Release) -> Self {
         Self {
-            auth: auth::found(seen),
+            auth: auth::found(seen, &release),
             hosts: hosts::found(seen.world),
             smoke: Smoke::of(seen, &release),
             found,

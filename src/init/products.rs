@@ -1,7 +1,7 @@
 //! Products that stand beside a release: whose image is one of these is hardly what a repository releases.
 
 use crate::engine::pull::reference::Reference;
-use crate::lock::probe::AUTH_PRODUCTS;
+use crate::lock::probe;
 use crate::world::model::Service;
 
 /// How a product is spoken to.
@@ -59,13 +59,9 @@ const BESIDE: [(&str, Speaks); 40] = [
 ];
 
 /// Products that people sign in with, beside those that a lock's probe knows.
-const SIGN_IN: [&str; 13] = [
-    "authelia",
-    "authentik",
+const SIGN_IN: [&str; 9] = [
     "casdoor",
-    "dex",
     "freeipa",
-    "freeradius",
     "fusionauth",
     "hydra",
     "kratos",
@@ -84,9 +80,7 @@ pub(super) fn beside(service: &Service) -> Option<Speaks> {
 
 /// The product that people sign in with which a service is, by its image's name.
 pub(super) fn signs_in(service: &Service) -> Option<&'static str> {
-    let path = Reference::of(&service.image).path;
-    let known = AUTH_PRODUCTS.into_iter().find(|product| path.contains(product));
-    known.or_else(|| {
+    probe::signs_in(&Reference::of(&service.image).path).or_else(|| {
         let name = last(service)?;
         SIGN_IN.into_iter().find(|product| *product == name)
     })

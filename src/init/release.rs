@@ -145,11 +145,15 @@ impl Release {
     }
 }
 
-/// What is no known product, by repository of images: what most services run and what is published first.
+/// What is no known product, by repository of images: what most services run and what is published first. Where people
+/// sign in with all that is left, that is what is released.
 fn by_repository(world: &World) -> Vec<Choice> {
+    let services = world.services.values();
+    let (signs_in, own): (Vec<&Service>, Vec<&Service>) = services
+        .filter(|service| products::beside(service).is_none())
+        .partition(|service| products::signs_in(service).is_some());
     let mut all: BTreeMap<String, Vec<&Service>> = BTreeMap::new();
-    let is_beside = |service: &Service| products::beside(service).is_some() || products::signs_in(service).is_some();
-    for service in world.services.values().filter(|service| !is_beside(service)) {
+    for service in if own.is_empty() { signs_in } else { own } {
         all.entry(Reference::of(&service.image).repository())
             .or_default()
             .push(service);

@@ -5,9 +5,10 @@ use crate::driver::{self, end, rehearsal};
 use crate::production::{Production, docker};
 
 /// Facts, and the package of Debian's whose upstream version each must be.
-const PACKAGES: [(&str, &str); 19] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("apache", "apache2"),
     ("ca-bundle", "ca-certificates"),
+    ("freeradius", "freeradius"),
     ("glewlwyd", "glewlwyd"),
     ("glibc", "libc-bin"),
     ("go", "golang-1.24-go"),

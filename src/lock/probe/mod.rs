@@ -27,6 +27,18 @@ pub fn find(name: &str) -> Option<&'static Probe> {
     ALL.iter().find(|probe| probe.name == name)
 }
 
+/// The product that people sign in with which an image's path names: a whole word of it, or for names that are part of
+/// no other word any part.
+pub fn signs_in(path: &str) -> Option<&'static str> {
+    let words = || path.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let is = |product: &&str| match product.len() {
+        // `index` is no Dex.
+        ..=3 => words().any(|word| word == *product),
+        _ => path.contains(*product),
+    };
+    AUTH_PRODUCTS.into_iter().find(is)
+}
+
 /// What a fact is a fact of; the user's own probes are asked of products.
 pub fn kind(name: &str) -> Kind {
     find(name).map_or(Kind::Product, |probe| probe.kind)

@@ -465,6 +465,27 @@ mod tests {
             "cat: /opt/keycloak/version.txt: No such file or directory\nls: cannot access '/opt/keycloak/lib/lib/main/'\n",
             None,
         ),
+        ("authelia", "authelia version v4.38.10\n", Some("4.38.10")),
+        ("authelia", "sh: authelia: not found\n", None),
+        ("authentik", "__version__ = \"2025.6.1\"\n", Some("2025.6.1")),
+        ("authentik", "VERSION = \"2025.10.0-rc1\"\n", Some("2025.10.0")),
+        (
+            "authentik",
+            "grep: /authentik/__init__.py: No such file or directory\n",
+            None,
+        ),
+        ("dex", "Dex Version: v2.38.0\nGo Version: go1.21.6\n", Some("2.38.0")),
+        ("dex", "sh: dex: not found\n", None),
+        (
+            "freeradius",
+            "radiusd: FreeRADIUS Version 3.2.1, for host x86_64-pc-linux-gnu, built on Aug 18 2023 at 22:26:34\n",
+            Some("3.2.1"),
+        ),
+        (
+            "freeradius",
+            "sh: freeradius: not found\nsh: radiusd: not found\n",
+            None,
+        ),
         (
             "dpkg",
             "ii  zlib1g 1:1.2.11\nii  adduser 3.118\nrc  gone 1.0\n",

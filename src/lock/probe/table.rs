@@ -16,12 +16,16 @@ const fn probe(name: &'static str, kind: Kind, command: &'static str, parse: Par
 }
 
 /// Products that people sign in with, as the probes call them.
-pub const AUTH_PRODUCTS: [&str; 5] = [
+pub const AUTH_PRODUCTS: [&str; 9] = [
     "keycloak",
     "glewlwyd",
     "lemonldap-ng",
     "django-oauth-toolkit",
     "openldap",
+    "authelia",
+    "authentik",
+    "dex",
+    "freeradius",
 ];
 
 const DPKG: &str = r"dpkg-query -W -f='${db:Status-Abbrev} ${Package} ${Version}\n'";
@@ -46,6 +50,10 @@ const KEYCLOAK: &str = "cat /opt/keycloak/version.txt /opt/jboss/keycloak/versio
 const RABBITMQ: &str = "ls -d /opt/rabbitmq/plugins/rabbit-[0-9]* /usr/lib/rabbitmq/lib/rabbitmq_server-[0-9]* \
     /opt/bitnami/rabbitmq/plugins/rabbit-[0-9]*";
 const LEMON: &str = "perl -MLemonldap::NG::Common -e 'print $Lemonldap::NG::Common::VERSION'";
+// Debian's program has a name of its own.
+const FREERADIUS: &str = "freeradius -v || radiusd -v";
+// Its image has the package at the root.
+const AUTHENTIK: &str = "grep -E '^(__version__|VERSION) ' /authentik/__init__.py";
 const OPENSSL: &str = "openssl version || { dpkg-query -W -f='${db:Status-Abbrev} ${Package} ${Version}\\n' 'libssl*'; \
     apk info -v 2>/dev/null | grep '^libssl'; rpm -q openssl-libs; }";
 const CA: &str =
@@ -161,6 +169,30 @@ pub const ALL: &[Probe] = &[
         Product,
         KEYCLOAK,
         Pattern(r"(?i)keycloak(?:-core|\s*-\s*version)?[-\s]+v?(\d+\.\d+[\d.]*\d)"),
+    ),
+    probe(
+        "authelia",
+        Product,
+        "authelia --version",
+        Pattern(r"(?m)^authelia version v?(\d+\.\d+[0-9A-Za-z.]*)"),
+    ),
+    probe(
+        "authentik",
+        Product,
+        AUTHENTIK,
+        Pattern(r#"(?m)^(?:__version__|VERSION) = "(\d+\.\d+[0-9A-Za-z.]*)"#),
+    ),
+    probe(
+        "dex",
+        Product,
+        "dex version",
+        Pattern(r"(?m)^Dex Version: v?(\d+\.\d+[0-9A-Za-z.]*)"),
+    ),
+    probe(
+        "freeradius",
+        Product,
+        FREERADIUS,
+        Pattern(r"FreeRADIUS Version (\d+\.\d+[\d.]*)"),
     ),
     probe("dpkg", Packages, DPKG, With(parse::dpkg)),
     probe("rpm", Packages, RPM, With(parse::rpm)),
