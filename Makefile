@@ -43,7 +43,7 @@ lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	# `--examples`, of which there are none: so that the dependencies are those that clippy has just read.
-	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --lib --bins --examples
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --lib --examples
 	tests/consumers/lint-actions.sh
 
 bench:
