@@ -39,7 +39,7 @@ use super::resolver::Resolver;
 use super::session::lock;
 use calls::{Calls, CallsAnswer, CallsCall};
 use fault::{Fault, FaultAnswer, FaultCall, Faults};
-use issuer::IssuerCall;
+use issuer::{IssuerCall, KeysCall, Ours};
 use proxy::{HANDSHAKE_LIMIT, Handler};
 use relay::{Relay, RelayCall};
 
@@ -57,7 +57,7 @@ pub struct FrontsCall {
     pub relays: Vec<RelayCall>,
     /// Where they are answered, of IPv4; empty = everywhere.
     pub own: Vec<Ipv4Addr>,
-    /// The key that stands among the authentication dependency's; `None` = the product's own alone.
+    /// Keys that stand among the authentication dependency's; `None` = the product's own alone.
     pub issuer: Option<IssuerCall>,
 }
 
@@ -69,8 +69,8 @@ pub(super) struct Fronts {
     calls: Calls,
     /// Ports that a fault has closed.
     closed: Mutex<BTreeSet<u16>>,
-    /// The key that stands among the authentication dependency's.
-    issuer: OnceLock<IssuerCall>,
+    /// The keys that stand among the authentication dependency's.
+    issuer: OnceLock<Ours>,
 }
 
 /// A port, and who answers there.
@@ -91,8 +91,8 @@ impl Fronts {
     /// Begins to answer; returns once connections are accepted, those of relays excepted: they follow their services.
     pub(super) async fn serve(&self, call: FrontsCall, resolver: &Resolver) -> Result<(), CallFailure> {
         if let Some(issuer) = call.issuer {
-            // A run has one.
-            let _first = self.issuer.set(issuer);
+            // A run has one, and which of its keys stand there is said by later calls.
+            let _first = self.issuer.set(Ours::new(issuer));
         }
         let mut ports: BTreeMap<u16, Vec<Handler>> = BTreeMap::new();
         for front in call.fronts {
@@ -113,6 +113,13 @@ impl Fronts {
     /// What was asked at the fronts.
     pub(super) fn calls(&self, call: &CallsCall) -> CallsAnswer {
         self.calls.serve(call)
+    }
+
+    /// Other keys of ours stand among the authentication dependency's from now on.
+    pub(super) fn show(&self, call: KeysCall) -> Result<(), CallFailure> {
+        let none = || CallFailure::request("no key of ours stands among an issuer's".to_owned());
+        self.issuer.get().ok_or_else(none)?.show(call.keys);
+        Ok(())
     }
 
     /// A fault of services begins, or ends; returns once it does, for new connections and for those that stood.

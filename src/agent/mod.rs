@@ -36,6 +36,7 @@ use failure::CallFailure;
 use front::FrontsCall;
 use front::calls::{CallsAnswer, CallsCall};
 use front::fault::{FaultAnswer, FaultCall};
+use front::issuer::KeysCall;
 use held::{HeldAnswer, HeldCall};
 use load::{LoadAnswer, LoadCall};
 use outside::{OutsideAnswer, OutsideCall};
@@ -95,6 +96,8 @@ pub enum Call {
     Calls(CallsCall),
     /// What is done there to clients, in a service's place.
     Fault(FaultCall),
+    /// Which keys of ours are shown there.
+    Keys(KeysCall),
     /// The world outside.
     Outside(OutsideCall),
     /// Many requests.
@@ -116,6 +119,7 @@ impl Call {
             | Self::Fronts(_)
             | Self::Calls(_)
             | Self::Fault(_)
+            | Self::Keys(_)
             | Self::Outside(_) => Duration::ZERO,
         }
     }

@@ -128,6 +128,7 @@ impl Agent {
             Call::Fronts(call) => Answer::of(self.fronts.serve(call, &browser.resolver).await, |()| Answer::Done),
             Call::Calls(call) => Answer::Calls(self.fronts.calls(&call)),
             Call::Fault(call) => Answer::Fault(self.fronts.fault(&call).await),
+            Call::Keys(call) => Answer::of(self.fronts.show(call), |()| Answer::Done),
             Call::Outside(call) => Answer::of(self.ear.serve(call, &browser.resolver).await, Answer::Outside),
             Call::Load(call) => Answer::of(self.loads.serve(browser, call).await, Answer::Load),
         }

@@ -1,10 +1,10 @@
-//! The front as issuer: where the configuration asks for it, a public key of the run's own stands among the keys that the
-//! authentication dependency shows, behind all of them. Its private half is not here: the agent signs nothing.
+//! The front as issuer: where the configuration asks for it, public keys of the run's own stand among those that the
+//! authentication dependency shows, behind all of them. Their private halves are not here: the agent signs nothing.
 //!
 //! What the product answers is not trusted: whatever is no set of keys passes as it came.
 
 use std::io::Error;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -16,32 +16,60 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use crate::agent::session::lock;
+
 /// The longest document that is read.
 const LIMIT: usize = 1024 * 1024;
 /// Where an issuer says what it has, below its own path (OpenID Connect Discovery 1.0, section 4).
 const DISCOVERY: &str = ".well-known/openid-configuration";
 
-/// A key that stands among an issuer's.
+/// Keys that stand among an issuer's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IssuerCall {
     /// The issuer, as production names it.
     pub issuer: String,
-    /// The public key as a JSON web key (RFC 7517), with its `kid`.
-    pub key: Value,
+    /// Public keys as JSON web keys (RFC 7517), each with its `kid`.
+    pub keys: Vec<Value>,
 }
 
-/// One front that shows the key.
+/// Which keys stand among an issuer's from now on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeysCall {
+    /// Public keys as JSON web keys, each with its `kid`: these and no others of ours.
+    pub keys: Vec<Value>,
+}
+
+/// The keys that all fronts show. Cheap to clone: all clones are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Ours(Arc<Mutex<IssuerCall>>);
+
+impl Ours {
+    pub(super) fn new(call: IssuerCall) -> Self {
+        Self(Arc::new(Mutex::new(call)))
+    }
+
+    /// These from now on, and none of before.
+    pub(super) fn show(&self, keys: Vec<Value>) {
+        lock(&self.0).keys = keys;
+    }
+
+    fn call(&self) -> IssuerCall {
+        lock(&self.0).clone()
+    }
+}
+
+/// One front that shows the keys.
 #[derive(Debug)]
 pub(super) struct Issuer {
-    call: IssuerCall,
+    ours: Ours,
     /// The path of the keys, once the product has named it.
     keys_at: OnceLock<String>,
 }
 
 impl Issuer {
-    pub(super) fn new(call: IssuerCall) -> Self {
+    pub(super) fn new(ours: Ours) -> Self {
         Self {
-            call,
+            ours,
             keys_at: OnceLock::new(),
         }
     }
@@ -53,7 +81,7 @@ impl Issuer {
 
     /// What asks the product where they are.
     pub(super) fn discovery(&self) -> Option<Request<Empty<Bytes>>> {
-        let issuer = Url::parse(&self.call.issuer).ok()?;
+        let issuer = Url::parse(&self.ours.call().issuer).ok()?;
         let host = issuer.host_str()?;
         let host = issuer.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
         let path = format!("{}/{DISCOVERY}", issuer.path().trim_end_matches('/'));
@@ -74,11 +102,11 @@ impl Issuer {
         }
     }
 
-    /// The product's keys, and this one behind them; what is no such answer as it came.
+    /// The product's keys, and ours behind them; what is no such answer as it came.
     ///
     /// # Errors
     /// The product did not end what it had begun to say.
-    pub(super) async fn with_key(&self, answer: Response<Incoming>) -> Result<Response<BoxBody<Bytes, Error>>, Error> {
+    pub(super) async fn with_keys(&self, answer: Response<Incoming>) -> Result<Response<BoxBody<Bytes, Error>>, Error> {
         let (mut head, body) = answer.into_parts();
         if head.status != StatusCode::OK {
             return Ok(Response::from_parts(head, body.map_err(Error::other).boxed()));
@@ -86,22 +114,26 @@ impl Issuer {
         let read = Limited::new(body, LIMIT).collect().await;
         let came = read.map_err(Error::other)?.to_bytes();
         let shown = self.among(&came).map_or(came, Bytes::from);
+        // It is another set than the product's, and may be another one the next time.
+        for validator in [header::ETAG, header::LAST_MODIFIED] {
+            head.headers.remove(validator);
+        }
         head.headers
             .insert(header::CONTENT_LENGTH, HeaderValue::from(shown.len()));
         let body = Full::new(shown).map_err(|never| match never {}).boxed();
         Ok(Response::from_parts(head, body))
     }
 
-    /// A set of keys with this one; nothing where it has it, or is none, or has a key without a name: beside a second one
-    /// nobody could tell which is meant.
+    /// A set of keys with ours; nothing where it has one of them, or is none, or has a key without a name: beside a second
+    /// one nobody could tell which is meant.
     fn among(&self, set: &[u8]) -> Option<Vec<u8>> {
         let mut set: Value = serde_json::from_slice(set).ok()?;
-        let keys = set.get_mut("keys")?.as_array_mut()?;
-        let is_ours = |key: &Value| key.get("kid") == self.call.key.get("kid");
-        if keys.iter().any(|key| is_ours(key) || key.get("kid").is_none()) {
+        let (keys, ours) = (set.get_mut("keys")?.as_array_mut()?, self.ours.call().keys);
+        let is_ours = |kid: &Value| ours.iter().any(|key| key.get("kid") == Some(kid));
+        if keys.iter().any(|key| key.get("kid").is_none_or(is_ours)) {
             return None;
         }
-        keys.push(self.call.key.clone());
+        keys.extend(ours);
         serde_json::to_vec(&set).ok()
     }
 }
@@ -113,8 +145,15 @@ fn keys_of(discovery: &[u8]) -> Option<String> {
     Some(address.path().to_owned())
 }
 
-/// A document that is read must come as it is.
+/// A document that is read must come as it is, and whole: what a client has of it may have other keys of ours.
 pub(super) fn unpacked(headers: &mut HeaderMap) {
-    headers.remove(header::ACCEPT_ENCODING);
-    headers.remove(header::RANGE);
+    let unwanted = [
+        header::ACCEPT_ENCODING,
+        header::RANGE,
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+    ];
+    for name in unwanted {
+        headers.remove(name);
+    }
 }

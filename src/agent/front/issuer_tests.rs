@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::issuer::IssuerCall;
+use super::issuer::{IssuerCall, KeysCall};
 use super::relay::RelayCall;
 use super::{Forwarded, FrontCall, Fronts, FrontsCall};
 use crate::agent::free_port::free_port;
@@ -58,8 +58,14 @@ async fn begin(answers: Answers) -> u16 {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let answer = service_fn(move |request: Request<Incoming>| async move {
-                let (status, body) = answers(request.uri().path());
-                let response = Response::builder().status(status).header("x-own", "kept");
+                let (status, body) = match request.headers().contains_key("if-none-match") {
+                    true => (304, String::new()),
+                    false => answers(request.uri().path()),
+                };
+                let response = Response::builder()
+                    .status(status)
+                    .header("x-own", "kept")
+                    .header("etag", "\"1\"");
                 Ok::<_, Infallible>(response.body(Full::new(Bytes::from(body))).unwrap())
             });
             tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
@@ -71,7 +77,7 @@ async fn begin(answers: Answers) -> u16 {
 fn key() -> IssuerCall {
     IssuerCall {
         issuer: "https://login.example.com/o".to_owned(),
-        key: json!({"kty": "RSA", "kid": "ours"}),
+        keys: vec![json!({"kty": "RSA", "kid": "ours"})],
     }
 }
 
@@ -120,6 +126,42 @@ async fn a_key_of_ours_stands_behind_the_products_own_from_the_first_request_on(
     // Nothing else is another.
     assert_eq!(kids(&get(FRONT, port, "/other/keys").await), ["its own"]);
     assert_eq!(get(FRONT, port, "/o/token").await, product("/o/token").1);
+}
+
+#[tokio::test]
+async fn other_keys_of_ours_stand_there_from_the_next_request_on() {
+    let port = begin(product).await;
+    let fronts = relayed(port, Some(key())).await;
+    let named = |names: &[&str]| KeysCall {
+        keys: names.iter().map(|name| json!({"kty": "RSA", "kid": name})).collect(),
+    };
+    for (ours, wanted) in [
+        (&["ours", "new"][..], &["its own", "ours", "new"][..]),
+        (&["newer"], &["its own", "newer"]),
+        (&[], &["its own"]),
+        (&["ours"], &["its own", "ours"]),
+    ] {
+        fronts.show(named(ours)).unwrap();
+        assert_eq!(kids(&get(FRONT, port, "/o/keys").await), wanted);
+    }
+    assert!(Fronts::default().show(named(&["ours"])).is_err());
+}
+
+#[tokio::test]
+async fn a_client_that_has_the_products_set_gets_ours_all_the_same() {
+    let port = begin(product).await;
+    let _fronts = relayed(port, Some(key())).await;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .build()
+        .unwrap();
+    let asked = client
+        .get(format!("http://{FRONT}:{port}/o/keys"))
+        .header("If-None-Match", "\"1\"");
+    let answer = asked.send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers().get("etag")), (200, None));
+    assert_eq!(kids(&answer.text().await.unwrap()), ["its own", "ours"]);
 }
 
 #[tokio::test]

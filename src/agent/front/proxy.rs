@@ -32,7 +32,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use super::breaking::unbroken;
 use super::calls::Calls;
 use super::fault::{Fault, pause};
-use super::issuer::{self, Issuer, IssuerCall};
+use super::issuer::{self, Issuer, Ours};
 use super::observer::{Observed, Observer};
 use crate::agent::first_words;
 use crate::agent::resolver::Resolver;
@@ -159,7 +159,7 @@ pub(super) struct Handler {
     resolver: Resolver,
     pub(super) call: Arc<FrontCall>,
     calls: Calls,
-    /// Whose key stands among the service's.
+    /// Whose keys stand among the service's.
     issuer: Option<Arc<Issuer>>,
 }
 
@@ -198,14 +198,14 @@ impl Handler {
         })
     }
 
-    /// The same, with a key among the service's, where its calls are kept.
-    pub(super) fn showing(self, key: Option<&IssuerCall>) -> Self {
-        let own = key.filter(|_| self.call.heard.is_some());
-        let issuer = own.map(|key| Arc::new(Issuer::new(key.clone())));
+    /// The same, with keys of ours among the service's, where its calls are kept.
+    pub(super) fn showing(self, keys: Option<&Ours>) -> Self {
+        let own = keys.filter(|_| self.call.heard.is_some());
+        let issuer = own.map(|keys| Arc::new(Issuer::new(keys.clone())));
         Self { issuer, ..self }
     }
 
-    /// A key of ours stands among the service's.
+    /// Keys of ours stand among the service's.
     pub(super) fn is_issuer(&self) -> bool {
         self.issuer.is_some()
     }
@@ -332,7 +332,7 @@ impl Handler {
             issuer::unpacked(request.headers_mut());
         }
         let answered = match (self.pass_on(request).await, issuer) {
-            (Ok(response), Some(issuer)) => issuer.with_key(response).await.map_err(|error| error.to_string()),
+            (Ok(response), Some(issuer)) => issuer.with_keys(response).await.map_err(|error| error.to_string()),
             (Ok(response), None) => Ok(response.map(|body| body.map_err(Error::other).boxed())),
             (Err(why), _) => Err(why),
         };
@@ -344,7 +344,7 @@ impl Handler {
         })
     }
 
-    /// Who adds a key to what is asked for: the keys, wherever the product says that they are.
+    /// Who adds keys to what is asked for: the keys, wherever the product says that they are.
     async fn issuer_at(&self, request: &Request<Incoming>, peer: IpAddr) -> Option<&Issuer> {
         let issuer = self.issuer.as_deref().filter(|_| request.method() == Method::GET)?;
         if issuer.keys_at().is_none() {

@@ -20,7 +20,7 @@ use super::breaking::unbroken;
 use super::calls::Calls;
 use super::fault::{Fault, Faults, Stand, pause};
 use super::http_watch::is_http;
-use super::issuer::IssuerCall;
+use super::issuer::Ours;
 use super::ldap_refusal::{self, Refusal};
 use super::observer::{Observed, Observer};
 use super::proxy::{HANDSHAKE_LIMIT, Handler, with_words};
@@ -63,13 +63,13 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(call: RelayCall, resolver: Resolver, calls: Calls, key: Option<&IssuerCall>) -> Self {
+    pub(super) fn new(call: RelayCall, resolver: Resolver, calls: Calls, keys: Option<&Ours>) -> Self {
         let RelayCall {
             service,
             reached_at,
             port,
         } = &call;
-        let http = Handler::of_service(service, reached_at, *port, resolver.clone(), calls.clone()).showing(key);
+        let http = Handler::of_service(service, reached_at, *port, resolver.clone(), calls.clone()).showing(keys);
         Self {
             call,
             resolver,
@@ -172,7 +172,7 @@ impl Relay {
         true
     }
 
-    /// Where a key of ours stands among the service's, what is asked over HTTP is answered by us.
+    /// Where keys of ours stand among the service's, what is asked over HTTP is answered by us.
     async fn answer_or_carry(&self, stand: &Stand, said: Vec<u8>, stream: TcpStream, behind: TcpStream, peer: IpAddr) {
         let is_ours = self.http.is_issuer() && is_http(&said) == Some(true) && !is_upgrade(&said);
         let client = with_words(said, stream);

@@ -1,12 +1,16 @@
-//! Faults of the authentication dependency, done by its fronts in its place; and whether anything may reach it past them.
+//! Faults of the authentication dependency, done by its fronts in its place, and keys that they show among its own; and whether
+//! anything may reach it past them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::issuer::Signer;
 use super::relays::Relays;
 use crate::agent::front::fault::{Fault, FaultAnswer, FaultCall, Injected, Reach};
+use crate::agent::front::issuer::KeysCall;
 use crate::agent::{Answer, Call};
 use crate::mirror::Mirror;
 use crate::world::model::{Mount, Service, Source};
@@ -40,6 +44,20 @@ impl Mirror {
         match self.agent().call(Call::Fault(call)).await? {
             Answer::Fault(answer) => Ok(answer),
             other => anyhow::bail!("the agent answered a fault with {other:?}"),
+        }
+    }
+
+    /// These keys stand among the issuer's from now on, and no others of ours. What is asked at the fronts from the first
+    /// such change on is set aside: no release is known to ask it.
+    ///
+    /// # Errors
+    /// The agent is gone, or no key of ours stands there.
+    pub async fn show_keys(&self, keys: &[Arc<Signer>]) -> Result<()> {
+        self.set_calls_aside().await;
+        let keys = keys.iter().map(|signer| signer.public()).collect();
+        match self.agent().call(Call::Keys(KeysCall { keys })).await? {
+            Answer::Failed(failed) => anyhow::bail!(failed.message),
+            _ => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
-//! The issuer's key of a run's own: made when a run begins, gone when it ends. Where the configuration asks for it, its
-//! public half stands among the keys that the authentication dependency shows in the mirror, so that a token can be signed
-//! here that a release takes for the issuer's.
+//! The issuer's keys of a run's own: the first is made when a run begins, all are gone when it ends. Where the configuration
+//! asks for it, its public half stands among the keys that the authentication dependency shows in the mirror, so that a token
+//! can be signed here that a release takes for the issuer's. Others take its place where keys are rotated.
 
 use std::fmt;
 
@@ -74,11 +74,19 @@ impl Signer {
         json!({"kty": "RSA", "use": "sig", "alg": Self::ALGORITHM, "kid": self.kid, "n": n, "e": e})
     }
 
+    /// Another key beside the same issuer's own.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn another(&self) -> Result<Self> {
+        Self::new(&self.issuer)
+    }
+
     /// What the fronts show.
     pub fn call(&self) -> IssuerCall {
         IssuerCall {
             issuer: self.issuer.clone(),
-            key: self.public(),
+            keys: vec![self.public()],
         }
     }
 
