@@ -75,7 +75,8 @@ impl Check for AuthFaults {
     }
 
     fn is_asked(&self, _stage: StageId, given: &Given<'_>) -> bool {
-        given.settings.stages.faults.is_some()
+        let faults = given.settings.stages.faults.as_ref();
+        faults.is_some_and(|faults| !faults.auth.is_empty())
     }
 
     fn left_out(&self, _stage: StageId, given: &Given<'_>) -> Option<String> {

@@ -28,7 +28,7 @@ const MORE_TO_START: Duration = Duration::from_secs(30);
 /// Production's release has so long to work again when the product does …
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 /// … and the candidate so much more than that took.
-const MORE_THAN_PRODUCTION: Duration = Duration::from_secs(5);
+pub const MORE_THAN_PRODUCTION: Duration = Duration::from_secs(5);
 /// Between two questions whether it works again.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Statuses by which a server says that something behind it is away, or that it will not do this now.
@@ -261,7 +261,11 @@ async fn got_once_it_answers(at: &At<'_>, users: &Users) -> Result<Vec<Got>, Los
     }
 }
 
-async fn comes_back(at: &At<'_>, session: &Session) -> Result<Came, Lost> {
+/// What somebody gets who has signed in before.
+///
+/// # Errors
+/// Nobody can tell.
+pub async fn comes_back(at: &At<'_>, session: &Session) -> Result<Came, Lost> {
     let returned = at.driver.come_back(session).await.ok_or_else(no_sign_in)?;
     match returned.came_to {
         Outcome::Held(Received::Known) => Ok(Came::Works),
@@ -271,7 +275,11 @@ async fn comes_back(at: &At<'_>, session: &Session) -> Result<Came, Lost> {
     }
 }
 
-async fn signs_in(at: &At<'_>) -> Result<Came, Lost> {
+/// What somebody gets who signs in.
+///
+/// # Errors
+/// Nobody can tell.
+pub async fn signs_in(at: &At<'_>) -> Result<Came, Lost> {
     let outcome = at.driver.sign_in().await.ok_or_else(no_sign_in)?;
     match outcome.came_to {
         Outcome::Held(()) => Ok(Came::Works),
@@ -365,11 +373,20 @@ async fn start(at: &At<'_>) -> bool {
     ready
 }
 
-async fn restart_and_wait(at: &At<'_>, users: &Users, fault: AuthFault) -> Result<(), Lost> {
+/// The release starts anew.
+///
+/// # Errors
+/// It does not come back.
+pub async fn restarted(at: &At<'_>) -> Result<(), Lost> {
     stop(at).await;
     for service in own(at) {
         at.ground.start_again(&service).await?;
     }
+    Ok(())
+}
+
+async fn restart_and_wait(at: &At<'_>, users: &Users, fault: AuthFault) -> Result<(), Lost> {
+    restarted(at).await?;
     match back(at, users, BACK_WITHIN).await? {
         Some(_) => Ok(()),
         None => Err(Lost::new(

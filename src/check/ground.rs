@@ -204,6 +204,12 @@ pub trait Ground: Send + Sync {
     /// Who signs in the issuer's place, where a key of the run's own stands among the issuer's.
     fn signer(&self) -> Option<Arc<Signer>>;
 
+    /// These keys of ours stand behind the issuer's from now on, and no others.
+    ///
+    /// # Errors
+    /// The agent is gone, or no key of ours stands there.
+    async fn show_keys(&self, keys: &[Arc<Signer>]) -> Result<(), Lost>;
+
     /// What is known of an image.
     fn image(&self, image: &str) -> ImageFacts;
 

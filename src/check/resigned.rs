@@ -19,6 +19,8 @@ use crate::record::outcome::Lost;
 const FAR: i64 = 3_600;
 /// An issuer's clock that goes this much before a release's is nobody's fault, seconds.
 const AHEAD: i64 = 2;
+/// A token of ours is good for so long at least, seconds: it is asked with more than once.
+const LEAST_LIFE: i64 = 60;
 /// Whoever this is, no release trusts it.
 const NOBODY: &str = "https://issuer.rehearsal.invalid";
 
@@ -127,6 +129,25 @@ pub fn unchanged(jwt: &Jwt<'_>, signer: &Signer) -> Option<String> {
     shaped(jwt, Shape::KidPresent, signer)
 }
 
+/// A token that begins and ends at these moments, as far as it says when it does.
+pub fn between(jwt: &Jwt<'_>, begins: i64, ends: i64, signer: &Signer) -> Option<String> {
+    let mut claims = jwt.claims().clone();
+    for (name, moment) in [("iat", begins), ("nbf", begins), ("exp", ends)] {
+        claims.entry(name).and_modify(|own| *own = json!(moment));
+    }
+    signed(&named(jwt, signer), &claims, signer)
+}
+
+/// For how long its issuer makes such a token good, seconds.
+pub fn lifetime(jwt: &Jwt<'_>) -> i64 {
+    let moment = |name: &str| jwt.claims().get(name).and_then(Value::as_i64);
+    let begins = moment("iat").or_else(|| moment("nbf"));
+    let lives = begins
+        .zip(moment("exp"))
+        .map(|(begins, ends)| ends.saturating_sub(begins));
+    lives.unwrap_or_default().clamp(LEAST_LIFE, FAR)
+}
+
 /// A token in that shape; `None` where it has it already, or cannot have it.
 pub fn shaped(jwt: &Jwt<'_>, shape: Shape, signer: &Signer) -> Option<String> {
     let mut header = named(jwt, signer);
@@ -198,7 +219,8 @@ fn other_end(issuer: &str, wanted: Shape) -> Option<Value> {
     }
 }
 
-fn now() -> i64 {
+/// This moment, in seconds since 1970.
+pub fn now() -> i64 {
     OffsetDateTime::now_utc().unix_timestamp()
 }
 
@@ -268,6 +290,34 @@ mod tests {
         }
         let made = shaped(&jwt, Shape::IssWithoutSlash, &signer).unwrap();
         assert_eq!(read(&made).1["iss"], "http://idp/o");
+    }
+
+    #[test]
+    fn a_token_begins_and_ends_when_it_is_told_to_where_it_says_when_it_does() {
+        let (token, signer) = (token(good()), Signer::new("http://idp/o").unwrap());
+        let jwt = Jwt::read(&token).unwrap();
+        let claims = read(&between(&jwt, 1_000, 2_000, &signer).unwrap()).1;
+        assert_eq!(
+            (claims["nbf"].as_i64(), claims["exp"].as_i64()),
+            (Some(1_000), Some(2_000))
+        );
+        // What it does not say stays unsaid.
+        assert_eq!((claims.get("iat"), claims.len()), (None, jwt.claims().len()));
+    }
+
+    #[test]
+    fn a_token_lives_as_long_as_its_issuer_lets_it_and_long_enough_to_be_asked_with() {
+        let lives = |claims: Value| lifetime(&Jwt::read(&token(claims)).unwrap());
+        assert_eq!(lives(json!({"iat": 1_000, "nbf": 990, "exp": 1_300})), 300);
+        assert_eq!(lives(json!({"nbf": 1_000, "exp": 1_300})), 300);
+        for short in [
+            json!({"iat": 1_000, "exp": 1_010}),
+            json!({"exp": 1_010}),
+            json!({"iat": 1_000}),
+        ] {
+            assert_eq!(lives(short), LEAST_LIFE);
+        }
+        assert_eq!(lives(json!({"iat": i64::MIN, "exp": i64::MAX})), FAR);
     }
 
     #[test]

@@ -145,8 +145,6 @@ pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("auth", "twin", When::Given),
     ("login", "as", When::Says("ldap")),
     ("login", "as", When::Says("radius")),
-    ("faults", "auth", When::Says("rotation")),
-    ("faults", "auth", When::Says("skew")),
     ("load", "capacity", When::Says("true")),
     ("alerts", "scenarios", When::Says("auth-slow")),
     ("alerts", "scenarios", When::Says("ramp")),
@@ -355,6 +353,11 @@ pub static AUTH: Mapping = Mapping {
             "act_as_issuer",
             Bool,
             "In the mirror a key of the run's own stands behind the issuer's, for tokens that only an issuer can sign; default false.",
+        ),
+        key(
+            "rotate",
+            TextOr(&SUITE),
+            "How the product is told to change its signing key, for `rotation`: a Hurl file or a suite's body.",
         ),
         key("ca", Text, "A company's CA, trusted for the gate's own requests."),
         key("login", Keys(&LOGIN), "How a test user signs in."),
@@ -818,7 +821,8 @@ pub static FAULTS: Mapping = Mapping {
         "auth",
         Filled(&Choice(FAULTS_OF_AUTH)),
         "Faults, one after the other: it is down while the release starts, down, 5 s late, answers 503, answers 429, \
-         resets connections, shows no keys.",
+         resets connections, shows no keys; or what it does in health: it changes its signing keys, its clock is not the \
+         release's.",
     )],
     rules: &[],
 };

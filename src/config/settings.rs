@@ -68,6 +68,7 @@ impl Settings {
                 suite.map(|suite| &suite.body)
             }
             Subject::Data(entry) => self.data.body(*entry),
+            Subject::Rotate => self.auth.as_ref()?.rotate.as_ref(),
         }
     }
 
@@ -241,6 +242,8 @@ pub struct Auth {
     pub issuer_span: Option<Span>,
     /// Whose keys the issuer shows in the mirror.
     pub signs: Signs,
+    /// How the product is told to change its signing key.
+    pub rotate: Option<SuiteBody>,
     /// A company's CA, PEM (already read from the file).
     pub ca: Option<String>,
     /// How a test user signs in.
@@ -677,6 +680,8 @@ pub struct Stages {
 pub struct Faults {
     /// One after the other, each once, in the order of their kind.
     pub auth: Vec<AuthFault>,
+    /// What it does beside them, each once, in the order of their kind.
+    pub changes: Vec<AuthChange>,
 }
 
 /// A fault of the authentication dependency.
@@ -714,6 +719,39 @@ pub enum AuthFault {
 }
 
 impl AuthFault {
+    /// In the order of their kind.
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What the authentication dependency does without failing, and a release has to bear, too.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum AuthChange {
+    /// Its signing keys change.
+    Rotation,
+    /// Its clock is not a release's.
+    Skew,
+}
+
+impl AuthChange {
     /// In the order of their kind.
     pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 

@@ -17,7 +17,7 @@ pub use only::Only;
 use std::collections::BTreeSet;
 
 use crate::check::Given;
-use crate::config::settings::{AuthFault, CandidateImage, Rollback, Settings};
+use crate::config::settings::{AuthChange, AuthFault, CandidateImage, Rollback, Settings};
 use crate::engine::pull::reference::Reference;
 use crate::mirror::border::door;
 use crate::record::partial::Partial;
@@ -98,9 +98,12 @@ fn partial(settings: &Settings, release: &Candidates, only: &Only) -> Vec<Partia
 /// What nobody asks of a release while its authentication dependency fails.
 fn faults_not_asked(settings: &Settings) -> Option<String> {
     settings.auth.as_ref()?;
-    let asked = settings.stages.faults.as_ref().map_or(&[][..], |faults| &faults.auth);
-    let not_asked = AuthFault::ALL.iter().filter(|fault| !asked.contains(fault));
-    let not_asked: Vec<&str> = not_asked.map(|fault| fault.as_str()).collect();
+    let asked = settings.stages.faults.as_ref();
+    let bears = |fault: &&AuthFault| !asked.is_some_and(|asked| asked.auth.contains(fault));
+    let follows = |change: &&AuthChange| !asked.is_some_and(|asked| asked.changes.contains(change));
+    let faults = AuthFault::ALL.iter().filter(bears).map(|fault| fault.as_str());
+    let changes = AuthChange::ALL.iter().filter(follows).map(|change| change.as_str());
+    let not_asked: Vec<&str> = faults.chain(changes).collect();
     let words = not_asked.join(", ");
     (!not_asked.is_empty()).then(|| {
         format!("not asked: how a release bears faults of the authentication dependency ({words}); see stages.faults")

@@ -45,6 +45,8 @@ mod laws;
 #[cfg(test)]
 mod product_laws;
 #[cfg(test)]
+mod rotation_laws;
+#[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod slowdown_laws;

@@ -272,6 +272,10 @@ impl Ground for Mirror {
         Mirror::signer(self)
     }
 
+    async fn show_keys(&self, keys: &[Arc<Signer>]) -> Result<(), Lost> {
+        Mirror::show_keys(self, keys).await.map_err(|error| gone(&error))
+    }
+
     fn image(&self, image: &str) -> ImageFacts {
         Mirror::image(self, image)
     }

@@ -45,6 +45,7 @@ use crate::record::recorded::Recorded;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
+use crate::record::step::Subject;
 use crate::record::test::{Reply, TestRecord};
 use crate::record::verdict::Verdict;
 use crate::suite::guarded::Guarded;
@@ -120,6 +121,11 @@ pub struct Behaviour {
     pub ends_tokens: bool,
     /// How it answers tokens that the run's own key has signed; `None` = as any forger's.
     pub reads: Option<Reader>,
+    /// How it comes to know new keys of the issuer's.
+    pub keys: Keys,
+    /// What whoever signs in gets when the product has changed its key, one after the other before it works again; and
+    /// whether it works again at all.
+    pub rotated: Rotated,
     /// It does not answer who has no session.
     pub silent_to_strangers: bool,
     /// The suite, or `login`, in which the kernel kills a process of its for memory.
@@ -156,6 +162,37 @@ pub struct Behaviour {
 
 /// By header and claims of a token to the status of the answer.
 pub type Reader = fn(&Value, &Value) -> u16;
+
+/// How a release comes to know new keys of the issuer's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// It asks whenever it is asked something.
+    #[default]
+    Always,
+    /// When it starts, and never again.
+    Once,
+    /// So long after they are shown.
+    After(Duration),
+    /// … and until then it ends in an error.
+    AfterErrors(Duration),
+    /// It knows the newest alone.
+    Newest,
+    /// It forgets none.
+    ForEver,
+    /// It takes what it does not know.
+    Any,
+    /// It knows those that are shown, and the first one no more once there was another, until it is restarted.
+    NeverBack,
+}
+
+/// What becomes of sign-ins and sessions when the product has changed its key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rotated {
+    /// So many sign-ins are answered so; more than one can wait for are all of them until a restart.
+    pub sign_ins: Vec<u16>,
+    /// How those are answered who are signed in; `None` = as before.
+    pub users: Option<u16>,
+}
 
 /// How a release does under load.
 #[derive(Debug, Clone, Copy)]
@@ -593,6 +630,10 @@ impl Grounds for ScriptedGrounds {
             wedged: false,
             scolded: Vec::new(),
             signer: self.signer.clone(),
+            shown: self.signer.clone().into_iter().collect(),
+            gone: Vec::new(),
+            shown_at: tokio::time::Instant::now(),
+            since_rotated: None,
             in_turns: None,
             story,
         }))))
@@ -627,6 +668,12 @@ struct State {
     /// When somebody tried a wrong password, and on which release.
     scolded: Vec<(StageId, Role)>,
     signer: Option<Arc<Signer>>,
+    /// The keys of ours that stand behind the issuer's, and since when; those that did once.
+    shown: Vec<Arc<Signer>>,
+    shown_at: tokio::time::Instant,
+    gone: Vec<Arc<Signer>>,
+    /// Sign-ins since the product has changed its key.
+    since_rotated: Option<usize>,
     /// How production's release beside and the one in place do while both are there.
     in_turns: Option<[UnderLoad; 2]>,
 }
@@ -680,15 +727,42 @@ impl State {
         }
     }
 
-    /// How the release in place answers a token that the run's own key has signed, if it is one.
+    /// How the release in place answers a token that a key of the run's own has signed, if it is one.
     fn by_our_key(&mut self, authorization: &str) -> Option<u16> {
         let (said, signature) = authorization.strip_prefix("Bearer ")?.rsplit_once('.')?;
-        let signed = self.signer.as_ref()?.sign(said)?;
-        let reads = self.now().reads.filter(|_| signed == signature)?;
         let part =
             |part: &str| -> Option<Value> { serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).ok()?).ok() };
         let (header, claims) = said.split_once('.')?;
-        Some(reads(&part(header)?, &part(claims)?))
+        let (header, claims) = (part(header)?, part(claims)?);
+        let first = self.signer.as_ref()?.kid();
+        let kid = header.get("kid").and_then(Value::as_str).unwrap_or(first).to_owned();
+        let all = self.signer.iter().chain(&self.shown).chain(&self.gone);
+        let mut named = all.filter(|signer| signer.kid() == kid);
+        let is_ours = named
+            .next()
+            .is_some_and(|own| own.sign(said).as_deref() == Some(signature));
+        let reads = self.now().reads?;
+        match (self.knows(&kid, is_ours), self.now().keys) {
+            (true, _) => Some(reads(&header, &claims)),
+            (false, Keys::AfterErrors(_)) if header.get("kid").is_some() => Some(500),
+            (false, _) => None,
+        }
+    }
+
+    /// Whether the release in place takes tokens by that key; `is_ours`: it has signed this one, and is or was shown.
+    fn knows(&mut self, kid: &str, is_ours: bool) -> bool {
+        let is = |signer: &Arc<Signer>| signer.kid() == kid;
+        let (is_first, is_shown) = (self.signer.as_ref().is_some_and(is), self.shown.iter().any(is));
+        let (is_newest, shown_for) = (self.shown.last().is_some_and(is), self.shown_at.elapsed());
+        match self.now().keys {
+            Keys::Always => is_ours && is_shown,
+            Keys::Once => is_ours && is_first,
+            Keys::After(after) | Keys::AfterErrors(after) => is_ours && is_shown && (is_first || shown_for >= after),
+            Keys::Newest => is_ours && is_newest,
+            Keys::ForEver => is_ours,
+            Keys::NeverBack => is_ours && is_shown && (!is_first || self.gone.is_empty()),
+            Keys::Any => is_ours && is_shown || kid.starts_with("rehearsal-") && !is_first,
+        }
     }
 
     /// All containers of these services.
@@ -819,6 +893,7 @@ impl Ground for ScriptedGround {
         state.present = (*deploy.services).clone();
         // Other containers.
         state.exits_by_faults = 0;
+        state.since_rotated = None;
         state.place = match role {
             Role::Candidate => Place::Candidate,
             Role::Baseline => Place::Back,
@@ -871,6 +946,8 @@ impl Ground for ScriptedGround {
         let mut state = self.state();
         state.stopped.remove(service);
         state.wedged = false;
+        state.since_rotated = None;
+        state.gone.clear();
         Ok(())
     }
 
@@ -930,6 +1007,9 @@ impl Ground for ScriptedGround {
 
     async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome {
         let mut state = self.state();
+        if run.subject == &Subject::Rotate {
+            state.since_rotated = Some(0);
+        }
         // Our own traffic must not change what a test sees.
         assert!(state.probes.is_empty(), "a probe runs beside {}", run.subject);
         let suite = run.subject.to_string();
@@ -995,6 +1075,12 @@ impl Ground for ScriptedGround {
         if let Some(status) = state.under_fault(|bears| bears.answers) {
             return login_outcome(Outcome::Broke(answered(status)));
         }
+        let since = state.since_rotated;
+        let answers = since.and_then(|since| state.now().rotated.sign_ins.get(since).copied());
+        state.since_rotated = since.map(|since| since + 1);
+        if let Some(status) = answers {
+            return login_outcome(Outcome::Broke(answered(status)));
+        }
         state.signed_in += 1;
         let signed_in = state.signed_in;
         let is_lost = |bears: &Bears| bears.loses_every.is_some_and(|every| signed_in.is_multiple_of(every));
@@ -1058,6 +1144,8 @@ impl Ground for ScriptedGround {
         let mut state = self.state();
         let sessions = state.now().sessions;
         let faulty = state.under_fault(|bears| bears.answers_users);
+        let rotated = state.now().rotated.users;
+        let faulty = faulty.or(rotated.filter(|_| state.since_rotated.is_some()));
         Returned {
             came_to: match (state.agent(), sessions) {
                 (Ok(()), _) if faulty.is_some() => Outcome::Broke(answered(faulty.unwrap_or_default())),
@@ -1200,6 +1288,16 @@ impl Ground for ScriptedGround {
 
     fn signer(&self) -> Option<Arc<Signer>> {
         self.state().signer.clone()
+    }
+
+    async fn show_keys(&self, keys: &[Arc<Signer>]) -> Result<(), Lost> {
+        let mut state = self.state();
+        state.agent()?;
+        let shown = std::mem::replace(&mut state.shown, keys.to_vec());
+        state.gone.extend(shown);
+        state.shown_at = tokio::time::Instant::now();
+        state.note(&format!("the issuer shows {} of our keys", keys.len()));
+        Ok(())
     }
 
     fn image(&self, _image: &str) -> ImageFacts {

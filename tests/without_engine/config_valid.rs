@@ -8,8 +8,8 @@ use std::time::Duration;
 use rehearsal::config::alerts::Preset;
 use rehearsal::config::read::{self, Options};
 use rehearsal::config::settings::{
-    AuthFault, Bearer, CandidateImage, HttpCapture, Matcher, Orphans, RequestBody, Rollback, Settings, SignInBy,
-    StatusPattern, TokenRequest,
+    AuthChange, AuthFault, Bearer, CandidateImage, HttpCapture, Matcher, Orphans, RequestBody, Rollback, Settings,
+    SignInBy, StatusPattern, TokenRequest,
 };
 use rehearsal::record::alerts::Scenario;
 use rehearsal::record::finding::Severity;
@@ -261,6 +261,7 @@ fn the_login_page_may_expect_more_than_a_status() {
     let auth = load(&options("everything.yaml")).auth.expect("auth");
     assert_eq!(auth.services, ["idp", "web"]);
     assert_eq!(auth.service_spans[1].text(), "web");
+    assert_eq!(auth.rotate.expect("a body").exec[0].service, "idp");
     let login = auth.login.expect("login");
     assert_eq!(login.expect.expect.status, [StatusPattern::Exact(200)]);
     assert!(login.expect.expect.body.is_some());
@@ -288,6 +289,7 @@ fn a_release_has_its_files_and_its_variables_over_productions() {
 fn faults_are_asked_in_the_order_of_their_kind_and_only_where_they_are_written() {
     let asked = load(&options("everything.yaml")).stages.faults.expect("faults");
     assert_eq!(asked.auth, [AuthFault::Outage, AuthFault::Reset]);
+    assert_eq!(asked.changes, [AuthChange::Rotation, AuthChange::Skew]);
     assert_eq!(load(&options("contract.yaml")).stages.faults, None);
 }
 

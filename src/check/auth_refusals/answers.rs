@@ -70,6 +70,24 @@ impl Answered {
         matches!(self, Self::Given(_))
     }
 
+    /// The status of a server error.
+    pub(in crate::check) fn broken(self) -> Option<u16> {
+        match self {
+            Self::Broken(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// For people, behind whoever is asked.
+    pub(in crate::check) fn words(self) -> String {
+        match self {
+            Self::Given(status) | Self::Refused(status) | Self::Broken(status) => format!("answers {status}"),
+            Self::Limited => format!("answers {TOO_MANY}"),
+            Self::Over | Self::Deaf => "answers what nobody can tell".to_owned(),
+            Self::Silence => "gives no answer".to_owned(),
+        }
+    }
+
     /// Nobody can tell what this says of who may come in.
     pub(in crate::check) fn tells_nothing(self) -> bool {
         matches!(self, Self::Silence | Self::Limited | Self::Over | Self::Deaf)

@@ -14,9 +14,9 @@ use crate::suite::guarded::Guarded;
 
 /// Every request that is to be refused without its credentials, of those whose turn it is.
 pub(in crate::check) async fn requests(at: &At<'_>) -> Vec<Guarded> {
-    // Before the way back the candidate is asked what it was asked in `upgrade`.
+    // Behind the upgrade the candidate is asked what it was asked there.
     let stage = match at.case.stage {
-        StageId::Rollback => StageId::Upgrade,
+        StageId::Rollback | StageId::Faults => StageId::Upgrade,
         other => other,
     };
     let of_suites = match at.facts.on {

@@ -1,6 +1,6 @@
 //! `stages.faults`: what is done to the authentication dependency.
 
-use super::super::settings::{AuthFault, Faults};
+use super::super::settings::{AuthChange, AuthFault, Faults};
 use super::fields::{Fields, Reader};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::tree::Node;
@@ -8,9 +8,11 @@ use crate::yaml::tree::Node;
 /// The grammar lets through only what is built.
 pub(super) fn faults(fields: &Fields) -> Faults {
     let words = fields.texts("auth");
-    let asked = |fault: &&AuthFault| words.iter().any(|word| word == fault.as_str());
+    let asked = |name: &str| words.iter().any(|word| word == name);
+    let (faults, changes) = (AuthFault::ALL.iter(), AuthChange::ALL.iter());
     Faults {
-        auth: AuthFault::ALL.iter().filter(asked).copied().collect(),
+        auth: faults.filter(|fault| asked(fault.as_str())).copied().collect(),
+        changes: changes.filter(|change| asked(change.as_str())).copied().collect(),
     }
 }
 
