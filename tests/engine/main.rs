@@ -53,6 +53,7 @@ mod releases;
 mod replicas;
 mod restore;
 mod roles;
+mod rotation;
 mod signed;
 mod signin;
 mod up;
