@@ -48,6 +48,7 @@ pub mod start_and_restart;
 pub mod suites;
 pub mod traffic;
 pub mod trouble;
+pub mod two;
 pub mod upgrade_in_place;
 pub mod waiver;
 pub mod witness;

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use self::pairs::Measured;
 use self::said::Told;
-use self::turns::Two;
+use self::turns::measure;
 use super::load::only_candidate;
 use super::relative::looks::Looks;
+use super::two::Two;
 use super::{About, At, Case, Check, Evidence, Given, Moment};
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
@@ -146,12 +147,12 @@ async fn compared(at: &At<'_>, two: &Two<'_>) -> Result<Compared, Lost> {
     let Some(looks) = looks else {
         return Ok(Compared::untold("stages.load.budget has no room for a look".to_owned()));
     };
-    let (first, left_out) = match two.measure(at, looks).await? {
+    let (first, left_out) = match measure(two, at, looks).await? {
         Ok(measured) => measured,
         Err(why) => return Ok(Compared::untold(why)),
     };
     let again = match (at.role, first.is_suspect()) {
-        (Role::Candidate, true) => two.measure(at, looks.to_the_end()).await?.ok(),
+        (Role::Candidate, true) => measure(two, at, looks.to_the_end()).await?.ok(),
         (Role::Candidate, false) | (Role::Baseline, _) => None,
     };
     Ok(Compared {

@@ -1,219 +1,36 @@
-//! Two releases of one service on one mirror: both begun anew, and asked in turns.
-
-use std::time::Duration;
-
-use tokio::time::Instant;
+//! Both releases asked in turns, pair by pair.
 
 use super::pairs::Pairs;
-use crate::agent::load::plan::{Counts, LoadPlan, LoadStep, Phase, Rate};
-use crate::agent::load::slice::Slice;
 use crate::check::At;
-use crate::check::load::{nothing_to_send, sending};
 use crate::check::relative::looks::{Looks, Next};
 use crate::check::relative::measurement::{Measurement, asked};
-use crate::check::relative::turns::{mix as mix_of, pairs, phases};
-use crate::config::settings::{Host, Load};
-use crate::record::outcome::{Lost, Outcome};
-use crate::record::release::Role;
-use crate::suite::mix::Mix;
-use crate::world::beside::beside;
-use crate::world::model::Service;
+use crate::check::relative::turns::{pairs, phases};
+use crate::check::two::{TRIES, Two, send, silent};
+use crate::record::outcome::Lost;
 
-/// So often both are asked until they answer well: what has no health check may listen later than it is ready.
-const TRIES: usize = 30;
-/// So long a suite that fails is run again: each run may take a while itself, and writes.
-const MIX_WITHIN: Duration = Duration::from_secs(30);
-/// Requests a second meanwhile, and their limit and the time for each step, milliseconds.
-const TRIED_AT: f64 = 10.0;
-const EACH_MS: u64 = 100;
-/// The least time of a try, milliseconds: so long it is waited for the next.
-const TRY_MS: u64 = 1_000;
-
-/// A release in place, and production's beside it.
-pub(super) struct Two<'a> {
-    own: &'a Service,
-    pub(super) second: Service,
-    pub(super) load: &'a Load,
-}
-
-/// What is sent, and the steps that are not.
-type Sent = (LoadPlan, Vec<String>);
-
-impl<'a> Two<'a> {
-    /// On a mirror.
-    pub(super) fn of(at: &At<'a>) -> Result<Self, String> {
-        let (release, world) = (at.case.candidate, at.case.world);
-        let second = beside(release, world).map_err(|obstacle| obstacle.to_string())?;
-        let changed = release.services.keys().next();
-        let own = changed.and_then(|name| match at.role {
-            Role::Baseline => world.services.get(name),
-            Role::Candidate => release.services.get(name),
-        });
-        let load = at.case.settings.stages.load.as_ref();
-        let (own, load) = own.zip(load).ok_or("no release is compared under load")?;
-        Ok(Self { own, second, load })
+/// Both anew, and then in turns until the looks are over; or why they cannot be.
+pub(super) async fn measure(
+    two: &Two<'_>,
+    at: &At<'_>,
+    looks: Looks,
+) -> Result<Result<(Pairs, Vec<String>), String>, Lost> {
+    if let Err(why) = two.begin_anew(at).await? {
+        return Ok(Err(why));
     }
-
-    /// Both anew, and then in turns until the looks are over; or why they cannot be.
-    pub(super) async fn measure(
-        &self,
-        at: &At<'_>,
-        looks: Looks,
-    ) -> Result<Result<(Pairs, Vec<String>), String>, Lost> {
-        if let Err(why) = self.begin_anew(at).await? {
-            return Ok(Err(why));
-        }
-        let (plan, left_out) = match self.sent(at).await {
-            Ok(sent) => sent,
-            Err(why) => return Ok(Err(why)),
-        };
-        if let Some(why) = silent(at, &plan).await? {
-            return Ok(Err(why));
-        }
-        let mut measurement = Measurement::of(asked(&self.load.thresholds.against_baseline));
-        while let Next::Measure(more) = looks.after(measurement.pairs(), measurement.precision()) {
-            let phases = phases(measurement.pairs(), more, self.load.rate);
-            let slices = send(at, &plan, phases.clone()).await?;
-            for (old, new) in pairs(&phases, &slices)? {
-                measurement.add(&old, &new);
-            }
-        }
-        Ok(Ok((Pairs::of(&measurement), left_out)))
-    }
-
-    /// Neither has run longer than the other, and neither is where it was in an earlier measurement.
-    async fn begin_anew(&self, at: &At<'_>) -> Result<Result<(), String>, Lost> {
-        at.ground.take_from_beside(&self.second.name).await;
-        at.ground.stop(&self.own.name).await;
-        at.ground.start_again(&self.own.name).await?;
-        let within = at.case.settings.stages.control.within;
-        match at.ground.put_beside(&self.second, within).await {
-            Outcome::Held(()) => Ok(Ok(())),
-            Outcome::Broke(failure) => Ok(Err(format!(
-                "production's release does not come up beside: {}",
-                failure.line()
-            ))),
-            Outcome::Lost(lost) => Err(lost),
-        }
-    }
-
-    /// The steps of the mix that go to the service itself, to the one and to the other.
-    async fn sent(&self, at: &At<'_>) -> Result<Sent, String> {
-        let mix = self.mix(at).await?;
-        if mix.steps.is_empty() {
-            return Err(nothing_to_send(&mix));
-        }
-        let others = self.others(at);
-        let (own, elsewhere): (Vec<LoadStep>, Vec<LoadStep>) = mix
-            .steps
-            .iter()
-            .cloned()
-            .partition(|step| self.is_asked_by(step, &others));
-        let unsent = |step: &LoadStep| {
-            let name = &self.own.name;
-            format!(
-                "`{}`: it is not asked of `{name}` itself, and would reach the release in place alone",
-                step.name
-            )
-        };
-        let of_mix = mix.left_out.iter().map(|(step, why)| format!("`{step}`: {why}"));
-        let left_out: Vec<String> = of_mix.chain(elsewhere.iter().map(unsent)).collect();
-        match own.is_empty() {
-            true => Err(left_out.last().cloned().unwrap_or_default()),
-            false => Ok((self.plan(&mix, own), left_out)),
-        }
-    }
-
-    /// What was just started may need a while until all that speak to it have found it.
-    async fn mix(&self, at: &At<'_>) -> Result<Mix, String> {
-        let begun = Instant::now();
-        loop {
-            match at.driver.mix().await {
-                Ok(mix) => return Ok(mix),
-                Err(why) if begun.elapsed() >= MIX_WITHIN => return Err(why),
-                Err(_) => tokio::time::sleep(Duration::from_millis(TRY_MS)).await,
-            }
-        }
-    }
-
-    /// Names that somebody else bears, too: other services, and the mirror's own fronts.
-    fn others(&self, at: &At<'_>) -> Vec<String> {
-        let all = at
-            .case
-            .world
-            .services
-            .values()
-            .chain(at.case.candidate.services.values());
-        let others = all.filter(|other| other.name != self.own.name);
-        let names = others.flat_map(Service::names).cloned();
-        let hosts = at.case.settings.production.hosts.iter().map(Host::name);
-        names.chain(at.ground.fronts()).chain(hosts).collect()
-    }
-
-    fn is_asked_by(&self, step: &LoadStep, others: &[String]) -> bool {
-        let url = url::Url::parse(&step.url).ok();
-        let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
-        let bears = |name: &String| name.eq_ignore_ascii_case(host);
-        self.own.names().any(bears) && !others.iter().any(bears)
-    }
-
-    fn plan(&self, mix: &Mix, own: Vec<LoadStep>) -> LoadPlan {
-        let beside = own.iter().map(|step| LoadStep {
-            at: Some(self.second.name.clone()),
-            ..step.clone()
-        });
-        let mut mixes = vec![Vec::new(); 2];
-        mixes[mix_of(Role::Baseline)] = beside.collect();
-        mixes[mix_of(Role::Candidate)] = own;
-        LoadPlan {
-            mixes,
-            ..sending(self.load, mix)
-        }
-    }
-}
-
-async fn send(at: &At<'_>, plan: &LoadPlan, phases: Vec<Phase>) -> Result<Vec<Slice>, Lost> {
-    let plan = LoadPlan { phases, ..plan.clone() };
-    at.ground.load(plan).await
-}
-
-/// Asks both until every step is answered well; why not, where one never is.
-async fn silent(at: &At<'_>, plan: &LoadPlan) -> Result<Option<String>, Lost> {
-    let phases = [Role::Baseline, Role::Candidate].map(|role| {
-        let steps = u64::try_from(plan.mixes[mix_of(role)].len()).unwrap_or(u64::MAX);
-        Phase {
-            mix: mix_of(role),
-            rate: Rate::Constant(TRIED_AT),
-            duration_ms: steps.saturating_mul(EACH_MS).max(TRY_MS),
-            counts: Counts::WarmUp,
-        }
-    });
-    let mut last = None;
-    for _ in 0..TRIES {
-        let slices = send(at, plan, phases.to_vec()).await?;
-        last = [Role::Baseline, Role::Candidate]
-            .into_iter()
-            .find_map(|role| never_good(role, plan, &slices));
-        if last.is_none() {
-            return Ok(None);
-        }
-    }
-    Ok(last)
-}
-
-/// The first step that a release did not answer well once.
-fn never_good(role: Role, plan: &LoadPlan, slices: &[Slice]) -> Option<String> {
-    let mix = mix_of(role);
-    let own = || slices.iter().filter(|slice| slice.mix == mix);
-    let good = |at: usize| own().filter_map(|slice| slice.steps.get(at)).any(|step| step.good > 0);
-    let who = match role {
-        Role::Baseline => "the second container of production's release",
-        Role::Candidate => "the release in place",
+    let (plan, left_out) = match two.sent(at).await {
+        Ok(sent) => sent,
+        Err(why) => return Ok(Err(why)),
     };
-    let mut steps = plan.mixes[mix].iter().enumerate();
-    let (_, step) = steps.find(|(at, _)| !good(*at))?;
-    Some(format!(
-        "{who} does not answer `{}` well, begun anew and with the cookies and captures of a run of the suite",
-        step.name
-    ))
+    if let Some(why) = silent(at, &plan, TRIES).await? {
+        return Ok(Err(why));
+    }
+    let mut measurement = Measurement::of(asked(&two.load.thresholds.against_baseline));
+    while let Next::Measure(more) = looks.after(measurement.pairs(), measurement.precision()) {
+        let phases = phases(measurement.pairs(), more, two.load.rate);
+        let slices = send(at, &plan, phases.clone()).await?;
+        for (old, new) in pairs(&phases, &slices)? {
+            measurement.add(&old, &new);
+        }
+    }
+    Ok(Ok((Pairs::of(&measurement), left_out)))
 }
