@@ -21,6 +21,7 @@ pub mod load;
 pub mod notes;
 pub mod outside;
 pub mod probe;
+pub mod processors;
 pub(crate) mod resolver;
 pub mod serve;
 pub mod session;
@@ -41,6 +42,7 @@ use held::{HeldAnswer, HeldCall};
 use load::{LoadAnswer, LoadCall};
 use outside::{OutsideAnswer, OutsideCall};
 use probe::{ProbeAnswer, ProbeCall};
+use processors::Processors;
 use session::{SessionAnswer, SessionCall};
 use wait::{Awaited, WaitCall};
 
@@ -102,6 +104,8 @@ pub enum Call {
     Outside(OutsideCall),
     /// Many requests.
     Load(LoadCall),
+    /// What the machine's processors have done.
+    Processors,
 }
 
 impl Call {
@@ -120,7 +124,8 @@ impl Call {
             | Self::Calls(_)
             | Self::Fault(_)
             | Self::Keys(_)
-            | Self::Outside(_) => Duration::ZERO,
+            | Self::Outside(_)
+            | Self::Processors => Duration::ZERO,
         }
     }
 }
@@ -151,6 +156,8 @@ pub enum Answer {
     Outside(OutsideAnswer),
     /// Of many requests.
     Load(LoadAnswer),
+    /// Of the machine's processors; nothing where its kernel does not tell.
+    Processors(Option<Processors>),
 }
 
 impl Answer {

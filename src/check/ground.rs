@@ -13,6 +13,7 @@ use crate::agent::front::fault::{Fault, FaultAnswer, Reach};
 use crate::agent::load::plan::LoadPlan;
 use crate::agent::load::slice::Slice;
 use crate::agent::probe::{ProbeSample, Question};
+use crate::agent::processors::Processors;
 use crate::config::settings::Login;
 use crate::engine::exec::ExecOutput;
 use crate::engine::image::ImageFacts;
@@ -170,6 +171,9 @@ pub trait Ground: Send + Sync {
 
     /// What each container of production's services uses, as far as the engine says.
     async fn usage(&self) -> Vec<(Replica, Usage)>;
+
+    /// What the processors of the engine's machine have done; `None` where nobody says.
+    async fn processors(&self) -> Option<Processors>;
 
     /// Begins to ask the same again and again.
     async fn probe_begins(&self, name: &str, asks: &Question);

@@ -13,6 +13,7 @@ use crate::agent::front::fault::{Fault, FaultAnswer, Reach};
 use crate::agent::load::plan::LoadPlan;
 use crate::agent::load::slice::Slice;
 use crate::agent::probe::{ProbeAnswer, ProbeCall, ProbeSample, Question};
+use crate::agent::processors::Processors;
 use crate::agent::{Answer, Call};
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
 use crate::check::log_difference::template;
@@ -220,6 +221,14 @@ impl Ground for Mirror {
             Some((running.replica, usage))
         });
         join_all(used).await.into_iter().flatten().collect()
+    }
+
+    async fn processors(&self) -> Option<Processors> {
+        match self.agent().call(Call::Processors).await {
+            Ok(Answer::Processors(processors)) => processors,
+            // An agent that is gone is found by whoever asks it for something that counts.
+            Ok(_) | Err(_) => None,
+        }
     }
 
     async fn probe_begins(&self, name: &str, asks: &Question) {

@@ -21,6 +21,7 @@ use crate::agent::jar::CookieRule;
 use crate::agent::load::plan::{Counts, LoadPlan, Phase, Rate};
 use crate::agent::load::slice::Slice;
 use crate::agent::probe::{ProbeSample, Question};
+use crate::agent::processors::Processors;
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
 use crate::check::load_limits::tests::slice;
 use crate::config::settings::Login;
@@ -1220,6 +1221,10 @@ impl Ground for ScriptedGround {
 
     async fn usage(&self) -> Vec<(Replica, Usage)> {
         Vec::new()
+    }
+
+    async fn processors(&self) -> Option<Processors> {
+        None
     }
 
     async fn probe_begins(&self, name: &str, _asks: &Question) {
