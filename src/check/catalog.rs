@@ -2,7 +2,7 @@
 
 use super::{
     Entry, alert_lead_time, auth_capability, auth_exercised, auth_faults, auth_login, auth_refusals,
-    auth_rotation_skew, auth_tokens, auth_traffic, boot_production_env, candidate_exercised, control, egress,
+    auth_rotation_skew, auth_tokens, auth_traffic, boot_production_env, candidate_exercised, capacity, control, egress,
     graceful_stop, load, log_difference, mirror_fidelity, rollback, runtime_constraint, session_survival, slowdown,
     start_and_restart, upgrade_in_place,
 };
@@ -32,6 +32,7 @@ pub static CATALOG: &[&dyn Entry] = &[
     &graceful_stop::GracefulStop,
     &load::Load,
     &slowdown::Slowdown,
+    &capacity::Capacity,
     &alert_lead_time::AlertLeadTime,
 ];
 

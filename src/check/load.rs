@@ -171,10 +171,15 @@ pub(super) fn sending(load: &Settings, mix: &Mix) -> LoadPlan {
         slice_ms: millis(SLICE),
         timeout_ms: millis(limit),
         fresh_every: FRESH_EVERY,
-        most_at_once: (load.rate * limit.as_secs_f64()).clamp(64.0, MOST_AT_ONCE) as usize,
+        most_at_once: most_at_once(load.rate, limit),
         insecure: mix.insecure,
         ca: mix.ca.clone(),
     }
+}
+
+/// Requests under way at the same time: all that are due within a request's limit, as far as there is memory.
+pub(super) fn most_at_once(rate: f64, limit: Duration) -> usize {
+    (rate * limit.as_secs_f64()).clamp(64.0, MOST_AT_ONCE) as usize
 }
 
 /// What is sent: a warm-up that does not count, and the load.

@@ -18,6 +18,7 @@ pub mod auth_traffic;
 pub mod boot_production_env;
 pub mod candidate_exercised;
 pub mod capabilities;
+pub mod capacity;
 pub mod catalog;
 pub mod control;
 pub mod crowd;
@@ -74,7 +75,7 @@ use crate::record::calls::CallRecord;
 use crate::record::check::CheckId;
 use crate::record::fidelity::Fidelity;
 use crate::record::finding::Finding;
-use crate::record::load::{LoadRecord, SlowdownRecord};
+use crate::record::load::{CapacityRecord, LoadRecord, SlowdownRecord};
 use crate::record::outcome::{Lost, Part};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
@@ -415,6 +416,11 @@ pub trait Check: Sync + 'static {
         Vec::new()
     }
 
+    /// How much each release bears, for the reports.
+    fn capacity(&self, _case: &Case<'_>, _seen: &Self::Seen) -> Option<CapacityRecord> {
+        None
+    }
+
     /// What production's alert rules said, for the reports.
     fn alerts(&self, _case: &Case<'_>, _seen: &Self::Seen) -> Vec<AlertRecord> {
         Vec::new()
@@ -461,6 +467,8 @@ pub trait Entry: Sync {
     fn load(&self, case: &Case<'_>, before: Option<&Seen>, seen: &Seen) -> Vec<LoadRecord>;
     /// See [`Check::slowdowns`].
     fn slowdowns(&self, case: &Case<'_>, seen: &Seen) -> Vec<SlowdownRecord>;
+    /// See [`Check::capacity`].
+    fn capacity(&self, case: &Case<'_>, seen: &Seen) -> Option<CapacityRecord>;
     /// See [`Check::alerts`].
     fn alerts(&self, case: &Case<'_>, seen: &Seen) -> Vec<AlertRecord>;
 }
@@ -541,6 +549,10 @@ impl<C: Check> Entry for C {
     fn slowdowns(&self, case: &Case<'_>, seen: &Seen) -> Vec<SlowdownRecord> {
         seen.of::<C>()
             .map_or_else(Vec::new, |seen| Check::slowdowns(self, case, seen))
+    }
+
+    fn capacity(&self, case: &Case<'_>, seen: &Seen) -> Option<CapacityRecord> {
+        seen.of::<C>().and_then(|seen| Check::capacity(self, case, seen))
     }
 
     fn alerts(&self, case: &Case<'_>, seen: &Seen) -> Vec<AlertRecord> {

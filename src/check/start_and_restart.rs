@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::boot_production_env::failure_of;
 use super::release::blank_first;
 use super::{About, At, Case, Check, Evidence, Moment, together};
-use crate::config::settings::Rollback;
+use crate::config::settings::{Load, Rollback};
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::mirror::swap::Swapped;
 use crate::record::check::CheckId;
@@ -193,7 +193,7 @@ fn life(at: &At<'_>, replica: &Replica, swapped: Option<&Swapped>) -> Life {
 /// Where the release is stopped and started by us: exits are judged there, or are nobody's.
 fn stopped_in(at: &At<'_>) -> &'static [StageId] {
     let load = at.case.settings.stages.load.as_ref();
-    match load.is_some_and(|load| !load.thresholds.against_baseline.is_empty()) {
+    match load.is_some_and(Load::restarts_releases) {
         true => &[StageId::Faults, StageId::Load],
         false => &[StageId::Faults],
     }

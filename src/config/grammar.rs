@@ -145,7 +145,6 @@ pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("auth", "twin", When::Given),
     ("login", "as", When::Says("ldap")),
     ("login", "as", When::Says("radius")),
-    ("load", "capacity", When::Says("true")),
     ("alerts", "scenarios", When::Says("auth-slow")),
     ("alerts", "scenarios", When::Says("ramp")),
     ("alerts", "scenarios", When::Says("memory")),
@@ -855,7 +854,7 @@ pub static LOAD: Mapping = Mapping {
         key(
             "budget",
             Duration,
-            "How long one measurement against the baseline may take, from 48s; default 6m.",
+            "How long one measurement against the baseline may take, from 48s, with `capacity` from 2m; default 6m.",
         ),
         key(
             "mix",
@@ -865,7 +864,7 @@ pub static LOAD: Mapping = Mapping {
         key(
             "capacity",
             Bool,
-            "The rate at which each release breaks; default false.",
+            "Whether to raise the rate on each release until it breaks, and to compare; default false.",
         ),
         required("thresholds", Keys(&THRESHOLDS), "What blocks, and what warns."),
     ],

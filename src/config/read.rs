@@ -318,9 +318,14 @@ fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Ne
         next,
         addresses: reader.addresses(),
     };
-    let in_turns = settings.stages.load.as_ref().map(Load::in_turns).unwrap_or_default();
+    let both_at_once = settings
+        .stages
+        .load
+        .as_ref()
+        .map(Load::both_at_once)
+        .unwrap_or_default();
     let timeout = options.timeout.or(file.duration("timeout"));
-    settings.timeout = timeout.unwrap_or(TIMEOUT + in_turns);
+    settings.timeout = timeout.unwrap_or(TIMEOUT + both_at_once);
     settings
 }
 

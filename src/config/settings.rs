@@ -768,28 +768,61 @@ pub struct Load {
     pub rate: f64,
     /// How long each release is asked where thresholds are absolute; default 60 s.
     pub duration: Duration,
-    /// How long thresholds against the baseline may take; default 6 min, and not under [`Load::LEAST_BUDGET`] where there
-    /// is such a threshold.
+    /// How long one measurement of both releases may take, in turns or of their capacity; default 6 min, and not under
+    /// [`Load::LEAST_BUDGET`] where there is a threshold against the baseline, [`Load::LEAST_FOR_CAPACITY`] where the
+    /// capacity is asked for.
     pub budget: Duration,
     /// The suite whose requests are sent; default: all suites'.
     pub mix: Option<String>,
     /// What is held against what was measured.
     pub thresholds: Thresholds,
+    /// Whether it is measured how much each release bears.
+    pub capacity: Capacity,
     /// Where the first threshold against the baseline stands.
     pub against_span: Option<Span>,
+}
+
+/// `stages.load.capacity:`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Capacity {
+    /// It is.
+    Asked,
+    /// It is not.
+    #[default]
+    Unasked,
 }
 
 impl Load {
     /// Twelve pairs of slices of 2 s: fewer say nothing.
     pub const LEAST_BUDGET: Duration = Duration::from_secs(48);
+    /// Half a minute for each of four turns: a few rates.
+    pub const LEAST_FOR_CAPACITY: Duration = Duration::from_secs(120);
     /// What a measurement takes beside its pairs: two restarts, and requests that warm up.
     const AROUND: Duration = Duration::from_secs(30);
 
-    /// How long thresholds against the baseline may take in all: in `control`, and the budget twice where it is suspect.
-    pub fn in_turns(&self) -> Duration {
+    /// How long it may take in all to ask both releases at once.
+    pub fn both_at_once(&self) -> Duration {
+        self.in_turns() + self.until_they_break()
+    }
+
+    /// Both releases are begun anew under load, by us.
+    pub fn restarts_releases(&self) -> bool {
+        self.both_at_once() > Duration::ZERO
+    }
+
+    /// Thresholds against the baseline: in `control`, and the budget twice where it is suspect.
+    fn in_turns(&self) -> Duration {
         match self.thresholds.against_baseline.is_empty() {
             true => Duration::ZERO,
             false => Self::LEAST_BUDGET + self.budget * 2 + Self::AROUND * 3,
+        }
+    }
+
+    /// The capacity: a budget in `control`, and twice where it fell; the release in place begins anew after each.
+    fn until_they_break(&self) -> Duration {
+        match self.capacity {
+            Capacity::Unasked => Duration::ZERO,
+            Capacity::Asked => self.budget * 3 + Self::AROUND * 5,
         }
     }
 }

@@ -111,6 +111,8 @@ pub enum CheckId {
     Load,
     /// Latency against the baseline's, side by side.
     Slowdown,
+    /// The rate at which each release breaks.
+    Capacity,
     /// Resources for each request.
     ResourceUse,
     /// Alerts before users notice.

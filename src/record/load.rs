@@ -177,6 +177,88 @@ pub struct SlowdownRecord {
     pub reason: Option<String>,
 }
 
+/// How many requests a second each release bears before it breaks what it is held to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CapacityRecord {
+    /// What each release is held to, in words: `p95 at most 300 ms`.
+    pub objective: Vec<String>,
+    /// Production's release.
+    pub baseline: BornRecord,
+    /// What wants to replace it.
+    pub candidate: BornRecord,
+    /// How the one compares with the other.
+    pub answer: Word<CapacityAnswer>,
+    /// By what share the candidate bears more; below zero where it bears less, null where that is not known.
+    pub change: Option<f64>,
+    /// Why it cannot be told, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What one release bears.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BornRecord {
+    /// Requests a second that it bore, the mean of its turns; null where it bore none of the rates that were tried.
+    pub held: Option<f64>,
+    /// Requests a second at which it broke, the mean of its turns; null where it did not in some turn, because the gate
+    /// could not send more.
+    pub broke: Option<f64>,
+    /// What ran out first.
+    pub ran_out: Word<Resource>,
+    /// Whose it was, where it is a service's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran_out_of: Option<String>,
+    /// Turn by turn.
+    pub turns: Vec<CapacityTurnRecord>,
+}
+
+/// One turn of one release: rates that rise until it breaks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CapacityTurnRecord {
+    /// The highest rate that it bore.
+    pub held: Option<f64>,
+    /// The lowest rate at which it broke.
+    pub broke: Option<f64>,
+    /// How it broke, or why it was not raised further.
+    pub why: String,
+}
+
+/// How the capacities of two releases compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum CapacityAnswer {
+    /// The candidate bears about as much.
+    Alike,
+    /// It bears less, and did so again on restarted containers.
+    Lower,
+    /// It bears more.
+    Higher,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// What a release ran out of first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Resource {
+    /// A container's limit of processor time: it was throttled.
+    CpuLimit,
+    /// A container's memory.
+    Memory,
+    /// The machine's processors, which the gate uses, too.
+    Machine,
+    /// One processor of several, as a single thread can use.
+    OneProcessor,
+    /// Connections were not taken any more.
+    Connections,
+    /// It answered by errors before anything else showed.
+    Errors,
+    /// It cannot be told.
+    Unknown,
+}
+
 /// What follows beyond a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Display, EnumString)]
 #[serde(rename_all = "kebab-case")]

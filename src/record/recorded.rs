@@ -5,7 +5,7 @@ use super::calls::CallRecord;
 use super::check::CheckId;
 use super::fidelity::Fidelity;
 use super::finding::Finding;
-use super::load::{LoadRecord, SlowdownRecord};
+use super::load::{CapacityRecord, LoadRecord, SlowdownRecord};
 use super::measured::{ProbeRecord, TimeRecord};
 use super::stage::StageId;
 use super::status::Status;
@@ -33,6 +33,8 @@ pub struct Recorded {
     pub load: Vec<LoadRecord>,
     /// Slow-downs that must be caught, and what was seen of them.
     pub slowdowns: Vec<SlowdownRecord>,
+    /// How much each release bears.
+    pub capacity: Option<CapacityRecord>,
     /// Calls of the authentication dependency.
     pub calls: Vec<CallRecord>,
     /// What production's alert rules said.

@@ -6,7 +6,7 @@ use super::alerts::{AlertRecord, Told};
 use super::calls::CallRecord;
 use super::event::EventKind;
 use super::finding;
-use super::load::{LoadRecord, SlowdownRecord};
+use super::load::{CapacityRecord, LoadRecord, SlowdownRecord};
 use super::measured::ProbeRecord;
 use super::recorded::Recorded;
 use super::release::{AuthRecord, EngineRecord, LockRecord, ProductionRecord, Release};
@@ -49,6 +49,7 @@ impl Texts for Record {
             probes,
             load,
             slowdowns,
+            capacity,
             calls,
             alerts,
             stages,
@@ -74,6 +75,7 @@ impl Texts for Record {
         each(probes, change);
         each(load, change);
         each(slowdowns, change);
+        each(capacity, change);
         each(calls, change);
         each(alerts, change);
         each(stages, change);
@@ -108,6 +110,7 @@ impl Texts for Recorded {
             probes,
             load,
             slowdowns,
+            capacity,
             calls,
             alerts,
             notes,
@@ -115,6 +118,7 @@ impl Texts for Recorded {
         each(probes, change);
         each(load, change);
         each(slowdowns, change);
+        each(capacity, change);
         each(calls, change);
         each(alerts, change);
         for stage in stages {
@@ -150,6 +154,17 @@ impl Texts for LoadRecord {
 impl Texts for SlowdownRecord {
     fn each_text(&mut self, change: Change<'_>) {
         all(&mut self.reason, change);
+    }
+}
+
+impl Texts for CapacityRecord {
+    fn each_text(&mut self, change: Change<'_>) {
+        all(&mut self.objective, change);
+        all(&mut self.reason, change);
+        for born in [&mut self.baseline, &mut self.candidate] {
+            all(&mut born.ran_out_of, change);
+            all(born.turns.iter_mut().map(|turn| &mut turn.why), change);
+        }
     }
 }
 

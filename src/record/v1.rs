@@ -11,7 +11,7 @@ use super::fidelity::{self, FidelityState};
 use super::finding::{self, Blame, Severity};
 use super::headline::Headline;
 use super::inputs::Inputs;
-use super::load::{LoadRecord, SlowdownRecord};
+use super::load::{CapacityRecord, LoadRecord, SlowdownRecord};
 use super::measured::{Measure, ProbeRecord, TimeRecord};
 use super::recorded::{CheckRecord, Recorded, StageRecord, StepRecord};
 use super::release::{AuthRecord, EngineRecord, LockRecord, ProductionRecord, Release};
@@ -86,6 +86,9 @@ pub struct Record {
     /// Slow-downs against the baseline that must be caught, where the configuration has some, and what was seen of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slowdowns: Vec<SlowdownRecord>,
+    /// How many requests a second each release bears, where that was asked for and measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacityRecord>,
     /// What was asked of the authentication dependency, as its fronts saw it; those that are alike are one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<AuthCall>,
@@ -454,6 +457,8 @@ pub struct Parts {
     pub load: Vec<LoadRecord>,
     /// See [`Record::slowdowns`].
     pub slowdowns: Vec<SlowdownRecord>,
+    /// See [`Record::capacity`].
+    pub capacity: Option<CapacityRecord>,
     /// See [`Record::calls`].
     pub calls: Vec<AuthCall>,
     /// See [`Record::alerts`].
@@ -476,6 +481,7 @@ impl From<&Recorded> for Parts {
             probes: recorded.probes.iter().map(Probe::from).collect(),
             load: recorded.load.clone(),
             slowdowns: recorded.slowdowns.clone(),
+            capacity: recorded.capacity.clone(),
             calls: recorded.calls.iter().map(AuthCall::from).collect(),
             alerts: recorded.alerts.iter().map(Alert::from).collect(),
             stages: recorded.stages.iter().map(Stage::from).collect(),

@@ -259,6 +259,7 @@ impl Rehearsal<'_> {
         self.recorder.calls(check.calls(&self.case(stage), seen));
         self.recorder.load(check.load(&self.case(stage), before, seen));
         self.recorder.slowdowns(check.slowdowns(&self.case(stage), seen));
+        self.recorder.capacity(check.capacity(&self.case(stage), seen));
         self.recorder.alerts(check.alerts(&self.case(stage), seen));
         for note in check.notes(&self.case(stage), seen) {
             self.recorder.note(note);

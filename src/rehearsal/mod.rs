@@ -39,6 +39,8 @@ mod swap;
 mod tests_run;
 
 #[cfg(test)]
+mod capacity_laws;
+#[cfg(test)]
 mod fault_laws;
 #[cfg(test)]
 mod laws;

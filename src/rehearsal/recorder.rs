@@ -18,7 +18,7 @@ use crate::record::calls::CallRecord;
 use crate::record::event::{Event, EventKind};
 use crate::record::fidelity::Fidelity;
 use crate::record::finding::Finding;
-use crate::record::load::{LoadRecord, SlowdownRecord};
+use crate::record::load::{CapacityRecord, LoadRecord, SlowdownRecord};
 use crate::record::measured::{ProbeRecord, TimeRecord};
 use crate::record::recorded::{CheckRecord, StageRecord, StepRecord};
 use crate::record::stage::StageId;
@@ -58,6 +58,7 @@ struct Inner {
     probes: Vec<ProbeRecord>,
     load: Vec<LoadRecord>,
     slowdowns: Vec<SlowdownRecord>,
+    capacity: Option<CapacityRecord>,
     calls: Vec<CallRecord>,
     alerts: Vec<AlertRecord>,
     notes: Vec<String>,
@@ -296,6 +297,12 @@ impl Recorder {
         self.lock().slowdowns.extend(slowdowns);
     }
 
+    /// How much each release bears; nothing where that was not looked at.
+    pub fn capacity(&self, capacity: Option<CapacityRecord>) {
+        let mut inner = self.lock();
+        inner.capacity = capacity.or(inner.capacity.take());
+    }
+
     /// What was asked of the authentication dependency.
     pub fn calls(&self, calls: Vec<CallRecord>) {
         self.lock().calls.extend(calls);
@@ -336,6 +343,7 @@ impl Recorder {
             probes: inner.probes.clone(),
             load: inner.load.clone(),
             slowdowns: inner.slowdowns.clone(),
+            capacity: inner.capacity.clone(),
             calls: inner.calls.clone(),
             alerts: inner.alerts.clone(),
             notes: inner.notes.clone(),

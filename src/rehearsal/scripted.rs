@@ -204,6 +204,10 @@ pub struct UnderLoad {
     pub errors: u64,
     /// Of a hundred requests so many are not sent.
     pub unsent: u64,
+    /// Requests a second that it bears in turns; what is beyond it waits.
+    pub bears: f64,
+    /// Requests a second that the gate sends at most.
+    pub sends: f64,
 }
 
 impl Default for UnderLoad {
@@ -212,6 +216,8 @@ impl Default for UnderLoad {
             median_ms: 10,
             errors: 0,
             unsent: 0,
+            bears: f64::INFINITY,
+            sends: f64::INFINITY,
         }
     }
 }
@@ -377,27 +383,49 @@ impl Behaviour {
 
 /// The slices of two releases in turns: mix 0 is production's beside, mix 1 what is in place.
 fn slices_in_turns(plan: &LoadPlan, does: [UnderLoad; 2]) -> Vec<Slice> {
-    let slice = |(number, phase): (usize, &Phase)| {
-        let Rate::Constant(rate) = phase.rate else { return None };
-        let does = does.get(phase.mix)?;
-        let each = ((rate * phase.duration_ms as f64 / 1_000.0) as u64).max(1);
-        let (errors, unsent) = (each * does.errors / 100, each * does.unsent / 100);
-        let all = slice(number as u64, each - errors - unsent, does.median_ms, errors);
-        Some(Slice {
-            phase: number,
-            mix: phase.mix,
-            counts: phase.counts,
-            planned: each,
-            length_ms: phase.duration_ms,
-            steps: match phase.counts {
-                Counts::Yes => all.steps,
-                // Whatever it is asked it does alike.
-                Counts::WarmUp => vec![all.steps[0].clone(); plan.mixes[phase.mix].len()],
-            },
-            ..all
-        })
+    let of_phase = |(number, phase): (usize, &Phase)| {
+        let count = match phase.counts {
+            Counts::Yes => phase.duration_ms.div_ceil(plan.slice_ms),
+            Counts::WarmUp => 1,
+        };
+        let length_ms = phase.duration_ms / count;
+        (0..count)
+            .filter_map(|at| slice_in_turns(plan, number, (at * length_ms, length_ms), does))
+            .collect::<Vec<_>>()
     };
-    plan.phases.iter().enumerate().filter_map(slice).collect()
+    plan.phases.iter().enumerate().flat_map(of_phase).collect()
+}
+
+/// One that begins so long after its phase, and is so long.
+fn slice_in_turns(
+    plan: &LoadPlan,
+    number: usize,
+    (begins_ms, length_ms): (u64, u64),
+    does: [UnderLoad; 2],
+) -> Option<Slice> {
+    let phase = &plan.phases[number];
+    let Rate::Constant(rate) = phase.rate else { return None };
+    let does = does.get(phase.mix)?;
+    let each = ((rate * length_ms as f64 / 1_000.0) as u64).max(1);
+    let errors = each * does.errors / 100;
+    let unsent = (each * does.unsent / 100).max((each as f64 * (1.0 - does.sends / rate).max(0.0)) as u64);
+    // Of each second that has gone by, so much waits.
+    let waits = (1.0 - does.bears / rate).max(0.0) * (begins_ms + length_ms / 2) as f64;
+    let all = slice(0, each - errors - unsent, does.median_ms + waits as u64, errors);
+    Some(Slice {
+        phase: number,
+        mix: phase.mix,
+        counts: phase.counts,
+        start_ms: begins_ms,
+        planned: each,
+        length_ms,
+        steps: match phase.counts {
+            Counts::Yes => all.steps,
+            // Whatever it is asked it does alike.
+            Counts::WarmUp => vec![all.steps[0].clone(); plan.mixes[phase.mix].len()],
+        },
+        ..all
+    })
 }
 
 /// The next of a sequence whose last goes on for ever.

@@ -8,7 +8,7 @@ use crate::record::status::Status;
 use crate::record::v1::{Counts, Finding, Folded, Record, Tally, Test};
 use crate::record::verdict::Verdict;
 use crate::record::word::Word;
-use crate::text::harmless;
+use crate::text::{capacity, harmless};
 
 /// Longest line that a report takes from the record.
 pub const LINE: usize = 1000;
@@ -322,6 +322,7 @@ pub fn load(result: &Record) -> Vec<String> {
         .map(line)
         .chain(open.map(limit))
         .chain(in_turns)
+        .chain(result.capacity.as_ref().map(capacity::line))
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! Text: what is said to people, made short and harmless; no secret leaves.
 
 mod anchors;
+pub mod capacity;
 pub mod fatal;
 pub mod harmless;
 pub mod random;

@@ -39,6 +39,15 @@ pub fn fine(duration: Duration) -> String {
     }
 }
 
+/// Requests a second as people say them, or a dash where it is no such number: `8.2`, `410`.
+pub fn rate(a_second: f64) -> String {
+    match a_second {
+        rate if !rate.is_finite() || !(0.0..1e9).contains(&rate) => "–".to_owned(),
+        rate if rate < 10.0 && rate.fract() > 0.0 => format!("{rate:.1}"),
+        rate => format!("{rate:.0}"),
+    }
+}
+
 /// Bytes as people say them: `850 bytes`, `1.2 MiB`.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];

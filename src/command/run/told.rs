@@ -126,6 +126,7 @@ impl Run<'_> {
             probes: parts.probes,
             load: parts.load,
             slowdowns: parts.slowdowns,
+            capacity: parts.capacity,
             calls: parts.calls,
             alerts: parts.alerts,
             stages: parts.stages,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::grammar::{self, Mapping};
 use super::super::quantity;
-use super::super::settings::{Levels, Load, Suite, Thresholds};
+use super::super::settings::{Capacity, Levels, Load, Suite, Thresholds};
 use super::fields::Fields;
 use super::structure::first_line;
 use crate::record::load::Quantile;
@@ -35,11 +35,10 @@ pub(super) fn load(fields: &Fields, suites: &[Suite]) -> Load {
         duration: fields.duration("duration").unwrap_or(DURATION),
         budget: fields.duration("budget").unwrap_or(BUDGET),
         mix: fields.filled("mix"),
+        capacity: capacity(fields),
         against_span: thresholds.as_ref().and_then(against_span),
         thresholds: thresholds.map(|fields| self::thresholds(&fields)).unwrap_or_default(),
     };
-    // The grammar lets through only `false`.
-    let _ = fields.get("capacity");
     enough_budget(fields, &load);
     reachable(fields, &load);
     has_requests(fields, &load, suites);
@@ -61,16 +60,23 @@ fn rate(fields: &Fields) -> f64 {
     rate
 }
 
-/// Twelve pairs of slices, or there is nothing to decide on.
-fn enough_budget(fields: &Fields, load: &Load) {
-    if load.thresholds.against_baseline.is_empty() || load.budget >= Load::LEAST_BUDGET {
-        return;
+fn capacity(fields: &Fields) -> Capacity {
+    match fields.flag("capacity") {
+        true => Capacity::Asked,
+        false => Capacity::Unasked,
     }
-    if let Some(node) = fields.get("budget") {
+}
+
+/// Twelve pairs of slices, or a few rates for each turn, or there is nothing to decide on.
+fn enough_budget(fields: &Fields, load: &Load) {
+    let Some(node) = fields.get("budget") else { return };
+    let refuse = |message, help| fields.reader.refuse_value(node, message, help);
+    if load.capacity == Capacity::Asked && load.budget < Load::LEAST_FOR_CAPACITY {
+        let message = "is too short for `capacity`, which raises the rate in four turns";
+        refuse(message, "write `2m` or more; `6m` is the default");
+    } else if !load.thresholds.against_baseline.is_empty() && load.budget < Load::LEAST_BUDGET {
         let message = "is too short for a threshold against the baseline, which takes twelve pairs of slices of 2 s";
-        fields
-            .reader
-            .refuse_value(node, message, "write `48s` or more; `6m` is the default");
+        refuse(message, "write `48s` or more; `6m` is the default");
     }
 }
 

@@ -2,11 +2,13 @@
 
 use super::shown::{Room, Rows, Tone};
 use crate::record::load::{
-    Level, LimitAnswer, LimitRecord, LoadRecord, LoadSliceRecord, LoadStepRecord, SlowdownRecord,
+    BornRecord, CapacityTurnRecord, Level, LimitAnswer, LimitRecord, LoadRecord, LoadSliceRecord, LoadStepRecord,
+    SlowdownRecord,
 };
 use crate::record::stage::StageId;
 use crate::record::v1::Record;
 use crate::report::words;
+use crate::text::capacity;
 
 /// Pixels of the drawing.
 const WIDTH: u64 = 640;
@@ -28,6 +30,8 @@ pub(super) struct Load {
     pub(super) ticks: Vec<Mark>,
     pub(super) limits: Rows<LimitRow>,
     pub(super) slowdowns: Rows<SlowdownRow>,
+    pub(super) objective: String,
+    pub(super) turns: Rows<TurnRow>,
     pub(super) releases: Rows<ReleaseRow>,
     pub(super) steps: Rows<StepRow>,
     pub(super) slices: Rows<SliceRow>,
@@ -74,6 +78,15 @@ pub(super) struct SlowdownRow {
     pub(super) reason: String,
 }
 
+/// A turn of one release, asked more and more.
+#[derive(Debug)]
+pub(super) struct TurnRow {
+    pub(super) who: &'static str,
+    pub(super) bears: String,
+    pub(super) turn: String,
+    pub(super) ran_out: String,
+}
+
 /// A release, in all.
 #[derive(Debug)]
 pub(super) struct ReleaseRow {
@@ -110,7 +123,7 @@ pub(super) struct SliceRow {
 impl Load {
     pub(super) fn of(result: &Record, room: Room) -> Option<Self> {
         let loads = &result.load;
-        if loads.is_empty() && result.slowdowns.is_empty() {
+        if loads.is_empty() && result.slowdowns.is_empty() && result.capacity.is_none() {
             return None;
         }
         let limit = p95_limit(loads);
@@ -128,6 +141,18 @@ impl Load {
             .flat_map(|load| load.slices.iter().map(move |slice| (load, slice)))
             .collect();
         let limits: Vec<_> = loads.iter().flat_map(|load| &load.limits).collect();
+        let capacity = result.capacity.iter();
+        let turns: Vec<_> = capacity
+            .clone()
+            .flat_map(|both| {
+                let both = [("baseline", &both.baseline), ("candidate", &both.candidate)];
+                both.into_iter()
+                    .flat_map(|(who, born)| born.turns.iter().map(move |turn| (who, born, turn)))
+            })
+            .collect();
+        let objective: Vec<&str> = capacity
+            .flat_map(|both| both.objective.iter().map(String::as_str))
+            .collect();
         Some(Self {
             told: room.line(&words::load(result).join("; ")),
             width: LEFT + WIDTH + 10,
@@ -138,6 +163,8 @@ impl Load {
             ticks: [0, top / 2, top].map(|at| mark(at, top, "")).into(),
             limits: room.rows(&limits, |limit| limit_row(limit, room)),
             slowdowns: room.rows(&result.slowdowns, |slowdown| slowdown_row(slowdown, room)),
+            objective: room.line(&objective.join(", ")),
+            turns: room.rows(&turns, |(who, born, turn)| turn_row(who, born, turn, room)),
             releases: room.rows(loads, |load| release(load, room)),
             steps: room.rows(&steps, |(load, step)| step_row(load, step, room)),
             slices: room.rows(&slices, |(load, slice)| slice_row(load, slice)),
@@ -170,6 +197,15 @@ fn slowdown_row(slowdown: &SlowdownRecord, room: Room) -> SlowdownRow {
         caught: words::change(slowdown.caught),
         pairs: slowdown.pairs,
         reason: room.line(slowdown.reason.as_deref().unwrap_or_default()),
+    }
+}
+
+fn turn_row(who: &'static str, born: &BornRecord, turn: &CapacityTurnRecord, room: Room) -> TurnRow {
+    TurnRow {
+        who,
+        bears: capacity::bears(born),
+        turn: room.line(&capacity::turn(turn)),
+        ran_out: room.line(&capacity::ran_out(born).unwrap_or_else(|| "cannot be told".to_owned())),
     }
 }
 

@@ -1,0 +1,367 @@
+//! A step: one rate for a few seconds, and whether the release bore it. What the gate did is told apart from what the
+//! release did.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::held_to::{HeldTo, Percent};
+use crate::agent::failure::CallFailureKind;
+use crate::agent::load::plan::{Counts, Phase, Rate};
+use crate::agent::load::slice::{Slice, StepSlice};
+use crate::agent::load::times::Times;
+use crate::record::load::Quantile;
+use crate::text::units::{fine, millis};
+
+/// So long the rate is there already when it begins to count: what an earlier one left is over by then.
+pub(super) const SETTLES: Duration = Duration::from_secs(1);
+/// So long it counts.
+pub(super) const COUNTS: Duration = Duration::from_secs(4);
+/// Slices of it, in which it is seen whether answers keep up.
+pub(super) const SLICE: Duration = Duration::from_millis(500);
+
+/// Answers that come later by more than this share of the time that goes by fall behind: as many are missing of the rate.
+const BEHIND: f64 = 0.03;
+/// Fewer slices with answers show no such thing.
+const LEAST_SLICES: usize = 3;
+/// The share of what was due that must have been sent.
+const SENT: f64 = 0.99;
+/// One that fails is an accident, whatever the share.
+const ACCIDENTS: u64 = 1;
+
+/// What was seen of one rate.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    /// Requests that were due.
+    pub(super) planned: u64,
+    /// Requests that were sent.
+    pub(super) sent: u64,
+    /// Requests that were not answered well.
+    pub(super) failed: u64,
+    /// Those of them that found no connection.
+    pub(super) unconnected: u64,
+    /// The quantiles that a release is held to: from the moment at which requests were due, and at which they were sent.
+    pub(super) latency: BTreeMap<Quantile, Taken>,
+    /// When a slice was in its middle, since the step began, and the median of its own time for an answer.
+    pub(super) medians: Vec<(Duration, Duration)>,
+}
+
+/// How long answers took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) since_due: Duration,
+    pub(super) since_sent: Duration,
+}
+
+/// What became of a rate.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) enum Bore {
+    /// The release bore it.
+    Held,
+    /// It broke what it is held to.
+    Broke(Vec<Breach>),
+    /// The gate did not send it, or not in time: nobody knows.
+    Unsent(Unsent),
+}
+
+/// How a release breaks.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) enum Breach {
+    /// Answers take too long.
+    Slow {
+        /// The quantile.
+        quantile: Quantile,
+        /// What it is.
+        took: Duration,
+        /// What it may be.
+        most: Duration,
+    },
+    /// Too many fail, as shares.
+    Fails {
+        /// So many do.
+        failed: f64,
+        /// Of which so many found no connection.
+        unconnected: f64,
+        /// So many may.
+        most: f64,
+    },
+    /// Answers do not keep up with the rate, by this share of it.
+    Behind(f64),
+}
+
+/// What the gate did not do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) enum Unsent {
+    /// It sent fewer than were due.
+    Fewer {
+        /// Those that were sent.
+        sent: u64,
+        /// Those that were due.
+        planned: u64,
+    },
+    /// It sent them so late that a quantile is beyond its bound by that alone.
+    Late(Quantile),
+}
+
+/// What is sent for a step; the second phase counts.
+pub(super) fn phases(mix: usize, rate: f64) -> Vec<Phase> {
+    let phase = |duration, counts| Phase {
+        mix,
+        rate: Rate::Constant(rate),
+        duration_ms: millis(duration),
+        counts,
+    };
+    vec![phase(SETTLES, Counts::WarmUp), phase(COUNTS, Counts::Yes)]
+}
+
+impl Step {
+    /// Of what came back of it.
+    pub(super) fn of(slices: &[Slice], held_to: &HeldTo) -> Self {
+        let counted: Vec<&Slice> = slices.iter().filter(|slice| slice.counts == Counts::Yes).collect();
+        let mut whole = StepSlice::default();
+        counted.iter().for_each(|slice| whole.add(&slice.whole()));
+        let at = |times: &Times, quantile: Quantile| times.at(quantile.share()).unwrap_or_default();
+        let taken = |(quantile, _): &(Quantile, Duration)| {
+            let taken = Taken {
+                since_due: at(&whole.latency, *quantile),
+                since_sent: at(&whole.service, *quantile),
+            };
+            (*quantile, taken)
+        };
+        let median = |slice: &&Slice| {
+            let middle = Duration::from_millis(slice.start_ms) + Duration::from_millis(slice.length_ms) / 2;
+            Some((middle, slice.whole().service.at(Quantile::P50.share())?))
+        };
+        Self {
+            planned: counted.iter().map(|slice| slice.planned).sum(),
+            sent: counted.iter().map(|slice| slice.sent).sum(),
+            failed: whole.errors.count(),
+            unconnected: whole
+                .errors
+                .by_failure
+                .get(&CallFailureKind::Connect)
+                .copied()
+                .unwrap_or_default(),
+            latency: held_to.latency.iter().map(taken).collect(),
+            medians: counted.iter().filter_map(median).collect(),
+        }
+    }
+
+    /// Whether the release bore it.
+    pub(super) fn bore(&self, held_to: &HeldTo) -> Bore {
+        let (sent, planned) = (self.sent, self.planned);
+        if planned == 0 || (sent as f64) < SENT * planned as f64 {
+            return Bore::Unsent(Unsent::Fewer { sent, planned });
+        }
+        let slow = held_to.latency.iter().filter_map(|bound| self.slow(*bound));
+        let behind = self.behind().filter(|behind| *behind > BEHIND).map(Breach::Behind);
+        let breaches: Vec<Breach> = self
+            .fails(held_to.errors)
+            .into_iter()
+            .chain(slow)
+            .chain(behind)
+            .collect();
+        if !breaches.is_empty() {
+            return Bore::Broke(breaches);
+        }
+        // Its own time is good, and the whole is not: that is the gate's.
+        let late = |(quantile, most): &&(Quantile, Duration)| self.taken(*quantile).since_due > *most;
+        match held_to.latency.iter().find(late) {
+            Some((quantile, _)) => Bore::Unsent(Unsent::Late(*quantile)),
+            None => Bore::Held,
+        }
+    }
+
+    fn taken(&self, quantile: Quantile) -> Taken {
+        self.latency.get(&quantile).copied().unwrap_or_default()
+    }
+
+    fn slow(&self, (quantile, most): (Quantile, Duration)) -> Option<Breach> {
+        let took = self.taken(quantile).since_sent;
+        (took > most).then_some(Breach::Slow { quantile, took, most })
+    }
+
+    fn fails(&self, most: f64) -> Option<Breach> {
+        let share = |count: u64| count as f64 / self.sent.max(1) as f64;
+        let failed = share(self.failed);
+        (self.failed > ACCIDENTS && failed > most).then(|| Breach::Fails {
+            failed,
+            unconnected: share(self.unconnected),
+            most,
+        })
+    }
+
+    /// By how much later answers come for each second that goes by: where more is asked for than is borne, what waits grows
+    /// as the rate is beyond it. A line through the medians, by least squares.
+    fn behind(&self) -> Option<f64> {
+        let count = self.medians.len();
+        if count < LEAST_SLICES {
+            return None;
+        }
+        let points = || {
+            let medians = self.medians.iter();
+            medians.map(|(at, took)| (at.as_secs_f64(), took.as_secs_f64()))
+        };
+        let mean = |sum: f64| sum / count as f64;
+        let (at, took) = (
+            mean(points().map(|point| point.0).sum()),
+            mean(points().map(|point| point.1).sum()),
+        );
+        let spread: f64 = points().map(|point| (point.0 - at).powi(2)).sum();
+        let both: f64 = points().map(|point| (point.0 - at) * (point.1 - took)).sum();
+        (spread > 0.0).then(|| both / spread)
+    }
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slow { quantile, took, most } => {
+                write!(f, "{quantile} {}, at most {}", fine(*took), fine(*most))
+            }
+            Self::Fails { failed, most, .. } => {
+                write!(f, "{} of requests failed, at most {}", Percent(*failed), Percent(*most))
+            }
+            Self::Behind(share) => write!(f, "answers fell behind the rate by {}", Percent(*share)),
+        }
+    }
+}
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fewer { sent, planned } => {
+                write!(
+                    f,
+                    "more could not be sent: this machine sent {sent} of {planned} requests that were due"
+                )
+            }
+            Self::Late(quantile) => {
+                write!(
+                    f,
+                    "more could not be sent in time: {quantile} is beyond its bound by that alone"
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::load::slice::Errors;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn held_to() -> HeldTo {
+        HeldTo {
+            latency: vec![(Quantile::P95, 300 * MS)],
+            errors: 0.01,
+        }
+    }
+
+    /// Six slices of a hundred answers, the first of which takes so long, and each next one longer by that.
+    fn slices(took: Duration, longer: Duration, late: Duration, errors: u64) -> Vec<Slice> {
+        let slice = |number: u32| {
+            let mut step = StepSlice {
+                sent: 100 + errors,
+                good: 100,
+                errors: Errors {
+                    by_failure: [(CallFailureKind::Connect, errors)].into(),
+                    ..Errors::default()
+                },
+                ..StepSlice::default()
+            };
+            for _ in 0..100 {
+                step.service.record(took + longer * number);
+                step.latency.record(took + longer * number + late);
+            }
+            Slice {
+                phase: 1,
+                mix: 0,
+                counts: Counts::Yes,
+                start_ms: 1_000 + 500 * u64::from(number),
+                length_ms: 500,
+                planned: 100 + errors,
+                sent: 100 + errors,
+                lag: Times::new(),
+                steps: vec![step],
+            }
+        };
+        (0..6).map(slice).collect()
+    }
+
+    fn bore(slices: &[Slice]) -> Bore {
+        Step::of(slices, &held_to()).bore(&held_to())
+    }
+
+    #[test]
+    fn a_rate_is_asked_for_five_seconds_of_which_four_count() {
+        let asked: Vec<(u64, Counts)> = phases(1, 50.0)
+            .iter()
+            .map(|phase| (phase.duration_ms, phase.counts))
+            .collect();
+        assert_eq!(asked, [(1_000, Counts::WarmUp), (4_000, Counts::Yes)]);
+        // What does not count says nothing.
+        let mut warm = slices(900 * MS, Duration::ZERO, Duration::ZERO, 50);
+        warm.iter_mut().for_each(|slice| slice.counts = Counts::WarmUp);
+        let all = [warm, slices(20 * MS, Duration::ZERO, Duration::ZERO, 0)].concat();
+        assert_eq!(bore(&all), Bore::Held);
+    }
+
+    #[test]
+    fn too_slow_or_too_many_errors_break_it() {
+        assert_eq!(bore(&slices(299 * MS, Duration::ZERO, Duration::ZERO, 0)), Bore::Held);
+        let slow = bore(&slices(302 * MS, Duration::ZERO, Duration::ZERO, 0));
+        assert!(matches!(slow, Bore::Broke(breaches) if matches!(breaches[..], [Breach::Slow { .. }])));
+        assert_eq!(bore(&slices(20 * MS, Duration::ZERO, Duration::ZERO, 1)), Bore::Held);
+        let failing = bore(&slices(20 * MS, Duration::ZERO, Duration::ZERO, 2));
+        let Bore::Broke(breaches) = failing else {
+            panic!("{failing:?}")
+        };
+        assert_eq!(breaches[0].to_string(), "1.96 % of requests failed, at most 1.00 %");
+    }
+
+    #[test]
+    fn one_request_that_fails_is_an_accident_whatever_the_share() {
+        let strict = HeldTo {
+            errors: 0.0,
+            ..held_to()
+        };
+        let mut all = slices(20 * MS, Duration::ZERO, Duration::ZERO, 0);
+        all[3] = slices(20 * MS, Duration::ZERO, Duration::ZERO, 1)[3].clone();
+        assert_eq!(Step::of(&all, &strict).bore(&strict), Bore::Held);
+        all[4] = slices(20 * MS, Duration::ZERO, Duration::ZERO, 1)[4].clone();
+        assert!(matches!(Step::of(&all, &strict).bore(&strict), Bore::Broke(_)));
+    }
+
+    #[test]
+    fn answers_that_come_ever_later_break_it_long_before_they_are_too_slow() {
+        // 12 ms for each half second: 2.4 %.
+        assert_eq!(bore(&slices(20 * MS, 12 * MS, Duration::ZERO, 0)), Bore::Held);
+        let behind = bore(&slices(20 * MS, 30 * MS, Duration::ZERO, 0));
+        let Bore::Broke(breaches) = behind else {
+            panic!("{behind:?}")
+        };
+        assert_eq!(breaches.len(), 1);
+        assert_eq!(breaches[0].to_string(), "answers fell behind the rate by 6.00 %");
+    }
+
+    #[test]
+    fn what_the_gate_did_not_send_or_sent_late_is_never_the_releases() {
+        let mut fewer = slices(900 * MS, Duration::ZERO, Duration::ZERO, 50);
+        fewer.iter_mut().for_each(|slice| slice.planned += 2);
+        assert!(matches!(
+            bore(&fewer),
+            Bore::Unsent(Unsent::Fewer {
+                sent: 900,
+                planned: 912
+            })
+        ));
+        let late = slices(20 * MS, Duration::ZERO, 400 * MS, 0);
+        assert_eq!(bore(&late), Bore::Unsent(Unsent::Late(Quantile::P95)));
+        assert!(matches!(bore(&[]), Bore::Unsent(_)));
+    }
+}
