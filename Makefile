@@ -98,7 +98,7 @@ test-worlds: images
 	REHEARSAL_ALL_WORLDS=1 RUST_TEST_THREADS=$${RUST_TEST_THREADS:-5} cargo test --locked --no-fail-fast --test engine -- --include-ignored \
 		guards:: interrupts:: names:: outage:: replicas:: worlds::
 
-# Production's release and a slower one side by side, asked in turns for minutes.
+# Production's release and a slower one, or one that bears less, side by side, asked in turns for minutes.
 test-load:
 	@fixtures/tools.sh cargo
 	@fixtures/engine.sh
