@@ -34,7 +34,7 @@ static ABOUT: About = About {
     question: "how many requests a second does the candidate bear, and how many production's release?",
     explain: "Only with stages.load.capacity: true. In the stage load a second container of production's release comes up \
               beside the candidate, both begin anew, and the rate is raised in turns (production's, the candidate's, the \
-              candidate's, production's) and doubled, 5 s each of which 4 s count, until the release breaks: until it \
+              candidate's, production's) by a half at a time, 5 s each of which 4 s count, from below what control has shown, until the release breaks: until it \
               is beyond what stages.load.thresholds block at (without a latency there p99 above 1 s, without error_rate 1 % \
               of errors), or until answers fall behind the rate by more than 3 %. A rate at which it breaks is asked \
               once more, and only twice is broken; then the rate is sought between the last that held and the first that \

@@ -12,6 +12,9 @@ use crate::text::units::fine;
 const QUANTILE: Quantile = Quantile::P99;
 /// … within this time.
 const WITHIN: Duration = Duration::from_secs(1);
+/// A request is given up after twice the longest bound, and within these times.
+const LEAST_PATIENCE: Duration = Duration::from_secs(5);
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
 /// Without a threshold of errors: this share.
 const ERRORS: f64 = 0.01;
 
@@ -38,6 +41,13 @@ impl HeldTo {
             },
             errors: thresholds.error_rate.and_then(|levels| levels.fail).unwrap_or(ERRORS),
         }
+    }
+
+    /// What takes longer is given up: what a release has not answered by then it has not borne, and the next rate waits
+    /// for the last answer.
+    pub(super) fn patience(&self) -> Duration {
+        let longest = self.latency.iter().map(|(_, most)| *most * 2).max();
+        longest.unwrap_or_default().clamp(LEAST_PATIENCE, MOST_PATIENCE)
     }
 
     /// In words, one by one.
@@ -103,6 +113,7 @@ mod tests {
     fn where_nothing_blocks_a_second_and_one_error_in_a_hundred_do() {
         let held_to = HeldTo::of(&Thresholds::default());
         assert_eq!(held_to.latency, [(Quantile::P99, 1_000 * MS)]);
+        assert_eq!(held_to.patience(), 5_000 * MS);
         assert!((held_to.errors - 0.01).abs() < f64::EPSILON);
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::compare::{Answer, Pair, compare, confirmed};
 use super::held_to::HeldTo;
 use super::ran_out::{Moment, RanOut, Whose, first};
-use super::search::{Next, Search};
+use super::search::{Next, Search, Start};
 use super::step::{Bore, COUNTS, SETTLES, SLICE, Step, phases};
 use super::turn::{Stopped, Turn};
 use crate::agent::load::plan::{Counts, LoadPlan, Phase, Rate};
@@ -63,7 +63,8 @@ pub(super) async fn measure(
     two: &Two<'_>,
     of_control: Option<&Measured>,
 ) -> Result<Result<(Measured, Vec<String>), String>, Lost> {
-    let from = of_control.and_then(Measured::begins_at).unwrap_or(two.load.rate);
+    let from = of_control.and_then(Measured::begins_at);
+    let from = from.map_or(Start::unknown(two.load.rate), Start::near);
     let (mut asking, left_out) = match Asking::begin(at, two, from).await? {
         Ok(begun) => begun,
         Err(why) => return Ok(Err(why)),
@@ -115,7 +116,7 @@ impl Measured {
 
 impl<'a> Asking<'a> {
     /// Both anew, and warm.
-    async fn begin(at: &'a At<'a>, two: &'a Two<'a>, from: f64) -> Result<Result<(Self, Vec<String>), String>, Lost> {
+    async fn begin(at: &'a At<'a>, two: &'a Two<'a>, from: Start) -> Result<Result<(Self, Vec<String>), String>, Lost> {
         if let Err(why) = two.begin_anew(at).await? {
             return Ok(Err(why));
         }
@@ -123,31 +124,33 @@ impl<'a> Asking<'a> {
             Ok(sent) => sent,
             Err(why) => return Ok(Err(why)),
         };
+        let held_to = HeldTo::of(&two.load.thresholds);
         let asking = Self {
             at,
             two,
             plan: LoadPlan {
                 slice_ms: millis(SLICE),
+                timeout_ms: millis(held_to.patience()),
                 ..plan
             },
-            held_to: HeldTo::of(&two.load.thresholds),
+            held_to,
             remarks: Vec::new(),
         };
         Ok(asking.warm_up(from).await?.map(|()| (asking, left_out)))
     }
 
-    async fn warm_up(&self, from: f64) -> Result<Result<(), String>, Lost> {
+    async fn warm_up(&self, from: Start) -> Result<Result<(), String>, Lost> {
         if let Some(why) = silent(self.at, &self.plan, TRIES).await? {
             return Ok(Err(why));
         }
         let phase = |role| Phase {
             mix: mix_of(role),
-            rate: Rate::Constant(from),
+            rate: Rate::Constant(from.rate),
             duration_ms: millis(WARM_UP),
             counts: Counts::WarmUp,
         };
         let phases = [Role::Baseline, Role::Candidate].map(phase).to_vec();
-        send(self.at, &self.at_rate(from), phases).await?;
+        send(self.at, &self.at_rate(from.rate), phases).await?;
         Ok(Ok(()))
     }
 
@@ -160,7 +163,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Production's release and a second one of it: where they are alike at once, they are.
-    async fn of_itself(&mut self, from: f64) -> Result<Result<Measured, String>, Lost> {
+    async fn of_itself(&mut self, from: Start) -> Result<Result<Measured, String>, Lost> {
         let mut pairs = match self.pairs(0..1, from).await? {
             Ok(pairs) => pairs,
             Err(why) => return Ok(Err(why)),
@@ -176,7 +179,7 @@ impl<'a> Asking<'a> {
     }
 
     /// The candidate and production's; again where it seems to bear less. `unlike`: why nothing can be said of it.
-    async fn of_candidate(&mut self, from: f64, unlike: Option<String>) -> Result<Result<Measured, String>, Lost> {
+    async fn of_candidate(&mut self, from: Start, unlike: Option<String>) -> Result<Result<Measured, String>, Lost> {
         let pairs = match self.pairs(0..PAIRS, from).await? {
             Ok(pairs) => pairs,
             Err(why) => return Ok(Err(why)),
@@ -206,7 +209,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Once more, from the beginning.
-    async fn again(&mut self, from: f64) -> Result<Result<Vec<(Turn, Turn)>, String>, Lost> {
+    async fn again(&mut self, from: Start) -> Result<Result<Vec<(Turn, Turn)>, String>, Lost> {
         if let Err(why) = self.two.begin_anew(self.at).await? {
             return Ok(Err(why));
         }
@@ -216,7 +219,7 @@ impl<'a> Asking<'a> {
         self.pairs(0..PAIRS, from).await
     }
 
-    async fn pairs(&mut self, pairs: Range<usize>, from: f64) -> Result<Result<Vec<(Turn, Turn)>, String>, Lost> {
+    async fn pairs(&mut self, pairs: Range<usize>, from: Start) -> Result<Result<Vec<(Turn, Turn)>, String>, Lost> {
         let mut all = Vec::new();
         for pair in pairs {
             match self.pair(pair, from).await? {
@@ -228,7 +231,7 @@ impl<'a> Asking<'a> {
     }
 
     /// A turn of each, production's first in what comes back.
-    async fn pair(&mut self, pair: usize, from: f64) -> Result<Result<(Turn, Turn), String>, Lost> {
+    async fn pair(&mut self, pair: usize, from: Start) -> Result<Result<(Turn, Turn), String>, Lost> {
         let [one, other] = order(pair);
         let first = self.turn(one, from).await?;
         if let Err(why) = self.come_to(one).await? {
@@ -244,7 +247,7 @@ impl<'a> Asking<'a> {
         }))
     }
 
-    async fn turn(&self, role: Role, from: f64) -> Result<Turn, Lost> {
+    async fn turn(&self, role: Role, from: Start) -> Result<Turn, Lost> {
         let (begun, within) = (Instant::now(), self.two.load.budget / TURNS);
         let (mut search, mut ran_out, mut asked) = (Search::from(from), RanOut::unknown(), Vec::new());
         let stopped = loop {

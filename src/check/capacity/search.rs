@@ -1,12 +1,14 @@
-//! The search for the highest rate that a release bears: twice as much until it breaks, then between the last rate
+//! The search for the highest rate that a release bears: ever more until it breaks, then between the last rate
 //! that held and the first that broke. Pure: it says which rate to ask next, and learns what became of it.
 
 use serde::Serialize;
 
 use super::step::{Bore, Breach, Unsent};
 
-/// By so much the rate rises until it breaks. What is asked beyond what is borne waits, and must be answered afterwards.
+/// By so much the rate rises until it breaks, where nobody knows when that is.
 const RISE: f64 = 2.0;
+/// The same where it is about to: what is asked beyond what is borne waits, and must be answered afterwards.
+const LITTLE_RISE: f64 = 1.5;
 /// By so much it falls where already the first rate breaks.
 const FALL: f64 = 2.0;
 /// So often it may fall.
@@ -17,10 +19,33 @@ const NEAR: f64 = 1.05;
 const MOST: f64 = 10_000.0;
 const LEAST: f64 = 1.0;
 
+/// Where a search begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Start {
+    /// Requests a second.
+    pub(super) rate: f64,
+    rise: f64,
+}
+
+impl Start {
+    /// At this rate, of a release of which nothing is known.
+    pub(super) fn unknown(rate: f64) -> Self {
+        let rise = RISE;
+        Self { rate, rise }
+    }
+
+    /// At this rate, not far below what it may bear.
+    pub(super) fn near(rate: f64) -> Self {
+        let rise = LITTLE_RISE;
+        Self { rate, rise }
+    }
+}
+
 /// A search under way.
 #[derive(Debug, Clone)]
 pub(super) struct Search {
     from: f64,
+    rise: f64,
     held: Option<f64>,
     end: Option<(f64, End)>,
     /// A rate that was not borne once: to be asked again, for a machine may stumble.
@@ -48,10 +73,11 @@ pub(super) enum Next {
 }
 
 impl Search {
-    /// Begins at this rate.
-    pub(super) fn from(rate: f64) -> Self {
+    /// Begins there.
+    pub(super) fn from(start: Start) -> Self {
         Self {
-            from: rate.clamp(LEAST, MOST),
+            from: start.rate.clamp(LEAST, MOST),
+            rise: start.rise,
             held: None,
             end: None,
             doubted: None,
@@ -65,7 +91,7 @@ impl Search {
         }
         let rate = match (self.held, &self.end) {
             (None, None) => Some(self.from),
-            (Some(held), None) => (held < MOST).then(|| (held * RISE).min(MOST)),
+            (Some(held), None) => (held < MOST).then(|| (held * self.rise).min(MOST)),
             (None, Some((end, _))) => {
                 let least = (self.from / FALL.powi(FALLS)).max(LEAST);
                 (*end > least).then(|| (end / FALL).max(least))
@@ -134,7 +160,7 @@ mod tests {
 
     #[test]
     fn it_doubles_until_it_breaks_twice_and_is_sought_between_then() {
-        let mut search = Search::from(100.0);
+        let mut search = Search::from(Start::unknown(100.0));
         let all = asked(&mut search, up_to(300.0));
         assert_eq!(all[..5], [100.0, 200.0, 400.0, 400.0, (200.0_f64 * 400.0).sqrt()]);
         let (held, (end, _)) = (search.held().unwrap(), search.end().unwrap());
@@ -143,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_rate_that_breaks_once_and_then_holds_has_held() {
-        let mut search = Search::from(100.0);
+        let mut search = Search::from(Start::unknown(100.0));
         search.learn(100.0, broke());
         assert_eq!(search.next(), Next::AskAgain(100.0));
         search.learn(100.0, Bore::Held);
@@ -153,32 +179,32 @@ mod tests {
 
     #[test]
     fn where_the_first_rate_breaks_it_falls_and_not_for_ever() {
-        let mut search = Search::from(100.0);
+        let mut search = Search::from(Start::unknown(100.0));
         asked(&mut search, up_to(30.0));
         assert!(search.held().is_some_and(|held| (28.0..=30.0).contains(&held)));
-        let mut none = Search::from(100.0);
+        let mut none = Search::from(Start::unknown(100.0));
         let all = asked(&mut none, up_to(0.0));
         assert_eq!(none.held(), None);
         assert_eq!(all.last(), Some(&6.25));
-        let mut least = Search::from(2.0);
+        let mut least = Search::from(Start::unknown(2.0));
         assert_eq!(asked(&mut least, up_to(0.0)).last(), Some(&LEAST));
     }
 
     #[test]
     fn what_the_gate_cannot_send_ends_it_without_a_word_on_the_release() {
-        let mut search = Search::from(100.0);
+        let mut search = Search::from(Start::unknown(100.0));
         asked(&mut search, |rate| if rate <= 400.0 { Bore::Held } else { unsent() });
         assert!(search.held().is_some_and(|held| held > 380.0));
         assert!(matches!(search.end(), Some((_, End::Unsent(_)))));
         // A release that breaks below that is found all the same.
-        let mut both = Search::from(100.0);
+        let mut both = Search::from(Start::unknown(100.0));
         asked(&mut both, |rate| match rate {
             rate if rate > 330.0 => unsent(),
             rate if rate > 250.0 => broke(),
             _ => Bore::Held,
         });
         assert!(matches!(both.end(), Some((rate, End::Broke(_))) if *rate < 270.0));
-        let mut fast = Search::from(100.0);
+        let mut fast = Search::from(Start::unknown(100.0));
         assert_eq!(asked(&mut fast, |_| Bore::Held).last(), Some(&MOST));
         assert_eq!((fast.held(), fast.end()), (Some(MOST), None));
     }
@@ -187,7 +213,7 @@ mod tests {
         #[test]
         fn whatever_happens_it_ends_and_what_held_lies_below_what_did_not(from in 0.0..20_000.0_f64, luck in any::<u64>()) {
             let mut rng = fastrand::Rng::with_seed(luck);
-            let mut search = Search::from(from);
+            let mut search = Search::from(Start::near(from));
             let mut count = 0;
             while let Next::Ask(rate) | Next::AskAgain(rate) = search.next() {
                 prop_assert!((LEAST..=MOST).contains(&rate), "{rate}");

@@ -11,7 +11,7 @@ use fastrand::Rng;
 use super::compare::{Answer, Interval, Pair, compare, confirmed};
 use super::held_to::HeldTo;
 use super::ran_out::RanOut;
-use super::search::{Next, Search};
+use super::search::{Next, Search, Start};
 use super::step::{Bore, COUNTS, SETTLES, Step, Taken};
 use super::turn::{Stopped, Turn};
 use crate::check::relative::looks::order;
@@ -112,7 +112,7 @@ impl Machine {
     /// A turn of a release, as it is driven on a mirror.
     fn turn(&mut self, bears: f64) -> Interval {
         let held_to = HeldTo::of(&Thresholds::default());
-        let (mut search, mut asked) = (Search::from(BEGINS), Vec::new());
+        let (mut search, mut asked) = (Search::from(Start::near(BEGINS)), Vec::new());
         let stopped = loop {
             let (Next::Ask(rate) | Next::AskAgain(rate)) = search.next() else {
                 break Stopped::Found;
