@@ -2,7 +2,6 @@
 //! goes wrong.
 
 mod heard;
-mod product;
 mod rotation;
 mod seen;
 mod skew;
@@ -26,9 +25,8 @@ static ABOUT: About = About {
               signed anew by keys of the run's own, with times of this moment. rotation: another key appears among those that \
               the issuer shows, beside the old one; then a third, and the old ones go. A token by the new key is made before, \
               asked with (who knows which keys there are refuses it), and asked with again until it is taken: by production's \
-              release in control within 35 s, by the candidate in that time and 5 s. The old key's token must be taken \
-              as long as it is shown. Where auth.rotate says how the product changes its key, somebody signs in, it is run, and \
-              they sign in again until that works. skew: no clock is shifted and no libfaketime is used; the tokens are: \
+              release in control within 35 s, by the candidate within 40 s. The old key's token must be taken \
+              as long as it is shown. skew: no clock is shifted and no libfaketime is used; the tokens are: \
               they begin (iat, nbf) 5, 55, 65 and 300 s from now, or have ended (exp) that long ago. What production's \
               release takes and the candidate refuses, or answers by a server error, blocks, and so does a server error in the \
               place of a refusal; who takes ended tokens for longer than production's release, or keys that are not shown \
@@ -59,12 +57,7 @@ impl Check for AuthRotationSkew {
         if services.any(|service| given.candidate.services.contains_key(service)) {
             return Some("the authentication dependency is the candidate itself".to_owned());
         }
-        let is_told = by_product(given.settings) || holds_a_key(given.settings);
-        let untold = match asks(given.settings, AuthChange::Rotation) {
-            true => ", and nothing tells it to change that (`auth.rotate`)",
-            false => "",
-        };
-        (!is_told).then(|| format!("{NOBODY_SIGNS}{untold}"))
+        (!holds_a_key(given.settings)).then(|| NOBODY_SIGNS.to_owned())
     }
 
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Kept, Lost> {
@@ -77,15 +70,13 @@ impl Check for AuthRotationSkew {
 
     fn judge(&self, case: &Case<'_>, before: &Kept, after: &Kept) -> Vec<Finding> {
         let turned = rotation::findings(case, &before.rotation, &after.rotation);
-        let product = before.product.as_ref().zip(after.product.as_ref());
-        let product = product.map_or_else(Vec::new, |(before, after)| product::findings(case, before, after));
         let skewed = skew::findings(case, &before.skew, &after.skew);
-        [turned, product, skewed].concat()
+        [turned, skewed].concat()
     }
 
     fn unanswered(&self, _case: &Case<'_>, after: &Kept) -> Option<Unanswered> {
         let listed = |reasons: &BTreeSet<String>| reasons.iter().cloned().collect::<Vec<_>>().join("; ");
-        let is_empty = after.rotation.is_empty() && after.skew.is_empty() && after.product.is_none();
+        let is_empty = after.rotation.is_empty() && after.skew.is_empty();
         match (after.untold.is_empty(), is_empty) {
             (false, _) => Some(Unanswered::NotRun(listed(&after.untold))),
             (true, true) => Some(Unanswered::Skipped(listed(&after.left))),
@@ -98,15 +89,11 @@ impl Check for AuthRotationSkew {
         part.map_or(Again::Look, |part| Again::Part(part.to_owned()))
     }
 
-    /// One for each way to fail, which names the requests; keys change, whoever changes them.
+    /// One for each way to fail, which names the requests.
     fn fold(&self, findings: Vec<Finding>) -> Vec<Finding> {
         let way = |finding: &Finding| -> Vec<String> {
             let detail = finding.detail.as_deref().unwrap_or_default();
-            let words = detail.split('/').take(2).map(|word| match word {
-                product::PART => AuthChange::Rotation.to_string(),
-                other => other.to_owned(),
-            });
-            words.collect()
+            detail.split('/').take(2).map(str::to_owned).collect()
         };
         let mut all: Vec<Finding> = Vec::new();
         for finding in findings {
@@ -148,9 +135,6 @@ async fn kept(at: &At<'_>) -> Result<Kept, Lost> {
     } else if skew {
         kept.left.insert(format!("skew is skipped: {NOBODY_SIGNS}"));
     }
-    if by_product(settings) && is_part(product::PART) {
-        product::rotated(at, before, &mut kept).await?;
-    }
     Ok(kept)
 }
 
@@ -165,10 +149,4 @@ fn holds_a_key(settings: &Settings) -> bool {
         .auth
         .as_ref()
         .is_some_and(|auth| auth.signs == Signs::FrontsToo)
-}
-
-/// The product is told to change its own.
-fn by_product(settings: &Settings) -> bool {
-    let is_told = settings.auth.as_ref().is_some_and(|auth| auth.rotate.is_some());
-    is_told && asks(settings, AuthChange::Rotation)
 }

@@ -169,7 +169,7 @@ fn what_stays(case: &Case<'_>, service: &str) -> Option<String> {
     let (written, read, reader) = (left.written.words(from), left.read.words(from), left.reader);
     let read = if read == written { "it".to_owned() } else { read };
     Some(format!(
-        "; what it wrote to {written} stays, and {reader} mounts {read}"
+        "; what it may have written to {written} stays, and {reader} mounts {read}"
     ))
 }
 

@@ -32,7 +32,7 @@ pub const MORE_THAN_PRODUCTION: Duration = Duration::from_secs(5);
 /// Between two questions whether it works again.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Statuses by which a server says that something behind it is away, or that it will not do this now.
-const SAYS_SO: [u16; 3] = [502, 503, 504];
+pub const SAYS_SO: [u16; 3] = [502, 503, 504];
 
 /// By what a release is asked.
 pub enum Users {
@@ -262,10 +262,7 @@ async fn got_once_it_answers(at: &At<'_>, users: &Users) -> Result<Vec<Got>, Los
 }
 
 /// What somebody gets who has signed in before.
-///
-/// # Errors
-/// Nobody can tell.
-pub async fn comes_back(at: &At<'_>, session: &Session) -> Result<Came, Lost> {
+async fn comes_back(at: &At<'_>, session: &Session) -> Result<Came, Lost> {
     let returned = at.driver.come_back(session).await.ok_or_else(no_sign_in)?;
     match returned.came_to {
         Outcome::Held(Received::Known) => Ok(Came::Works),
@@ -276,10 +273,7 @@ pub async fn comes_back(at: &At<'_>, session: &Session) -> Result<Came, Lost> {
 }
 
 /// What somebody gets who signs in.
-///
-/// # Errors
-/// Nobody can tell.
-pub async fn signs_in(at: &At<'_>) -> Result<Came, Lost> {
+async fn signs_in(at: &At<'_>) -> Result<Came, Lost> {
     let outcome = at.driver.sign_in().await.ok_or_else(no_sign_in)?;
     match outcome.came_to {
         Outcome::Held(()) => Ok(Came::Works),

@@ -143,6 +143,7 @@ pub enum When {
 pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("production", "kubernetes", When::Given),
     ("auth", "twin", When::Given),
+    ("auth", "rotate", When::Given),
     ("login", "as", When::Says("ldap")),
     ("login", "as", When::Says("radius")),
     ("alerts", "scenarios", When::Says("auth-slow")),
@@ -202,7 +203,7 @@ pub static FILE: Mapping = Mapping {
         key(
             "timeout",
             Duration,
-            "The whole run's limit; default 15m, and what load takes beside both releases; reaching it is inconclusive.",
+            "The whole run's limit; default 15m, and what load takes beside both releases and keys to be taken; reaching it is inconclusive.",
         ),
     ],
     rules: &[],

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::grammar;
-use super::settings::{Load, Next, Settings, Tops};
+use super::settings::{Faults, Load, Next, Settings, Tops};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::file::{self, MOST_TEXT};
 use crate::yaml::tree::{Entry, Node};
@@ -324,8 +324,10 @@ fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Ne
         .as_ref()
         .map(Load::both_at_once)
         .unwrap_or_default();
+    let faults = settings.stages.faults.as_ref();
+    let until_taken = faults.map(Faults::until_keys_are_taken).unwrap_or_default();
     let timeout = options.timeout.or(file.duration("timeout"));
-    settings.timeout = timeout.unwrap_or(TIMEOUT + both_at_once);
+    settings.timeout = timeout.unwrap_or(TIMEOUT + both_at_once + until_taken);
     settings
 }
 

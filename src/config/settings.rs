@@ -68,7 +68,6 @@ impl Settings {
                 suite.map(|suite| &suite.body)
             }
             Subject::Data(entry) => self.data.body(*entry),
-            Subject::Rotate => self.auth.as_ref()?.rotate.as_ref(),
         }
     }
 
@@ -242,8 +241,6 @@ pub struct Auth {
     pub issuer_span: Option<Span>,
     /// Whose keys the issuer shows in the mirror.
     pub signs: Signs,
-    /// How the product is told to change its signing key.
-    pub rotate: Option<SuiteBody>,
     /// A company's CA, PEM (already read from the file).
     pub ca: Option<String>,
     /// How a test user signs in.
@@ -682,6 +679,20 @@ pub struct Faults {
     pub auth: Vec<AuthFault>,
     /// What it does beside them, each once, in the order of their kind.
     pub changes: Vec<AuthChange>,
+}
+
+impl Faults {
+    /// A change of keys is waited for in `control`, on the candidate and in its repeat, and four times on an untouched
+    /// baseline.
+    const UNTIL_KEYS_ARE_TAKEN: Duration = Duration::from_secs(600);
+
+    /// How long it may take in all until new keys are taken.
+    pub fn until_keys_are_taken(&self) -> Duration {
+        match self.changes.contains(&AuthChange::Rotation) {
+            true => Self::UNTIL_KEYS_ARE_TAKEN,
+            false => Duration::ZERO,
+        }
+    }
 }
 
 /// A fault of the authentication dependency.

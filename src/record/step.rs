@@ -35,8 +35,6 @@ pub enum Subject {
     Suite(String),
     /// An entry of `data`.
     Data(DataEntry),
-    /// What tells the authentication dependency to change its signing key.
-    Rotate,
 }
 
 /// An entry of `data`, at its place in the course.
@@ -80,9 +78,6 @@ impl DataEntry {
     }
 }
 
-/// What changes the authentication dependency's key, as in reports.
-const ROTATE: &str = "auth.rotate";
-
 /// The names of checks that are steps.
 const CHECKS: [(CheckId, &str); 5] = [
     (CheckId::MirrorFidelity, "fidelity"),
@@ -100,7 +95,6 @@ impl fmt::Display for Step {
             Self::Start(service) => f.pad(&format!("start {service}")),
             Self::Run(Subject::Suite(name)) => f.pad(&format!("suite {name}")),
             Self::Run(Subject::Data(entry)) => f.pad(entry.as_str()),
-            Self::Run(Subject::Rotate) => f.pad(ROTATE),
             Self::Swap(services) => f.pad(&format!("swap {}", services.join(" "))),
             Self::Check(id) => f.pad(check_name(*id)),
             Self::Other(name) => f.pad(name),
@@ -137,7 +131,6 @@ fn named(name: &str) -> Step {
     };
     match name {
         "mirror" => Step::Mirror,
-        ROTATE => Step::Run(Subject::Rotate),
         _ => entry.or_else(check).unwrap_or_else(|| Step::Other(name.to_owned())),
     }
 }
@@ -153,7 +146,6 @@ impl fmt::Display for Subject {
         match self {
             Self::Suite(name) => f.pad(name),
             Self::Data(entry) => f.pad(entry.as_str()),
-            Self::Rotate => f.pad(ROTATE),
         }
     }
 }
@@ -178,7 +170,6 @@ mod tests {
             (Step::Run(Subject::Suite("smoke".to_owned())), "suite smoke"),
             (Step::Run(Subject::Suite("a b".to_owned())), "suite a b"),
             (Step::Run(Subject::Data(DataEntry::Verify)), "data.verify"),
-            (Step::Run(Subject::Rotate), "auth.rotate"),
             (
                 Step::Run(Subject::Data(DataEntry::VerifyWriteAfter)),
                 "data.verify_write after the rollback",

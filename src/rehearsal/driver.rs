@@ -73,7 +73,7 @@ impl OnGround<'_> {
     /// Runs a suite or an entry of `data`, with what entries before it captured.
     pub async fn run_with(&self, subject: &Subject, body: &SuiteBody, inherited: Captures) -> SuiteOutcome {
         let run = match subject {
-            Subject::Suite(_) | Subject::Rotate => self.rehearsal.run_value(next_run()),
+            Subject::Suite(_) => self.rehearsal.run_value(next_run()),
             // One for all entries: they speak of the same things.
             Subject::Data(_) => self.rehearsal.run_value(0),
         };

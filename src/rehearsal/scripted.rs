@@ -46,7 +46,6 @@ use crate::record::recorded::Recorded;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
-use crate::record::step::Subject;
 use crate::record::test::{Reply, TestRecord};
 use crate::record::verdict::Verdict;
 use crate::suite::guarded::Guarded;
@@ -124,9 +123,6 @@ pub struct Behaviour {
     pub reads: Option<Reader>,
     /// How it comes to know new keys of the issuer's.
     pub keys: Keys,
-    /// What whoever signs in gets when the product has changed its key, one after the other before it works again; and
-    /// whether it works again at all.
-    pub rotated: Rotated,
     /// It does not answer who has no session.
     pub silent_to_strangers: bool,
     /// The suite, or `login`, in which the kernel kills a process of its for memory.
@@ -184,15 +180,6 @@ pub enum Keys {
     Any,
     /// It knows those that are shown, and the first one no more once there was another, until it is restarted.
     NeverBack,
-}
-
-/// What becomes of sign-ins and sessions when the product has changed its key.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rotated {
-    /// So many sign-ins are answered so; more than one can wait for are all of them until a restart.
-    pub sign_ins: Vec<u16>,
-    /// How those are answered who are signed in; `None` = as before.
-    pub users: Option<u16>,
 }
 
 /// How a release does under load.
@@ -662,7 +649,6 @@ impl Grounds for ScriptedGrounds {
             shown: self.signer.clone().into_iter().collect(),
             gone: Vec::new(),
             shown_at: tokio::time::Instant::now(),
-            since_rotated: None,
             in_turns: None,
             story,
         }))))
@@ -701,8 +687,6 @@ struct State {
     shown: Vec<Arc<Signer>>,
     shown_at: tokio::time::Instant,
     gone: Vec<Arc<Signer>>,
-    /// Sign-ins since the product has changed its key.
-    since_rotated: Option<usize>,
     /// How production's release beside and the one in place do while both are there.
     in_turns: Option<[UnderLoad; 2]>,
 }
@@ -922,7 +906,6 @@ impl Ground for ScriptedGround {
         state.present = (*deploy.services).clone();
         // Other containers.
         state.exits_by_faults = 0;
-        state.since_rotated = None;
         state.place = match role {
             Role::Candidate => Place::Candidate,
             Role::Baseline => Place::Back,
@@ -975,7 +958,6 @@ impl Ground for ScriptedGround {
         let mut state = self.state();
         state.stopped.remove(service);
         state.wedged = false;
-        state.since_rotated = None;
         state.gone.clear();
         Ok(())
     }
@@ -1036,9 +1018,6 @@ impl Ground for ScriptedGround {
 
     async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome {
         let mut state = self.state();
-        if run.subject == &Subject::Rotate {
-            state.since_rotated = Some(0);
-        }
         // Our own traffic must not change what a test sees.
         assert!(state.probes.is_empty(), "a probe runs beside {}", run.subject);
         let suite = run.subject.to_string();
@@ -1104,12 +1083,6 @@ impl Ground for ScriptedGround {
         if let Some(status) = state.under_fault(|bears| bears.answers) {
             return login_outcome(Outcome::Broke(answered(status)));
         }
-        let since = state.since_rotated;
-        let answers = since.and_then(|since| state.now().rotated.sign_ins.get(since).copied());
-        state.since_rotated = since.map(|since| since + 1);
-        if let Some(status) = answers {
-            return login_outcome(Outcome::Broke(answered(status)));
-        }
         state.signed_in += 1;
         let signed_in = state.signed_in;
         let is_lost = |bears: &Bears| bears.loses_every.is_some_and(|every| signed_in.is_multiple_of(every));
@@ -1173,8 +1146,6 @@ impl Ground for ScriptedGround {
         let mut state = self.state();
         let sessions = state.now().sessions;
         let faulty = state.under_fault(|bears| bears.answers_users);
-        let rotated = state.now().rotated.users;
-        let faulty = faulty.or(rotated.filter(|_| state.since_rotated.is_some()));
         Returned {
             came_to: match (state.agent(), sessions) {
                 (Ok(()), _) if faulty.is_some() => Outcome::Broke(answered(faulty.unwrap_or_default())),

@@ -109,7 +109,6 @@ pub(super) fn inherited(subject: &Subject, course: &Course) -> Captures {
     match subject {
         Subject::Suite(_) => Captures::default(),
         Subject::Data(_) => course.data.clone(),
-        Subject::Rotate => Captures::default(),
     }
 }
 

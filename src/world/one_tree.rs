@@ -58,7 +58,7 @@ fn shared_files(services: &[&mut Service]) -> BTreeSet<PathBuf> {
 }
 
 /// A file that lies in no mounted folder: of its copy that file alone is mounted.
-fn is_lone_file(host: &HostPath) -> bool {
+pub(super) fn is_lone_file(host: &HostPath) -> bool {
     host.root.file_name().map(Path::new) == Some(&host.below)
 }
 

@@ -30,6 +30,8 @@ impl Place {
     fn of(mount: &Mount) -> Option<Self> {
         match &mount.source {
             Source::Volume(name) => Some(Self::Volume(name.clone())),
+            // Sockets, and files that nobody keeps anything in.
+            Source::Host(host) if one_tree::is_lone_file(host) => None,
             Source::Host(host) => Some(Self::Host(one_tree::place_of(host))),
             _ => None,
         }

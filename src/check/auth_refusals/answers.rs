@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::agent::exchange::{HttpAnswer, SERVER_ERROR};
+use crate::check::fault_trial::SAYS_SO;
 use crate::check::forged::Forgery;
 use crate::suite::given;
 use crate::suite::guarded::Guarded;
@@ -70,10 +71,10 @@ impl Answered {
         matches!(self, Self::Given(_))
     }
 
-    /// The status of a server error.
+    /// The status of a server error by which a release does not say that another one is away.
     pub(in crate::check) fn broken(self) -> Option<u16> {
         match self {
-            Self::Broken(status) => Some(status),
+            Self::Broken(status) if !SAYS_SO.contains(&status) => Some(status),
             _ => None,
         }
     }

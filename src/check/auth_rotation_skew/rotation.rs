@@ -21,7 +21,8 @@ use crate::record::outcome::{Lost, Part};
 use crate::suite::guarded::Guarded;
 use crate::text::units::{millis, of_millis};
 
-/// Production's release has so long to take a new key: libraries ask for keys again every 30 s at most.
+/// Production's release has so long to take a new key: libraries ask for keys again every 30 s at most. How much of that is
+/// over when the key appears is chance, so the candidate has as long, whatever production took.
 pub(super) const TAKEN_WITHIN: Duration = Duration::from_secs(35);
 /// Between two questions.
 pub(super) const PAUSE: Duration = Duration::from_millis(250);
@@ -38,7 +39,7 @@ impl Change {
 /// Keys change, and are those of before when this returns.
 ///
 /// # Errors
-/// Nobody can tell: the agent is gone, or the release takes no token any more, even restarted.
+/// Nobody can tell: the agent is gone, or production's release takes no token any more, even restarted.
 pub(super) async fn turned(
     at: &At<'_>,
     (heard, before): (&[Guarded], Option<&Kept>),
@@ -51,7 +52,18 @@ pub(super) async fn turned(
     // Whatever was lost, the issuer shows what it did.
     at.ground.show_keys(&[Arc::clone(&first)]).await?;
     changed?;
-    back(at, heard, &first).await
+    if is_back(at, heard, &first).await? {
+        return Ok(());
+    }
+    let words = "after the rotation no token is taken any more, even restarted";
+    match before {
+        None => Err(Lost::new(Part::Step, words)),
+        // What it was seen to do stands.
+        Some(_) => {
+            kept.untold.insert(words.to_owned());
+            Ok(())
+        }
+    }
 }
 
 async fn changes(
@@ -83,8 +95,8 @@ fn limit(before: Option<&Kept>, asked: &Guarded, change: Change) -> Option<Durat
     let Some(before) = before else {
         return Some(TAKEN_WITHIN);
     };
-    let took = of(&before.rotation, &asked.name, change)?.taken_ms?;
-    Some(Duration::from_millis(took) + MORE_THAN_PRODUCTION)
+    of(&before.rotation, &asked.name, change)?.taken_ms?;
+    Some(TAKEN_WITHIN + MORE_THAN_PRODUCTION)
 }
 
 async fn one_change(
@@ -150,6 +162,10 @@ async fn until_taken(
 /// Keeps what can be compared, and says why the rest cannot.
 fn keep(at: &At<'_>, before: Option<&Kept>, one: Turned, kept: &mut Kept) {
     let (request, words) = (&one.request, one.change.words());
+    let asked_once = [(one.unseen, "before"), (one.old, "after")];
+    let silent = asked_once.iter().filter(|(answered, _)| answered.tells_nothing());
+    let why = silent.map(|(_, when)| format!("{request} gave no answer that tells, {when} {words}"));
+    kept.untold.extend(why);
     if one.taken_ms.is_none() && one.last.tells_nothing() {
         let why = format!("{request} gave no answer that tells, after {words}");
         kept.untold.insert(why);
@@ -169,18 +185,12 @@ fn keep(at: &At<'_>, before: Option<&Kept>, one: Turned, kept: &mut Kept) {
 }
 
 /// The first key is taken again: what comes after this is asked with it.
-async fn back(at: &At<'_>, heard: &[Guarded], first: &Arc<Signer>) -> Result<(), Lost> {
+async fn is_back(at: &At<'_>, heard: &[Guarded], first: &Arc<Signer>) -> Result<bool, Lost> {
     if is_taken(at, heard, first).await? {
-        return Ok(());
+        return Ok(true);
     }
     restarted(at).await?;
-    match is_taken(at, heard, first).await? {
-        true => Ok(()),
-        false => Err(Lost::new(
-            Part::Step,
-            "after the rotation no token is taken any more, even restarted",
-        )),
-    }
+    is_taken(at, heard, first).await
 }
 
 async fn is_taken(at: &At<'_>, heard: &[Guarded], first: &Signer) -> Result<bool, Lost> {
@@ -227,7 +237,7 @@ fn of_pair(case: &Case<'_>, old: &Turned, new: &Turned) -> Vec<Finding> {
         let title = format!("after {words}, {request} ends in HTTP {now}; from {baseline} no such error comes");
         all.push(found(case, "breaks", title, (old, new)));
     }
-    if let (Answered::Refused(_), Answered::Given(now)) = (old.unseen, new.unseen) {
+    if let (Answered::Refused(_) | Answered::Broken(_), Answered::Given(now)) = (old.unseen, new.unseen) {
         let title =
             format!("{request} answers HTTP {now} to a token by a key that nobody shows, which {baseline} refuses");
         all.push(found(case, "unseen", title, (old, new)));
@@ -238,11 +248,13 @@ fn of_pair(case: &Case<'_>, old: &Turned, new: &Turned) -> Vec<Finding> {
                 format!("after {words}, {request} answers HTTP {now} to tokens by the old one, which {baseline} takes");
             all.push(found(case, "old", title, (old, new)));
         }
-        (Change::Dropped, Answered::Given(_) | Answered::Refused(_), Answered::Broken(now)) => {
+        (Change::Dropped, Answered::Given(_) | Answered::Refused(_), Answered::Broken(now))
+            if new.old.broken().is_some() =>
+        {
             let title = format!("after {words}, {request} ends in HTTP {now} for tokens by the old one");
             all.push(found(case, "breaks/old", title, (old, new)));
         }
-        (Change::Dropped, Answered::Refused(_), Answered::Given(_)) => {
+        (Change::Dropped, Answered::Refused(_) | Answered::Broken(_), Answered::Given(_)) => {
             let title = format!("after {words}, {request} takes tokens by the old one, which {baseline} refuses");
             all.push(Finding {
                 blame: Blame::Nobody,

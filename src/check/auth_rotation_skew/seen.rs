@@ -6,14 +6,12 @@ use serde::Serialize;
 use strum::{Display, VariantArray};
 
 use crate::check::auth_refusals::Answered;
-use crate::check::fault_trial::Came;
 
 /// What became of new keys and shifted times.
 #[derive(Debug, Default, Serialize)]
 pub struct Kept {
     pub(super) rotation: Vec<Turned>,
     pub(super) skew: Vec<Shifted>,
-    pub(super) product: Option<ByProduct>,
     /// What has no meaning here, and why.
     pub(super) left: BTreeSet<String>,
     /// What has one and could not be told.
@@ -46,19 +44,6 @@ pub(super) enum Change {
     Beside,
     /// They go.
     Dropped,
-}
-
-/// What users got after the product had changed its key.
-#[derive(Debug, Serialize)]
-pub(super) struct ByProduct {
-    /// Milliseconds until somebody could sign in again; `None` = nobody could.
-    pub(super) back_ms: Option<u64>,
-    /// The first error of the release's own on the way, with what it was.
-    pub(super) broke: Option<String>,
-    /// The last sign-in.
-    pub(super) signs_in: Came,
-    /// Whoever had signed in before.
-    pub(super) is_signed_in: Came,
 }
 
 /// To which side a token's times lie.

@@ -195,7 +195,7 @@ fn less(case: &Case<'_>, (request, side): (&str, Side), pairs: &[Pair]) -> Optio
 
 fn breaks(case: &Case<'_>, (request, side): (&str, Side), pairs: &[Pair]) -> Option<Finding> {
     let mut newly = pairs.iter().filter_map(|(seconds, old, new)| match (old, new) {
-        (Answered::Refused(then), Answered::Broken(now)) => Some((*seconds, then, now)),
+        (Answered::Refused(then), new) => Some((*seconds, then, new.broken()?)),
         _ => None,
     });
     let (seconds, then, now) = newly.next()?;
