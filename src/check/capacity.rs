@@ -18,7 +18,7 @@ use serde::Serialize;
 use self::compare::Answer;
 use self::measure::{Measured, measure};
 use super::load::only_candidate;
-use super::two::{Two, asked_elsewhere};
+use super::two::{Two, not_at_once};
 use super::{About, At, Case, Check, Evidence, Given, Moment};
 use crate::config::settings::Capacity as Wanted;
 use crate::record::check::CheckId;
@@ -26,7 +26,6 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::load::CapacityRecord;
 use crate::record::outcome::{Lost, Part};
 use crate::record::stage::StageId;
-use crate::world::beside::beside;
 use crate::world::replica::Replica;
 
 static ABOUT: About = About {
@@ -34,7 +33,7 @@ static ABOUT: About = About {
     question: "how many requests a second does the candidate bear, and how many production's release?",
     explain: "Only with stages.load.capacity: true. In the stage load a second container of production's release comes up \
               beside the candidate, both begin anew, and the rate is raised in turns (production's, the candidate's, the \
-              candidate's, production's) by a half at a time, 5 s each of which 4 s count, from below what control has shown, until the release breaks: until it \
+              candidate's, production's) by a half at a time (doubled where nobody knows yet what is borne), 5 s each of which 4 s count, from below what control has shown, until the release breaks: until it \
               is beyond what stages.load.thresholds block at (without a latency there p99 above 1 s, without error_rate 1 % \
               of errors), or until answers fall behind the rate by more than 3 %. A rate at which it breaks is asked \
               once more, and only twice is broken; then the rate is sought between the last that held and the first that \
@@ -88,13 +87,7 @@ impl Check for Capacity {
     }
 
     fn left_out(&self, _stage: StageId, given: &Given<'_>) -> Option<String> {
-        let load = given.settings.stages.load.as_ref()?;
-        let own = given.candidate.services.values().next();
-        let why = match beside(given.candidate, given.world) {
-            Err(obstacle) => obstacle.to_string(),
-            Ok(_) => own.and_then(|own| asked_elsewhere(given.settings, load, own))?,
-        };
-        Some(format!("both releases cannot be asked at once: {why}"))
+        not_at_once(given.settings, (given.candidate, given.world))
     }
 
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Borne, Lost> {
@@ -109,11 +102,10 @@ impl Check for Capacity {
         let (marks, exits) = (at.marks(), exits_of_others(at, &two));
         let of_control = before.and_then(|before| before.came_to.as_ref().ok());
         let measured = measure(at, &two, of_control).await;
-        let left = leave(at, &two).await;
         // What a release says of more than it bears, no release is known to say.
         at.driver.set_aside(&marks).await;
+        at.ground.take_from_beside(&two.second.name).await;
         let measured = measured?;
-        left?;
         match exits_of_others(at, &two).into_iter().find(|now| !exits.contains(now)) {
             Some((replica, _)) => Err(Lost::new(
                 Part::Step,
@@ -189,13 +181,6 @@ fn lower(case: &Case<'_>, measured: &Measured) -> Option<Finding> {
             .seen(said::evidence(&record))
             .help(help),
     )
-}
-
-/// The next stage meets a release that has not been asked for more than it bears.
-async fn leave(at: &At<'_>, two: &Two<'_>) -> Result<(), Lost> {
-    at.ground.take_from_beside(&two.second.name).await;
-    at.ground.stop(&two.own.name).await;
-    at.ground.start_again(&two.own.name).await
 }
 
 /// How often each container of all other services has exited.

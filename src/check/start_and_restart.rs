@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::boot_production_env::failure_of;
 use super::release::blank_first;
+use super::two::not_at_once;
 use super::{About, At, Case, Check, Evidence, Moment, together};
 use crate::config::settings::{Load, Rollback};
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
@@ -192,8 +193,10 @@ fn life(at: &At<'_>, replica: &Replica, swapped: Option<&Swapped>) -> Life {
 
 /// Where the release is stopped and started by us: exits are judged there, or are nobody's.
 fn stopped_in(at: &At<'_>) -> &'static [StageId] {
-    let load = at.case.settings.stages.load.as_ref();
-    match load.is_some_and(Load::restarts_releases) {
+    let (settings, release) = (at.case.settings, (at.case.candidate, at.case.world));
+    let is_wanted = settings.stages.load.as_ref().is_some_and(Load::restarts_releases);
+    // What is skipped restarts nothing.
+    match is_wanted && not_at_once(settings, release).is_none() {
         true => &[StageId::Faults, StageId::Load],
         false => &[StageId::Faults],
     }

@@ -17,7 +17,8 @@ use crate::record::outcome::{Lost, Outcome};
 use crate::record::release::Role;
 use crate::suite::mix::Mix;
 use crate::world::beside::beside;
-use crate::world::model::Service;
+use crate::world::candidates::Candidates;
+use crate::world::model::{Service, World};
 
 /// So often both are asked until they answer well: what has no health check may listen later than it is ready.
 pub(super) const TRIES: usize = 30;
@@ -190,6 +191,17 @@ fn never_good(role: Role, plan: &LoadPlan, slices: &[Slice]) -> Option<String> {
         "{who} does not answer `{}` well, begun anew and with the cookies and captures of a run of the suite",
         step.name
     ))
+}
+
+/// Why two releases cannot be asked at once under this load, if they cannot.
+pub fn not_at_once(settings: &Settings, (candidate, world): (&Candidates, &World)) -> Option<String> {
+    let load = settings.stages.load.as_ref()?;
+    let own = candidate.services.values().next();
+    let why = match beside(candidate, world) {
+        Err(obstacle) => obstacle.to_string(),
+        Ok(_) => own.and_then(|own| asked_elsewhere(settings, load, own))?,
+    };
+    Some(format!("both releases cannot be asked at once: {why}"))
 }
 
 /// Whom the requests of a load ask, where none of them asks the service itself. What is filled in while it runs is known

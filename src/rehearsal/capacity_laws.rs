@@ -55,7 +55,7 @@ async fn equal_releases_pass_without_a_word_and_the_report_says_what_they_bear()
     assert_eq!(played.findings(), [""; 0]);
     answers(&played, CapacityAnswer::Alike);
     assert_eq!(played.check("capacity", StageId::Load), Status::Passed);
-    assert_eq!(beside(&played), [1, 1]);
+    assert_eq!(beside(&played), [2, 2]);
     for born in [&record(&played).baseline, &record(&played).candidate] {
         let (held, broke) = (born.held.unwrap(), born.broke.unwrap());
         assert!(
@@ -91,7 +91,7 @@ async fn a_candidate_that_bears_less_and_so_again_on_restarted_containers_is_a_w
         found[0].starts_with(begins) && found[0].ends_with(" requests a second"),
         "{found:?}"
     );
-    assert_eq!(beside(&played), [1, 2]);
+    assert_eq!(beside(&played), [2, 3]);
     assert_eq!(record(&played).candidate.turns.len(), 4);
     let evidence = &played.recorded.findings[0].evidence;
     let broke = evidence.iter().filter(|line| line.contains(", broke at "));
@@ -117,7 +117,7 @@ async fn what_is_lower_only_until_the_containers_are_restarted_is_no_finding() {
         reason,
         Some("it was lower once, and not, or not by as much, with both restarted")
     );
-    assert_eq!(beside(&played), [1, 2]);
+    assert_eq!(beside(&played), [2, 3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,7 +125,7 @@ async fn a_candidate_that_bears_more_is_said_to_and_measured_once() {
     let played = against(&[600.0]).play().await;
     assert_eq!(played.findings(), [""; 0]);
     answers(&played, CapacityAnswer::Higher);
-    assert_eq!(beside(&played), [1, 1]);
+    assert_eq!(beside(&played), [2, 2]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,7 +178,7 @@ async fn where_production_does_not_bear_what_a_second_one_of_it_does_nothing_is_
         reason.starts_with("in control production's release and a second one of it"),
         "{reason}"
     );
-    assert_eq!(beside(&played), [1, 1]);
+    assert_eq!(beside(&played), [2, 2]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ pub const SLICE: Duration = Duration::from_secs(2);
 pub const MOST_STEPS: usize = 64;
 
 /// What is sent, and when.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct LoadPlan {
     /// Steps to choose from: in a phase its mix's steps take turns in their order, so that each weighs as often as it is
     /// named. Two releases side by side are two mixes.

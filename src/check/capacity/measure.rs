@@ -19,7 +19,7 @@ use crate::check::load::most_at_once;
 use crate::check::relative::looks::order;
 use crate::check::relative::turns::mix as mix_of;
 use crate::check::two::{TRIES, Two, send, silent};
-use crate::record::outcome::Lost;
+use crate::record::outcome::{Lost, Part};
 use crate::record::release::Role;
 use crate::text::units::millis;
 
@@ -54,6 +54,8 @@ struct Asking<'a> {
     two: &'a Two<'a>,
     plan: LoadPlan,
     held_to: HeldTo,
+    /// At which rate a search begins, and at which both are warmed up.
+    from: Start,
     remarks: Vec<String>,
 }
 
@@ -70,12 +72,15 @@ pub(super) async fn measure(
         Err(why) => return Ok(Err(why)),
     };
     let came_to = match at.role {
-        Role::Baseline => asking.of_itself(from).await?,
+        Role::Baseline => asking.of_itself().await,
         Role::Candidate => {
             let unlike = of_control.and_then(Measured::unlike_itself);
-            asking.of_candidate(from, unlike).await?
+            asking.of_candidate(unlike).await
         }
     };
+    let rested = asking.rest().await;
+    let came_to = came_to?;
+    rested?;
     Ok(came_to.map(|measured| (measured, left_out)))
 }
 
@@ -117,40 +122,59 @@ impl Measured {
 impl<'a> Asking<'a> {
     /// Both anew, and warm.
     async fn begin(at: &'a At<'a>, two: &'a Two<'a>, from: Start) -> Result<Result<(Self, Vec<String>), String>, Lost> {
-        if let Err(why) = two.begin_anew(at).await? {
+        let held_to = HeldTo::of(&two.load.thresholds);
+        let mut asking = Self {
+            at,
+            two,
+            plan: LoadPlan::default(),
+            held_to,
+            from,
+            remarks: Vec::new(),
+        };
+        Ok(asking.anew().await?.map(|left_out| (asking, left_out)))
+    }
+
+    /// Both anew, with cookies and captures of now, and warm. The steps that are not sent.
+    async fn anew(&mut self) -> Result<Result<Vec<String>, String>, Lost> {
+        if let Err(why) = self.two.begin_anew(self.at).await? {
             return Ok(Err(why));
         }
-        let (plan, left_out) = match two.sent(at).await {
+        let (plan, left_out) = match self.two.sent(self.at).await {
             Ok(sent) => sent,
             Err(why) => return Ok(Err(why)),
         };
-        let held_to = HeldTo::of(&two.load.thresholds);
-        let asking = Self {
-            at,
-            two,
-            plan: LoadPlan {
-                slice_ms: millis(SLICE),
-                timeout_ms: millis(held_to.patience()),
-                ..plan
-            },
-            held_to,
-            remarks: Vec::new(),
+        self.plan = LoadPlan {
+            slice_ms: millis(SLICE),
+            timeout_ms: millis(self.held_to.patience()),
+            ..plan
         };
-        Ok(asking.warm_up(from).await?.map(|()| (asking, left_out)))
+        Ok(self.warm_up().await?.map(|()| left_out))
     }
 
-    async fn warm_up(&self, from: Start) -> Result<Result<(), String>, Lost> {
+    /// Neither has been asked for more than it bears, and both answer: so the next stage meets the one that stays.
+    async fn rest(&self) -> Result<(), Lost> {
+        let silent = match self.two.begin_anew(self.at).await? {
+            Ok(()) => silent(self.at, &self.plan, TRIES).await?,
+            Err(why) => Some(why),
+        };
+        match silent {
+            None => Ok(()),
+            Some(why) => Err(Lost::new(Part::Step, format!("after the rate was raised {why}"))),
+        }
+    }
+
+    async fn warm_up(&self) -> Result<Result<(), String>, Lost> {
         if let Some(why) = silent(self.at, &self.plan, TRIES).await? {
             return Ok(Err(why));
         }
         let phase = |role| Phase {
             mix: mix_of(role),
-            rate: Rate::Constant(from.rate),
+            rate: Rate::Constant(self.from.rate),
             duration_ms: millis(WARM_UP),
             counts: Counts::WarmUp,
         };
         let phases = [Role::Baseline, Role::Candidate].map(phase).to_vec();
-        send(self.at, &self.at_rate(from.rate), phases).await?;
+        send(self.at, &self.at_rate(self.from.rate), phases).await?;
         Ok(Ok(()))
     }
 
@@ -163,13 +187,13 @@ impl<'a> Asking<'a> {
     }
 
     /// Production's release and a second one of it: where they are alike at once, they are.
-    async fn of_itself(&mut self, from: Start) -> Result<Result<Measured, String>, Lost> {
-        let mut pairs = match self.pairs(0..1, from).await? {
+    async fn of_itself(&mut self) -> Result<Result<Measured, String>, Lost> {
+        let mut pairs = match self.pairs(0..1).await? {
             Ok(pairs) => pairs,
             Err(why) => return Ok(Err(why)),
         };
         if compare(&intervals(&pairs)).differs() {
-            match self.pairs(1..PAIRS, from).await? {
+            match self.pairs(1..PAIRS).await? {
                 Ok(more) => pairs.extend(more),
                 Err(why) => return Ok(Err(why)),
             }
@@ -179,14 +203,14 @@ impl<'a> Asking<'a> {
     }
 
     /// The candidate and production's; again where it seems to bear less. `unlike`: why nothing can be said of it.
-    async fn of_candidate(&mut self, from: Start, unlike: Option<String>) -> Result<Result<Measured, String>, Lost> {
-        let pairs = match self.pairs(0..PAIRS, from).await? {
+    async fn of_candidate(&mut self, unlike: Option<String>) -> Result<Result<Measured, String>, Lost> {
+        let pairs = match self.pairs(0..PAIRS).await? {
             Ok(pairs) => pairs,
             Err(why) => return Ok(Err(why)),
         };
         let (again, answer) = match (unlike, compare(&intervals(&pairs))) {
             (Some(why), _) => (Vec::new(), Answer::CouldNotTell(why)),
-            (None, Answer::Lower) => match self.again(from).await? {
+            (None, Answer::Lower) => match self.again().await? {
                 Ok(again) => {
                     let answer = confirmed(&intervals(&pairs), &intervals(&again));
                     (again, answer)
@@ -209,20 +233,17 @@ impl<'a> Asking<'a> {
     }
 
     /// Once more, from the beginning.
-    async fn again(&mut self, from: Start) -> Result<Result<Vec<(Turn, Turn)>, String>, Lost> {
-        if let Err(why) = self.two.begin_anew(self.at).await? {
-            return Ok(Err(why));
+    async fn again(&mut self) -> Result<Result<Vec<(Turn, Turn)>, String>, Lost> {
+        match self.anew().await? {
+            Ok(_) => self.pairs(0..PAIRS).await,
+            Err(why) => Ok(Err(why)),
         }
-        if let Err(why) = self.warm_up(from).await? {
-            return Ok(Err(why));
-        }
-        self.pairs(0..PAIRS, from).await
     }
 
-    async fn pairs(&mut self, pairs: Range<usize>, from: Start) -> Result<Result<Vec<(Turn, Turn)>, String>, Lost> {
+    async fn pairs(&mut self, pairs: Range<usize>) -> Result<Result<Vec<(Turn, Turn)>, String>, Lost> {
         let mut all = Vec::new();
         for pair in pairs {
-            match self.pair(pair, from).await? {
+            match self.pair(pair).await? {
                 Ok(turns) => all.push(turns),
                 Err(why) => return Ok(Err(why)),
             }
@@ -231,25 +252,28 @@ impl<'a> Asking<'a> {
     }
 
     /// A turn of each, production's first in what comes back.
-    async fn pair(&mut self, pair: usize, from: Start) -> Result<Result<(Turn, Turn), String>, Lost> {
+    async fn pair(&mut self, pair: usize) -> Result<Result<(Turn, Turn), String>, Lost> {
         let [one, other] = order(pair);
-        let first = self.turn(one, from).await?;
+        // It had the last turn of the pair before.
+        if pair > 0
+            && let Err(why) = self.come_to(one).await?
+        {
+            return Ok(Err(why));
+        }
+        let first = self.turn(one).await?;
         if let Err(why) = self.come_to(one).await? {
             return Ok(Err(why));
         }
-        let second = self.turn(other, from).await?;
-        if let Err(why) = self.come_to(other).await? {
-            return Ok(Err(why));
-        }
+        let second = self.turn(other).await?;
         Ok(Ok(match one {
             Role::Baseline => (first, second),
             Role::Candidate => (second, first),
         }))
     }
 
-    async fn turn(&self, role: Role, from: Start) -> Result<Turn, Lost> {
+    async fn turn(&self, role: Role) -> Result<Turn, Lost> {
         let (begun, within) = (Instant::now(), self.two.load.budget / TURNS);
-        let (mut search, mut ran_out, mut asked) = (Search::from(from), RanOut::unknown(), Vec::new());
+        let (mut search, mut ran_out, mut asked) = (Search::from(self.from), RanOut::unknown(), Vec::new());
         let stopped = loop {
             let next = search.next();
             let (Next::Ask(rate) | Next::AskAgain(rate)) = next else {
@@ -322,9 +346,6 @@ impl<'a> Asking<'a> {
         self.remarks.push(format!(
             "{who} did not answer again after it had been asked for more than it bears, until it was restarted"
         ));
-        if let Err(why) = self.two.begin_anew(self.at).await? {
-            return Ok(Err(why));
-        }
-        Ok(silent(self.at, &self.plan, TRIES).await?.map_or(Ok(()), Err))
+        Ok(self.anew().await?.map(|_| ()))
     }
 }

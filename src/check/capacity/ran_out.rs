@@ -74,8 +74,8 @@ struct Used {
     throttled: Option<f64>,
     /// Processors, in the mean.
     processors: Option<f64>,
-    /// The share of its memory, at the end.
-    memory: Option<f64>,
+    /// The shares of its memory, at the begin and at the end.
+    memory: Option<(f64, f64)>,
     /// Processes that were killed for memory.
     kills: usize,
 }
@@ -91,6 +91,10 @@ impl Used {
         );
         let seconds = after.at.saturating_duration_since(before.at).as_secs_f64();
         let of = |moment: &Moment| moment.kills.get(replica).copied().unwrap_or_default();
+        let memory = |of: &Usage| {
+            let both = of.working_set.zip(of.memory_limit);
+            both.and_then(|(used, most)| share(used as f64, most as f64))
+        };
         Some(Self {
             service: replica.service.clone(),
             throttled: throttled.zip(periods).and_then(|(part, all)| share(part, all)),
@@ -98,20 +102,20 @@ impl Used {
                 .cpu_seconds
                 .zip(then.cpu_seconds)
                 .and_then(|(now, then)| share(now - then, seconds)),
-            memory: now
-                .working_set
-                .zip(now.memory_limit)
-                .and_then(|(used, most)| share(used as f64, most as f64)),
+            memory: memory(then).zip(memory(now)),
             kills: of(after).saturating_sub(of(before)),
         })
     }
 
     fn ran_out(&self) -> Option<Resource> {
-        if self.kills > 0 || self.memory.is_some_and(|share| share >= FULL) {
-            return Some(Resource::Memory);
-        }
         let is_throttled = self.throttled.is_some_and(|share| share >= THROTTLED);
-        is_throttled.then_some(Resource::CpuLimit)
+        // Some rest full, and want for nothing.
+        let is_filled = self.memory.is_some_and(|(then, now)| then < FULL && now >= FULL);
+        match (self.kills, is_throttled, is_filled) {
+            (1.., ..) | (0, false, true) => Some(Resource::Memory),
+            (0, true, _) => Some(Resource::CpuLimit),
+            (0, false, false) => None,
+        }
     }
 }
 
@@ -300,14 +304,11 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_full_or_was_taken_away_has_run_out() {
-        found(
-            &[("web.beside", 9, 0.5, 96)],
-            40,
-            &slow(),
-            Resource::Memory,
-            Some("web"),
-        );
+    fn memory_that_fills_or_was_taken_away_has_run_out_and_what_rests_full_has_not() {
+        found(&[("web.beside", 0, 0.3, 96)], 40, &slow(), Resource::Unknown, None);
+        let (before, _) = moments(&[("web.beside", 0, 0.3, 60)], 40);
+        let (_, after) = moments(&[("web.beside", 0, 0.3, 96)], 40);
+        assert_eq!(first(WEB, &before, &after, &slow()).resource, Resource::Memory);
         let (before, mut after) = moments(&[("web.beside", 0, 0.3, 10)], 40);
         after.kills.insert(Replica::only("web.beside"), 1);
         assert_eq!(first(WEB, &before, &after, &slow()).resource, Resource::Memory);

@@ -24,6 +24,8 @@ pub(super) const SLICE: Duration = Duration::from_millis(500);
 
 /// Answers that come later by more than this share of the time that goes by fall behind: as many are missing of the rate.
 const BEHIND: f64 = 0.03;
+/// Standard errors by which the line must be steeper than that: as it is asked twice, one is enough.
+const ERRORS: f64 = 1.0;
 /// Fewer slices with answers show no such thing.
 const LEAST_SLICES: usize = 3;
 /// The share of what was due that must have been sent.
@@ -44,8 +46,9 @@ pub(super) struct Step {
     pub(super) unconnected: u64,
     /// The quantiles that a release is held to: from the moment at which requests were due, and at which they were sent.
     pub(super) latency: BTreeMap<Quantile, Taken>,
-    /// When a slice was in its middle, since the step began, and the median of its own time for an answer.
-    pub(super) medians: Vec<(Duration, Duration)>,
+    /// For each request of the mix: when a slice was in its middle, since the step began, and the median of its own time
+    /// for an answer. Together they would tell which request was asked more often there.
+    pub(super) medians: Vec<Vec<(Duration, Duration)>>,
 }
 
 /// How long answers took.
@@ -130,10 +133,12 @@ impl Step {
             };
             (*quantile, taken)
         };
-        let median = |slice: &&Slice| {
+        let median = |slice: &Slice, request: usize| {
             let middle = Duration::from_millis(slice.start_ms) + Duration::from_millis(slice.length_ms) / 2;
-            Some((middle, slice.whole().service.at(Quantile::P50.share())?))
+            Some((middle, slice.steps.get(request)?.service.at(Quantile::P50.share())?))
         };
+        let requests = counted.iter().map(|slice| slice.steps.len()).max().unwrap_or_default();
+        let medians = |request| counted.iter().filter_map(|slice| median(slice, request)).collect();
         Self {
             planned: counted.iter().map(|slice| slice.planned).sum(),
             sent: counted.iter().map(|slice| slice.sent).sum(),
@@ -145,18 +150,20 @@ impl Step {
                 .copied()
                 .unwrap_or_default(),
             latency: held_to.latency.iter().map(taken).collect(),
-            medians: counted.iter().filter_map(median).collect(),
+            medians: (0..requests).map(medians).collect(),
         }
     }
 
     /// Whether the release bore it.
     pub(super) fn bore(&self, held_to: &HeldTo) -> Bore {
         let (sent, planned) = (self.sent, self.planned);
-        if planned == 0 || (sent as f64) < SENT * planned as f64 {
+        let is_sent = planned > 0 && sent as f64 >= SENT * planned as f64;
+        // Nothing more is sent where too much is unanswered: what was sent, and at its time, tells whose that is.
+        if !is_sent && (planned == 0 || self.is_late(held_to)) {
             return Bore::Unsent(Unsent::Fewer { sent, planned });
         }
         let slow = held_to.latency.iter().filter_map(|bound| self.slow(*bound));
-        let behind = self.behind().filter(|behind| *behind > BEHIND).map(Breach::Behind);
+        let behind = self.behind().map(Breach::Behind);
         let breaches: Vec<Breach> = self
             .fails(held_to.errors)
             .into_iter()
@@ -166,12 +173,21 @@ impl Step {
         if !breaches.is_empty() {
             return Bore::Broke(breaches);
         }
+        if !is_sent {
+            return Bore::Unsent(Unsent::Fewer { sent, planned });
+        }
         // Its own time is good, and the whole is not: that is the gate's.
         let late = |(quantile, most): &&(Quantile, Duration)| self.taken(*quantile).since_due > *most;
         match held_to.latency.iter().find(late) {
             Some((quantile, _)) => Bore::Unsent(Unsent::Late(*quantile)),
             None => Bore::Held,
         }
+    }
+
+    /// Half of what somebody waited, and more, had gone by before the request was sent.
+    fn is_late(&self, held_to: &HeldTo) -> bool {
+        let mut quantiles = held_to.latency.iter().map(|(quantile, _)| self.taken(*quantile));
+        quantiles.any(|taken| taken.since_due > taken.since_sent * 2)
     }
 
     fn taken(&self, quantile: Quantile) -> Taken {
@@ -194,25 +210,37 @@ impl Step {
     }
 
     /// By how much later answers come for each second that goes by: where more is asked for than is borne, what waits grows
-    /// as the rate is beyond it. A line through the medians, by least squares.
+    /// as the rate is beyond it. One line through the medians of each request, by least squares, and never one that noise
+    /// alone could make steep: `None` where nobody can tell that it is.
     fn behind(&self) -> Option<f64> {
-        let count = self.medians.len();
-        if count < LEAST_SLICES {
+        let told = self.medians.iter().filter(|medians| medians.len() >= LEAST_SLICES);
+        let (requests, points): (Vec<usize>, Vec<Vec<Point>>) = told.map(|of| (1, around_mean(of))).unzip();
+        let points = points.concat();
+        let sum = |of: fn(&Point) -> f64| points.iter().map(of).sum::<f64>();
+        let spread = sum(|(at, _)| at * at);
+        if spread <= 0.0 {
             return None;
         }
-        let points = || {
-            let medians = self.medians.iter();
-            medians.map(|(at, took)| (at.as_secs_f64(), took.as_secs_f64()))
-        };
-        let mean = |sum: f64| sum / count as f64;
-        let (at, took) = (
-            mean(points().map(|point| point.0).sum()),
-            mean(points().map(|point| point.1).sum()),
-        );
-        let spread: f64 = points().map(|point| (point.0 - at).powi(2)).sum();
-        let both: f64 = points().map(|point| (point.0 - at) * (point.1 - took)).sum();
-        (spread > 0.0).then(|| both / spread)
+        let slope = sum(|(at, took)| at * took) / spread;
+        let off: f64 = points.iter().map(|(at, took)| (took - slope * at).powi(2)).sum();
+        let free = points.len().saturating_sub(requests.len() + 1).max(1);
+        let error = (off / free as f64 / spread).sqrt();
+        (slope - ERRORS * error > BEHIND).then_some(slope)
     }
+}
+
+/// Seconds, and seconds for an answer, from the mean of both.
+type Point = (f64, f64);
+
+fn around_mean(medians: &[(Duration, Duration)]) -> Vec<Point> {
+    let mean = |of: fn(&(Duration, Duration)) -> Duration| {
+        medians.iter().map(|point| of(point).as_secs_f64()).sum::<f64>() / medians.len() as f64
+    };
+    let (at, took) = (mean(|point| point.0), mean(|point| point.1));
+    let points = medians.iter();
+    points
+        .map(|point| (point.0.as_secs_f64() - at, point.1.as_secs_f64() - took))
+        .collect()
 }
 
 impl fmt::Display for Breach {
@@ -350,8 +378,35 @@ mod tests {
     }
 
     #[test]
+    fn requests_of_a_mix_that_differ_make_no_line_steep() {
+        // Of two requests the slow one is asked more often in every other slice, and more so towards the end.
+        let mut all = slices(10 * MS, Duration::ZERO, Duration::ZERO, 0);
+        for (number, slice) in all.iter_mut().enumerate() {
+            let mut slow = StepSlice::default();
+            for _ in 0..(if number < 4 { 90 } else { 110 }) {
+                slow.sent += 1;
+                slow.good += 1;
+                slow.service.record(250 * MS);
+                slow.latency.record(250 * MS);
+            }
+            slice.steps.push(slow);
+        }
+        assert_eq!(bore(&all), Bore::Held);
+    }
+
+    #[test]
+    fn what_is_not_sent_because_a_release_answers_nothing_any_more_is_the_releases() {
+        let mut fewer = slices(900 * MS, Duration::ZERO, Duration::ZERO, 0);
+        fewer.iter_mut().for_each(|slice| slice.planned += 20);
+        assert!(matches!(bore(&fewer), Bore::Broke(_)), "{:?}", bore(&fewer));
+        let mut well = slices(20 * MS, Duration::ZERO, Duration::ZERO, 0);
+        well.iter_mut().for_each(|slice| slice.planned += 20);
+        assert!(matches!(bore(&well), Bore::Unsent(Unsent::Fewer { .. })));
+    }
+
+    #[test]
     fn what_the_gate_did_not_send_or_sent_late_is_never_the_releases() {
-        let mut fewer = slices(900 * MS, Duration::ZERO, Duration::ZERO, 50);
+        let mut fewer = slices(900 * MS, Duration::ZERO, 1000 * MS, 50);
         fewer.iter_mut().for_each(|slice| slice.planned += 2);
         assert!(matches!(
             bore(&fewer),
