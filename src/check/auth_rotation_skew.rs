@@ -124,16 +124,12 @@ async fn kept(at: &At<'_>) -> Result<Kept, Lost> {
     let is_part = |part: &str| at.part.is_none_or(|own| own == part);
     let wants = |change: AuthChange| asks(settings, change) && is_part(change.as_str());
     let [rotation, skew] = [AuthChange::Rotation, AuthChange::Skew].map(wants);
-    if holds_a_key(settings) && (rotation || skew) {
-        let heard = heard(at, before, &mut kept).await?;
-        if skew {
-            skew::shifted(at, (&heard, before), &mut kept).await?;
-        }
-        if rotation {
-            rotation::turned(at, (&heard, before), &mut kept).await?;
-        }
-    } else if skew {
-        kept.left.insert(format!("skew is skipped: {NOBODY_SIGNS}"));
+    let heard = heard(at, before, &mut kept).await?;
+    if skew {
+        skew::shifted(at, (&heard, before), &mut kept).await?;
+    }
+    if rotation {
+        rotation::turned(at, (&heard, before), &mut kept).await?;
     }
     Ok(kept)
 }

@@ -108,9 +108,13 @@ fn middle(pairs: &[Pair]) -> Option<f64> {
 
 /// The geometric mean of something of each pair; nothing where one has none of it.
 fn mean(pairs: &[Pair], of: impl Fn(Interval, Interval) -> Option<f64>) -> Option<f64> {
-    let logs: Option<Vec<f64>> = pairs.iter().map(|(old, new)| Some(of(*old, *new)?.ln())).collect();
-    let logs = logs.filter(|logs| !logs.is_empty())?;
-    Some((logs.iter().sum::<f64>() / logs.len() as f64).exp())
+    geometric(pairs.iter().map(|(old, new)| of(*old, *new)))
+}
+
+/// The geometric mean; `None` where one is not known, or none is there.
+pub(super) fn geometric(all: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let logs = all.map(|one| Some(one?.ln())).collect::<Option<Vec<f64>>>()?;
+    (!logs.is_empty()).then(|| (logs.iter().sum::<f64>() / logs.len() as f64).exp())
 }
 
 /// What a second measurement, with both restarted, makes of a first in which the candidate seems to bear less.

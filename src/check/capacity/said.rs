@@ -1,6 +1,6 @@
 //! What is said of it: a row in the report, and a line for each turn.
 
-use super::compare::{Answer, factor};
+use super::compare::{Answer, factor, geometric};
 use super::measure::{Measured, intervals};
 use super::ran_out::RanOut;
 use super::turn::Turn;
@@ -33,8 +33,8 @@ fn born<'t>(turns: impl Iterator<Item = &'t Turn>) -> BornRecord {
     let turns: Vec<&Turn> = turns.collect();
     let ran_out = RanOut::together(turns.iter().map(|turn| &turn.ran_out));
     BornRecord {
-        held: mean(turns.iter().map(|turn| turn.interval().held)),
-        broke: mean(turns.iter().map(|turn| turn.interval().broke)),
+        held: geometric(turns.iter().map(|turn| turn.interval().held)),
+        broke: geometric(turns.iter().map(|turn| turn.interval().broke)),
         ran_out: ran_out.resource.into(),
         ran_out_of: ran_out.of,
         turns: turns
@@ -46,12 +46,6 @@ fn born<'t>(turns: impl Iterator<Item = &'t Turn>) -> BornRecord {
             })
             .collect(),
     }
-}
-
-/// As factors go; nothing where one of them is none.
-fn mean(rates: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    let logs = rates.map(|rate| Some(rate?.ln())).collect::<Option<Vec<f64>>>()?;
-    (!logs.is_empty()).then(|| (logs.iter().sum::<f64>() / logs.len() as f64).exp())
 }
 
 /// Of what bears less.
