@@ -18,7 +18,7 @@ use serde::Serialize;
 use self::compare::Answer;
 use self::measure::{Measured, measure};
 use super::load::only_candidate;
-use super::two::{Two, not_at_once};
+use super::two::{Two, Untold, not_at_once};
 use super::{About, At, Case, Check, Evidence, Given, Moment};
 use crate::config::settings::Capacity as Wanted;
 use crate::record::check::CheckId;
@@ -70,10 +70,6 @@ pub struct Borne {
     came_to: Result<Measured, Untold>,
 }
 
-/// Why nothing was measured.
-#[derive(Debug, Clone, Serialize)]
-struct Untold(String);
-
 impl Check for Capacity {
     type Seen = Borne;
 
@@ -87,7 +83,9 @@ impl Check for Capacity {
     }
 
     fn left_out(&self, _stage: StageId, given: &Given<'_>) -> Option<String> {
-        not_at_once(given.settings, (given.candidate, given.world))
+        let load = given.settings.stages.load.as_ref()?;
+        let why = not_at_once(given.settings, load, (given.candidate, given.world))?;
+        Some(format!("both releases cannot be asked at once: {why}"))
     }
 
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Borne, Lost> {
@@ -160,11 +158,8 @@ impl Borne {
 
 /// What was asked for cannot be looked at.
 fn untold(case: &Case<'_>, why: &str) -> Finding {
-    let title = format!("how many requests a second the releases bear cannot be told: {why}");
-    let found = Finding::new(ABOUT.id, case.stage, Blame::Mirror, title);
-    found
-        .about(only_candidate(case))
-        .help("see to what is in the way, or take `capacity` out of stages.load")
+    let what = "how many requests a second the releases bear";
+    Untold::finding(case, ABOUT.id, what, why).help("see to what is in the way, or take `capacity` out of stages.load")
 }
 
 /// It bears less, and did so again: nobody set a limit for it, so it is worth a word.

@@ -10,12 +10,11 @@ use serde::Serialize;
 use self::pairs::Measured;
 use self::said::Told;
 use self::turns::measure;
-use super::load::only_candidate;
 use super::relative::looks::Looks;
-use super::two::Two;
+use super::two::{Two, Untold};
 use super::{About, At, Case, Check, Evidence, Given, Moment};
 use crate::record::check::CheckId;
-use crate::record::finding::{Blame, Finding};
+use crate::record::finding::Finding;
 use crate::record::load::SlowdownRecord;
 use crate::record::outcome::Lost;
 use crate::record::release::Role;
@@ -59,10 +58,6 @@ pub struct Compared {
     left_out: Vec<String>,
     came_to: Result<Measured, Untold>,
 }
-
-/// Why nothing was measured.
-#[derive(Debug, Clone, Serialize)]
-struct Untold(String);
 
 impl Check for Slowdown {
     type Seen = Compared;
@@ -114,10 +109,8 @@ impl Check for Slowdown {
 
 /// What must be caught cannot be told.
 fn untold(case: &Case<'_>, why: &str) -> Finding {
-    let title = format!("whether the candidate is slower than production cannot be told: {why}");
-    let found = Finding::new(ABOUT.id, case.stage, Blame::Mirror, title);
-    found
-        .about(only_candidate(case))
+    let what = "whether the candidate is slower than production";
+    Untold::finding(case, ABOUT.id, what, why)
         .help("see to what is in the way, or hold the load to absolute thresholds alone")
 }
 

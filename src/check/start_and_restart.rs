@@ -9,7 +9,7 @@ use super::boot_production_env::failure_of;
 use super::release::blank_first;
 use super::two::not_at_once;
 use super::{About, At, Case, Check, Evidence, Moment, together};
-use crate::config::settings::{Load, Rollback};
+use crate::config::settings::Rollback;
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::mirror::swap::Swapped;
 use crate::record::check::CheckId;
@@ -194,9 +194,9 @@ fn life(at: &At<'_>, replica: &Replica, swapped: Option<&Swapped>) -> Life {
 /// Where the release is stopped and started by us: exits are judged there, or are nobody's.
 fn stopped_in(at: &At<'_>) -> &'static [StageId] {
     let (settings, release) = (at.case.settings, (at.case.candidate, at.case.world));
-    let is_wanted = settings.stages.load.as_ref().is_some_and(Load::restarts_releases);
+    let load = settings.stages.load.as_ref().filter(|load| load.restarts_releases());
     // What is skipped restarts nothing.
-    match is_wanted && not_at_once(settings, release).is_none() {
+    match load.is_some_and(|load| not_at_once(settings, load, release).is_none()) {
         true => &[StageId::Faults, StageId::Load],
         false => &[StageId::Faults],
     }

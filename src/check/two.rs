@@ -4,15 +4,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::time::Instant;
 use url::Url;
 
-use super::At;
-use super::load::{nothing_to_send, sending};
+use super::load::{nothing_to_send, only_candidate, sending};
 use super::relative::turns::mix as mix_of;
+use super::{At, Case};
 use crate::agent::load::plan::{Counts, LoadPlan, LoadStep, Phase, Rate};
 use crate::agent::load::slice::Slice;
 use crate::config::settings::{Host, Load, RequestStep, Settings, Suite};
+use crate::record::check::CheckId;
+use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Outcome};
 use crate::record::release::Role;
 use crate::suite::mix::Mix;
@@ -35,6 +38,23 @@ pub(super) struct Two<'a> {
     pub(super) own: &'a Service,
     pub(super) second: Service,
     pub(super) load: &'a Load,
+}
+
+/// Why nothing was measured.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Untold(pub(super) String);
+
+impl Untold {
+    /// What was asked for cannot be looked at, whoever asked.
+    pub(super) fn finding(case: &Case<'_>, check: CheckId, what: &str, why: &str) -> Finding {
+        let found = Finding::new(
+            check,
+            case.stage,
+            Blame::Mirror,
+            format!("{what} cannot be told: {why}"),
+        );
+        found.about(only_candidate(case))
+    }
 }
 
 /// What is sent, and the steps that are not.
@@ -193,20 +213,18 @@ fn never_good(role: Role, plan: &LoadPlan, slices: &[Slice]) -> Option<String> {
     ))
 }
 
-/// Why two releases cannot be asked at once under this load, if they cannot.
-pub fn not_at_once(settings: &Settings, (candidate, world): (&Candidates, &World)) -> Option<String> {
-    let load = settings.stages.load.as_ref()?;
+/// Why two releases cannot be asked at once under a load, if they cannot.
+pub fn not_at_once(settings: &Settings, load: &Load, (candidate, world): (&Candidates, &World)) -> Option<String> {
     let own = candidate.services.values().next();
-    let why = match beside(candidate, world) {
-        Err(obstacle) => obstacle.to_string(),
-        Ok(_) => own.and_then(|own| asked_elsewhere(settings, load, own))?,
-    };
-    Some(format!("both releases cannot be asked at once: {why}"))
+    match beside(candidate, world) {
+        Err(obstacle) => Some(obstacle.to_string()),
+        Ok(_) => own.and_then(|own| asked_elsewhere(settings, load, own)),
+    }
 }
 
 /// Whom the requests of a load ask, where none of them asks the service itself. What is filled in while it runs is known
 /// only then.
-pub fn asked_elsewhere(settings: &Settings, load: &Load, own: &Service) -> Option<String> {
+fn asked_elsewhere(settings: &Settings, load: &Load, own: &Service) -> Option<String> {
     let suites = settings.suites.iter();
     let suites = suites.filter(|suite| load.mix.as_ref().is_none_or(|name| *name == suite.name));
     let hosts = suites.flat_map(|suite| suite.body.requests.iter().map(move |step| host(suite, step)));

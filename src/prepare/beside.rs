@@ -1,9 +1,8 @@
 //! Thresholds against the baseline want production's release beside the candidate. Why it cannot stand there, or would be
 //! asked by nobody, is known before anything starts.
 
-use crate::check::two::asked_elsewhere;
+use crate::check::two::not_at_once;
 use crate::config::settings::{Load, Settings};
-use crate::world::beside::beside;
 use crate::world::candidates::Candidates;
 use crate::world::model::World;
 use crate::yaml::diagnostic::Diagnostic;
@@ -16,12 +15,7 @@ pub(super) fn can_stand(settings: &Settings, world: &World, release: &Candidates
     let Some((load, quantile)) = quantile else {
         return Ok(());
     };
-    let own = release.services.values().next();
-    let obstacle = match beside(release, world) {
-        Err(obstacle) => Some(obstacle.to_string()),
-        Ok(_) => own.and_then(|own| asked_elsewhere(settings, load, own)),
-    };
-    match obstacle {
+    match not_at_once(settings, load, (release, world)) {
         None => Ok(()),
         Some(why) => Err(vec![refused(load, &format!("{quantile}_vs_baseline"), &why)]),
     }
