@@ -288,7 +288,9 @@ impl Loader {
         let mut merged = None;
         // Each document of a file lies over the one before it, as if it were the next file.
         for document in tree::parse_all(open(path, None)?)? {
-            self.note_unset(&document.root, world);
+            for entry in services(&document.root) {
+                self.note_unset(&entry.key, &entry.node, world);
+            }
             let mut root = self.prepared(document.root, path, world)?;
             self.extend_all(&mut root, path, world)?;
             let root = self.include_all(root, path, world)?;
@@ -297,14 +299,19 @@ impl Loader {
         merged.ok_or_else(|| Diagnostic::new(format!("`{}` is empty", path.display())))
     }
 
-    /// Which services have which blank variables.
-    fn note_unset(&mut self, root: &Node, world: &World) {
+    /// Which blank variables stand in what a service is made of.
+    fn note_unset(&mut self, service: &str, node: &Node, world: &World) {
         let lookup = |name: &str| world.environment.get(name).cloned();
-        for entry in services(root) {
-            let unset = unset_in(&entry.node, Dialect::Compose, &lookup);
-            if !unset.is_empty() {
-                self.unset.entry(entry.key.clone()).or_default().extend(unset);
-            }
+        let unset = unset_in(node, Dialect::Compose, &lookup);
+        if !unset.is_empty() {
+            self.unset.entry(service.to_owned()).or_default().extend(unset);
+        }
+    }
+
+    /// What a service of the same file leaves blank, the one leaves blank that extends it.
+    fn inherit_unset(&mut self, base: &str, chain: &[(PathBuf, String)]) {
+        if let ([(_, extending)], Some(unset)) = (chain, self.unset.get(base).cloned()) {
+            self.unset.entry(extending.clone()).or_default().extend(unset);
         }
     }
 
@@ -384,6 +391,7 @@ impl Loader {
         let span = &extends.node.span;
         let Some(file) = file else {
             known_service(root, &service, span)?;
+            self.inherit_unset(&service, chain);
             return self.extended(root, &service, path, world, chain);
         };
         let home = world.environment.get("HOME").map(String::as_str);
@@ -392,7 +400,13 @@ impl Loader {
             directory: parent(&file),
             environment: world.environment.clone(),
         };
-        let other = self.prepared(tree::parse(open(&file, Some(span))?)?, &file, &world)?;
+        let written = tree::parse(open(&file, Some(span))?)?;
+        let extending = chain.first().map(|(_, name)| name.clone());
+        let base = services(&written).iter().find(|entry| entry.key == service);
+        if let (Some(extending), Some(base)) = (extending, base) {
+            self.note_unset(&extending, &base.node, &world);
+        }
+        let other = self.prepared(written, &file, &world)?;
         known_service(&other, &service, span)?;
         let mut base = self.extended(&other, &service, &file, &world, chain)?;
         canonical::default_context(&mut base, &world.directory)?;

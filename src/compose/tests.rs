@@ -117,6 +117,22 @@ fn an_unset_variable_is_blank_and_worth_a_warning() {
 }
 
 #[test]
+fn what_a_service_extends_leaves_blank_it_leaves_blank_itself() {
+    let compose = "name: x
+services:
+  web: {extends: {file: base.yaml, service: shop}}
+  worker: {extends: {service: base}}
+  base: {image: 'a:1', user: '${SOMEBODY}'}
+";
+    let base = "services: {shop: {image: 'a:1', user: '${NOBODY}'}, other: {image: 'a:${NOTHING}'}}";
+    let folder = folder(&[("compose.yaml", compose), ("base.yaml", base)]);
+    let project = project(folder.path()).expect("project");
+    let unset = |service: &str| project.unset.get(service).cloned().unwrap_or_default();
+    assert_eq!(Vec::from_iter(unset("web")), ["NOBODY"]);
+    assert_eq!(Vec::from_iter(unset("worker")), ["SOMEBODY"]);
+}
+
+#[test]
 fn limits_and_replicas_are_found_in_either_place() {
     let text = "name: x
 services:
