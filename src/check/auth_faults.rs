@@ -17,7 +17,7 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::Lost;
 use crate::record::stage::StageId;
 use crate::record::step::Subject;
-use crate::text::units::{millis, of_millis};
+use crate::text::units::{millis, of_millis, times};
 
 static ABOUT: About = About {
     id: CheckId::AuthFaults,
@@ -380,8 +380,8 @@ fn worse(case: &Case<'_>, before: &Trial, after: &Trial) -> Vec<Finding> {
     }
     if before.exits == 0 && after.exits > 0 {
         let title = format!(
-            "{with}, the candidate exits ({} times); production's release stays up",
-            after.exits
+            "{with}, the candidate exits {}; production's release stays up",
+            times(after.exits)
         );
         all.push(found(
             "exits",

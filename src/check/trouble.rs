@@ -6,10 +6,15 @@ use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::mirror::restore::{RestoreFailure, Restored};
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
-use crate::record::outcome::Lost;
+use crate::record::outcome::{Lost, Part};
 use crate::record::stage::StageId;
 use crate::record::step::Subject;
+use crate::text::units::counted;
 use crate::world::candidates::UnseenScale;
+
+/// The way out where this machine's engine may not give what production's does.
+const ANOTHER_MACHINE: &str =
+    "a property of this machine: use one whose engine may, or ask for less in a further file of production.compose";
 
 fn finding(stage: StageId, title: String, help: &str) -> Finding {
     Finding::new(CheckId::Control, stage, Blame::Mirror, title).help(help)
@@ -19,9 +24,7 @@ fn finding(stage: StageId, title: String, help: &str) -> Finding {
 pub fn service_down(stage: StageId, failure: &ServiceFailure) -> Finding {
     let title = format!("the mirror did not come up: {}", failure.headline());
     let help = match failure.kind {
-        ServiceFailureKind::NotGiven(..) => {
-            "a property of this machine: use one whose engine may, or ask for less in a further file of production.compose"
-        }
+        ServiceFailureKind::NotGiven(..) => ANOTHER_MACHINE,
         _ => {
             "production's own release does not start on this mirror: compare its image, environment and volumes with production"
         }
@@ -101,7 +104,11 @@ pub fn scale_unseen(scales: &[UnseenScale]) -> Finding {
 
 /// Something of the machine's or of the gate's own was lost meanwhile.
 pub fn lost(stage: StageId, lost: &Lost) -> Finding {
-    cannot_tell(stage, lost.to_string(), Vec::new())
+    let told = cannot_tell(stage, lost.to_string(), Vec::new());
+    match lost.part {
+        Part::Right => told.help(ANOTHER_MACHINE),
+        _ => told,
+    }
 }
 
 /// An image cannot be had: by name, whose doing it is, and the way out.
@@ -115,7 +122,10 @@ pub fn no_image(failure: &PullFailure) -> Finding {
 
 /// Fewer tests than the configuration asks for.
 pub fn too_few_tests(stage: StageId, suite: &Subject, ran: u64, wanted: u64) -> Finding {
-    let title = format!("suite `{suite}` ran {ran} tests, at least {wanted} are needed");
+    let title = format!(
+        "suite `{suite}` ran {}, at least {wanted} are needed",
+        counted(ran, "test")
+    );
     let help = "a suite without tests proves nothing: check its files, its selection of tests, and min_tests";
     finding(stage, title, help).detail(Finding::TOO_FEW)
 }

@@ -108,7 +108,7 @@ async fn who_exits_is_blocked_unless_production_does_so_too() {
         exits: 1,
         ..Bears::default()
     });
-    let says = "with idp resetting connections, the candidate exits (1 times)";
+    let says = "with idp resetting connections, the candidate exits once";
     is_blocked(&asked("reset", good(), dying.clone()).play().await, says);
     passes(&asked("reset", dying.clone(), dying).play().await);
 }

@@ -12,6 +12,7 @@ use crate::record::status::Status;
 use crate::record::step::{DataEntry, Step, Subject};
 use crate::record::test::TestRecord;
 use crate::suite::Captures;
+use crate::text::units::counted;
 
 impl Rehearsal<'_> {
     pub(super) async fn run_tests(&self, stage: StageId, role: Role, subject: &Subject, course: &mut Course) -> Next {
@@ -134,7 +135,7 @@ fn status_of(tests: &[TestRecord], too_few: Option<(u64, u64)>) -> (Status, Opti
     if let Some((ran, wanted)) = too_few {
         return (
             Status::Error,
-            Some(format!("{ran} tests ran, at least {wanted} are needed")),
+            Some(format!("{} ran, at least {wanted} are needed", counted(ran, "test"))),
         );
     }
     let first = |wanted: fn(Status) -> bool| tests.iter().find(|test| wanted(test.status));

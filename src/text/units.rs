@@ -1,5 +1,6 @@
 //! Quantities as people and records say them.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 /// Milliseconds of a duration.
@@ -46,6 +47,21 @@ pub fn rate(a_second: f64) -> String {
         rate if rate < 10.0 && rate.fract() > 0.0 => format!("{rate:.1}"),
         rate => format!("{rate:.0}"),
     }
+}
+
+/// `once`, `twice`, `3 times`.
+pub fn times(count: usize) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{more} times"),
+    }
+}
+
+/// `1 test`, `2 tests`.
+pub fn counted<N: Display + PartialEq + From<u8>>(count: N, what: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 /// Bytes as people say them: `850 bytes`, `1.2 MiB`.
