@@ -38,6 +38,7 @@ use crate::suite::login::{self, LoginOutcome, Session};
 use crate::suite::returning::{self, Returned};
 use crate::suite::{self, SuiteOutcome, SuiteRun};
 use crate::text::fatal::first_fatal;
+use crate::text::units::bytes;
 use crate::world::deploy::Deploy;
 use crate::world::model::Service;
 use crate::world::replica::Replica;
@@ -56,7 +57,9 @@ const NEW_LINES: usize = 6;
 const BACK_WITHIN: Duration = Duration::from_secs(120);
 
 /// Milliseconds between questions of the probe.
-const INTERVAL_MS: u64 = 100;
+pub(super) const INTERVAL_MS: u64 = 100;
+/// Free bytes with which nothing can be written.
+const NO_ROOM: u64 = 16 << 20;
 /// A question's limit, milliseconds.
 const TIMEOUT_MS: u64 = 5_000;
 
@@ -94,10 +97,23 @@ async fn whose<T>(mirror: &Mirror, failure: ServiceFailure) -> Outcome<T, Servic
     if let Err(lost) = mirror.engine().answers().await {
         return Outcome::Lost(lost);
     }
-    match mirror.agent().call(Call::Ping).await {
-        Ok(_) => Outcome::Broke(failure),
-        Err(error) => Outcome::Lost(gone(&error)),
+    if let Err(error) = mirror.agent().call(Call::Ping).await {
+        return Outcome::Lost(gone(&error));
     }
+    let room = mirror.engine().room().await.ok();
+    match room.and_then(|room| full(room.disk.ok()?)) {
+        Some(lost) => Outcome::Lost(lost),
+        None => Outcome::Broke(failure),
+    }
+}
+
+/// Who has no room to write fails whatever it is. What a remote engine has nobody can tell.
+fn full(free: u64) -> Option<Lost> {
+    let words = || {
+        let left = bytes(free);
+        format!("{left} are left where the engine keeps containers and volumes: make room, and run again")
+    };
+    (free < NO_ROOM).then(|| Lost::new(Part::Disk, words()))
 }
 
 #[async_trait]
@@ -408,4 +424,17 @@ fn known_by(image: ImageFacts) -> Vec<String> {
     let others = image.repo_digests.iter().filter_map(|known| known.split_once('@'));
     let others = others.map(|(_, digest)| digest.to_owned()).collect::<Vec<_>>();
     [image.digest, image.id].into_iter().chain(others).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_on_a_full_disk_is_the_disk_s() {
+        assert_eq!(full(NO_ROOM), None);
+        let lost = full(4096).expect("nothing can be written there");
+        assert_eq!(lost.part, Part::Disk);
+        assert!(lost.to_string().contains("make room"), "{lost}");
+    }
 }
