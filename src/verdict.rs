@@ -94,7 +94,21 @@ pub fn judge(recorded: &Recorded, run: Run<'_>) -> Judgement {
 /// Where the run itself was asked for less, that is the first thing to say.
 fn narrowed(recorded: &Recorded, run: Run<'_>) -> Option<String> {
     let narrowed = run.partial.iter().any(|part| matches!(part, Partial::Only(_)));
-    unrehearsed(recorded, run).filter(|_| narrowed)
+    let unseen = || {
+        let left_out = words(run.partial);
+        (!looked_at(recorded)).then(|| format!("{}: no test has asked the candidate anything{left_out}", run.pair))
+    };
+    unrehearsed(recorded, run).or_else(unseen).filter(|_| narrowed)
+}
+
+/// A test or a sign-in has looked at the candidate. (Whether it would notice anything, a whole run asks.)
+fn looked_at(recorded: &Recorded) -> bool {
+    let stages = recorded.stages.iter().filter(|record| record.id == StageId::Upgrade);
+    let steps = stages.flat_map(|record| &record.steps);
+    let looks = |step: &&StepRecord| matches!(step.id, Step::Run(_) | Step::Check(CheckId::AuthLogin));
+    steps
+        .filter(looks)
+        .any(|step| matches!(step.status, Status::Passed | Status::Failed))
 }
 
 /// A run in which no candidate took production's place says nothing about one.
