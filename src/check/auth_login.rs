@@ -16,6 +16,7 @@ use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::stage::StageId;
+use crate::record::test::TOO_MANY;
 use crate::suite::login::{Kind, LoginOutcome, Trouble};
 
 static ABOUT: About = About {
@@ -134,6 +135,10 @@ impl Check for AuthLogin {
             // Neither release is to blame for what only a browser can tell.
             Outcome::Broke(trouble) if trouble.kind == Kind::Script => {
                 return Err(Lost::new(Part::Test, trouble.message.clone()));
+            }
+            // Ours are many, and a limit that both releases have may fall on the one or the other.
+            Outcome::Broke(trouble) if trouble.status == Some(TOO_MANY) => {
+                return Err(Lost::new(Part::Test, format!("asked too often: {}", trouble.message)));
             }
             Outcome::Broke(trouble) => Some(examine(at, trouble, outcome.trail.clone(), &begun).await),
             Outcome::Lost(lost) => return Err(lost.clone()),

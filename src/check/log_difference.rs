@@ -23,7 +23,7 @@ static ABOUT: About = About {
               in the same stage, and otherwise warns.",
     evidence: Evidence::Text,
     looks: &[
-        (StageId::Control, Moment::ForComparison),
+        (StageId::Control, Moment::Probed),
         (StageId::Upgrade, Moment::Tried),
         (StageId::Rollback, Moment::Tried),
     ],

@@ -120,6 +120,8 @@ pub enum Evidence {
 pub enum Moment {
     /// When production has been tried in `control`: for comparison, no answer is given there.
     ForComparison,
+    /// The same, when the probe has asked production alone, last before the swap.
+    Probed,
     /// As a step of its own, once every service is up.
     Up,
     /// As a step of its own, after the suites.
@@ -196,7 +198,7 @@ impl About {
     /// It gives an answer in that stage.
     pub fn answers_in(&self, stage: StageId) -> bool {
         match self.moment_in(stage) {
-            None | Some(Moment::ForComparison) => false,
+            None | Some(Moment::ForComparison | Moment::Probed) => false,
             Some(Moment::Stopping) => stage == StageId::Rollback,
             Some(_) => true,
         }

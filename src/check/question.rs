@@ -1,21 +1,22 @@
 //! What the probe asks while releases give way to each other: nothing that a test can notice. A suite's own request may
 //! count, redirect and write, so none is ever taken; what production's health check asks is asked all the time anyway.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
 use url::Url;
 
-use super::Given;
+use super::{Case, Given};
 use crate::agent::probe::Question;
 use crate::config::settings::Settings;
 use crate::engine::image::ImageFacts;
 use crate::world::model::Service;
 
-/// What can be asked, best first: the configuration's word; else of the first changed service that can be reached, what
-/// its health check asks over HTTP, its front page, a connection. The first that production answers below 500 is taken,
-/// and where there is one only, that. `image`: what is known of an image, of which an engine knows more than a file.
+/// What can be asked, best first: the configuration's word alone; else of every changed service that can be reached, what
+/// its health check asks over HTTP, its front page, a connection. The first that production answers is taken. `image`:
+/// what is known of an image, of which an engine knows more than a file.
 pub fn questions(given: &Given<'_>, image: impl Fn(&str) -> ImageFacts) -> Vec<Question> {
     let settings = given.settings;
     if let Some(url) = &settings.stages.upgrade.probe {
@@ -25,12 +26,26 @@ pub fn questions(given: &Given<'_>, image: impl Fn(&str) -> ImageFacts) -> Vec<Q
     let names = given.candidate.services.keys();
     let changed = names.filter_map(|name| given.world.services.get(name));
     let asked = changed.map(|service| (service, of_service(service, &image(&service.image), &known)));
-    // A service that speaks HTTP says more than one that takes connections, and one that production publishes more of
-    // what people have than one behind it.
-    let best = asked
-        .rev()
-        .max_by_key(|(service, asked)| (asked.len(), !service.outside.is_empty()));
-    best.map(|(_, asked)| asked).unwrap_or_default()
+    let mut asked: Vec<_> = asked.collect();
+    asked.sort_by_key(|(service, asked)| Reverse(worth(service, asked, &known)));
+    asked.into_iter().flat_map(|(_, asked)| asked).collect()
+}
+
+/// What the suites ask is what people have of a release; a service that speaks HTTP says more than one that takes
+/// connections, and one that production publishes more than one behind it.
+fn worth(service: &Service, asked: &[Question], known: &[Url]) -> (Named, usize, bool) {
+    let is_named = known
+        .iter()
+        .any(|url| service.names().any(|name| url.host_str() == Some(name.as_str())));
+    let named = if is_named { Named::BySuites } else { Named::ByNobody };
+    (named, asked.len(), !service.outside.is_empty())
+}
+
+/// Who asks a service, as far as the configuration says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    ByNobody,
+    BySuites,
 }
 
 /// In words, for the plan.
@@ -55,6 +70,21 @@ fn of_service(service: &Service, image: &ImageFacts, known: &[Url]) -> Vec<Quest
     let gets = [health, page].into_iter().flatten();
     let connect = port.map(|port| Question::Connect(host.to_owned(), port));
     gets.filter_map(|url| get(&url)).chain(connect).collect()
+}
+
+/// What a release's own health check asks in the place of `asked`, which is what production's asks of the same service.
+pub fn moved(case: &Case<'_>, asked: &str, image: impl Fn(&str) -> ImageFacts) -> Option<String> {
+    let health = |service: &Service| {
+        let host = service.shares_network.as_deref().unwrap_or(&service.name);
+        let url = health_url(&test_of(service, &image(&service.image)), host)?;
+        get(&url).map(|question| question.to_string())
+    };
+    let both = case.candidate.services.iter();
+    let both = both.filter_map(|(name, new)| Some((case.world.services.get(name)?, new)));
+    let (_, new) = both
+        .into_iter()
+        .find(|(old, _)| health(old).as_deref() == Some(asked))?;
+    health(new).filter(|now| now != asked)
 }
 
 /// As the agent will write it: it is compared with other addresses.

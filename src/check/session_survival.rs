@@ -11,6 +11,7 @@ use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::stage::StageId;
+use crate::record::test::TOO_MANY;
 use crate::suite::login::{Kind, Session, Trouble};
 use crate::suite::returning::{Received, Returned};
 
@@ -32,9 +33,6 @@ static ABOUT: About = About {
     ],
     step: "come back with the sessions of before",
 };
-
-/// The status by which somebody is told to come later.
-const TOO_MANY: u16 = 429;
 
 /// Sessions live across every switch, or end cleanly.
 pub struct SessionSurvival;

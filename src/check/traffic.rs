@@ -58,6 +58,8 @@ pub struct Traffic {
     pub recovered: bool,
     /// What the last question got, in words.
     pub last: String,
+    /// The same, where it got something.
+    pub last_answer: Option<Good>,
 }
 
 impl Traffic {
@@ -90,6 +92,7 @@ impl Traffic {
                 )
             }),
             recovered: ordered.iter().rev().take(LAST).any(|sample| is_good(sample)),
+            last_answer: last.and_then(|sample| answer(sample)),
             last: last.map_or_else(|| "nothing was asked".to_owned(), |sample| words(sample)),
         }
     }

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use super::question::moved;
 use super::suites::{self, Compared, Shown, brief};
-use super::traffic::Traffic;
+use super::traffic::{Good, Traffic};
 use super::{About, Again, At, Case, Check, Evidence, Moment, Unanswered};
+use crate::agent::exchange::SERVER_ERROR;
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Outcome};
@@ -19,14 +21,12 @@ static ABOUT: About = About {
     explain: "The baseline writes data.seed, then the candidate takes its place on the same volumes while a probe asks \
               every 100 ms. data.verify must hold on the candidate as it did on the baseline; the longest time without \
               a good answer (the status that the baseline gives) must stay within stages.upgrade.max_downtime, and \
-              the probe must be answered well again. Single failures outside that gap are warned about \
+              the probe must be answered well again. Where nobody chose the probe, a release whose own health check asks \
+              something else, or that redirects where production shows a page, is only warned about. Single failures outside that gap are warned about \
               where they are more frequent than the baseline's own (Fisher's exact test at 5 %). 38 % of the upgrade \
               failures that DUPTester (SOSP'21) studied are data formats.",
     evidence: Evidence::Behaviour,
-    looks: &[
-        (StageId::Control, Moment::ForComparison),
-        (StageId::Upgrade, Moment::Tried),
-    ],
+    looks: &[(StageId::Control, Moment::Probed), (StageId::Upgrade, Moment::Tried)],
     step: "",
 };
 
@@ -38,8 +38,10 @@ pub struct UpgradeInPlace;
 pub struct TakesOver {
     came_up: bool,
     verify: Vec<Shown>,
-    /// Nothing where nothing can be asked over HTTP.
+    /// Nothing where production answers nothing that can be asked.
     traffic: Option<Traffic>,
+    /// Why another answer than production's says nothing of the release; nothing where it does.
+    other_answer: Option<String>,
 }
 
 impl Check for UpgradeInPlace {
@@ -58,12 +60,14 @@ impl Check for UpgradeInPlace {
                 outcome => outcome.held().is_some(),
             },
         };
+        let traffic = at.facts.traffic.get(&stage).cloned().transpose()?;
         let verify = at.facts.ran_on(stage, at.role);
         let verify = verify.filter(|ran| ran.subject == Subject::Data(DataEntry::Verify));
         Ok(TakesOver {
             came_up,
             verify: suites::shown(verify),
-            traffic: at.facts.traffic.get(&stage).cloned().transpose()?,
+            other_answer: traffic.as_ref().and_then(|traffic| other_answer(at, traffic)),
+            traffic,
         })
     }
 
@@ -94,9 +98,7 @@ impl Check for UpgradeInPlace {
         };
         let mut found = suites::judge(case.stage, shown, tell);
         if let (Some(before), Some(swap), true) = (&before.traffic, &after.traffic, after.came_up) {
-            found.extend(not_recovered(case, before, swap));
-            found.extend(too_long(case, before, swap));
-            found.extend(single_failures(case, before, swap));
+            found.extend(answered(case, before, swap, after.other_answer.as_deref()));
         }
         found
     }
@@ -119,7 +121,7 @@ impl Check for UpgradeInPlace {
             (_, StageId::Control) => Vec::new(),
             (Some(traffic), stage) if seen.came_up => vec![format!("{stage}: {}", traffic.words())],
             (None, _) => {
-                vec!["nothing in the configuration can be asked over HTTP: downtime was not measured".to_owned()]
+                vec!["production answers nothing that can be asked of what the release changes: downtime was not measured".to_owned()]
             }
             (Some(_), _) => Vec::new(),
         }
@@ -175,6 +177,44 @@ fn not_shown(case: &Case<'_>, test: &Shown) -> Finding {
 
 fn evidence(before: &Traffic, swap: &Traffic) -> Vec<String> {
     vec![swap.words(), format!("baseline alone: {}", before.words())]
+}
+
+/// How the probe was answered around the swap.
+fn answered(case: &Case<'_>, before: &Traffic, swap: &Traffic, other: Option<&str>) -> Vec<Finding> {
+    if let Some(why) = other {
+        return vec![answers_otherwise(case, before, swap, why)];
+    }
+    let not_recovered = not_recovered(case, before, swap);
+    let late = too_long(case, before, swap);
+    let found = not_recovered.into_iter().chain(late);
+    found.chain(single_failures(case, before, swap)).collect()
+}
+
+/// What nobody wrote down to be asked may be answered in another way, where the release itself asks something else, or
+/// where a page has become a redirect or the other way round.
+fn other_answer(at: &At<'_>, swap: &Traffic) -> Option<String> {
+    let chosen = at.case.settings.stages.upgrade.probe.is_none() && at.case.stage == StageId::Upgrade;
+    let (Some(Good::Status(old)), Some(Good::Status(new))) = (swap.good, swap.last_answer) else {
+        return None;
+    };
+    if !chosen || swap.recovered || new >= SERVER_ERROR {
+        return None;
+    }
+    let moved = moved(&at.case, &swap.asked_for, |image| at.ground.image(image));
+    let is_well = |status: u16| (200..400).contains(&status);
+    let same = (is_well(old) && is_well(new)).then(|| format!("production answers {old}"));
+    moved.map(|url| format!("its own health check asks `{url}`")).or(same)
+}
+
+fn answers_otherwise(case: &Case<'_>, before: &Traffic, swap: &Traffic, why: &str) -> Finding {
+    let title = format!(
+        "the candidate answers `{}` by {}, and {why}: how long nobody was answered is not known",
+        swap.asked_for, swap.last
+    );
+    finding(case, Blame::Nobody, title)
+        .detail("other-answer")
+        .seen(evidence(before, swap))
+        .help("set stages.upgrade.probe to an address that both releases answer alike")
 }
 
 fn not_recovered(case: &Case<'_>, before: &Traffic, swap: &Traffic) -> Option<Finding> {

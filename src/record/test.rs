@@ -60,6 +60,9 @@ const NOT_FOUND: RangeInclusive<i64> = 126..=127;
 /// 128 and the number of the signal that killed a command.
 const KILLED: RangeInclusive<i64> = 129..=192;
 
+/// Whoever asks has asked too often (RFC 6585, section 4).
+pub const TOO_MANY: u16 = 429;
+
 /// What came back of what a test asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -100,6 +103,11 @@ impl Reply {
             Self::Exit(code) if NOT_FOUND.contains(&code) || KILLED.contains(&code) => Sight::Blind,
             Self::Exit(_) | Self::Unknown => Sight::Unclear,
         }
+    }
+
+    /// Whoever asks has asked too often.
+    pub fn is_limited(self) -> bool {
+        self == Self::Status(TOO_MANY)
     }
 
     /// Nothing came back but silence: no answer, or a command that was killed.

@@ -69,6 +69,7 @@ impl Rehearsal<'_> {
         let Some(ground) = course.untouched.clone().transpose()? else {
             return Ok(tallies);
         };
+        self.bear_as_many(&*ground, suspects, course).await;
         let mut done: Vec<Sighting> = Vec::new();
         for at in &asks {
             let way = suspects[*at].way();

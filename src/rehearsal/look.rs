@@ -66,6 +66,8 @@ impl Rehearsal<'_> {
         self.look_at(stage, Moment::Tried, course).await;
         if stage == StageId::Control && course.broken.is_none() {
             self.look_at(stage, Moment::ForComparison, course).await;
+            self.baseline_traffic(course).await;
+            self.look_at(stage, Moment::Probed, course).await;
         }
         self.repeat_here(stage, course).await;
     }
@@ -79,7 +81,7 @@ impl Rehearsal<'_> {
         };
         let here = |check: &&'static dyn Entry| check.about().moment_in(stage) == Some(moment);
         let asked: Vec<&'static dyn Entry> = match moment {
-            Moment::ForComparison => self.compared_later().filter(here).collect(),
+            Moment::ForComparison | Moment::Probed => self.compared_later().filter(here).collect(),
             _ => self.asked_in(stage).filter(here).collect(),
         };
         for check in asked {

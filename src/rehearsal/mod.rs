@@ -45,6 +45,8 @@ mod fault_laws;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod probe_laws;
+#[cfg(test)]
 mod product_laws;
 #[cfg(test)]
 mod rotation_laws;
@@ -166,9 +168,6 @@ impl Rehearsal<'_> {
             if let Next::End = self.step(stage.id, planned, course).await {
                 break;
             }
-        }
-        if stage.id == StageId::Control {
-            self.baseline_traffic(course).await;
         }
         self.settle(stage.id, course).await;
         let (status, reason) = match course.status_of(stage.id, &self.recorder) {

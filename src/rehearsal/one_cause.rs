@@ -41,8 +41,13 @@ fn is_silent_alike(first: &Finding, other: &Finding, facts: &Facts) -> bool {
 
 /// Every test that a finding is about came back so.
 fn all_came_back(finding: &Finding, facts: &Facts, so: impl Fn(Reply) -> bool) -> bool {
+    let mut replies = replies(finding, facts).peekable();
+    replies.peek().is_some() && replies.all(so)
+}
+
+/// What came back of the tests that a finding is about.
+pub(super) fn replies<'a>(finding: &'a Finding, facts: &'a Facts) -> impl Iterator<Item = Reply> + 'a {
     let own = |test: &&TestRecord| test.stage == finding.stage && finding.tests.contains(&test.id());
     let tests = facts.ran.iter().flat_map(|ran| &ran.tests).filter(own);
-    let mut replies = tests.map(|test| test.reply).peekable();
-    replies.peek().is_some() && replies.all(so)
+    tests.map(|test| test.reply)
 }

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use super::Rehearsal;
-use super::course::Course;
-use crate::agent::exchange::{HttpCall, SERVER_ERROR};
-use crate::agent::probe::Question;
+use super::course::{Course, Suspect};
+use super::on_mirror::INTERVAL_MS;
+use super::one_cause::replies;
+use crate::agent::exchange::SERVER_ERROR;
+use crate::agent::probe::{ProbeSample, Question};
 use crate::check::Given;
 use crate::check::ground::Ground;
 use crate::check::question::questions;
@@ -14,14 +16,17 @@ use crate::check::traffic::Traffic;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::step::Step;
+use crate::record::test::Reply;
 
 /// Before a swap, and after readiness.
 const SPAN: Duration = Duration::from_secs(2);
-/// What production's answer to a page may take before another question is sought.
-const PAGE_LIMIT: Duration = Duration::from_secs(5);
+/// The probe of which an untouched baseline is to bear as much.
+const AS_MANY: &str = "as-many";
+/// The probe that finds out what production answers.
+const CHOICE: &str = "choice";
 
 impl Rehearsal<'_> {
-    /// The baseline's own rate, when all else in `control` is over. The questions go on into the swap.
+    /// The baseline's own rate, when all else in `control` is over: whoever signs in or asks must not meet it. The questions go on into the swap.
     pub(super) async fn baseline_traffic(&self, course: &mut Course) {
         let Some(ground) = course.ground.clone().filter(|_| self.probes(course)) else {
             return;
@@ -43,35 +48,23 @@ impl Rehearsal<'_> {
         swaps && course.in_place == Some(Role::Baseline) && course.broken.is_none()
     }
 
-    /// The first question that production answers well; without such, the last.
+    /// The configuration's question, whatever is answered to it; else the first that production answers.
     async fn choose(&self, ground: &dyn Ground) -> Option<Question> {
         let given = Given {
             settings: self.settings,
             world: self.world,
             candidate: self.candidate,
         };
-        let mut asked = questions(&given, |image| ground.image(image));
-        let last = asked.pop()?;
+        let asked = questions(&given, |image| ground.image(image));
+        if self.settings.stages.upgrade.probe.is_some() {
+            return asked.into_iter().next();
+        }
         for question in asked {
-            if self.is_answered(&question, ground).await {
+            if is_answered(&question, ground).await {
                 return Some(question);
             }
         }
-        Some(last)
-    }
-
-    async fn is_answered(&self, question: &Question, ground: &dyn Ground) -> bool {
-        let Question::Get(url) = question else { return true };
-        let call = HttpCall {
-            method: "GET".to_owned(),
-            url: url.clone(),
-            timeout_ms: crate::text::units::millis(PAGE_LIMIT),
-            insecure: true,
-            ..HttpCall::default()
-        };
-        // Where the agent is gone, whatever is asked next tells so.
-        let answer = ground.http(call).await.ok().flatten();
-        answer.is_some_and(|answer| answer.status < SERVER_ERROR)
+        None
     }
 
     /// The swap is over: a moment more, and what was seen is kept.
@@ -80,6 +73,30 @@ impl Rehearsal<'_> {
             tokio::time::sleep(SPAN).await;
             self.traffic_ends(StageId::Upgrade, ground, course).await;
         }
+    }
+
+    /// What came back as asked too often was asked after all of the probe's questions: an untouched baseline bears as many
+    /// before it is asked the same.
+    pub(super) async fn bear_as_many(&self, ground: &dyn Ground, suspects: &[Suspect], course: &Course) {
+        let limited = |suspect: &Suspect| replies(&suspect.finding, &course.facts).any(Reply::is_limited);
+        let question = course.probe.as_ref().filter(|_| suspects.iter().any(limited));
+        let Some(question) = question else { return };
+        let traffic = course
+            .facts
+            .traffic
+            .values()
+            .filter_map(|traffic| traffic.as_ref().ok());
+        let answered: usize = traffic.map(|traffic| traffic.asked - traffic.failed).sum();
+        let every = Duration::from_millis(INTERVAL_MS);
+        ground.probe_begins(AS_MANY, question).await;
+        tokio::time::sleep(
+            every
+                .saturating_mul(u32::try_from(answered).unwrap_or(u32::MAX))
+                .min(self.time_left()),
+        )
+        .await;
+        // Nobody asks what came of it; where the agent is gone, whatever is asked next tells so.
+        let _answers = ground.probe_ends(AS_MANY).await;
     }
 
     async fn traffic_ends(&self, stage: StageId, ground: &dyn Ground, course: &mut Course) {
@@ -93,4 +110,15 @@ impl Rehearsal<'_> {
         }
         course.facts.traffic.insert(stage, traffic);
     }
+}
+
+/// Asked once, as a probe asks. Where the agent is gone, whatever is asked next tells so.
+async fn is_answered(question: &Question, ground: &dyn Ground) -> bool {
+    ground.probe_begins(CHOICE, question).await;
+    let Ok(samples) = ground.probe_ends(CHOICE).await else {
+        return true;
+    };
+    let is_answer = |sample: &ProbeSample| sample.failure.is_none();
+    let well = |sample: &ProbeSample| sample.status.is_none_or(|status| status < SERVER_ERROR);
+    samples.iter().any(|sample| is_answer(sample) && well(sample))
 }

@@ -298,6 +298,8 @@ pub enum SignIn {
     KeptBack(CookieRule),
     /// At a page that needs a script.
     NeedsScript,
+    /// There were too many of them.
+    Limited,
     /// Nobody can tell.
     Lost,
 }
@@ -459,6 +461,10 @@ pub struct Story {
     pub deaf_to_fronts: bool,
     /// The issuer shows the run's own key where the configuration asks for it.
     pub shows_our_key: bool,
+    /// What nobody answers, of what the probe asks.
+    pub unanswered: BTreeSet<String>,
+    /// So many requests a mirror bears; to tests beyond them it answers 429.
+    pub limit: Option<usize>,
     /// `--only`.
     pub only: Vec<String>,
     /// `--fail-fast`.
@@ -484,6 +490,8 @@ impl Default for Story {
             fronts_stand: true,
             deaf_to_fronts: false,
             shows_our_key: true,
+            unanswered: BTreeSet::new(),
+            limit: None,
             only: Vec::new(),
             after_failure: AfterFailure::GoOn,
         }
@@ -638,7 +646,8 @@ impl Grounds for ScriptedGrounds {
             place: Place::Baseline,
             stage: StageId::Control,
             stopped: BTreeSet::new(),
-            probes: BTreeSet::new(),
+            probes: BTreeMap::new(),
+            asked: 0,
             memory_kills: 0,
             fault: None,
             signed_in: 0,
@@ -672,7 +681,10 @@ struct State {
     place: Place,
     stage: StageId,
     stopped: BTreeSet<String>,
-    probes: BTreeSet<String>,
+    /// The probes under way: what they ask, and since when.
+    probes: BTreeMap<String, (String, tokio::time::Instant)>,
+    /// Answers of the release to the probe and to tests.
+    asked: usize,
     memory_kills: usize,
     fault: Option<Fault>,
     /// Sign-ins since it began.
@@ -701,6 +713,11 @@ impl State {
             (Copy::First, Place::Candidate) => &mut self.story.candidate,
             (Copy::First, Place::Back) => &mut self.story.back,
         }
+    }
+
+    /// Our own traffic must not change what others see.
+    fn alone(&self, what: &str) {
+        assert!(self.probes.is_empty(), "a probe runs beside {what}");
     }
 
     fn note(&self, what: &str) {
@@ -1018,8 +1035,7 @@ impl Ground for ScriptedGround {
 
     async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome {
         let mut state = self.state();
-        // Our own traffic must not change what a test sees.
-        assert!(state.probes.is_empty(), "a probe runs beside {}", run.subject);
+        state.alone(&format!("{}", run.subject));
         let suite = run.subject.to_string();
         state.note(&suite);
         // After the rollback the entry has another name, and is the same.
@@ -1033,9 +1049,12 @@ impl Ground for ScriptedGround {
             let missing = |service: &String| state.place == Place::Candidate && !state.present.contains_key(service);
             let lacks = |service: &String| state.stopped.contains(service) || missing(service);
             let lacking = state.story.needs.get(&step.name).is_some_and(lacks);
-            let told = match state.stopped.contains("web") || lacking {
-                true => Told::Ends(Status::Failed),
-                false => state.now().next_test(&key, &step.name),
+            state.asked += 1;
+            let limited = state.story.limit.is_some_and(|limit| state.asked > limit);
+            let told = match (state.stopped.contains("web") || lacking, limited) {
+                (true, _) => Told::Ends(Status::Failed),
+                (false, true) => Told::Gets(Reply::Status(429)),
+                (false, false) => state.now().next_test(&key, &step.name),
             };
             let (status, reply) = match told {
                 Told::Ends(status) => (status, Reply::Unknown),
@@ -1072,6 +1091,7 @@ impl Ground for ScriptedGround {
 
     async fn sign_in(&self, _login: &Login, _session: &str, _ca: &[String]) -> LoginOutcome {
         let mut state = self.state();
+        state.alone("a sign-in");
         if let Err(lost) = state.agent() {
             return login_outcome(Outcome::Lost(lost));
         }
@@ -1102,6 +1122,7 @@ impl Ground for ScriptedGround {
                 message: "no browser sends the cookie `sid`".to_owned(),
                 ..trouble()
             }),
+            SignIn::Limited => Outcome::Broke(answered(429)),
             SignIn::Lost => Outcome::Lost(Lost::new(Part::Agent, "it was killed")),
         })
     }
@@ -1172,6 +1193,7 @@ impl Ground for ScriptedGround {
 
     async fn http(&self, call: HttpCall) -> Result<Option<HttpAnswer>, Lost> {
         let mut state = self.state();
+        state.alone(&call.url);
         state.agent()?;
         if call.method != "GET" {
             state.note(&format!("{} {}", call.method, call.url));
@@ -1226,20 +1248,24 @@ impl Ground for ScriptedGround {
         None
     }
 
-    async fn probe_begins(&self, name: &str, _asks: &Question) {
-        self.state().probes.insert(name.to_owned());
+    async fn probe_begins(&self, name: &str, asks: &Question) {
+        let now = tokio::time::Instant::now();
+        self.state().probes.insert(name.to_owned(), (asks.to_string(), now));
     }
 
     async fn probe_ends(&self, name: &str) -> Result<Vec<ProbeSample>, Lost> {
         let mut state = self.state();
-        assert!(state.probes.remove(name), "no probe `{name}` is running");
+        let probe = state.probes.remove(name);
+        let (asks, since) = probe.unwrap_or_else(|| panic!("no probe `{name}` is running"));
         state.agent()?;
-        let answers = state.now().answers.clone();
-        let answers = if answers.is_empty() {
-            vec![Some(200); 10]
-        } else {
-            answers
-        };
+        let asked = usize::try_from(since.elapsed().as_millis() / 100).unwrap_or_default();
+        let mut answers = state.now().answers.clone();
+        if state.story.unanswered.contains(&asks) {
+            answers = vec![None; 10];
+        } else if answers.is_empty() {
+            answers = vec![Some(200); state.story.limit.map_or(10, |_| asked.max(1))];
+        }
+        state.asked += answers.iter().flatten().count();
         let sample = |(number, status): (usize, Option<u16>)| ProbeSample {
             at_ms: number as u64 * 100,
             done_ms: number as u64 * 100 + 5,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::agent::exchange::{HttpAnswer, SERVER_ERROR};
 use crate::check::fault_trial::SAYS_SO;
 use crate::check::forged::Forgery;
+use crate::record::test::TOO_MANY;
 use crate::suite::given;
 use crate::suite::guarded::Guarded;
 
@@ -53,9 +54,6 @@ pub enum Answered {
     /// Nothing: neither given nor refused.
     Silence,
 }
-
-/// Too Many Requests (RFC 6585, section 4).
-const TOO_MANY: u16 = 429;
 
 impl Answered {
     pub(in crate::check) fn of(asked: &Guarded, answer: &HttpAnswer) -> Self {
