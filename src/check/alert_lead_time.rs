@@ -73,6 +73,12 @@ impl Check for AlertLeadTime {
         stage == StageId::Control || !made_in(stage, alerts, &stages.rollback).is_empty()
     }
 
+    fn strains(&self, case: &Case<'_>) -> bool {
+        let alerts = case.settings.stages.alerts.as_ref();
+        let made = alerts.map(|alerts| made_in(case.stage, alerts, &case.settings.stages.rollback));
+        made.is_some_and(|made| made.contains(&Scenario::AuthDown))
+    }
+
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Drilled, Lost> {
         let settings = at.case.settings;
         let Some(alerts) = &settings.stages.alerts else {

@@ -83,6 +83,10 @@ impl Check for AuthExercised {
     }
 
     /// Takes the authentication dependency away: the sign-in or a suite must notice, twice, and be fine again with it.
+    fn strains(&self, _case: &Case<'_>) -> bool {
+        true
+    }
+
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Without, Lost> {
         let calls = at.ground.calls().await?.all;
         let services = at.case.settings.auth_services().to_vec();

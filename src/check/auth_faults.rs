@@ -85,6 +85,10 @@ impl Check for AuthFaults {
         is_candidate.then(|| "the authentication dependency is the candidate itself".to_owned())
     }
 
+    fn strains(&self, _case: &Case<'_>) -> bool {
+        true
+    }
+
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Borne, Lost> {
         let marks = at.marks();
         let borne = borne(at).await;

@@ -60,6 +60,10 @@ impl Check for AuthRotationSkew {
         (!holds_a_key(given.settings)).then(|| NOBODY_SIGNS.to_owned())
     }
 
+    fn strains(&self, _case: &Case<'_>) -> bool {
+        true
+    }
+
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Kept, Lost> {
         let marks = at.marks();
         let kept = kept(at).await;

@@ -9,15 +9,18 @@ use crate::config::settings::{Policy, Rollback};
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Part};
+use crate::record::release::Role;
 use crate::record::stage::StageId;
+use crate::world::model::Service;
 use crate::world::outliving;
+use crate::world::replica::Replica;
 
 static ABOUT: About = About {
     id: CheckId::CandidateExercised,
     question: "does any test touch the candidate?",
     explain: "At the end each service that the candidate replaces is stopped, all of its replicas, and the sign-in, the suites and data.verify \
               run until one of them fails, twice; a service that the release adds, before the way back. A one-shot \
-              counts by its exit. If everything stays green without it, \
+              counts by its good exit, if production's ended so, too. If everything stays green without it, \
               the suites say nothing about this release, whatever they said: inconclusive. What to do: add a step that \
               needs the service (a request to it, a command in it, or a question about what it has done), or sign for \
               it in policy.unexercised, which then stands in the first line of every report. Where no candidate at all \
@@ -65,6 +68,10 @@ impl Check for CandidateExercised {
         forward == (stage == StageId::Upgrade) || (stage == StageId::Upgrade && adds())
     }
 
+    fn strains(&self, _case: &Case<'_>) -> bool {
+        true
+    }
+
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Exercised, Lost> {
         let mut services = Vec::new();
         let names = tried_here(&at.case);
@@ -82,7 +89,7 @@ impl Check for CandidateExercised {
 
     fn doubts(&self, case: &Case<'_>, seen: &Exercised) -> Vec<Finding> {
         // The others are asked after the way back.
-        let others = is_used_on(case) && case.candidates().len() > seen.services.len();
+        let others = is_way_back_to_come(case) && case.candidates().len() > seen.services.len();
         let none = !others && seen.services.iter().all(|one| one.noticed_by.is_none());
         let silent = seen.services.iter().filter(|one| one.noticed_by.is_none());
         silent
@@ -94,15 +101,22 @@ impl Check for CandidateExercised {
 
 /// The rehearsal goes on after this.
 fn is_used_on(case: &Case<'_>) -> bool {
+    let stages = &case.settings.stages;
+    let goes_on = stages.faults.is_some() || stages.load.is_some();
+    is_way_back_to_come(case) || (case.stage == StageId::Upgrade && goes_on)
+}
+
+/// What is not tried here is tried after the way back.
+fn is_way_back_to_come(case: &Case<'_>) -> bool {
     let forward = matches!(case.settings.stages.rollback, Rollback::ForwardOnly(_));
-    case.stage == StageId::Upgrade && (!forward || case.settings.stages.faults.is_some())
+    case.stage == StageId::Upgrade && !forward
 }
 
 /// After the way back what the release adds is gone: it is tried before.
 fn tried_here(case: &Case<'_>) -> Vec<String> {
     let mut names = case.candidates();
     let adds = |name: &String| case.candidate.adds(name, case.world);
-    match (case.stage, is_used_on(case)) {
+    match (case.stage, is_way_back_to_come(case)) {
         (StageId::Upgrade, true) => names.retain(adds),
         (StageId::Rollback, _) => names.retain(|name| !adds(name)),
         _ => {}
@@ -144,16 +158,40 @@ async fn without(at: &At<'_>, service: &str) -> Result<(Without, Trial), Lost> {
     if without.signed && is_used_on(&at.case) {
         return Ok((without, Trial::None));
     }
-    let mut containers = at.case.candidate.replicas(service, at.case.world).into_iter();
-    if !containers.any(|replica| at.ground.history(&replica).running) {
+    let containers: Vec<Replica> = there(at, service).collect();
+    let is_up = containers.iter().any(|replica| at.ground.history(replica).running);
+    if !is_up && containers.iter().all(|replica| has_done_its_work(at, replica)) {
         without.noticed_by = Some("its own end".to_owned());
         return Ok((without, Trial::None));
     }
-    at.ground.stop(service).await;
+    if is_up {
+        at.ground.stop(service).await;
+    }
     let noticed = witness::first(at, &[service.to_owned()]).await?;
     without.noticed_by = noticed.witness.as_ref().map(Witness::to_string);
     without.green = noticed.green;
-    Ok((without, Trial::Stopped(noticed.witness)))
+    let trial = match is_up {
+        true => Trial::Stopped(noticed.witness),
+        false => Trial::None,
+    };
+    Ok((without, trial))
+}
+
+/// The containers that stand for a service now.
+fn there<'a>(at: &'a At<'_>, service: &str) -> impl Iterator<Item = Replica> + 'a {
+    let of = match at.role {
+        Role::Candidate => at.case.candidate.services.get(service),
+        Role::Baseline => at.case.world.services.get(service),
+    };
+    of.into_iter().flat_map(Service::instances)
+}
+
+/// It was a one-shot, and has ended well; where production has something in that place, so did that in `control`.
+fn has_done_its_work(at: &At<'_>, replica: &Replica) -> bool {
+    let history = at.ground.history(replica);
+    let well = history.has_ended() && history.last_exit().is_some_and(|exit| exit.code == 0);
+    let is_new = at.case.candidate.adds(&replica.service, at.case.world);
+    well && (is_new || at.facts.lived.is_one_shot(replica))
 }
 
 /// Somebody has signed for a candidate that no test notices.

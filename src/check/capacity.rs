@@ -88,6 +88,10 @@ impl Check for Capacity {
         Some(format!("both releases cannot be asked at once: {why}"))
     }
 
+    fn strains(&self, _case: &Case<'_>) -> bool {
+        true
+    }
+
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Borne, Lost> {
         let before = at.seen_before::<Self>();
         if let Some(why) = before.and_then(Borne::untold_why) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ground::Copy;
+use super::lives::Lived;
 use super::traffic::Traffic;
 use crate::mirror::failure::ServiceFailure;
 use crate::mirror::start::Started;
@@ -28,8 +29,8 @@ pub struct Facts {
     pub swaps: BTreeMap<StageId, Swap>,
     /// Every run of tests, in order.
     pub ran: Vec<Ran>,
-    /// Exits that each of the candidate's containers had behind it when a stage began.
-    pub exits: BTreeMap<StageId, BTreeMap<Replica, usize>>,
+    /// How each container of the mirror lived.
+    pub lived: Lived,
     /// What the probe saw, where there was something to ask.
     pub traffic: BTreeMap<StageId, Result<Traffic, Lost>>,
     /// What was said to attempts of ours that must fail, in order.
@@ -130,24 +131,6 @@ impl Facts {
             }
         }
         lines
-    }
-
-    /// Exits of a replica's container before a stage began.
-    pub fn exits_before(&self, stage: StageId, replica: &Replica) -> usize {
-        let of_stage = self.exits.get(&stage);
-        of_stage
-            .and_then(|exits| exits.get(replica))
-            .copied()
-            .unwrap_or_default()
-    }
-
-    /// Exits of a replica's container since the first of these stages that was before this one: some of them are our own
-    /// doing.
-    pub fn exits_since(&self, tried: &[StageId], stage: StageId, replica: &Replica) -> usize {
-        let was_before = |tried: &&StageId| **tried < stage && self.exits.contains_key(tried);
-        let before = |stage| self.exits_before(stage, replica);
-        let first = tried.iter().filter(was_before).min();
-        first.map_or(0, |first| before(stage).saturating_sub(before(*first)))
     }
 
     /// How long a service of production took to be ready.

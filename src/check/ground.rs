@@ -232,6 +232,10 @@ pub trait Ground: Send + Sync {
     /// What has happened to a replica's present container.
     fn history(&self, replica: &Replica) -> History;
 
+    /// Waits for a replica that has ended, or that its health check calls ill: until it has been well for a while, or has
+    /// ended once more.
+    async fn is_given_time(&self, replica: &Replica);
+
     /// A stage begins: what is logged from now on is its.
     fn enter(&self, stage: StageId);
 

@@ -30,6 +30,7 @@ pub mod fault_trial;
 pub mod forged;
 pub mod graceful_stop;
 pub mod ground;
+pub mod lives;
 pub mod load;
 pub mod load_limits;
 pub mod log_difference;
@@ -362,6 +363,12 @@ pub trait Check: Sync + 'static {
     /// Looks at one release at one moment.
     fn look<'a>(&'a self, at: &'a At<'a>) -> impl Future<Output = Result<Self::Seen, Lost>> + Send + 'a;
 
+    /// Its look as a step makes failures, or asks for more than production has to bear: what ends meanwhile is judged
+    /// by it, or is nobody's.
+    fn strains(&self, _case: &Case<'_>) -> bool {
+        false
+    }
+
     /// What one look alone shows: asked in `control`, and of checks that do not look there. Nothing of it is the
     /// candidate's doing.
     fn doubts(&self, _case: &Case<'_>, _seen: &Self::Seen) -> Vec<Finding> {
@@ -447,6 +454,8 @@ pub trait Entry: Sync {
     fn left_out(&self, stage: StageId, given: &Given<'_>) -> Option<String>;
     /// See [`Check::look`].
     fn look<'a>(&'a self, at: &'a At<'a>) -> BoxFuture<'a, Result<Seen, Lost>>;
+    /// See [`Check::strains`].
+    fn strains(&self, case: &Case<'_>) -> bool;
     /// See [`Check::doubts`].
     fn doubts(&self, case: &Case<'_>, seen: &Seen) -> Vec<Finding>;
     /// See [`Check::judge`].
@@ -498,6 +507,10 @@ impl<C: Check> Entry for C {
                 evidence,
             })
         })
+    }
+
+    fn strains(&self, case: &Case<'_>) -> bool {
+        Check::strains(self, case)
     }
 
     fn doubts(&self, case: &Case<'_>, seen: &Seen) -> Vec<Finding> {

@@ -1,13 +1,15 @@
 //! `rollback`: after the candidate has written, the baseline comes back, reads everything, in time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::boot_production_env::failure_of;
+use super::ground::Copy;
+use super::lives::{self, AGAIN, Life, Span, Usual, times};
 use super::suites::{self, Compared, Shown, brief};
-use super::{About, Again, At, Case, Check, Evidence, Moment};
+use super::{About, Again, At, Case, Check, Evidence, Moment, together};
 use crate::mirror::failure::ServiceFailure;
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
@@ -18,18 +20,20 @@ use crate::record::status::Status;
 use crate::record::step::{DataEntry, Subject};
 use crate::record::test::Sight;
 use crate::text::units::{millis, seconds};
+use crate::world::model::Service;
+use crate::world::replica::Replica;
 
 static ABOUT: About = About {
     id: CheckId::Rollback,
     question: "is there a way back?",
     explain: "The candidate runs data.write and data.verify_write, then the baseline takes its place again on the same \
               volumes, against the clock. It must be ready within stages.rollback.within and pass what it passed in \
-              control; data.verify and data.verify_write must hold. A migration that the old release cannot read is \
+              control; data.verify and data.verify_write must hold, and its services must stay up as they did in control. A migration that the old release cannot read is \
               found here and nowhere else. What to do: make the migration readable by both releases, or say \
               forward_only with the reason, so that nobody counts on a rollback.",
     evidence: Evidence::Behaviour,
     looks: &[
-        (StageId::Control, Moment::ForComparison),
+        (StageId::Control, Moment::Probed),
         (StageId::Rollback, Moment::Tried),
     ],
     step: "",
@@ -49,6 +53,8 @@ pub struct WayBack {
     within_ms: Option<u64>,
     on: Option<Role>,
     tests: Vec<Shown>,
+    /// How production's containers lived: in `control`, and since the way back.
+    lives: BTreeMap<Replica, Life>,
     #[serde(skip)]
     too_few: Vec<Finding>,
 }
@@ -66,12 +72,21 @@ impl Check for Rollback {
             tests: suites::shown(at.facts.ran_on(at.case.stage, at.role)),
             ..WayBack::default()
         };
-        if (at.case.stage, at.role) != (StageId::Rollback, Role::Baseline) {
+        if at.case.stage == StageId::Control {
+            let lives = lives(at).await;
+            return Ok(WayBack { lives, ..tests });
+        }
+        if at.role == Role::Candidate {
             return Ok(tests);
         }
         let swap = at.facts.swap(StageId::Rollback)?;
         let failure = failure_of(swap)?;
+        let lives = match (&failure, at.facts.on) {
+            (None, Copy::First) => lives(at).await,
+            (Some(_), _) | (None, Copy::Untouched) => BTreeMap::new(),
+        };
         Ok(WayBack {
+            lives,
             did_not_come_up: failure.as_ref().map(ServiceFailure::line),
             failure,
             took_ms: Some(millis(swap.took)),
@@ -98,6 +113,9 @@ impl Check for Rollback {
         };
         found.extend(suites::judge(case.stage, shown, tell));
         found.extend(after.too_few.iter().cloned());
+        let lives = after.lives.iter().filter(|_| case.stage == StageId::Rollback);
+        let lived = lives.filter_map(|(replica, life)| lived(case, replica, before.lives.get(replica), life));
+        found.extend(together(lived));
         found
     }
 
@@ -140,6 +158,66 @@ fn comparable(at: &At<'_>, tests: Vec<Shown>) -> Vec<Shown> {
     let after = Subject::Data(DataEntry::VerifyWriteAfter);
     let is_compared = |test: &Shown| test.suite != after || !unread.contains(test.name.as_str());
     tests.into_iter().filter(is_compared).collect()
+}
+
+/// How production's containers live; those of services that the release removes come back, too.
+async fn lives(at: &At<'_>) -> BTreeMap<Replica, Life> {
+    let (stage, role) = (at.case.stage, Role::Baseline);
+    let (swapping, lived) = (Span::swapping(stage, role), [Span::lived(stage, role)]);
+    let mut all = BTreeMap::new();
+    for replica in at.case.world.services.values().flat_map(Service::instances) {
+        let before = at
+            .seen_before::<Rollback>()
+            .and_then(|before| before.lives.get(&replica));
+        if stage == StageId::Rollback {
+            lives::give_time(at, &replica, before, &lived).await;
+        }
+        let candidate = lives::of_candidate_until(StageId::Rollback);
+        let life = Life {
+            back: Some(at.facts.lived.of(at.ground, &replica, &candidate).exits),
+            ..Life::after(at, &replica, swapping, &lived)
+        };
+        all.insert(replica, life);
+    }
+    all
+}
+
+/// What becomes of a container when the baseline is back that did not become of it in `control`.
+fn lived(case: &Case<'_>, replica: &Replica, before: Option<&Life>, life: &Life) -> Option<Finding> {
+    let before = before?;
+    if life.usual(Some(before)) != Usual::Stays {
+        return None;
+    }
+    let stays = !case.candidate.touched().contains(&replica.service);
+    let is_down = before.running && !life.running && life.later + life.on_the_way > 0;
+    let what = match life.later {
+        _ if stays && !is_worth_a_word(life) => return None,
+        _ if is_down => "exited and does not run any more".to_owned(),
+        0 => return ill(case, replica, before, life),
+        more => format!("exited {}", times(more)),
+    };
+    let title = format!("after the rollback `{replica}` {what}{}", life.last_words());
+    let badly = life.last.as_ref().is_some_and(|last| last.code != 0);
+    let blame = match life.later >= AGAIN || (is_down && badly && !stays) {
+        true => Blame::Candidate,
+        false => Blame::Nobody,
+    };
+    let found = Finding::new(ABOUT.id, case.stage, blame, title).detail("exited");
+    let found = found.about(replica.service.clone()).because(life.fatal.clone());
+    Some(found.help(way_out(case)))
+}
+
+/// One exit of what stays may be what every deploy does to it, and what it did beside the candidate has been told.
+fn is_worth_a_word(life: &Life) -> bool {
+    life.later >= AGAIN && life.back.is_none_or(|beside| beside < AGAIN)
+}
+
+/// Production's own health check fails.
+fn ill(case: &Case<'_>, replica: &Replica, before: &Life, life: &Life) -> Option<Finding> {
+    let title = format!("after the rollback `{replica}` was ready, and its own health check fails since");
+    let found = finding(case, title).detail("unhealthy").about(replica.service.clone());
+    let found = found.because(life.fatal.clone()).help(way_out(case));
+    life.is_ill(Some(before)).then_some(found)
 }
 
 fn finding(case: &Case<'_>, title: String) -> Finding {

@@ -71,6 +71,10 @@ impl Check for Slowdown {
         load.is_some_and(|load| !load.thresholds.against_baseline.is_empty())
     }
 
+    fn strains(&self, _case: &Case<'_>) -> bool {
+        true
+    }
+
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Compared, Lost> {
         // Where production differs from itself, nothing that is measured says anything.
         if let Some(why) = at.seen_before::<Self>().and_then(Compared::forbids) {

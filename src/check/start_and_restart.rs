@@ -6,18 +6,17 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::boot_production_env::failure_of;
+use super::lives::{self, AGAIN, Life, Span, Usual, times};
 use super::release::blank_first;
-use super::two::not_at_once;
 use super::{About, At, Case, Check, Evidence, Moment, together};
 use crate::config::settings::Rollback;
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use crate::mirror::swap::Swapped;
 use crate::record::check::CheckId;
-use crate::record::finding::{Blame, Finding};
+use crate::record::finding::{Blame, Finding, Severity};
 use crate::record::outcome::Lost;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
-use crate::text::fatal::{first_fatal, last_words};
 use crate::text::units::{millis, seconds};
 use crate::world::model::Service;
 use crate::world::replica::Replica;
@@ -29,12 +28,16 @@ static ABOUT: About = About {
               restart. A candidate is crashing at its second exit (or its first, where nothing restarts it); one that \
               only came up by restarting, or takes more than twice the baseline's start time and ten seconds, is \
               warned about: the slower of the baseline's two starts counts, in control and on the way back. Of several replicas \
-              each counts, under its own name. The cause is \
+              each counts, under its own name. Of services that stay, those count that exit twice beside the candidate, once it \
+              is up, and not in control; one exit is warned about where the way back shows none. So are processes killed for \
+              memory (twice blocks) and a health check that fails after it has passed, where production's does not. What ends as production's own does in control is \
+              nobody's doing; what we stop, and what exits while a check makes failures or seeks limits, counts nowhere here. The cause is \
               the first fatal line of its log: later lines are often only consequences.",
     evidence: Evidence::Behaviour,
     looks: &[
-        (StageId::Control, Moment::ForComparison),
+        (StageId::Control, Moment::Probed),
         (StageId::Upgrade, Moment::Tried),
+        (StageId::Load, Moment::Tried),
         (StageId::Rollback, Moment::Tried),
     ],
     step: "",
@@ -51,32 +54,8 @@ pub struct Lives {
     #[serde(skip)]
     failure: Option<ServiceFailure>,
     services: BTreeMap<Replica, Life>,
-}
-
-/// How one container lived in this stage.
-#[derive(Debug, Default, Serialize)]
-struct Life {
-    /// From start to ready.
-    ready_ms: Option<u64>,
-    /// The same of the baseline, when it came back.
-    back_ms: Option<u64>,
-    /// Exits on its way up.
-    on_the_way: usize,
-    /// Exits since, in this stage.
-    later: usize,
-    /// All exits.
-    exits: usize,
-    running: bool,
-    last: Option<Last>,
-    /// Its first fatal line.
-    fatal: Option<String>,
-}
-
-/// The last exit of a container.
-#[derive(Debug, Serialize)]
-struct Last {
-    code: i64,
-    killed_for_memory: bool,
+    /// Of services that stay, beside the candidate.
+    beside: BTreeMap<Replica, Life>,
 }
 
 impl Check for StartAndRestart {
@@ -90,27 +69,32 @@ impl Check for StartAndRestart {
         match (at.case.stage, at.role) {
             (StageId::Control, _) => Ok(of_baseline(at)),
             (StageId::Rollback, Role::Baseline) => Ok(starts(at)),
-            _ => of_candidate(at),
+            _ => of_candidate(at).await,
         }
     }
 
     fn judge(&self, case: &Case<'_>, before: &Lives, after: &Lives) -> Vec<Finding> {
         let crashed = after.failure.as_ref().and_then(|failure| crashed(case, failure));
         let lived = after.services.iter().flat_map(|(replica, life)| {
-            let before = before.of(replica).and_then(|life| life.ready_ms);
-            let slow = slow(replica, life, before).filter(|_| is_last_start(case));
-            lived(case, replica, life).into_iter().chain(slow)
+            let before = before.of(replica);
+            let ready = before.and_then(|life| life.ready_ms);
+            let slow = slow(replica, life, ready).filter(|_| is_last_start(case));
+            lived(case, replica, before, life).into_iter().chain(slow)
         });
-        together(crashed.into_iter().chain(lived))
+        let beside = after.beside.iter();
+        let beside = beside.filter_map(|(replica, life)| beside_it(case, replica, before.of(replica), life));
+        together(crashed.into_iter().chain(lived).chain(beside))
     }
 }
 
+/// Every container of production, until `control` is over.
 fn of_baseline(at: &At<'_>) -> Lives {
+    let (stage, role) = (StageId::Control, Role::Baseline);
     let life = |started: &crate::mirror::start::Started| {
+        let lived = [Span::lived(stage, role)];
         let life = Life {
             ready_ms: Some(millis(started.took)),
-            running: true,
-            ..Life::default()
+            ..Life::after(at, &started.replica, Span::swapping(stage, role), &lived)
         };
         (started.replica.clone(), life)
     };
@@ -140,11 +124,28 @@ fn starts(at: &At<'_>) -> Lives {
     };
     Lives {
         services: swapped(StageId::Upgrade).map(life).collect(),
+        beside: lives::stays(&at.case)
+            .into_iter()
+            .map(|one| beside_both(at, one))
+            .collect(),
         ..Lives::default()
     }
 }
 
-fn of_candidate(at: &At<'_>) -> Result<Lives, Lost> {
+/// What one that stays did beside the candidate, all in all, and what it does when the baseline comes back.
+fn beside_both(at: &At<'_>, replica: Replica) -> (Replica, Life) {
+    let candidate = lives::of_candidate_until(StageId::Rollback);
+    let (stage, role) = (StageId::Rollback, Role::Baseline);
+    let back = [Span::swapping(stage, role), Span::lived(stage, role)];
+    let life = Life {
+        back: Some(at.facts.lived.of(at.ground, &replica, &back).exits),
+        later: at.facts.lived.of(at.ground, &replica, &candidate).exits,
+        ..Life::now(at, &replica)
+    };
+    (replica, life)
+}
+
+async fn of_candidate(at: &At<'_>) -> Result<Lives, Lost> {
     let swap = at.facts.swap(StageId::Upgrade)?;
     if let Some(failure) = failure_of(swap)? {
         return Ok(Lives {
@@ -157,48 +158,67 @@ fn of_candidate(at: &At<'_>) -> Result<Lives, Lost> {
     let swapped: BTreeMap<&Replica, &Swapped> = swapped.map(|one| (&one.replica, one)).collect();
     // Where there are only more of a service, those stay that are there.
     let own = at.case.candidate.services.values().flat_map(Service::instances);
-    let lives = own.map(|replica| {
-        let life = life(at, &replica, swapped.get(&replica).copied());
-        (replica, life)
-    });
+    let before = |replica: &Replica| {
+        at.seen_before::<StartAndRestart>()
+            .and_then(|before| before.of(replica))
+    };
+    let (mut services, mut beside) = (BTreeMap::new(), BTreeMap::new());
+    for replica in own {
+        let life = life(at, &replica, before(&replica), swapped.get(&replica).copied()).await;
+        services.insert(replica, life);
+    }
+    for replica in lives::stays(&at.case) {
+        let life = staying(at, &replica, before(&replica)).await;
+        beside.insert(replica, life);
+    }
     Ok(Lives {
-        services: lives.collect(),
+        services,
+        beside,
         ..Lives::default()
     })
 }
 
-fn life(at: &At<'_>, replica: &Replica, swapped: Option<&Swapped>) -> Life {
-    let history = at.ground.history(replica);
-    let exits = &history.exits;
-    let said = at.ground.said(at.case.stage, at.role, replica);
+/// How a container of the candidate's lived in this stage.
+async fn life(at: &At<'_>, replica: &Replica, before: Option<&Life>, swapped: Option<&Swapped>) -> Life {
+    let stage = at.case.stage;
+    let of = |spans: &[Span]| at.facts.lived.of(at.ground, replica, spans);
+    let swapping = Span::swapping(StageId::Upgrade, Role::Candidate);
+    let here = match stage {
+        StageId::Upgrade => vec![swapping, Span::lived(stage, Role::Candidate)],
+        _ => vec![Span::lived(stage, Role::Candidate)],
+    };
+    let strained = StageId::ALL.iter().filter(|one| **one <= stage);
+    let strained: Vec<Span> = strained.map(|one| Span::strained(*one, Role::Candidate)).collect();
+    let all: Vec<Span> = [swapping].into_iter().chain(lives::of_candidate_until(stage)).collect();
     let on_the_way = swapped.map_or(0, |swapped| swapped.exits);
-    let known = at.facts.exits_before(at.case.stage, replica).max(on_the_way);
-    let ready = swapped.filter(|_| at.case.stage == StageId::Upgrade);
+    // Whoever has ended here more often than on its way up has told enough.
+    if of(&here).exits <= on_the_way {
+        lives::give_time(at, replica, before, &here).await;
+    }
+    let known = if stage == StageId::Upgrade { on_the_way } else { 0 };
+    let ready = swapped.filter(|_| stage == StageId::Upgrade);
     Life {
         ready_ms: ready.map(|swapped| millis(swapped.ready)),
-        back_ms: None,
         on_the_way,
-        later: exits.len().saturating_sub(known),
-        exits: exits
-            .len()
-            .saturating_sub(at.facts.exits_since(stopped_in(at), at.case.stage, replica)),
-        running: history.running,
-        last: exits.last().map(|exit| Last {
-            code: exit.code,
-            killed_for_memory: exit.oom,
-        }),
-        fatal: first_fatal(&said).or_else(|| last_words(&said).filter(|_| !history.running)),
+        later: of(&here).exits.saturating_sub(known),
+        exits: of(&all).exits.max(on_the_way),
+        strained: of(&strained).exits,
+        memory_kills: of(&here).memory_kills,
+        ..Life::now(at, replica)
     }
 }
 
-/// Where the release is stopped and started by us: exits are judged there, or are nobody's.
-fn stopped_in(at: &At<'_>) -> &'static [StageId] {
-    let (settings, release) = (at.case.settings, (at.case.candidate, at.case.world));
-    let load = settings.stages.load.as_ref().filter(|load| load.restarts_releases());
-    // What is skipped restarts nothing.
-    match load.is_some_and(|load| not_at_once(settings, load, release).is_none()) {
-        true => &[StageId::Faults, StageId::Load],
-        false => &[StageId::Faults],
+/// How a container that stays lived beside the candidate.
+async fn staying(at: &At<'_>, replica: &Replica, before: Option<&Life>) -> Life {
+    let here = [Span::lived(at.case.stage, Role::Candidate)];
+    let until_now = lives::of_candidate_until(at.case.stage);
+    lives::give_time(at, replica, before, &until_now).await;
+    let of = |spans: &[Span]| at.facts.lived.of(at.ground, replica, spans).exits;
+    Life {
+        on_the_way: of(&[Span::swapping(StageId::Upgrade, Role::Candidate)]),
+        later: of(&here),
+        exits: of(&until_now),
+        ..Life::now(at, replica)
     }
 }
 
@@ -225,24 +245,36 @@ fn crashed(case: &Case<'_>, failure: &ServiceFailure) -> Option<Finding> {
     })
 }
 
-/// What happened to a candidate that did come up: exits on its way up, and since.
-fn lived(case: &Case<'_>, replica: &Replica, life: &Life) -> Option<Finding> {
-    let last = life.last.as_ref().map_or_else(String::new, |last| {
-        let memory = if last.killed_for_memory {
-            ", killed for memory"
-        } else {
-            ""
-        };
-        format!(", last with code {}{memory}", last.code)
-    });
-    if life.has_crashed() {
+/// What happened to a candidate that did come up: exits on its way up, and since, and what else goes wrong in it.
+fn lived(case: &Case<'_>, replica: &Replica, before: Option<&Life>, life: &Life) -> Option<Finding> {
+    let ended = ended(case, replica, before, life);
+    let told = match life.usual(before) {
+        Usual::Stays if before.is_some_and(|before| before.exits > 0) => {
+            // Production's end is another one: neither stands for the other.
+            ended.map(|found| found.detail("exited-otherwise"))
+        }
+        Usual::Stays => ended,
+        Usual::Ends => None,
+        Usual::Fails => ended.filter(Finding::blames_candidate).map(|found| Finding {
+            blame: Blame::PreExisting,
+            severity: Severity::Warn,
+            ..found
+        }),
+    };
+    told.or_else(|| unwell(case, replica, before, life))
+}
+
+/// Exits of the candidate's, on its way up, and since.
+fn ended(case: &Case<'_>, replica: &Replica, before: Option<&Life>, life: &Life) -> Option<Finding> {
+    let last = life.last_words();
+    if life.has_failed_on_the_way() || died_under_strain(before, life) {
         let title = format!("`{replica}` exited and does not run any more{last}");
         let title = blank_first(case, &replica.service, title);
         let help = format!("do not deploy: {} stays up here", case.pair.baseline());
         let found = finding(case, Blame::Candidate, replica, title).detail("exited");
         return Some(found.because(life.fatal.clone()).help(help));
     }
-    if life.later > 0 && (life.exits >= 2 || !life.running) && !is_one_shot(case, replica, life) {
+    if life.later > 0 && (life.exits >= AGAIN || !life.running) && !is_one_shot(case, replica, life) {
         let title = format!("`{replica}` exited {} after it was ready{last}", times(life.later));
         let title = blank_first(case, &replica.service, title);
         let help = format!("do not deploy: {} stays up under the same suites", case.pair.baseline());
@@ -262,6 +294,74 @@ fn lived(case: &Case<'_>, replica: &Replica, life: &Life) -> Option<Finding> {
     Some(found.because(life.fatal.clone()).help(help))
 }
 
+/// While a check made failures it ended, and is not there again, where production's is.
+fn died_under_strain(before: Option<&Life>, life: &Life) -> bool {
+    life.later == 0 && life.strained > 0 && !life.running && before.is_some_and(|before| before.running)
+}
+
+/// Processes in it were killed for memory, or its health check fails, and production's do not.
+fn unwell(case: &Case<'_>, replica: &Replica, before: Option<&Life>, life: &Life) -> Option<Finding> {
+    let is_usual = before.is_some_and(|before| before.memory_kills > 0);
+    if life.memory_kills > 0 && !is_usual {
+        let title = format!(
+            "a process in `{replica}` was killed for memory {}",
+            times(life.memory_kills)
+        );
+        let blame = match life.memory_kills >= AGAIN {
+            true => Blame::Candidate,
+            false => Blame::Nobody,
+        };
+        let help = format!("find what takes it: {} needs less here", case.pair.baseline());
+        return Some(finding(case, blame, replica, title).detail("memory").help(help));
+    }
+    let title = format!("`{replica}` was ready, and its own health check fails since");
+    let help = format!("do not deploy: {} stays healthy here", case.pair.baseline());
+    let found = finding(case, Blame::Candidate, replica, title).detail("unhealthy");
+    (life.is_ill(before) && case.stage != StageId::Rollback).then(|| found.because(life.fatal.clone()).help(help))
+}
+
+/// What a service does beside the candidate that the release does not touch.
+fn beside_it(case: &Case<'_>, replica: &Replica, before: Option<&Life>, life: &Life) -> Option<Finding> {
+    if before.is_some_and(|before| before.exits > 0) {
+        return None;
+    }
+    let help = format!(
+        "find what {} does to it: it stays up beside {}",
+        case.pair.candidate(),
+        case.pair.baseline()
+    );
+    let found = |blame, what: String| {
+        let title = format!("`{replica}`, which stays, {what}{}", life.last_words());
+        let found = finding(case, blame, replica, title).detail("beside");
+        Some(found.because(life.fatal.clone()).help(&help))
+    };
+    let count = |exits| format!("exited {} beside the candidate", times(exits));
+    let was_told = life.exits.saturating_sub(life.later) >= AGAIN;
+    if life.exits >= AGAIN && life.later > 0 && !was_told {
+        return found(Blame::Candidate, count(life.exits));
+    }
+    // One exit may be chance, or what every deploy does to it: that is known after the way back.
+    let is_one_way = matches!(case.settings.stages.rollback, Rollback::ForwardOnly(_));
+    if life.later == 1 && (life.back == Some(0) || is_one_way) {
+        return found(Blame::Nobody, count(1));
+    }
+    let is_gone = life.on_the_way > 0 && !life.running && life.later == 0 && case.stage == StageId::Upgrade;
+    if is_gone {
+        return found(
+            Blame::Nobody,
+            "does not run any more since the candidate came".to_owned(),
+        );
+    }
+    let is_ill = life.is_ill(before) && case.stage == StageId::Upgrade;
+    let ill = || {
+        found(
+            Blame::Nobody,
+            "is called unhealthy by its health check since".to_owned(),
+        )
+    };
+    is_ill.then(ill).flatten()
+}
+
 /// Where production has nothing in that place, what ends well once was meant to.
 fn is_one_shot(case: &Case<'_>, replica: &Replica, life: &Life) -> bool {
     life.has_completed() && case.candidate.adds(&replica.service, case.world)
@@ -278,24 +378,10 @@ impl Lives {
 }
 
 impl Life {
-    /// It has failed on its way up, and nothing starts it again.
-    fn has_crashed(&self) -> bool {
-        let badly = self.last.as_ref().is_some_and(|last| last.code != 0);
-        badly && self.later == 0 && self.on_the_way > 0 && !self.running
-    }
-
     /// It was a one-shot, and has ended well at once.
     fn has_completed(&self) -> bool {
         let well = self.last.as_ref().is_some_and(|last| last.code == 0);
         well && self.exits == 1 && !self.running
-    }
-}
-
-fn times(count: usize) -> String {
-    match count {
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        more => format!("{more} times"),
     }
 }
 

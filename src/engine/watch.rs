@@ -38,6 +38,8 @@ pub struct History {
     pub out_of_memory: bool,
     /// How often the kernel has killed something in it for memory, whether or not the container ended.
     pub memory_kills: usize,
+    /// We have asked it to end, and it has not yet.
+    pub asked_to_end: bool,
 }
 
 /// One end of a container.
@@ -49,6 +51,17 @@ pub struct Exit {
     pub oom: bool,
     /// When it was seen.
     pub at: Instant,
+    /// Whose doing it was.
+    pub by: EndedBy,
+}
+
+/// Whose doing an end of a container was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// It ended, or the kernel ended it.
+    Itself,
+    /// We stopped it.
+    Us,
 }
 
 /// What can happen to a container.
@@ -168,6 +181,15 @@ impl Watch {
         });
     }
 
+    /// We are about to stop a container: if it runs, its next end is our doing.
+    pub fn stops(&self, container: &str) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = seen
+            .entry(container.to_owned())
+            .or_insert_with(|| watch::Sender::new(History::default()));
+        entry.send_modify(|seen| seen.asked_to_end = seen.running);
+    }
+
     fn take(&self, event: EventMessage) {
         let actor = event.actor.unwrap_or_default();
         let (id, attributes) = (actor.id.unwrap_or_default(), actor.attributes.unwrap_or_default());
@@ -219,6 +241,7 @@ impl History {
                 self.running = true;
                 self.healthy = None;
                 self.unhealthy = 0;
+                self.asked_to_end = false;
             }
             Happening::Die { code } => self.end(code),
             Happening::OutOfMemory => self.run_out_of_memory(),
@@ -237,6 +260,10 @@ impl History {
             code: code.unwrap_or(-1),
             oom: std::mem::take(&mut self.out_of_memory),
             at: Instant::now(),
+            by: match std::mem::take(&mut self.asked_to_end) {
+                true => EndedBy::Us,
+                false => EndedBy::Itself,
+            },
         });
     }
 
@@ -248,6 +275,16 @@ impl History {
             Some(exit) if !self.running => exit.oom = true,
             _ => self.out_of_memory = true,
         }
+    }
+
+    /// Exits that are not our doing, in order.
+    pub fn own_exits(&self) -> impl DoubleEndedIterator<Item = &Exit> {
+        self.exits.iter().filter(|exit| exit.by == EndedBy::Itself)
+    }
+
+    /// Its last end was its own, and it does not run since.
+    pub fn has_ended(&self) -> bool {
+        !self.running && self.exits.last().is_some_and(|exit| exit.by == EndedBy::Itself)
     }
 
     /// The last exit; it may run again since.
@@ -299,6 +336,25 @@ mod tests {
         }
         assert_eq!((history.starts, history.running, history.healthy), (2, true, None));
         assert_eq!((history.exits.len(), history.signals), (1, vec![15]));
+    }
+
+    #[test]
+    fn an_end_that_we_asked_for_is_ours_and_no_other() {
+        let mut history = History::default();
+        let stopped = |history: &mut History| history.asked_to_end = history.running;
+        history.apply(Happening::Start);
+        stopped(&mut history);
+        history.apply(DIED);
+        assert!(!history.has_ended());
+        // What does not run cannot be stopped.
+        stopped(&mut history);
+        for what in [Happening::Start, DIED] {
+            history.apply(what);
+        }
+        assert!(history.has_ended());
+        let by: Vec<EndedBy> = history.exits.iter().map(|exit| exit.by).collect();
+        assert_eq!(by, [EndedBy::Us, EndedBy::Itself]);
+        assert_eq!(history.own_exits().count(), 1);
     }
 
     #[test]

@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 use crate::agent::client::Client;
 use crate::engine::Engine;
@@ -144,6 +144,12 @@ impl Mirror {
     pub fn history(&self, replica: &Replica) -> Option<History> {
         let running = self.container(replica)?;
         Some(self.inner.watch.of(&running.id).borrow().clone())
+    }
+
+    /// The same, now and as it changes.
+    pub fn follow(&self, replica: &Replica) -> Option<watch::Receiver<History>> {
+        let running = self.container(replica)?;
+        Some(self.inner.watch.of(&running.id))
     }
 
     /// The services that are to be there now.

@@ -298,6 +298,7 @@ impl Mirror {
         self.before_stop(running).await;
         let held = self.hold(running, asks).await;
         let begun = Instant::now();
+        self.inner.watch.stops(&running.id);
         let stop = async { (self.engine().stop(&running.id, grace).await, begun.elapsed()) };
         let ((asked, took), in_flight) = tokio::join!(stop, self.let_go(running, held));
         let mut seen = self.inner.watch.of(&running.id);

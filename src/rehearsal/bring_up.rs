@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::course::Course;
 use super::{Next, Rehearsal};
 use crate::check::ground::{Copy, Ground};
+use crate::check::lives::Span;
 use crate::check::trouble;
 use crate::mirror::failure::ServiceFailure;
 use crate::mirror::restore::{RestoreFailure, Restored};
@@ -61,7 +62,10 @@ impl Rehearsal<'_> {
             return self.broken(course, trouble::service_down(stage, failure));
         }
         course.in_place = Some(Role::Baseline);
+        course.begins(Span::swapping(stage, Role::Baseline), &self.replicas());
         self.await_production(&*ground, &brought_up).await;
+        course.facts.lived.are_other(&self.replicas());
+        course.lives_on(stage, &self.replicas());
         Next::On
     }
 

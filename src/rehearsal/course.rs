@@ -7,6 +7,7 @@ use super::recorder::Recorder;
 use crate::agent::probe::Question;
 use crate::check::facts::Facts;
 use crate::check::ground::{Ground, Marks};
+use crate::check::lives::Span;
 use crate::check::{Entry, Moment, Seen};
 use crate::plan::Planned;
 use crate::record::check::CheckId;
@@ -81,10 +82,21 @@ impl Course {
         let Some(ground) = &self.ground else { return };
         ground.enter(stage);
         self.marks = ground.marks(services);
-        let exits = replicas
-            .iter()
-            .map(|replica| (replica.clone(), ground.history(replica).exits.len()));
-        self.facts.exits.insert(stage, exits.collect());
+        self.lives_on(stage, replicas);
+    }
+
+    /// From now on the release in place meets what production meets, too.
+    pub fn lives_on(&mut self, stage: StageId, replicas: &BTreeSet<Replica>) {
+        if let Some(role) = self.in_place {
+            self.begins(Span::lived(stage, role), replicas);
+        }
+    }
+
+    /// From now on the containers go through this.
+    pub fn begins(&mut self, span: Span, replicas: &BTreeSet<Replica>) {
+        if let Some(ground) = &self.ground {
+            self.facts.lived.begins(span, &**ground, replicas);
+        }
     }
 
     /// Why a step cannot run: the release that it needs is not in place.

@@ -11,6 +11,7 @@ use super::{Next, Rehearsal};
 use crate::check::catalog::find;
 use crate::check::facts::Facts;
 use crate::check::ground::Ground;
+use crate::check::lives::Span;
 use crate::check::{Again, At, Entry, Evidence, Moment, Seen};
 use crate::plan::Planned;
 use crate::record::check::CheckId;
@@ -42,7 +43,9 @@ impl Rehearsal<'_> {
             return Next::On;
         };
         let step = self.recorder.step(stage, &planned.id);
+        self.is_strained_by(check, stage, course);
         let looked = self.look(check, &*ground, stage, planned.on, course).await;
+        course.lives_on(stage, &self.replicas());
         let lost = looked.as_ref().err().map(ToString::to_string);
         if let (Some(lost), StageId::Control) = (&lost, stage) {
             course.broken.get_or_insert(lost.clone());
@@ -59,6 +62,13 @@ impl Rehearsal<'_> {
         step.ended(status, reason);
         let ends = course.broken.is_some() && check.about().moment_in(stage) == Some(Moment::Up);
         if ends { Next::End } else { Next::On }
+    }
+
+    /// What ends while a check makes failures is that check's, or nobody's.
+    pub(super) fn is_strained_by(&self, check: &'static dyn Entry, stage: StageId, course: &mut Course) {
+        if let Some(role) = course.in_place.filter(|_| check.strains(&self.case(stage))) {
+            course.begins(Span::strained(stage, role), &self.replicas());
+        }
     }
 
     /// Judges what the release in place has shown in this stage so far.

@@ -1,15 +1,17 @@
 //! The rehearsal: one loop that executes the plan. What a step does stands in a file of its own; what is looked at,
 //! judged, repeated and confirmed is the same for every check. Events are its only output.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::OptionFuture;
 use time::Date;
 
+use crate::check::catalog::find;
 use crate::check::ground::Grounds;
 use crate::check::pair::Pair;
-use crate::check::{Case, Entry};
+use crate::check::{Case, Entry, Moment};
 use crate::config::settings::Settings;
 use crate::lock;
 use crate::plan::{Plan, Planned, StagePlan};
@@ -20,6 +22,7 @@ use crate::record::step::Step;
 use crate::text::redact::Redactor;
 use crate::world::candidates::Candidates;
 use crate::world::model::World;
+use crate::world::replica::Replica;
 
 mod answer;
 mod answers;
@@ -44,6 +47,8 @@ mod capacity_laws;
 mod fault_laws;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod lives_laws;
 #[cfg(test)]
 mod probe_laws;
 #[cfg(test)]
@@ -157,9 +162,14 @@ impl Rehearsal<'_> {
     async fn stage(&self, stage: &StagePlan, course: &mut Course) {
         self.recorder.stage_started(stage.id);
         let candidates = self.candidates();
-        course.enter(stage.id, &candidates, &self.case(stage.id).replicas(&candidates));
+        course.enter(stage.id, &candidates, &self.replicas());
         let mut ran = stage.steps.is_empty();
+        let mut settled = false;
         for planned in &stage.steps {
+            if !settled && is_settled_before(stage.id, planned) {
+                self.settle(stage.id, course).await;
+                settled = true;
+            }
             if let Some(note) = course.why_not(planned) {
                 course.remark(note, &self.recorder);
                 continue;
@@ -169,7 +179,13 @@ impl Rehearsal<'_> {
                 break;
             }
         }
-        self.settle(stage.id, course).await;
+        if stage.id == StageId::Control {
+            self.control_ends(course);
+        }
+        match settled {
+            true => self.repeat_here(stage.id, course).await,
+            false => self.settle(stage.id, course).await,
+        }
         let (status, reason) = match course.status_of(stage.id, &self.recorder) {
             (Status::Passed, _) if !ran => (
                 Status::NotRun,
@@ -207,6 +223,18 @@ impl Rehearsal<'_> {
         self.candidate.services.keys().cloned().collect()
     }
 
+    /// Every container of both releases.
+    fn replicas(&self) -> BTreeSet<Replica> {
+        let case = self.case(StageId::Control);
+        case.replicas(&case.services())
+    }
+
+    fn control_ends(&self, course: &mut Course) {
+        if let Some(ground) = &course.ground {
+            course.facts.lived.control_ends(&**ground, &self.replicas());
+        }
+    }
+
     fn time_left(&self) -> Duration {
         let left = self.deadline.saturating_duration_since(Instant::now());
         left.max(Duration::from_secs(1))
@@ -236,6 +264,14 @@ impl Rehearsal<'_> {
         let hash = sha2::Sha256::digest(format!("{}/{number}", self.plan.seed));
         hash.iter().take(3).map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// What is done last of all takes the release away: it is judged before, while it stands. What `control` does last,
+/// it does to both releases.
+fn is_settled_before(stage: StageId, planned: &Planned) -> bool {
+    let Step::Check(id) = &planned.id else { return false };
+    let moment = find(*id).and_then(|check| check.about().moment_in(stage));
+    matches!(stage, StageId::Upgrade | StageId::Rollback) && moment == Some(Moment::Last)
 }
 
 static RUNS: AtomicU64 = AtomicU64::new(1);

@@ -50,6 +50,11 @@ const CAUSE_STEADY: Duration = Duration::from_millis(300);
 /// A log that says nothing for so long has said what there was to say of a request.
 const QUIET: Duration = Duration::from_millis(100);
 
+/// An engine takes a start that has lasted so long for one that went well …
+const WELL_FOR: Duration = Duration::from_secs(10);
+/// … and puts the next start off by a minute at most.
+const WELL_WITHIN: Duration = Duration::from_secs(75);
+
 /// Lines of each service that are shown beside a failure.
 const NEW_LINES: usize = 6;
 
@@ -326,6 +331,21 @@ impl Ground for Mirror {
 
     fn history(&self, replica: &Replica) -> History {
         Mirror::history(self, replica).unwrap_or_default()
+    }
+
+    async fn is_given_time(&self, replica: &Replica) {
+        let Some(mut seen) = self.follow(replica) else { return };
+        let before = seen.borrow().exits.len();
+        let mut well = seen.clone();
+        let is_well = async {
+            drop(well.wait_for(|seen| seen.running && seen.healthy != Some(false)).await);
+            tokio::time::sleep(WELL_FOR).await;
+        };
+        tokio::select! {
+            _ended_again = seen.wait_for(|seen| seen.exits.len() > before) => {}
+            () = is_well => {}
+            () = tokio::time::sleep(WELL_WITHIN) => {}
+        }
     }
 
     fn enter(&self, stage: StageId) {

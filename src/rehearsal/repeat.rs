@@ -92,7 +92,9 @@ impl Rehearsal<'_> {
             }
         }
         for (check, way) in ways {
+            self.is_strained_by(check, stage, course);
             self.repeat(check, &way, &*ground, course).await;
+            course.lives_on(stage, &self.replicas());
         }
     }
 

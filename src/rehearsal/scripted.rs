@@ -29,7 +29,7 @@ use crate::context::Context;
 use crate::engine::exec::ExecOutput;
 use crate::engine::image::ImageFacts;
 use crate::engine::usage::Usage;
-use crate::engine::watch::{Exit, History};
+use crate::engine::watch::{EndedBy, Exit, History};
 use crate::lock;
 use crate::mirror::border::attempts::Attempts;
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind, Waited};
@@ -131,8 +131,16 @@ pub struct Behaviour {
     pub product_says: Option<String>,
     /// The replica that alone is down, exits and speaks; `None` = all of `web`.
     pub lame: Option<u32>,
-    /// Exits of its container once it was up: code.
+    /// Exits of its container once it was up, when it is asked something: code.
     pub exits: Vec<i64>,
+    /// Further exits, while it is in place: when, of which service, code.
+    pub ends: Vec<(When, String, i64)>,
+    /// Services that nothing starts again once they have ended by themselves.
+    pub stays_down: BTreeSet<String>,
+    /// Processes of its that the kernel kills for memory when it is asked something.
+    pub memory_kills: usize,
+    /// Services whose health check fails once something was asked.
+    pub ill: BTreeSet<String>,
     /// Statuses that the probe gets while it is in place.
     pub answers: Vec<Option<u16>>,
     /// What the fronts of the product see.
@@ -155,6 +163,19 @@ pub struct Behaviour {
     pub in_turns: VecDeque<UnderLoad>,
     /// How it bears faults of the authentication product.
     pub bears: Bears,
+}
+
+/// When a container ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// While the release comes up.
+    ComingUp,
+    /// As soon as it is asked something.
+    Asked,
+    /// Under load.
+    Loaded,
+    /// While it is given time to be well again.
+    GivenTime,
 }
 
 /// By header and claims of a token to the status of the answer.
@@ -320,6 +341,19 @@ impl Behaviour {
     /// Sign-ins end so.
     pub fn signs_in(mut self, ends: &[SignIn]) -> Self {
         self.sign_ins = ends.iter().copied().collect();
+        self
+    }
+
+    /// While it is in place a service ends so then, and again.
+    pub fn ends(mut self, when: When, service: &str, codes: &[i64]) -> Self {
+        let ends = codes.iter().map(|code| (when, service.to_owned(), *code));
+        self.ends.extend(ends);
+        self
+    }
+
+    /// A service is not started again when it has ended.
+    pub fn stays_down(mut self, service: &str) -> Self {
+        self.stays_down.insert(service.to_owned());
         self
     }
 
@@ -651,7 +685,8 @@ impl Grounds for ScriptedGrounds {
             memory_kills: 0,
             fault: None,
             signed_in: 0,
-            exits_by_faults: 0,
+            lives: BTreeMap::new(),
+            is_asked: false,
             wedged: false,
             scolded: Vec::new(),
             signer: self.signer.clone(),
@@ -689,7 +724,10 @@ struct State {
     fault: Option<Fault>,
     /// Sign-ins since it began.
     signed_in: usize,
-    exits_by_faults: usize,
+    /// What has happened to each container.
+    lives: BTreeMap<Replica, Vec<Exit>>,
+    /// The release in place was asked something.
+    is_asked: bool,
     /// The release in place works no more, until it is restarted.
     wedged: bool,
     /// When somebody tried a wrong password, and on which release.
@@ -731,6 +769,38 @@ impl State {
     fn under_fault(&mut self, of: impl Fn(&Bears) -> Option<u16>) -> Option<u16> {
         let is_met = self.fault.is_some() && !self.story.deaf_to_auth && !self.story.deaf_to_fronts;
         of(&self.now().bears).filter(|_| is_met)
+    }
+
+    /// Containers end by themselves.
+    fn happens(&mut self, when: When) {
+        let now = self.now().clone();
+        let own = now.exits.iter().filter(|_| when == When::Asked);
+        let own = own.map(|code| ("web", *code, now.lame));
+        let others = now.ends.iter().filter(|(at, ..)| *at == when);
+        let others = others.map(|(_, service, code)| (service.as_str(), *code, None));
+        for (service, code, lame) in own.chain(others) {
+            self.ends(service, lame, code, EndedBy::Itself);
+        }
+    }
+
+    fn ends(&mut self, service: &str, lame: Option<u32>, code: i64, by: EndedBy) {
+        let all = self.replicas([&service.to_owned()]).into_iter();
+        for replica in all.filter(|replica| lame.is_none_or(|number| number == replica.number)) {
+            let exits = self.lives.entry(replica).or_default();
+            exits.push(Exit {
+                code,
+                oom: false,
+                at: Instant::now(),
+                by,
+            });
+        }
+    }
+
+    /// The first question shows what becomes of a release.
+    fn is_asked(&mut self) {
+        if !std::mem::replace(&mut self.is_asked, true) {
+            self.happens(When::Asked);
+        }
     }
 
     fn agent(&self) -> Result<(), Lost> {
@@ -877,6 +947,7 @@ fn answered(status: u16) -> Trouble {
 impl Ground for ScriptedGround {
     async fn start(&self, _limit: Duration) -> Result<BroughtUp> {
         let mut state = self.state();
+        state.happens(When::ComingUp);
         let down = state.now().down.clone();
         let (ready, lame) = (state.now().ready, state.now().lame);
         let restored = state.now().restored.clone();
@@ -922,11 +993,16 @@ impl Ground for ScriptedGround {
             .push(deploy.clone());
         state.present = (*deploy.services).clone();
         // Other containers.
-        state.exits_by_faults = 0;
+        let anew: Vec<String> = deploy.anew.difference(&deploy.rescaled).cloned().collect();
+        for replica in state.replicas(&anew) {
+            state.lives.remove(&replica);
+        }
+        (state.is_asked, state.memory_kills) = (false, 0);
         state.place = match role {
             Role::Candidate => Place::Candidate,
             Role::Baseline => Place::Back,
         };
+        state.happens(When::ComingUp);
         let now = state.now().clone();
         let replicas = state.replicas(&deploy.anew);
         if let (Some(what), Some(first)) = (now.down, replicas.first()) {
@@ -967,6 +1043,9 @@ impl Ground for ScriptedGround {
         let mut state = self.state();
         if service == "idp" {
             state.note("idp is stopped");
+        }
+        if !state.stopped.contains(service) {
+            state.ends(service, None, 0, EndedBy::Us);
         }
         state.stopped.insert(service.to_owned());
     }
@@ -1014,8 +1093,10 @@ impl Ground for ScriptedGround {
         state.fault = Some(fault);
         state.signed_in = 0;
         state.note(&format!("a fault: {fault:?}"));
-        let exits = state.now().bears.exits;
-        state.exits_by_faults += exits;
+        for _ in 0..state.now().bears.exits {
+            let lame = state.now().lame;
+            state.ends("web", lame, 1, EndedBy::Itself);
+        }
         Ok(FaultAnswer::default())
     }
 
@@ -1036,6 +1117,7 @@ impl Ground for ScriptedGround {
     async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome {
         let mut state = self.state();
         state.alone(&format!("{}", run.subject));
+        state.is_asked();
         let suite = run.subject.to_string();
         state.note(&suite);
         // After the rollback the entry has another name, and is the same.
@@ -1095,6 +1177,7 @@ impl Ground for ScriptedGround {
         if let Err(lost) = state.agent() {
             return login_outcome(Outcome::Lost(lost));
         }
+        state.is_asked();
         state.memory_kills += usize::from(state.now().memory_kill_in.as_deref() == Some("login"));
         let auth = state.stopped.contains("idp") && !state.story.deaf_to_auth;
         if auth || state.stopped.contains("web") || state.wedged {
@@ -1282,6 +1365,7 @@ impl Ground for ScriptedGround {
             Some(does) => Ok(slices_in_turns(&plan, does)),
             None => {
                 state.note("load");
+                state.happens(When::Loaded);
                 Ok(state.now().under_load(&plan))
             }
         }
@@ -1352,24 +1436,28 @@ impl Ground for ScriptedGround {
 
     fn history(&self, replica: &Replica) -> History {
         let mut state = self.state();
-        let exits = if is_meant(replica, state.now().lame) {
-            let by_faults = vec![1; state.exits_by_faults];
-            [state.now().exits.clone(), by_faults].concat()
+        let exits = state.lives.get(replica).cloned().unwrap_or_default();
+        let (is_asked, now) = (state.is_asked, state.now().clone());
+        let own = if is_asked && replica.service == "web" {
+            now.memory_kills
         } else {
-            Vec::new()
+            0
         };
-        let exit = |code: i64| Exit {
-            code,
-            oom: false,
-            at: Instant::now(),
-        };
+        let has_ended = exits.iter().any(|exit| exit.by == EndedBy::Itself);
+        let is_down = has_ended && now.stays_down.contains(&replica.service);
+        let is_there = state.present.contains_key(&replica.service) && !state.stopped.contains(&replica.service);
         History {
             starts: 1 + exits.len() as u32,
-            exits: exits.into_iter().map(exit).collect(),
-            memory_kills: state.memory_kills,
-            running: state.present.contains_key(&replica.service),
+            exits,
+            memory_kills: state.memory_kills + own,
+            running: is_there && !is_down,
+            healthy: Some(!(is_asked && now.ill.contains(&replica.service))),
             ..History::default()
         }
+    }
+
+    async fn is_given_time(&self, _replica: &Replica) {
+        self.state().happens(When::GivenTime);
     }
 
     fn enter(&self, stage: StageId) {

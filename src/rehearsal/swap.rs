@@ -1,5 +1,6 @@
 //! The swap: another release takes a place, on the same volumes. Upgrade and rollback are this one step in two directions.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::course::Course;
@@ -7,6 +8,7 @@ use super::{Next, Rehearsal};
 use crate::agent::probe::Question;
 use crate::check::facts::Swap;
 use crate::check::ground::Ground;
+use crate::check::lives::Span;
 use crate::check::traffic::Good;
 use crate::config::settings::Rollback;
 use crate::mirror::failure::ServiceFailure;
@@ -19,6 +21,8 @@ use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::text::units::{millis, seconds};
 use crate::world::deploy::Deploy;
+use crate::world::model::Service;
+use crate::world::replica::Replica;
 
 impl Rehearsal<'_> {
     pub(super) async fn swap(&self, stage: StageId, planned: &Planned, course: &mut Course) -> Next {
@@ -32,6 +36,7 @@ impl Rehearsal<'_> {
         let left = course.in_place;
         let step = self.recorder.step(stage, &planned.id);
         let within = self.within(planned.on);
+        course.begins(Span::swapping(stage, planned.on), &self.replicas());
         let begun = Instant::now();
         let swap = Swap {
             outcome: self.put_in_place(&*ground, planned.on, within, course).await,
@@ -45,6 +50,7 @@ impl Rehearsal<'_> {
         }
         self.recorder.times(self.measured(stage, planned.on, &swap, course));
         course.in_place = swap.outcome.held().map(|_| planned.on);
+        self.live_anew(stage, planned.on, course);
         course.marks = match planned.on {
             Role::Candidate => ground.beginnings(&self.candidates()),
             Role::Baseline => ground.marks(&self.candidates()),
@@ -55,6 +61,19 @@ impl Rehearsal<'_> {
         }
         self.look_at(stage, crate::check::Moment::Swapped, course).await;
         Next::On
+    }
+
+    /// The containers that were made anew have no past.
+    fn live_anew(&self, stage: StageId, to: Role, course: &mut Course) {
+        let deploy = self.deploy(to);
+        let made = deploy
+            .made()
+            .into_iter()
+            .filter(|name| !deploy.rescaled.contains(*name));
+        let made = made.filter_map(|name| deploy.services.get(name));
+        let made: BTreeSet<Replica> = made.flat_map(Service::instances).collect();
+        course.facts.lived.are_other(&made);
+        course.lives_on(stage, &self.replicas());
     }
 
     /// What the configuration allows. The run's own limit cuts a swap off, and is nobody's failure.

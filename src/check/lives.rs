@@ -1,0 +1,340 @@
+//! Lives: how often each container of a mirror has ended by its own doing, or had something killed for memory, and while
+//! what. Every moment belongs to one span, so that no exit is between two looks; our own stops count nowhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::ground::Ground;
+use super::{At, Case};
+use crate::engine::watch::History;
+use crate::record::release::Role;
+use crate::record::stage::StageId;
+use crate::text::fatal::{first_fatal, last_words};
+use crate::world::model::{Restart, Service};
+use crate::world::replica::Replica;
+
+/// So many exits are no accident.
+pub const AGAIN: usize = 2;
+
+/// While what something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// In which stage.
+    pub stage: StageId,
+    /// With which release in place.
+    pub role: Role,
+    /// What was done to it.
+    pub way: Way,
+}
+
+/// What is done to a mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// A release comes up: whatever depends on what is away for a moment may end meanwhile.
+    Swapping,
+    /// What production meets, too.
+    Lived,
+    /// A check makes failures, or asks for more than production has to bear: what ends meanwhile is that check's.
+    Strained,
+}
+
+/// How often something happened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Exits by its own doing.
+    pub exits: usize,
+    /// Processes in it that the kernel killed for memory.
+    pub memory_kills: usize,
+}
+
+/// What has happened to the containers of a mirror, span by span.
+#[derive(Debug, Clone, Default)]
+pub struct Lived {
+    now: Option<Span>,
+    /// Until the span that lasts began.
+    before: BTreeMap<Replica, Tally>,
+    over: BTreeMap<(Replica, Span), Tally>,
+    /// Containers that had ended well by their own doing when `control` was over.
+    one_shots: BTreeSet<Replica>,
+}
+
+impl Lived {
+    /// Another span begins.
+    pub fn begins(&mut self, span: Span, ground: &dyn Ground, replicas: &BTreeSet<Replica>) {
+        for replica in replicas {
+            let until_now = Tally::of(&ground.history(replica));
+            let before = self.before.insert(replica.clone(), until_now).unwrap_or_default();
+            if let Some(now) = self.now {
+                let tally = self.over.entry((replica.clone(), now)).or_default();
+                *tally = tally.and(until_now.since(before));
+            }
+        }
+        self.now = Some(span);
+    }
+
+    /// In these places are other containers, of which nothing is known yet.
+    pub fn are_other<'r>(&mut self, replicas: impl IntoIterator<Item = &'r Replica>) {
+        for replica in replicas {
+            self.before.remove(replica);
+        }
+    }
+
+    /// `control` is over.
+    pub fn control_ends(&mut self, ground: &dyn Ground, replicas: &BTreeSet<Replica>) {
+        let is_over = |replica: &&Replica| {
+            let history = ground.history(replica);
+            history.has_ended() && history.last_exit().is_some_and(|exit| exit.code == 0)
+        };
+        self.one_shots = replicas.iter().filter(is_over).cloned().collect();
+    }
+
+    /// Production's container had ended well by itself in `control`.
+    pub fn is_one_shot(&self, replica: &Replica) -> bool {
+        self.one_shots.contains(replica)
+    }
+
+    /// What happened to a container in all of these spans, until now.
+    pub fn of(&self, ground: &dyn Ground, replica: &Replica, spans: &[Span]) -> Tally {
+        let of = |span: &Span| {
+            let over = self.over.get(&(replica.clone(), *span)).copied().unwrap_or_default();
+            match self.now == Some(*span) {
+                true => over.and(self.since_it_began(ground, replica)),
+                false => over,
+            }
+        };
+        spans.iter().map(of).fold(Tally::default(), Tally::and)
+    }
+
+    fn since_it_began(&self, ground: &dyn Ground, replica: &Replica) -> Tally {
+        let before = self.before.get(replica).copied().unwrap_or_default();
+        Tally::of(&ground.history(replica)).since(before)
+    }
+}
+
+impl Tally {
+    fn of(history: &History) -> Self {
+        Self {
+            exits: history.own_exits().count(),
+            memory_kills: history.memory_kills,
+        }
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self {
+            exits: self.exits.saturating_sub(before.exits),
+            memory_kills: self.memory_kills.saturating_sub(before.memory_kills),
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            exits: self.exits + other.exits,
+            memory_kills: self.memory_kills + other.memory_kills,
+        }
+    }
+}
+
+impl Span {
+    /// Nothing but what production meets, too.
+    pub fn lived(stage: StageId, role: Role) -> Self {
+        let way = Way::Lived;
+        Self { stage, role, way }
+    }
+
+    /// A release comes up.
+    pub fn swapping(stage: StageId, role: Role) -> Self {
+        let way = Way::Swapping;
+        Self { stage, role, way }
+    }
+
+    /// A check strains it.
+    pub fn strained(stage: StageId, role: Role) -> Self {
+        let way = Way::Strained;
+        Self { stage, role, way }
+    }
+}
+
+/// Where the candidate lives as production does, until that stage.
+pub fn of_candidate_until(stage: StageId) -> Vec<Span> {
+    let stages = [StageId::Upgrade, StageId::Load, StageId::Rollback].into_iter();
+    let until = stages.filter(|one| *one <= stage);
+    until.map(|stage| Span::lived(stage, Role::Candidate)).collect()
+}
+
+/// How one container lived.
+#[derive(Debug, Default, Serialize)]
+pub struct Life {
+    /// From start to ready.
+    pub ready_ms: Option<u64>,
+    /// The same of the baseline, when it came back.
+    pub back_ms: Option<u64>,
+    /// Exits on its way up.
+    pub on_the_way: usize,
+    /// Exits since, in this stage.
+    pub later: usize,
+    /// All exits, but for those that a check has made.
+    pub exits: usize,
+    /// Those that a check has made.
+    pub strained: usize,
+    /// Exits when the baseline came back, of one that stays; `None` before it has.
+    pub back: Option<usize>,
+    /// Processes in it that were killed for memory, in this stage.
+    pub memory_kills: usize,
+    /// It runs, or does not because we have stopped it.
+    pub running: bool,
+    /// What its health check says, once it has.
+    pub healthy: Option<bool>,
+    /// Its last exit.
+    pub last: Option<Last>,
+    /// Its first fatal line.
+    pub fatal: Option<String>,
+}
+
+/// The last exit of a container.
+#[derive(Debug, Serialize)]
+pub struct Last {
+    /// Its code.
+    pub code: i64,
+    /// The kernel killed it.
+    pub killed_for_memory: bool,
+}
+
+/// How production's release lives in the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usual {
+    /// It ends so, too, and well: it is meant to.
+    Ends,
+    /// It fails so, too.
+    Fails,
+    /// It does not end so.
+    Stays,
+}
+
+/// A release that exits once may do so more often in a longer stage; so much more often is another thing.
+const MORE_OFTEN: usize = 5;
+
+impl Life {
+    /// What can be seen of a container now, beside how often it has ended.
+    pub fn now(at: &At<'_>, replica: &Replica) -> Self {
+        let history = at.ground.history(replica);
+        let said = at.ground.said(at.case.stage, at.role, replica);
+        Self {
+            running: !history.has_ended(),
+            healthy: history.healthy.filter(|_| history.running),
+            last: history.own_exits().next_back().map(|exit| Last {
+                code: exit.code,
+                killed_for_memory: exit.oom,
+            }),
+            fatal: first_fatal(&said).or_else(|| last_words(&said).filter(|_| !history.running)),
+            ..Self::default()
+        }
+    }
+
+    /// In one span after another release has come up.
+    pub fn after(at: &At<'_>, replica: &Replica, swapping: Span, lived: &[Span]) -> Self {
+        let of = |spans: &[Span]| at.facts.lived.of(at.ground, replica, spans);
+        let (on_the_way, later) = (of(&[swapping]).exits, of(lived));
+        Self {
+            on_the_way,
+            later: later.exits,
+            exits: on_the_way + later.exits,
+            memory_kills: later.memory_kills,
+            ..Self::now(at, replica)
+        }
+    }
+
+    /// How production's release lives in the same place, where this one has ended.
+    pub fn usual(&self, before: Option<&Self>) -> Usual {
+        let code = |life: &Self| life.last.as_ref().map(|last| last.code);
+        let Some(before) = before.filter(|before| before.exits > 0) else {
+            return Usual::Stays;
+        };
+        match code(self) {
+            Some(0) => Usual::Ends,
+            own if own == code(before) && self.exits < before.exits * MORE_OFTEN => Usual::Fails,
+            _ => Usual::Stays,
+        }
+    }
+
+    /// Its last exit, in words that follow others.
+    pub fn last_words(&self) -> String {
+        self.last.as_ref().map_or_else(String::new, |last| {
+            let memory = if last.killed_for_memory {
+                ", killed for memory"
+            } else {
+                ""
+            };
+            format!(", last with code {}{memory}", last.code)
+        })
+    }
+
+    /// It ended on its way up, and nothing starts it again.
+    pub fn has_failed_on_the_way(&self) -> bool {
+        let badly = self.last.as_ref().is_some_and(|last| last.code != 0);
+        badly && self.later == 0 && self.on_the_way > 0 && !self.running
+    }
+
+    /// Its own health check fails, and production's does not.
+    pub fn is_ill(&self, before: Option<&Self>) -> bool {
+        self.healthy == Some(false) && before.is_some_and(|before| before.healthy == Some(true))
+    }
+}
+
+/// Who has ended is given time to be well again, or to end once more: an engine waits up to a minute before it starts
+/// something again. Costs nothing where nobody has, or where production's release ends, too.
+pub async fn give_time(at: &At<'_>, replica: &Replica, before: Option<&Life>, spans: &[Span]) {
+    let exits = || at.facts.lived.of(at.ground, replica, spans).exits;
+    if before.is_some_and(|before| before.exits > 0) {
+        return;
+    }
+    for _ in 0..AGAIN {
+        let (history, so_far) = (at.ground.history(replica), exits());
+        let is_ill = history.healthy == Some(false) && before.is_some_and(|before| before.healthy == Some(true));
+        let comes_again = history.has_ended() && is_started_again(at, replica, &history);
+        let has_come_again = so_far > 0 && history.running;
+        if so_far >= AGAIN || !(is_ill || comes_again || has_come_again) {
+            return;
+        }
+        at.ground.is_given_time(replica).await;
+        if exits() == so_far {
+            return;
+        }
+    }
+}
+
+/// Its policy starts it again after such an end.
+fn is_started_again(at: &At<'_>, replica: &Replica, history: &History) -> bool {
+    let code = history.last_exit().map_or(0, |exit| exit.code);
+    match service(at, &replica.service).map(|service| service.restart) {
+        Some(Restart::Always | Restart::UnlessStopped) => true,
+        Some(Restart::OnFailure(_)) => code != 0,
+        Some(Restart::No) | None => false,
+    }
+}
+
+fn service<'a>(at: &At<'a>, name: &str) -> Option<&'a Service> {
+    let candidate = at.case.candidate.services.get(name);
+    let own = at.case.world.services.get(name);
+    match at.role {
+        Role::Candidate => candidate.or(own),
+        Role::Baseline => own,
+    }
+}
+
+/// Containers of services that the release does not touch.
+pub fn stays(case: &Case<'_>) -> BTreeSet<Replica> {
+    let touched = case.candidate.touched();
+    let staying = case.world.services.values();
+    let staying = staying.filter(|service| !touched.contains(&service.name));
+    staying.flat_map(Service::instances).collect()
+}
+
+/// A count, as an adverb.
+pub fn times(count: usize) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{more} times"),
+    }
+}
