@@ -39,6 +39,7 @@ mod guards;
 mod init;
 mod interrupts;
 mod keeps_networks;
+mod lives;
 mod load;
 mod lock;
 mod logs;
