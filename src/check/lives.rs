@@ -183,6 +183,8 @@ pub struct Life {
     pub memory_kills: usize,
     /// It runs, or does not because we have stopped it.
     pub running: bool,
+    /// It has ended by itself, and nothing starts it again.
+    pub over: bool,
     /// What its health check says, once it has.
     pub healthy: Option<bool>,
     /// Its last exit.
@@ -221,6 +223,7 @@ impl Life {
         let said = at.ground.said(at.case.stage, at.role, replica);
         Self {
             running: !history.has_ended(),
+            over: history.has_ended() && !is_started_again(at, replica, &history),
             healthy: history.healthy.filter(|_| history.running),
             last: history.own_exits().next_back().map(|exit| Last {
                 code: exit.code,
@@ -247,7 +250,9 @@ impl Life {
     /// How production's release lives in the same place, where this one has ended.
     pub fn usual(&self, before: Option<&Self>) -> Usual {
         let code = |life: &Self| life.last.as_ref().map(|last| last.code);
-        let Some(before) = before.filter(|before| before.exits > 0) else {
+        // What nothing starts again has not ended as what is.
+        let ends_so = |before: &&Self| before.exits > 0 && (before.over || !self.over);
+        let Some(before) = before.filter(ends_so) else {
             return Usual::Stays;
         };
         match code(self) {
