@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,9 @@ use super::{Answer, Call, Reply, ReplyBody, Request};
 
 /// A call that the agent does not answer this long after its own limit is lost: the agent hangs.
 const SLACK: Duration = Duration::from_secs(30);
+
+/// What looks at the slices of a load as they end, and may break it off.
+pub type Seen<'a> = &'a (dyn Fn(&[Slice]) -> ControlFlow<()> + Send + Sync);
 
 /// Samples, or calls, that are asked for at once.
 const PAGE: usize = 50_000;
@@ -144,6 +148,15 @@ impl Client {
     /// # Errors
     /// As for a call; or it cannot be sent; or it does not end.
     pub async fn load(&self, plan: LoadPlan) -> anyhow::Result<Vec<Slice>> {
+        self.load_while(plan, &|_| ControlFlow::Continue(())).await
+    }
+
+    /// The same, until `seen` breaks off: it is shown the slices that have ended since it was last asked, and is asked every
+    /// few seconds where none has.
+    ///
+    /// # Errors
+    /// As before.
+    pub async fn load_while(&self, plan: LoadPlan, seen: Seen<'_>) -> anyhow::Result<Vec<Slice>> {
         let load = "load".to_owned();
         let limit = plan.longest() + SLACK;
         let start = LoadCall::Start {
@@ -155,29 +168,28 @@ impl Client {
             Answer::Failed(failed) => return Err(anyhow!(failed.message)),
             other => return Err(anyhow!("the agent answered a load with {other:?}")),
         }
-        let slices = tokio::time::timeout(limit, self.slices(&load)).await;
+        let slices = tokio::time::timeout(limit, self.slices(&load, seen)).await;
         let slices = slices.unwrap_or_else(|_| Err(anyhow!("a load did not end within {} s", limit.as_secs())));
         let _stopped = self.call(Call::Load(LoadCall::Stop { load })).await;
         slices
     }
 
     /// Every slice of a load, as they end.
-    async fn slices(&self, load: &str) -> anyhow::Result<Vec<Slice>> {
+    async fn slices(&self, load: &str, seen: Seen<'_>) -> anyhow::Result<Vec<Slice>> {
         let mut all = Vec::new();
         loop {
             let take = LoadCall::Take {
                 load: load.to_owned(),
                 after: all.len(),
             };
-            let of = match self.call(Call::Load(take)).await? {
-                Answer::Load(LoadAnswer::Slices { slices, of }) => {
-                    all.extend(slices);
-                    of
-                }
+            let (slices, of) = match self.call(Call::Load(take)).await? {
+                Answer::Load(LoadAnswer::Slices { slices, of }) => (slices, of),
                 Answer::Failed(failed) => return Err(anyhow!(failed.message)),
                 other => return Err(anyhow!("the agent answered a question for slices with {other:?}")),
             };
-            if all.len() >= of {
+            let goes_on = seen(&slices);
+            all.extend(slices);
+            if all.len() >= of || goes_on.is_break() {
                 return Ok(all);
             }
         }

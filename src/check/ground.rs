@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use async_trait::async_trait;
 
+use crate::agent::client::Seen as LoadSeen;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::agent::front::fault::{Fault, FaultAnswer, Reach};
 use crate::agent::load::plan::LoadPlan;
@@ -189,6 +190,12 @@ pub trait Ground: Send + Sync {
     /// # Errors
     /// The agent is gone, or could not send it.
     async fn load(&self, plan: LoadPlan) -> Result<Vec<Slice>, Lost>;
+
+    /// The same, until `seen` breaks it off.
+    ///
+    /// # Errors
+    /// As before.
+    async fn load_while(&self, plan: LoadPlan, seen: LoadSeen<'_>) -> Result<Vec<Slice>, Lost>;
 
     /// Who asked for names and addresses outside until now.
     ///

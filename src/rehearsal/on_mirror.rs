@@ -8,6 +8,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
+use crate::agent::client::Seen as LoadSeen;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::agent::front::fault::{Fault, FaultAnswer, Reach};
 use crate::agent::load::plan::LoadPlan;
@@ -280,6 +281,11 @@ impl Ground for Mirror {
 
     async fn load(&self, plan: LoadPlan) -> Result<Vec<Slice>, Lost> {
         let sent = self.agent().load(plan).await;
+        sent.map_err(|error| gone(&error))
+    }
+
+    async fn load_while(&self, plan: LoadPlan, seen: LoadSeen<'_>) -> Result<Vec<Slice>, Lost> {
+        let sent = self.agent().load_while(plan, seen).await;
         sent.map_err(|error| gone(&error))
     }
 

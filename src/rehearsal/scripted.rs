@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::Rehearsal;
 use super::course::AfterFailure;
 use super::recorder::Recorder;
+use crate::agent::client::Seen as LoadSeen;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::agent::failure::CallFailureKind;
 use crate::agent::front::fault::{Fault, FaultAnswer, Reach};
@@ -163,6 +164,30 @@ pub struct Behaviour {
     pub in_turns: VecDeque<UnderLoad>,
     /// How it bears faults of the authentication product.
     pub bears: Bears,
+    /// How it bears a rate that rises.
+    pub climbs: Climbs,
+}
+
+/// How a release bears a rate that rises: what happens from which rate on.
+#[derive(Debug, Clone, Copy)]
+pub struct Climbs {
+    /// Its front page takes three seconds.
+    pub slow: f64,
+    /// Requests are answered by 500.
+    pub fails: f64,
+    /// Its container exits, and is not there any more until it is started again.
+    pub crashes: f64,
+}
+
+impl Default for Climbs {
+    fn default() -> Self {
+        let never = f64::INFINITY;
+        Self {
+            slow: never,
+            fails: never,
+            crashes: never,
+        }
+    }
 }
 
 /// When a container ends by itself.
@@ -451,6 +476,17 @@ fn slice_in_turns(
     })
 }
 
+/// A second of a load that rises.
+fn slice_in_rise(start_ms: u64, rate: f64, does: Climbs) -> Slice {
+    let each = (rate as u64).max(1);
+    let errors = if rate >= does.fails { each } else { 0 };
+    Slice {
+        start_ms,
+        length_ms: 1_000,
+        ..slice(0, each - errors, 10, errors)
+    }
+}
+
 /// The next of a sequence whose last goes on for ever.
 fn next<T: Clone>(sequence: &mut VecDeque<T>) -> Option<T> {
     if sequence.len() > 1 {
@@ -694,6 +730,7 @@ impl Grounds for ScriptedGrounds {
             gone: Vec::new(),
             shown_at: tokio::time::Instant::now(),
             in_turns: None,
+            rate: 0.0,
             story,
         }))))
     }
@@ -739,6 +776,8 @@ struct State {
     gone: Vec<Arc<Signer>>,
     /// How production's release beside and the one in place do while both are there.
     in_turns: Option<[UnderLoad; 2]>,
+    /// Requests a second of a load that rises.
+    rate: f64,
 }
 
 struct ScriptedGround(Mutex<State>);
@@ -756,6 +795,19 @@ impl State {
     /// Our own traffic must not change what others see.
     fn alone(&self, what: &str) {
         assert!(self.probes.is_empty(), "a probe runs beside {what}");
+    }
+
+    /// So many requests a second come from now on.
+    fn rises_to(&mut self, rate: f64) -> Result<(), Lost> {
+        self.agent()?;
+        if self.rate == 0.0 && rate > 0.0 {
+            self.note("a load that may rise");
+        }
+        self.rate = rate;
+        if rate >= self.now().climbs.crashes && self.stopped.insert("web".to_owned()) {
+            self.exits_by_faults += 1;
+        }
+        Ok(())
     }
 
     fn note(&self, what: &str) {
@@ -1287,9 +1339,14 @@ impl Ground for ScriptedGround {
             .map(|(_, value)| value.as_str());
         if call.url.ends_with("/login") {
             // Everybody may see the page, where there is something to sign in with.
-            let status = if state.stopped.contains("idp") { 500 } else { 200 };
+            let status = match state.stopped.contains("idp") || state.stopped.contains("web") {
+                true => 500,
+                false => 200,
+            };
+            let is_slow = state.rate >= state.now().climbs.slow;
             return Ok(Some(HttpAnswer {
                 status,
+                duration_ms: if is_slow { 3_000 } else { 0 },
                 ..HttpAnswer::default()
             }));
         }
@@ -1369,6 +1426,31 @@ impl Ground for ScriptedGround {
                 Ok(state.now().under_load(&plan))
             }
         }
+    }
+
+    async fn load_while(&self, plan: LoadPlan, seen: LoadSeen<'_>) -> Result<Vec<Slice>, Lost> {
+        let (mut all, mut begun_ms) = (Vec::new(), 0);
+        for phase in &plan.phases {
+            for into in (0..phase.duration_ms).step_by(1_000) {
+                let rate = match phase.rate {
+                    Rate::Constant(rate) => rate,
+                    Rate::Ramp(from, to) => from + (to - from) * into as f64 / phase.duration_ms as f64,
+                };
+                self.state().rises_to(rate)?;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let does = self.state().now().climbs;
+                let slice = slice_in_rise(begun_ms + into, rate, does);
+                let goes_on = seen(std::slice::from_ref(&slice));
+                all.push(slice);
+                if goes_on.is_break() {
+                    self.state().rises_to(0.0)?;
+                    return Ok(all);
+                }
+            }
+            begun_ms += phase.duration_ms;
+        }
+        self.state().rises_to(0.0)?;
+        Ok(all)
     }
 
     async fn attempts(&self) -> Result<Attempts, Lost> {
