@@ -3,7 +3,8 @@
 //!
 //! The prefix is production as `control` recorded it, as long as the longest window: gauges at the value in the middle,
 //! counters growing as they grew. Then comes the scenario, a sample for each scrape of production's, `stale` where a series
-//! is gone. After it gauges keep their last value, and counters go on growing as they last did: the failure lasts.
+//! is gone. After it gauges keep their last value, and counters go on growing as they did since something failed: the failure
+//! lasts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -120,6 +121,7 @@ pub fn compose(asked: Asked<'_>, steady: &Recording, scenario: &Recording, phase
         before,
         after,
         phase,
+        steady_end: scenario.steady_end(),
     };
     Input {
         rules: rules(asked),
@@ -206,6 +208,8 @@ struct Grid {
     /// Samples from the scenario's beginning.
     after: u64,
     phase: u64,
+    /// So many of the scenario's last seconds are as it goes on.
+    steady_end: usize,
 }
 
 fn series(steady: &Recording, scenario: &Recording, grid: Grid) -> Vec<Value> {
@@ -306,7 +310,7 @@ impl Words {
             return;
         }
         let growth = match track.kind {
-            Kind::Counter => track.growth(track.values.len() / 2),
+            Kind::Counter => track.growth(grid.steady_end),
             Kind::Gauge => 0.0,
         };
         let since = (grid.phase + real * grid.interval + 1).saturating_sub(track.values.len() as u64);
@@ -367,6 +371,7 @@ mod tests {
             before: 3,
             after: 5,
             phase,
+            steady_end: 2,
         }
     }
 

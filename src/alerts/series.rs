@@ -114,6 +114,9 @@ pub struct Recording {
     pub tracks: Vec<Track>,
     /// The second in which a user's request failed first.
     pub first_failure: Option<usize>,
+    /// The second in which a container crashed first.
+    #[serde(default)]
+    pub crash: Option<usize>,
     /// Series that were left out because there were too many.
     pub left_out: usize,
 }
@@ -124,6 +127,7 @@ pub struct Recorder {
     seconds: usize,
     tracks: BTreeMap<Labels, Track>,
     first_failure: Option<usize>,
+    crash: Option<usize>,
     left_out: BTreeSet<String>,
 }
 
@@ -153,7 +157,28 @@ impl Recorder {
 
     /// A request of a user failed in the second under way.
     pub fn failed(&mut self) {
-        self.first_failure.get_or_insert(self.seconds);
+        self.failed_in(self.seconds);
+    }
+
+    /// One failed in that second, which may be heard of late.
+    pub fn failed_in(&mut self, second: usize) {
+        let first = self.first_failure.map_or(second, |first| first.min(second));
+        self.first_failure = Some(first);
+    }
+
+    /// A container crashed in the second under way.
+    pub fn crashed(&mut self) {
+        self.crash.get_or_insert(self.seconds);
+    }
+
+    /// How many seconds are over.
+    pub fn seconds(&self) -> usize {
+        self.seconds
+    }
+
+    /// The second in which something failed or crashed first.
+    pub fn first_harm(&self) -> Option<usize> {
+        self.first_failure.into_iter().chain(self.crash).min()
     }
 
     /// All of it.
@@ -166,6 +191,7 @@ impl Recorder {
             seconds: self.seconds,
             tracks: tracks.collect(),
             first_failure: self.first_failure,
+            crash: self.crash,
             left_out: self.left_out.len(),
         }
     }
@@ -176,6 +202,19 @@ impl Recording {
     pub fn track(&self, labels: &Labels) -> Option<&Track> {
         let found = self.tracks.binary_search_by(|track| track.labels.cmp(labels));
         found.ok().and_then(|at| self.tracks.get(at))
+    }
+
+    /// What on-call is to hear of first: a user's failed request, or where none was seen a crash.
+    pub fn harm(&self) -> Option<usize> {
+        self.first_failure.or(self.crash)
+    }
+
+    /// So many of its last seconds are as it will go on: those since something failed, and half of it at most. At least two,
+    /// for of one nobody can tell how fast a counter grows.
+    pub fn steady_end(&self) -> usize {
+        let half = self.seconds / 2;
+        let since = self.harm().map_or(half, |second| self.seconds.saturating_sub(second));
+        since.min(half).max(2)
     }
 }
 
@@ -245,6 +284,21 @@ mod tests {
         assert_eq!(values("b"), Some(vec![None, Some(5.0), None]));
         assert_eq!(values("c"), None);
         assert_eq!((recording.seconds, recording.first_failure), (3, Some(2)));
+    }
+
+    #[test]
+    fn a_failure_that_is_heard_of_late_is_told_at_its_time() {
+        let mut recorder = Recorder::default();
+        (0..9).for_each(|_| recorder.second([]));
+        recorder.crashed();
+        recorder.failed();
+        recorder.failed_in(7);
+        recorder.failed_in(8);
+        assert_eq!((recorder.seconds(), recorder.first_harm()), (9, Some(7)));
+        recorder.second([]);
+        let recording = recorder.finish();
+        assert_eq!((recording.first_failure, recording.crash), (Some(7), Some(9)));
+        assert_eq!(recording.steady_end(), 3);
     }
 
     #[test]

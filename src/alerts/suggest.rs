@@ -45,13 +45,20 @@ impl Threshold {
     }
 }
 
+/// A failure that was made.
+#[derive(Debug, Clone, Copy)]
+pub struct Failed<'a> {
+    /// Production before it.
+    pub steady: &'a Recording,
+    /// What was recorded of it.
+    pub recording: &'a Recording,
+}
+
 /// What is wanted of a rule.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
-    /// Production as it is.
-    pub steady: &'a Recording,
     /// The failures that it must tell.
-    pub scenarios: BTreeMap<Scenario, &'a Recording>,
+    pub scenarios: BTreeMap<Scenario, Failed<'a>>,
     /// Milliseconds after a user's first failed request at the latest; nothing where it only has to fire.
     pub before_ms: Option<u64>,
 }
@@ -199,10 +206,10 @@ impl Search<'_> {
             ..self.judge
         };
         let mut done = vec![Does::Well; values.len()];
-        for recording in self.wanted.scenarios.values() {
-            let said = judge.judge(self.wanted.steady, recording).await?;
+        for failed in self.wanted.scenarios.values() {
+            let said = judge.judge(failed.steady, failed.recording).await?;
             for (at, done) in done.iter_mut().enumerate() {
-                *done = match (*done, self.does(&said, FIRST + at, recording)) {
+                *done = match (*done, self.does(&said, FIRST + at, failed.recording)) {
                     (Does::TooMuch, _) | (_, Does::TooMuch) => Does::TooMuch,
                     (Does::Well, Does::Well) => Does::Well,
                     _ => Does::TooLittle,
@@ -218,7 +225,7 @@ impl Search<'_> {
             Some(Told::FalseAlarm) => return Does::TooMuch,
             Some(Told::Never | Told::NotJudged(_)) | None => return Does::TooLittle,
         };
-        match (recording.first_failure, self.wanted.before_ms) {
+        match (recording.harm(), self.wanted.before_ms) {
             (Some(failed), Some(before)) if firing.latest_ms > (failed as u64 * 1000).saturating_add(before) => {
                 Does::TooLittle
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::drill::Drill;
+use super::ramp::{Ramped, ramp};
 use super::{About, Again, At, Case, Check, Evidence, Given, Moment};
 use crate::alerts::composed::Clock;
 use crate::alerts::judged::{Judge, Said};
@@ -28,9 +29,11 @@ static ABOUT: About = About {
     explain: "With stages.alerts, what production's Prometheus would scrape is recorded on the mirror, once a second: what \
               metrics.scrape names, and what is seen from outside under the names of a blackbox exporter and of cAdvisor. \
               First in control, then in each scenario: `upgrade` is the candidate in production's place, `auth-down` stops \
-              the authentication dependency under the baseline. Beside it a user signs in each second, and metrics.probe \
+              the authentication dependency under the baseline, `ramp` raises the rate of stages.load on it by a half in each \
+              `record`, up to twelve times, until so long after something has failed or crashed; then it begins anew. \
+              Beside it a user signs in each second, and metrics.probe \
               is asked. The real promtool then evaluates production's rule files as they are: before the scenario stands \
-              production as control showed it, for as long as the longest window; after it everything goes on as it was \
+              production as control showed it (before `ramp`, as it was at its own rate), for as long as the longest window; after it everything goes on as it was \
               last, for as long as the rules wait. Told is the latest moment: the condition, a scrape, a turn of the \
               group, its `for`, and the Alertmanager's group_wait. A must_fire alert that is silent or later than `before` \
               blocks; one that cannot be judged is inconclusive, because it names what the mirror has not, or because it \
@@ -56,6 +59,10 @@ pub struct Drilled {
     promtool: String,
     /// Every recording, by scenario: `rehearsal alerts suggest` reads them.
     recordings: BTreeMap<Scenario, Recording>,
+    /// Production before a scenario, where that is not as `control` showed it; read by the same.
+    before: BTreeMap<Scenario, Recording>,
+    /// How scenarios went, or why one could not be made.
+    remarks: Vec<String>,
     /// What each rule said of each.
     alerts: Vec<AlertRecord>,
 }
@@ -100,6 +107,8 @@ impl Check for AlertLeadTime {
         let mut told = Drilled {
             promtool: promtool.version.clone(),
             recordings: BTreeMap::new(),
+            before: BTreeMap::new(),
+            remarks: Vec::new(),
             alerts: Vec::new(),
         };
         let clock = clock(alerts);
@@ -109,14 +118,10 @@ impl Check for AlertLeadTime {
             promtool: &promtool,
         };
         for scenario in made_in(at.case.stage, alerts, &settings.stages.rollback) {
-            let recording = made(&drill, scenario).await?;
-            let steady = at
-                .seen_before::<Self>()
-                .and_then(|seen| seen.recordings.get(&Scenario::Control));
-            let steady = steady.unwrap_or(&recording);
-            let said = judge.judge(steady, &recording).await.map_err(lost)?;
-            told.alerts.extend(records(alerts, &rules, &said, scenario, &recording));
-            told.recordings.insert(scenario, recording);
+            match made(&drill, scenario).await? {
+                Ok(made) => told.take(alerts, judge, (scenario, made), control(at)).await?,
+                Err(why) => told.take_unmade(alerts, &rules, scenario, &why),
+            }
         }
         Ok(told)
     }
@@ -169,7 +174,8 @@ impl Check for AlertLeadTime {
                 seen.promtool
             )
         });
-        made.collect()
+        let remarks = seen.remarks.iter().cloned();
+        made.chain(remarks).collect()
     }
 
     fn alerts(&self, _case: &Case<'_>, seen: &Drilled) -> Vec<AlertRecord> {
@@ -199,17 +205,96 @@ fn made_in(stage: StageId, alerts: &Alerts, rollback: &Rollback) -> Vec<Scenario
     let is_made = |scenario: &Scenario| match scenario {
         Scenario::Control => stage == StageId::Control,
         Scenario::Upgrade => stage == StageId::Upgrade,
-        Scenario::AuthDown => stage == last,
+        Scenario::AuthDown | Scenario::Ramp => stage == last,
     };
     let all = [Scenario::Control].into_iter().chain(alerts.scenarios.iter().copied());
     all.filter(is_made).collect()
 }
 
-async fn made(drill: &Drill<'_>, scenario: Scenario) -> Result<Recording, Lost> {
-    let at = drill.at;
-    if scenario != Scenario::AuthDown {
-        return drill.record().await;
+/// Production as `control` showed it.
+fn control<'a>(at: &At<'a>) -> Option<&'a Recording> {
+    let seen = at.seen_before::<AlertLeadTime>();
+    seen.and_then(|seen| seen.recordings.get(&Scenario::Control))
+}
+
+/// A scenario that was made.
+struct Made {
+    /// Production before it, where that is not as `control` showed it.
+    before: Option<Recording>,
+    recording: Recording,
+    /// How it went, where that says more.
+    remark: Option<String>,
+}
+
+impl From<Recording> for Made {
+    fn from(recording: Recording) -> Self {
+        Self {
+            before: None,
+            recording,
+            remark: None,
+        }
     }
+}
+
+impl From<Ramped> for Made {
+    fn from(ramped: Ramped) -> Self {
+        Self {
+            before: Some(ramped.usual),
+            recording: ramped.raised,
+            remark: Some(ramped.remark),
+        }
+    }
+}
+
+impl Drilled {
+    /// What the rules say of a scenario.
+    async fn take(
+        &mut self,
+        alerts: &Alerts,
+        judge: Judge<'_>,
+        (scenario, made): (Scenario, Made),
+        control: Option<&Recording>,
+    ) -> Result<(), Lost> {
+        let Made {
+            before,
+            recording,
+            remark,
+        } = made;
+        let steady = before.as_ref().or(control).unwrap_or(&recording);
+        let said = judge.judge(steady, &recording).await.map_err(lost)?;
+        self.alerts
+            .extend(records(alerts, judge.rules, &said, scenario, &recording));
+        self.remarks
+            .extend(remark.map(|remark| format!("alerts in {scenario}: {remark}")));
+        self.before.extend(before.map(|before| (scenario, before)));
+        self.recordings.insert(scenario, recording);
+        Ok(())
+    }
+
+    /// Nothing is said of one that could not be made.
+    fn take_unmade(&mut self, alerts: &Alerts, rules: &Rules, scenario: Scenario, why: &str) {
+        let told = Told::NotJudged(format!("{scenario} could not be made: {why}"));
+        let numbers = rules.alerts().map(|(_, rule)| (rule.number, told.clone()));
+        let said: Said = numbers.collect();
+        let nothing = Recording::default();
+        self.alerts.extend(records(alerts, rules, &said, scenario, &nothing));
+        self.remarks
+            .push(format!("alerts in {scenario}: it could not be made: {why}"));
+    }
+}
+
+/// Makes it, or says why it cannot.
+async fn made(drill: &Drill<'_>, scenario: Scenario) -> Result<Result<Made, String>, Lost> {
+    match (scenario, &drill.at.case.settings.stages.load) {
+        (Scenario::Control | Scenario::Upgrade, _) => Ok(Ok(drill.record().await?.into())),
+        (Scenario::AuthDown, _) => Ok(Ok(auth_down(drill).await?.into())),
+        (Scenario::Ramp, Some(load)) => Ok(ramp(drill, load).await?.map(Made::from)),
+        (Scenario::Ramp, None) => Ok(Err("stages.load does not say at which rate".to_owned())),
+    }
+}
+
+async fn auth_down(drill: &Drill<'_>) -> Result<Recording, Lost> {
+    let at = drill.at;
     let marks = at.marks();
     let services = at.case.settings.auth_services();
     for service in services {
@@ -228,14 +313,15 @@ fn records(alerts: &Alerts, rules: &Rules, said: &Said, scenario: Scenario, reco
     let record = |(group, rule): (&rules::Group, &rules::Rule)| {
         let alert = rule.alert()?.to_owned();
         let mut wanted = alerts.must_fire.iter().filter(|wanted| wanted.alert == alert);
-        let first_failure_ms = recording.first_failure.map(|second| second as u64 * 1000);
+        let of = |second: Option<usize>| second.map(|second| second as u64 * 1000);
         let told = said.get(&rule.number)?.clone();
         Some(AlertRecord {
             scenario,
             group: group.name.clone(),
             must_fire: wanted.any(|wanted| wanted.scenarios.contains(&scenario)),
-            told: held_to(told, first_failure_ms, alerts.before),
-            first_failure_ms,
+            told: held_to(told, of(recording.harm()), alerts.before),
+            first_failure_ms: of(recording.first_failure),
+            crash_ms: of(recording.crash),
             real_ms: recording.seconds as u64 * 1000,
             alert,
         })
@@ -252,8 +338,8 @@ fn is_told_by_another(alert: &AlertRecord, all: &[AlertRecord]) -> bool {
     alert.must_fire && !fires(alert) && same.any(fires)
 }
 
-fn held_to(told: Told, first_failure_ms: Option<u64>, before: Option<Duration>) -> Told {
-    match (told, first_failure_ms, before) {
+fn held_to(told: Told, harm_ms: Option<u64>, before: Option<Duration>) -> Told {
+    match (told, harm_ms, before) {
         (Told::Fires(firing), Some(failed), Some(before))
             if firing.latest_ms > failed.saturating_add(crate::text::units::millis(before)) =>
         {
@@ -267,22 +353,25 @@ fn finding(stage: StageId, alerts: &Alerts, alert: &AlertRecord) -> Option<Findi
     let (name, scenario) = (&alert.alert, alert.scenario);
     let new = |blame, title: String| Finding::new(ABOUT.id, stage, blame, title).detail(format!("{name} {scenario}"));
     let wanted = alert.must_fire;
-    let failed = alert.first_failure_ms.is_some();
+    let failed = alert.harm_ms().is_some();
+    let quiet = where_quiet(scenario);
     let found = match &alert.told {
         Told::FalseAlarm if wanted => {
-            let title = format!("`{name}` must fire in {scenario}, and it fires in control, too: it says nothing");
+            let title = format!("`{name}` must fire in {scenario}, and it fires {quiet}, too: it says nothing");
             new(Blame::Mirror, title).help("make its condition one that production as it is does not meet")
         }
         Told::FalseAlarm if scenario == Scenario::Control => return None,
         Told::FalseAlarm => {
-            let title = format!("`{name}` is a false alarm: it fires in control, where nothing has failed");
+            let title = format!("`{name}` is a false alarm: it fires {quiet}, where nothing has failed");
             new(Blame::Nobody, title)
                 .detail(format!("{name} false"))
                 .help("raise its threshold or its `for`; `rehearsal alerts suggest` looks for the threshold")
         }
         Told::NotJudged(why) if wanted => {
             let title = format!("`{name}` must fire in {scenario}, and nothing can be told of it: {why}");
-            new(Blame::Mirror, title).help("add what production scrapes to stages.alerts.metrics, or correct the rule")
+            new(Blame::Mirror, title).help(
+                "add what production scrapes to stages.alerts.metrics, correct the rule, or see to what was in the way",
+            )
         }
         Told::Never if wanted && failed => {
             let title = format!("`{name}` must fire in {scenario}, and it does not, however long the failure lasts");
@@ -292,15 +381,12 @@ fn finding(stage: StageId, alerts: &Alerts, alert: &AlertRecord) -> Option<Findi
         }
         Told::Never if wanted && scenario != Scenario::Upgrade => {
             let title = format!("`{name}` must fire in {scenario}; it does not, and no user's request failed either");
-            new(Blame::Mirror, title)
-                .help("add what users ask for to stages.alerts.metrics.probe, or describe auth.login")
+            new(Blame::Mirror, title).help(let_users_fail(scenario))
         }
         Told::Fires(_) if wanted && !failed && scenario != Scenario::Upgrade && alerts.before.is_some() => {
             let title =
                 format!("`{name}` fires in {scenario}, and no user's request failed: nobody can tell how long before");
-            new(Blame::Mirror, title).help(
-                "add what users ask for to stages.alerts.metrics.probe, or describe auth.login; or take `before` out",
-            )
+            new(Blame::Mirror, title).help(format!("{}; or take `before` out", let_users_fail(scenario)))
         }
         Told::TooLate(firing) if wanted => too_late(new, alerts, alert, *firing),
         _ => return None,
@@ -308,14 +394,41 @@ fn finding(stage: StageId, alerts: &Alerts, alert: &AlertRecord) -> Option<Findi
     Some(found)
 }
 
+/// Where nothing has failed before a scenario.
+fn where_quiet(scenario: Scenario) -> &'static str {
+    match scenario {
+        Scenario::Control | Scenario::Upgrade | Scenario::AuthDown => "in control",
+        Scenario::Ramp => "at production's own rate",
+    }
+}
+
+/// What to do where nothing fails that anybody sees.
+fn let_users_fail(scenario: Scenario) -> &'static str {
+    match scenario {
+        Scenario::Control | Scenario::Upgrade | Scenario::AuthDown => {
+            "add what users ask for to stages.alerts.metrics.probe, or describe auth.login"
+        }
+        Scenario::Ramp => {
+            "the report says how far the rate was raised: begin with a higher stages.load.rate, or limit the service as \
+             production does"
+        }
+    }
+}
+
 fn too_late(new: impl Fn(Blame, String) -> Finding, alerts: &Alerts, alert: &AlertRecord, firing: Firing) -> Finding {
-    let failed = alert.first_failure_ms.unwrap_or_default();
+    let harm = match alert.first_failure_ms {
+        Some(_) => "first failed request",
+        None => "first crash",
+    };
+    let allowed = match alerts.before.map_or(0, crate::text::units::millis) {
+        0 => "and must fire before it".to_owned(),
+        allowed => format!("{} are allowed", of_millis(allowed)),
+    };
     let title = format!(
-        "`{}` fires {} after the first failed request in {}, {} are allowed",
+        "`{}` fires {} after the {harm} in {}, {allowed}",
         alert.alert,
-        of_millis(firing.latest_ms.saturating_sub(failed)),
+        of_millis(firing.latest_ms.saturating_sub(alert.harm_ms().unwrap_or_default())),
         alert.scenario,
-        of_millis(alerts.before.map_or(0, crate::text::units::millis)),
     );
     new(Blame::Candidate, title)
         .seen(when(alert))
@@ -331,6 +444,8 @@ fn when(alert: &AlertRecord) -> Vec<String> {
             of_millis(ms)
         )
     });
+    let crashed = alert.crash_ms;
+    let crashed = crashed.map(|ms| format!("a container crashes {} after it began", of_millis(ms)));
     let condition = match &alert.told {
         Told::Fires(firing) | Told::TooLate(firing) => Some(format!(
             "its condition holds after {}, on-call is told after {} at the latest",
@@ -339,7 +454,7 @@ fn when(alert: &AlertRecord) -> Vec<String> {
         )),
         Told::Never | Told::FalseAlarm | Told::NotJudged(_) => None,
     };
-    failed.into_iter().chain(condition).collect()
+    failed.into_iter().chain(crashed).chain(condition).collect()
 }
 
 #[cfg(test)]
@@ -378,6 +493,7 @@ mod tests {
             must_fire: true,
             told,
             first_failure_ms,
+            crash_ms: None,
             real_ms: 30_000,
         }
     }
@@ -438,6 +554,21 @@ mod tests {
         assert!(matches!(late(Some(3 * SECOND)), Told::TooLate(_)));
         let alert = wanted(late(Some(SECOND)), Scenario::AuthDown, Some(5_000));
         assert_eq!(blamed(Some(SECOND), &alert), Some(Blame::Candidate));
+    }
+
+    #[test]
+    fn a_crash_that_no_user_has_noticed_is_what_an_alert_must_come_before() {
+        let before = Some(Duration::ZERO);
+        let crashed = AlertRecord {
+            crash_ms: Some(5_000),
+            ..wanted(held_to(FIRES, Some(5_000), before), Scenario::Ramp, None)
+        };
+        let found = finding(StageId::Rollback, &alerts(before), &crashed).expect("it is late");
+        assert_eq!(
+            found.title,
+            "`Down` fires 4 s after the first crash in ramp, and must fire before it"
+        );
+        assert_eq!((crashed.crash_lead_ms(), crashed.lead_ms()), (Some(-4_000), None));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::alerts::rules::Rules;
 use crate::alerts::series::{MOST_SERIES, Recorder, Recording, Sample};
 use crate::config::alerts::{Alerts, Preset};
 use crate::record::outcome::{Lost, Outcome};
+use crate::text::units::of_millis;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// What is asked each second must be answered in one; production's scrapes wait for longer, and get no better answer.
@@ -38,31 +39,43 @@ pub(super) struct Drill<'a> {
 }
 
 impl Drill<'_> {
-    /// Records.
+    /// Records for as long as it is asked for.
     ///
     /// # Errors
     /// The agent is gone.
     pub async fn record(&self) -> Result<Recording, Lost> {
         let recorder = Mutex::new(Recorder::default());
+        let long = self.alerts.record.as_secs();
+        self.record_until(&recorder, |recorded| recorded >= long).await?;
+        Ok(finished(recorder))
+    }
+
+    /// Records until it is over, which is asked each second of the seconds that are recorded.
+    ///
+    /// # Errors
+    /// The agent is gone.
+    pub async fn record_until(&self, recorder: &Mutex<Recorder>, is_over: impl Fn(u64) -> bool) -> Result<(), Lost> {
         let over = CancellationToken::new();
         let scraping = async {
-            let scraped = self.scrape(&recorder).await;
+            let scraped = self.scrape(recorder, is_over).await;
             over.cancel();
             scraped
         };
-        let (scraped, used) = join(scraping, self.use_it(&recorder, &over)).await;
-        scraped?;
-        used?;
-        Ok(recorder.into_inner().unwrap_or_else(PoisonError::into_inner).finish())
+        let (scraped, used) = join(scraping, self.use_it(recorder, &over)).await;
+        scraped.and(used)
     }
 
-    async fn scrape(&self, recorder: &Mutex<Recorder>) -> Result<(), Lost> {
+    async fn scrape(&self, recorder: &Mutex<Recorder>, is_over: impl Fn(u64) -> bool) -> Result<(), Lost> {
         let mut seconds = interval(SECOND);
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (begun, mut recorded) = (Instant::now(), 0);
-        while recorded < self.alerts.record.as_secs() {
+        let crashes = crashes(self.at);
+        while !is_over(recorded) {
             seconds.tick().await;
             let samples = self.second(recorder).await?;
+            if self::crashes(self.at) > crashes {
+                lock(recorder).crashed();
+            }
             let wanted: Vec<Sample> = samples
                 .into_iter()
                 .filter(|sample| self.wants(sample.labels.name()))
@@ -139,7 +152,7 @@ impl Drill<'_> {
 
     async fn probed(&self, url: &str, recorder: &Mutex<Recorder>) -> Result<Vec<Sample>, Lost> {
         let answer = self.get(url, REDIRECTS).await?;
-        if answer.as_ref().is_none_or(|answer| answer.status >= SERVER_ERROR) {
+        if is_failed(answer.as_ref()) {
             lock(recorder).failed();
         }
         let asked = Asked {
@@ -154,6 +167,19 @@ impl Drill<'_> {
             true => asked.samples(),
             false => Vec::new(),
         })
+    }
+
+    /// Whether users get what they ask for now.
+    ///
+    /// # Errors
+    /// The agent is gone.
+    pub async fn is_good(&self) -> Result<bool, Lost> {
+        for url in self.probes() {
+            if is_failed(self.get(&url, REDIRECTS).await?.as_ref()) {
+                return Ok(false);
+            }
+        }
+        Ok(self.used().await? != Some(Used::Failed))
     }
 
     async fn containers(&self) -> Vec<Sample> {
@@ -191,18 +217,73 @@ impl Drill<'_> {
                 _ = seconds.tick() => {}
             }
             // One under way when it is over is let end: what it captured is to be hidden.
-            match self.at.driver.sign_in().await.map(|outcome| outcome.came_to) {
+            match self.used().await? {
                 None => break,
-                Some(Outcome::Held(())) => {}
-                Some(Outcome::Broke(_)) => lock(recorder).failed(),
-                Some(Outcome::Lost(lost)) => return Err(lost),
+                Some(Used::Well) => {}
+                Some(Used::Failed) => lock(recorder).failed(),
             }
         }
         Ok(())
     }
+
+    /// What a user gets; `None` where nobody can be one.
+    async fn used(&self) -> Result<Option<Used>, Lost> {
+        match self.at.driver.sign_in().await.map(|outcome| outcome.came_to) {
+            None => Ok(None),
+            Some(Outcome::Held(())) => Ok(Some(Used::Well)),
+            Some(Outcome::Broke(_)) => Ok(Some(Used::Failed)),
+            Some(Outcome::Lost(lost)) => Err(lost),
+        }
+    }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// What a user got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Used {
+    /// What was wanted.
+    Well,
+    /// Something else.
+    Failed,
+}
+
+/// A user gets no answer, or an error.
+fn is_failed(answer: Option<&HttpAnswer>) -> bool {
+    answer.is_none_or(|answer| answer.status >= SERVER_ERROR)
+}
+
+/// How often a container has ended in an error until now, or lost a process for want of memory.
+fn crashes(at: &At<'_>) -> usize {
+    let replicas = at.case.replicas(&at.case.services());
+    let of = |replica| {
+        let history = at.ground.history(replica);
+        let ended = history.exits.iter().filter(|exit| exit.code != 0);
+        ended.count() + history.memory_kills
+    };
+    replicas.iter().map(of).sum()
+}
+
+/// What failed and what crashed, and when.
+pub(super) fn harms(raised: &Recording) -> Vec<String> {
+    let failed = raised
+        .first_failure
+        .map(|second| format!("the first request fails after {}", of_seconds(second)));
+    let crashed = raised
+        .crash
+        .map(|second| format!("a container crashes after {}", of_seconds(second)));
+    failed.into_iter().chain(crashed).collect()
+}
+
+/// For people.
+pub(super) fn of_seconds(seconds: usize) -> String {
+    of_millis(seconds as u64 * 1_000)
+}
+
+/// What was recorded.
+pub(super) fn finished(recorder: Mutex<Recorder>) -> Recording {
+    recorder.into_inner().unwrap_or_else(PoisonError::into_inner).finish()
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

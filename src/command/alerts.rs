@@ -11,7 +11,7 @@ use crate::alerts::judged::Judge;
 use crate::alerts::promtool::Promtool;
 use crate::alerts::rules::{self, Group, Rule, Rules};
 use crate::alerts::series::Recording;
-use crate::alerts::suggest::{Suggested, Threshold, Wanted, patched, suggest};
+use crate::alerts::suggest::{Failed, Suggested, Threshold, Wanted, patched, suggest};
 use crate::check::alert_lead_time::clock;
 use crate::cli::{AlertsArgs, AlertsCommand, SuggestArgs};
 use crate::config::alerts::Alerts;
@@ -59,27 +59,41 @@ fn wrong(why: &str) -> ExitCode {
 }
 
 /// What is kept of a run, as far as it is read here.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Kept {
     recordings: BTreeMap<Scenario, Recording>,
+    #[serde(default)]
+    before: BTreeMap<Scenario, Recording>,
+}
+
+impl Kept {
+    /// A scenario in which something failed, and production before it.
+    fn failed(&self, scenario: Scenario) -> Option<Failed<'_>> {
+        let recording = self.recordings.get(&scenario)?;
+        recording.harm()?;
+        let steady = self.before.get(&scenario).or(self.recordings.get(&Scenario::Control))?;
+        Some(Failed { steady, recording })
+    }
 }
 
 /// Everything that the run in a folder has recorded.
-fn recordings(args: &SuggestArgs) -> Result<BTreeMap<Scenario, Recording>, String> {
+fn recordings(args: &SuggestArgs) -> Result<Kept, String> {
     let folder = args.out.join("evidence");
     let entries = std::fs::read_dir(&folder).map_err(|error| {
         let help = "run `rehearsal run` first, or name its folder with `--out`";
         format!("`{}` cannot be read: {error}; {help}", folder.display())
     })?;
-    let mut all = BTreeMap::new();
+    let mut all = Kept::default();
     let prefix = format!("{}-", CheckId::AlertLeadTime);
     for entry in entries
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
     {
-        all.extend(kept(&entry.path())?.recordings);
+        let more = kept(&entry.path())?;
+        all.recordings.extend(more.recordings);
+        all.before.extend(more.before);
     }
-    match all.contains_key(&Scenario::Control) {
+    match all.recordings.contains_key(&Scenario::Control) {
         true => Ok(all),
         false => Err(format!(
             "the run in `{}` has recorded nothing for alerts",
@@ -94,12 +108,7 @@ fn kept(path: &Path) -> Result<Kept, String> {
     serde_json::from_slice(&bytes).map_err(|error| format!("`{}` is not what a run writes: {error}", path.display()))
 }
 
-async fn suggest_all(
-    alerts: &Alerts,
-    rules: &Rules,
-    recordings: &BTreeMap<Scenario, Recording>,
-    promtool: &Promtool,
-) -> Result<ExitCode> {
+async fn suggest_all(alerts: &Alerts, rules: &Rules, recordings: &Kept, promtool: &Promtool) -> Result<ExitCode> {
     let clock = clock(alerts);
     let judge = Judge {
         rules,
@@ -124,19 +133,15 @@ async fn suggest_all(
 }
 
 /// What is wanted of an alert; nothing where it need not fire in anything that was recorded.
-fn wanted<'a>(alerts: &Alerts, rule: &Rule, recordings: &'a BTreeMap<Scenario, Recording>) -> Option<Wanted<'a>> {
+fn wanted<'a>(alerts: &Alerts, rule: &Rule, recordings: &'a Kept) -> Option<Wanted<'a>> {
     let named = alerts
         .must_fire
         .iter()
         .filter(|wanted| Some(wanted.alert.as_str()) == rule.alert());
     let scenarios = named.flat_map(|wanted| &wanted.scenarios);
-    let failed = scenarios.filter_map(|scenario| {
-        let recording = recordings.get(scenario)?;
-        recording.first_failure.map(|_| (*scenario, recording))
-    });
-    let scenarios: BTreeMap<Scenario, &Recording> = failed.collect();
+    let failed = scenarios.filter_map(|scenario| Some((*scenario, recordings.failed(*scenario)?)));
+    let scenarios: BTreeMap<Scenario, Failed<'_>> = failed.collect();
     (!scenarios.is_empty()).then(|| Wanted {
-        steady: &recordings[&Scenario::Control],
         scenarios,
         before_ms: alerts.before.map(millis),
     })

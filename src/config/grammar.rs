@@ -147,10 +147,8 @@ pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("login", "as", When::Says("ldap")),
     ("login", "as", When::Says("radius")),
     ("alerts", "scenarios", When::Says("auth-slow")),
-    ("alerts", "scenarios", When::Says("ramp")),
     ("alerts", "scenarios", When::Says("memory")),
     ("must-fire", "in", When::Says("auth-slow")),
-    ("must-fire", "in", When::Says("ramp")),
     ("must-fire", "in", When::Says("memory")),
     ("upgrade", "strategy", When::Says("rolling")),
 ];
@@ -1016,7 +1014,11 @@ pub static ALERTS: Mapping = Mapping {
             DurationOrZero,
             "As in production's Alertmanager; default 30s, which is its own.",
         ),
-        key("record", Duration, "How long each scenario is recorded; default 20s."),
+        key(
+            "record",
+            Duration,
+            "How long each scenario is recorded, of `ramp` each step of the rate; default 20s.",
+        ),
     ],
     rules: &[],
 };

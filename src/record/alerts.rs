@@ -29,6 +29,8 @@ pub enum Scenario {
     Upgrade,
     /// The authentication dependency is stopped.
     AuthDown,
+    /// The rate of the load is raised until a user's request fails.
+    Ramp,
 }
 
 /// What one rule said in one scenario.
@@ -46,6 +48,8 @@ pub struct AlertRecord {
     pub told: Told,
     /// The first failed request of a user, milliseconds from the scenario's beginning.
     pub first_failure_ms: Option<u64>,
+    /// The first crash of a container, milliseconds from there.
+    pub crash_ms: Option<u64>,
     /// Milliseconds of the scenario that were recorded; what follows is held as it was last.
     pub real_ms: u64,
 }
@@ -117,9 +121,23 @@ pub struct Firing {
 impl AlertRecord {
     /// Milliseconds from the alert to the first failed request: positive where the alert comes first.
     pub fn lead_ms(&self) -> Option<i64> {
+        self.lead_before(self.first_failure_ms?)
+    }
+
+    /// Milliseconds from the alert to the first crash.
+    pub fn crash_lead_ms(&self) -> Option<i64> {
+        self.lead_before(self.crash_ms?)
+    }
+
+    fn lead_before(&self, ms: u64) -> Option<i64> {
         let firing = self.told.firing()?;
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-        Some(signed(self.first_failure_ms?).saturating_sub(signed(firing.latest_ms)))
+        Some(signed(ms).saturating_sub(signed(firing.latest_ms)))
+    }
+
+    /// What on-call is to hear of first: a user's failed request, or where none was seen a crash.
+    pub fn harm_ms(&self) -> Option<u64> {
+        self.first_failure_ms.or(self.crash_ms)
     }
 
     /// Whether the condition was seen in what was recorded, and not in what was held.

@@ -187,7 +187,7 @@ pub struct AuthCall {
 /// What one of production's alert rules said of a failure that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
-    /// `control` (nothing has failed), `upgrade` or `auth-down`.
+    /// `control` (nothing has failed), `upgrade`, `auth-down` or `ramp`.
     pub scenario: Word<Scenario>,
     /// The alert's name.
     pub alert: String,
@@ -207,6 +207,12 @@ pub struct Alert {
     pub first_failure_ms: Option<u64>,
     /// Milliseconds from the alert to the first failed request of a user; negative where that came first.
     pub lead_ms: Option<i64>,
+    /// Milliseconds from the scenario's beginning to the first crash of a container; null where none crashed.
+    #[serde(default)]
+    pub crash_ms: Option<u64>,
+    /// Milliseconds from the alert to that crash; negative where that came first.
+    #[serde(default)]
+    pub crash_lead_ms: Option<i64>,
     /// The condition holds in what was recorded; false: only where that was held on to.
     pub recorded: bool,
 }
@@ -566,6 +572,8 @@ impl From<&AlertRecord> for Alert {
             latest_ms: firing.map(|firing| firing.latest_ms),
             first_failure_ms: alert.first_failure_ms,
             lead_ms: alert.lead_ms(),
+            crash_ms: alert.crash_ms,
+            crash_lead_ms: alert.crash_lead_ms(),
             recorded: alert.is_real(),
         }
     }

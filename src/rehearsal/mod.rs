@@ -44,6 +44,8 @@ mod tests_run;
 #[cfg(test)]
 mod capacity_laws;
 #[cfg(test)]
+mod drill_laws;
+#[cfg(test)]
 mod fault_laws;
 #[cfg(test)]
 mod laws;

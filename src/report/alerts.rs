@@ -36,7 +36,7 @@ pub(super) fn says(alert: &Alert) -> String {
         Some(Says::Fires) => moment(alert),
         Some(Says::TooLate) => format!("too late: {}", moment(alert)),
         Some(Says::Never) => "never".to_owned(),
-        Some(Says::FalseAlarm) => "a false alarm: it fires in control, too".to_owned(),
+        Some(Says::FalseAlarm) => format!("a false alarm: it fires {}, too", where_quiet(alert)),
         Some(Says::NotJudged) => format!(
             "not judged: {}",
             alert.reason.as_deref().unwrap_or("no reason is recorded")
@@ -46,21 +46,34 @@ pub(super) fn says(alert: &Alert) -> String {
     harmless::line(&words, words::LINE)
 }
 
+/// Where nothing had failed before the scenario.
+fn where_quiet(alert: &Alert) -> &'static str {
+    match alert.scenario.known() {
+        Some(Scenario::Ramp) => "at production's own rate",
+        _ => "in control",
+    }
+}
+
 fn moment(alert: &Alert) -> String {
     let latest = of_millis(alert.latest_ms.unwrap_or_default());
-    let lead = match alert.lead_ms {
-        None => "no request of a user failed".to_owned(),
-        Some(lead) if lead > 0 => format!("{} before the first failed request", of_millis(lead.unsigned_abs())),
-        Some(lead) => format!(
-            "0 s before the first failed request: {} after it",
-            of_millis(lead.unsigned_abs())
-        ),
-    };
+    let failed = alert.lead_ms.map(|lead| before(lead, "the first failed request"));
+    let failed = failed.unwrap_or_else(|| "no request of a user failed".to_owned());
+    let crashed = alert.crash_lead_ms.map(|lead| before(lead, "the first crash"));
+    let lead = [failed].into_iter().chain(crashed).collect::<Vec<_>>().join(", ");
     let held = match alert.recorded {
         true => "",
         false => "; its condition holds only where what was recorded last is held on to",
     };
     format!("told after {latest} at the latest, {lead}{held}")
+}
+
+/// How long an alert comes before something.
+fn before(lead_ms: i64, what: &str) -> String {
+    let time = of_millis(lead_ms.unsigned_abs());
+    match lead_ms {
+        1.. => format!("{time} before {what}"),
+        _ => format!("0 s before {what}: {time} after it"),
+    }
 }
 
 /// The beginning of a section, where there is one: how the rows are to be read.
@@ -83,6 +96,8 @@ mod tests {
             latest_ms: Some(latest_ms),
             first_failure_ms: Some(2000),
             lead_ms,
+            crash_ms: None,
+            crash_lead_ms: None,
             recorded: true,
         }
     }
@@ -101,6 +116,25 @@ mod tests {
             says(&alert(Says::Fires, 60_000, None)),
             "told after 1 min at the latest, no request of a user failed"
         );
+    }
+
+    #[test]
+    fn the_time_before_a_crash_is_said_beside_that_before_a_failed_request() {
+        let crashed = Alert {
+            scenario: Scenario::Ramp.into(),
+            crash_lead_ms: Some(14_000),
+            ..alert(Says::Fires, 60_000, Some(-2_000))
+        };
+        assert_eq!(
+            says(&crashed),
+            "told after 1 min at the latest, 0 s before the first failed request: 2 s after it, 14 s before the first crash"
+        );
+        let silent = Alert {
+            lead_ms: None,
+            says: Says::FalseAlarm.into(),
+            ..crashed
+        };
+        assert_eq!(says(&silent), "a false alarm: it fires at production's own rate, too");
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod action;
 mod border;
 mod builds;
 mod doctor;
+mod drills;
 mod egress;
 mod guards;
 mod init;

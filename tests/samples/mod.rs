@@ -151,6 +151,8 @@ fn spoil_surroundings(result: &mut Record, nasty: &str) {
         latest_ms: None,
         first_failure_ms: None,
         lead_ms: None,
+        crash_ms: None,
+        crash_lead_ms: None,
         recorded: true,
     }];
     if let Some(auth) = &mut result.auth {

@@ -11,7 +11,7 @@ use rehearsal::alerts::judged::{Judge, Said};
 use rehearsal::alerts::promtool::{Answer, Promtool};
 use rehearsal::alerts::rules::{self, Rules};
 use rehearsal::alerts::series::{Kind, Labels, Recorder, Recording, Sample};
-use rehearsal::alerts::suggest::{Suggested, Wanted, suggest};
+use rehearsal::alerts::suggest::{Failed, Suggested, Wanted, suggest};
 use rehearsal::record::alerts::{Scenario, Told};
 
 /// What must be told of a rule.
@@ -355,9 +355,12 @@ async fn suggested(expr: &str, before: Option<Duration>) -> Suggested {
         promtool: &promtool,
     };
     let (steady, scenario) = (recording(None), recording(Some(FAILS)));
-    let wanted = Wanted {
+    let failed = Failed {
         steady: &steady,
-        scenarios: BTreeMap::from([(Scenario::AuthDown, &scenario)]),
+        recording: &scenario,
+    };
+    let wanted = Wanted {
+        scenarios: BTreeMap::from([(Scenario::AuthDown, failed)]),
         before_ms: before.map(|before| before.as_millis() as u64),
     };
     let group = &rules.groups[0];

@@ -9,6 +9,7 @@ use super::super::grammar;
 use super::fields::Fields;
 use crate::record::alerts::Scenario;
 use crate::yaml::diagnostic::Diagnostic;
+use crate::yaml::span::Span;
 use crate::yaml::tree::Node;
 
 /// What Prometheus and the Alertmanager do where nobody says otherwise.
@@ -18,8 +19,8 @@ const RECORD: Duration = Duration::from_secs(20);
 /// Less shows nothing, and more is a stage of its own.
 const RECORDED: std::ops::RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(600);
 
-pub(super) fn alerts(fields: &Fields, file: &Fields) -> Alerts {
-    let scenarios = scenarios(fields, file);
+pub(super) fn alerts(fields: &Fields, stages: Option<&Fields>, file: &Fields) -> Alerts {
+    let scenarios = scenarios(fields, stages, file);
     let metrics = fields.fields("metrics", &grammar::METRICS);
     let rules = fields.items("rules").iter();
     let interval = |key| fields.duration(key).unwrap_or(INTERVAL);
@@ -54,23 +55,56 @@ fn words<T: FromStr + Ord>(nodes: &[Node]) -> BTreeSet<T> {
         .collect()
 }
 
-fn scenarios(fields: &Fields, file: &Fields) -> BTreeSet<Scenario> {
+fn scenarios(fields: &Fields, stages: Option<&Fields>, file: &Fields) -> BTreeSet<Scenario> {
     let auth = file.get("auth").filter(|auth| !auth.is_null());
     let Some(given) = fields.get("scenarios") else {
         let down = auth.map(|_| Scenario::AuthDown);
         return [Scenario::Upgrade].into_iter().chain(down).collect();
     };
     let scenarios = words(given.as_seq().unwrap_or_default());
-    if auth.is_none() && scenarios.contains(&Scenario::AuthDown) {
-        let error = Diagnostic::at(
-            &given.span,
-            "`auth-down` needs to know what the authentication dependency is",
-        );
-        fields
-            .reader
-            .refuse(error.help("add `auth: {service: …}`, or take `auth-down` out"));
+    let stage = |key| {
+        stages
+            .and_then(|stages| stages.get(key))
+            .filter(|stage| !stage.is_null())
+    };
+    let is_forward_only = stage("rollback").is_some_and(|rollback| rollback.get("forward_only").is_some());
+    for scenario in &scenarios {
+        let why = match scenario {
+            Scenario::AuthDown if auth.is_none() => Unmade::NoAuth,
+            Scenario::Ramp if stage("load").is_none() => Unmade::NoLoad,
+            Scenario::Ramp if is_forward_only => Unmade::ForwardOnly,
+            _ => continue,
+        };
+        fields.reader.refuse(why.of(*scenario, &given.span));
     }
     scenarios
+}
+
+/// Why a scenario cannot be made.
+enum Unmade {
+    NoAuth,
+    NoLoad,
+    ForwardOnly,
+}
+
+impl Unmade {
+    fn of(&self, scenario: Scenario, span: &Span) -> Diagnostic {
+        let (why, help) = match self {
+            Self::NoAuth => (
+                "needs to know what the authentication dependency is",
+                "add `auth: {service: …}`",
+            ),
+            Self::NoLoad => (
+                "raises the rate of the stage `load`, and there is none",
+                "add `load: {rate: …, thresholds: …}` with production's own rate",
+            ),
+            Self::ForwardOnly => (
+                "is made on production's release when it is back, and with `forward_only` it does not come back",
+                "give `rollback` a `within`",
+            ),
+        };
+        Diagnostic::at(span, format!("`{scenario}` {why}")).help(format!("{help}, or take `{scenario}` out"))
+    }
 }
 
 fn must_fire(fields: &Fields, scenarios: &BTreeSet<Scenario>) -> Vec<MustFire> {

@@ -29,7 +29,7 @@ pub(super) fn stages(file: &Fields, suites: &[Suite]) -> Stages {
         upgrade: upgrade(section("upgrade", &grammar::UPGRADE)),
         rollback: rollback(section("rollback", &grammar::ROLLBACK)),
         load: section("load", &grammar::LOAD).map(|fields| load::load(&fields, suites)),
-        alerts: section("alerts", &grammar::ALERTS).map(|fields| alerts::alerts(&fields, file)),
+        alerts: section("alerts", &grammar::ALERTS).map(|fields| alerts::alerts(&fields, stages.as_ref(), file)),
         faults: section("faults", &grammar::FAULTS).map(|fields| faults::faults(&fields)),
     }
 }

@@ -46,7 +46,7 @@ fn tone(alert: &Alert) -> Tone {
     match (alert.says.known(), alert.must_fire) {
         (Some(Says::Fires), _) => Tone::PLAIN,
         (Some(Says::TooLate), true) => Tone::RED,
-        (Some(Says::Never), true) if alert.first_failure_ms.is_some() => Tone::RED,
+        (Some(Says::Never), true) if alert.first_failure_ms.or(alert.crash_ms).is_some() => Tone::RED,
         (Some(Says::FalseAlarm), _) | (Some(Says::NotJudged) | None, true) => Tone::AMBER,
         (Some(Says::TooLate | Says::Never | Says::NotJudged) | None, _) => Tone::GREY,
     }

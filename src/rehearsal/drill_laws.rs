@@ -1,0 +1,165 @@
+//! The laws of failures that are made for alert rules, each tried on a scripted mirror; the rules are asked of the real
+//! promtool.
+
+use super::scripted::{Behaviour, CONFIG, Climbs, Played, Story, Told as Ends};
+use crate::record::alerts::AlertRecord;
+use crate::record::stage::StageId;
+use crate::record::status::Status;
+use crate::record::verdict::Verdict;
+
+/// Alerts of one scenario, of which `Rings` must fire. Production has ten requests a second.
+fn asked(scenario: &str, expr: &str, before: &str) -> Story {
+    let load = "{rate: 10/s, duration: 20s, mix: smoke, thresholds: {error_rate: 5%}}";
+    let alerts = format!(
+        "{{rules: alerts.yaml, must_fire: [Rings], {before} scenarios: [{scenario}], record: 6s, scrape_interval: 2s, \
+         evaluation_interval: 2s, group_wait: 0s, metrics: {{probe: ['http://web/login']}}}}"
+    );
+    Story {
+        config: format!("{CONFIG}stages: {{load: {load}, alerts: {alerts}}}\n"),
+        alerts: format!("groups:\n- name: shop\n  rules:\n  - {{alert: Rings, expr: '{expr}'}}\n"),
+        ..Story::default()
+    }
+}
+
+/// The same, where production's release bears a rising rate so when it is back.
+fn climbing(expr: &str, before: &str, climbs: Climbs) -> Story {
+    Story {
+        back: Behaviour {
+            climbs,
+            ..Behaviour::default()
+        },
+        ..asked("ramp", expr, before)
+    }
+}
+
+/// Slow from twice the rate on, and in error from four times.
+const FAILS: Climbs = Climbs {
+    slow: 20.0,
+    fails: 40.0,
+    crashes: f64::INFINITY,
+};
+
+/// What was said of the ramp.
+fn said(played: &Played) -> &AlertRecord {
+    let mut all = played.recorded.alerts.iter();
+    let said = all.find(|alert| alert.scenario.to_string() != "control");
+    said.expect("the scenario was made")
+}
+
+/// Inconclusive by the check's one finding, which says so.
+fn cannot_be_told(played: &Played, says: &str) {
+    played.ends(Verdict::Inconclusive);
+    let found = played.findings();
+    assert!(found.len() == 1 && found[0].contains(says), "{found:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_tells_what_is_full_before_the_first_failed_request_of_a_ramp_passes() {
+    let played = climbing("probe_duration_seconds > 1", "before: 0s,", FAILS)
+        .play()
+        .await;
+    played.ends(Verdict::Pass);
+    assert_eq!(played.findings(), [""; 0]);
+    let said = said(&played);
+    assert!(said.lead_ms().is_some_and(|lead| lead > 0), "{said:?}");
+    assert_eq!(said.crash_ms, None);
+    let notes = played.recorded.notes.join("\n");
+    assert!(
+        notes.contains("raised from 10 requests a second; the first request fails after"),
+        "{notes}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_tells_errors_rings_none_before_the_first_failed_request_and_blocks() {
+    let crashes = Climbs { crashes: 44.0, ..FAILS };
+    let played = climbing("probe_success == 0", "before: 0s,", crashes).play().await;
+    played.ends(Verdict::Block);
+    let title = "after the first failed request in ramp, and must fire before it";
+    assert!(played.findings()[0].contains(title), "{:?}", played.findings());
+    let said = said(&played);
+    assert!(
+        said.crash_ms > said.first_failure_ms && said.first_failure_ms.is_some(),
+        "{said:?}"
+    );
+    assert!(said.lead_ms() < said.crash_lead_ms(), "{said:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_never_tells_a_ramp_blocks() {
+    let played = climbing("probe_success > 1", "", FAILS).play().await;
+    played.ends(Verdict::Block);
+    let title = "`Rings` must fire in ramp, and it does not, however long the failure lasts";
+    assert!(played.findings()[0].ends_with(title), "{:?}", played.findings());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_fails_however_high_the_rate_nobody_can_tell() {
+    let silent = climbing("probe_success == 0", "before: 0s,", Climbs::default())
+        .play()
+        .await;
+    cannot_be_told(
+        &silent,
+        "`Rings` must fire in ramp; it does not, and no user's request failed either",
+    );
+    let notes = silent.recorded.notes.join("\n");
+    assert!(
+        notes.contains("raised from 10 to 1297 requests a second, and nothing failed"),
+        "{notes}"
+    );
+    let slow = Climbs {
+        slow: 20.0,
+        ..Climbs::default()
+    };
+    let rings = climbing("probe_duration_seconds > 1", "before: 0s,", slow).play().await;
+    cannot_be_told(&rings, "`Rings` fires in ramp, and no user's request failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_fires_at_productions_own_rate_says_nothing_of_a_higher_one() {
+    let usually = Climbs { slow: 10.0, ..FAILS };
+    let played = climbing("probe_duration_seconds > 1", "before: 0s,", usually)
+        .play()
+        .await;
+    cannot_be_told(
+        &played,
+        "`Rings` must fire in ramp, and it fires at production's own rate, too: it says nothing",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_fails_at_productions_own_rate_is_not_asked_for_more() {
+    let usually = Climbs { fails: 10.0, ..FAILS };
+    let played = climbing("probe_success == 0", "before: 0s,", usually).play().await;
+    cannot_be_told(
+        &played,
+        "already at production's own rate, 10 requests a second, a user's request fails after 0 ms",
+    );
+    let loads = played
+        .order
+        .iter()
+        .filter(|what| what.ends_with("a load that may rise"));
+    assert_eq!(loads.count(), 1, "{:?}", played.order);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ramp_that_has_nothing_to_send_tells_nothing() {
+    let mut story = climbing("probe_success == 0", "before: 0s,", FAILS);
+    story.back = story.back.test(
+        "smoke",
+        "account",
+        &[Ends::Ends(Status::Passed), Ends::Ends(Status::Failed)],
+    );
+    let played = story.play().await;
+    cannot_be_told(&played, "ramp could not be made: `smoke` / `account` does not pass");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ramp_is_made_last_of_all_and_on_productions_release() {
+    let played = climbing("probe_duration_seconds > 1", "before: 0s,", FAILS)
+        .play()
+        .await;
+    let at = |what: &str| played.order.iter().rposition(|line| line.ends_with(what));
+    assert!(at("Back: a load that may rise") > at("smoke"), "{:?}", played.order);
+    assert_eq!(played.check("alert-lead-time", StageId::Rollback), Status::Passed);
+}
