@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::auth_faults::reaching;
 use super::drill::Drill;
+use super::fault_trial::LATE_MS;
 use super::ramp::{Ramped, ramp};
 use super::{About, Again, At, Case, Check, Evidence, Given, Moment};
+use crate::agent::front::fault::{Fault, Reach};
 use crate::alerts::composed::Clock;
 use crate::alerts::judged::{Judge, Said};
 use crate::alerts::promtool::Promtool;
@@ -29,7 +32,8 @@ static ABOUT: About = About {
     explain: "With stages.alerts, what production's Prometheus would scrape is recorded on the mirror, once a second: what \
               metrics.scrape names, and what is seen from outside under the names of a blackbox exporter and of cAdvisor. \
               First in control, then in each scenario: `upgrade` is the candidate in production's place, `auth-down` stops \
-              the authentication dependency under the baseline, `ramp` raises the rate of stages.load on it by a half in each \
+              the authentication dependency under the baseline, `auth-slow` lets its answers to services come 5 s late (there, where nobody signs in, the suites \
+              run that reach it), `ramp` raises the rate of stages.load on it by a half in each \
               `record`, up to twelve times, until so long after something has failed or crashed; then it begins anew. \
               Beside it a user signs in each second, and metrics.probe \
               is asked. The real promtool then evaluates production's rule files as they are: before the scenario stands \
@@ -102,7 +106,8 @@ impl Check for AlertLeadTime {
             at,
             alerts,
             rules: &rules,
-            asked: Mutex::default(),
+            suites: Vec::new(),
+            asked: &Mutex::default(),
         };
         let mut told = Drilled {
             promtool: promtool.version.clone(),
@@ -205,7 +210,7 @@ fn made_in(stage: StageId, alerts: &Alerts, rollback: &Rollback) -> Vec<Scenario
     let is_made = |scenario: &Scenario| match scenario {
         Scenario::Control => stage == StageId::Control,
         Scenario::Upgrade => stage == StageId::Upgrade,
-        Scenario::AuthDown | Scenario::Ramp => stage == last,
+        Scenario::AuthDown | Scenario::AuthSlow | Scenario::Ramp => stage == last,
     };
     let all = [Scenario::Control].into_iter().chain(alerts.scenarios.iter().copied());
     all.filter(is_made).collect()
@@ -288,6 +293,7 @@ async fn made(drill: &Drill<'_>, scenario: Scenario) -> Result<Result<Made, Stri
     match (scenario, &drill.at.case.settings.stages.load) {
         (Scenario::Control | Scenario::Upgrade, _) => Ok(Ok(drill.record().await?.into())),
         (Scenario::AuthDown, _) => Ok(Ok(auth_down(drill).await?.into())),
+        (Scenario::AuthSlow, _) => Ok(auth_slow(drill).await?.map(Made::from)),
         (Scenario::Ramp, Some(load)) => Ok(ramp(drill, load).await?.map(Made::from)),
         (Scenario::Ramp, None) => Ok(Err("stages.load does not say at which rate".to_owned())),
     }
@@ -306,6 +312,27 @@ async fn auth_down(drill: &Drill<'_>) -> Result<Recording, Lost> {
     }
     at.driver.set_aside(&marks).await;
     recorded
+}
+
+/// The fronts answer late in the product's place, and users ask for what needs it.
+async fn auth_slow(drill: &Drill<'_>) -> Result<Result<Recording, String>, Lost> {
+    let at = drill.at;
+    if let Some(why) = at.ground.past_the_fronts() {
+        return Ok(Err(why));
+    }
+    let suites = reaching(at).await?;
+    let signs_in = at.case.settings.auth.as_ref().is_some_and(|auth| auth.login.is_some());
+    if !signs_in && suites.is_empty() {
+        let why = "no suite reaches the authentication dependency, and auth.login does not say how to sign in";
+        return Ok(Err(why.to_owned()));
+    }
+    let marks = at.marks();
+    at.ground.fault_begins(Fault::Slow(LATE_MS), Reach::Everything).await?;
+    let drill = Drill { suites, ..*drill };
+    let recorded = drill.record().await;
+    at.ground.fault_ends().await?;
+    at.driver.set_aside(&marks).await;
+    recorded.map(Ok)
 }
 
 /// What is told of each alert, held to what the configuration wants of it.
@@ -397,7 +424,7 @@ fn finding(stage: StageId, alerts: &Alerts, alert: &AlertRecord) -> Option<Findi
 /// Where nothing has failed before a scenario.
 fn where_quiet(scenario: Scenario) -> &'static str {
     match scenario {
-        Scenario::Control | Scenario::Upgrade | Scenario::AuthDown => "in control",
+        Scenario::Control | Scenario::Upgrade | Scenario::AuthDown | Scenario::AuthSlow => "in control",
         Scenario::Ramp => "at production's own rate",
     }
 }
@@ -405,7 +432,7 @@ fn where_quiet(scenario: Scenario) -> &'static str {
 /// What to do where nothing fails that anybody sees.
 fn let_users_fail(scenario: Scenario) -> &'static str {
     match scenario {
-        Scenario::Control | Scenario::Upgrade | Scenario::AuthDown => {
+        Scenario::Control | Scenario::Upgrade | Scenario::AuthDown | Scenario::AuthSlow => {
             "add what users ask for to stages.alerts.metrics.probe, or describe auth.login"
         }
         Scenario::Ramp => {

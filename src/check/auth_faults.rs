@@ -255,7 +255,7 @@ async fn users(at: &At<'_>, suites: &[Subject]) -> Result<Result<Users, String>,
 }
 
 /// Where nobody signs in, the suites in whose turn something was asked of the product.
-async fn reaching(at: &At<'_>) -> Result<Vec<Subject>, Lost> {
+pub(super) async fn reaching(at: &At<'_>) -> Result<Vec<Subject>, Lost> {
     let mut reaching = Vec::new();
     if at.case.settings.auth.as_ref().is_some_and(|auth| auth.login.is_some()) {
         return Ok(reaching);

@@ -20,6 +20,8 @@ use crate::alerts::rules::Rules;
 use crate::alerts::series::{MOST_SERIES, Recorder, Recording, Sample};
 use crate::config::alerts::{Alerts, Preset};
 use crate::record::outcome::{Lost, Outcome};
+use crate::record::status::Status;
+use crate::record::step::Subject;
 use crate::text::units::of_millis;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -34,8 +36,10 @@ pub(super) struct Drill<'a> {
     pub alerts: &'a Alerts,
     /// What no rule asks for is not kept.
     pub rules: &'a Rules,
-    /// What is known of that, by the series' name.
-    pub asked: Mutex<HashMap<String, bool>>,
+    /// The suites that users run where nobody signs in.
+    pub suites: Vec<Subject>,
+    /// What is known of what rules ask for, by the series' name.
+    pub asked: &'a Mutex<HashMap<String, bool>>,
 }
 
 impl Drill<'_> {
@@ -136,7 +140,7 @@ impl Drill<'_> {
 
     /// Whether a rule asks for series of that name.
     fn wants(&self, name: &str) -> bool {
-        let mut asked = lock(&self.asked);
+        let mut asked = lock(self.asked);
         match asked.get(name) {
             Some(wants) => *wants,
             None => {
@@ -207,7 +211,7 @@ impl Drill<'_> {
         self.at.ground.http(call).await
     }
 
-    /// A user signs in each second, until it is over.
+    /// A user signs in each second, or where nobody does the suites run, until it is over.
     async fn use_it(&self, recorder: &Mutex<Recorder>, over: &CancellationToken) -> Result<(), Lost> {
         let mut seconds = interval(SECOND);
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -229,11 +233,25 @@ impl Drill<'_> {
     /// What a user gets; `None` where nobody can be one.
     async fn used(&self) -> Result<Option<Used>, Lost> {
         match self.at.driver.sign_in().await.map(|outcome| outcome.came_to) {
-            None => Ok(None),
+            None => self.run_suites().await,
             Some(Outcome::Held(())) => Ok(Some(Used::Well)),
             Some(Outcome::Broke(_)) => Ok(Some(Used::Failed)),
             Some(Outcome::Lost(lost)) => Err(lost),
         }
+    }
+
+    async fn run_suites(&self) -> Result<Option<Used>, Lost> {
+        let mut used = None;
+        for suite in &self.suites {
+            for test in self.at.driver.run(suite).await {
+                used = match (used, test.status) {
+                    (Some(Used::Failed), _) | (_, Status::Failed) => Some(Used::Failed),
+                    (_, Status::Passed) => Some(Used::Well),
+                    (used, Status::Error | Status::Skipped | Status::NotRun) => used,
+                };
+            }
+        }
+        Ok(used)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::suite::returning::Received;
 use crate::text::units::millis;
 
 /// So late an answer is, milliseconds.
-const LATE_MS: u64 = 5_000;
+pub const LATE_MS: u64 = 5_000;
 /// What `Retry-After` says, seconds.
 const RETRY_AFTER: u64 = 2;
 /// A release that is started without the product has so long, beyond what its start takes with it.

@@ -146,9 +146,7 @@ pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("auth", "rotate", When::Given),
     ("login", "as", When::Says("ldap")),
     ("login", "as", When::Says("radius")),
-    ("alerts", "scenarios", When::Says("auth-slow")),
     ("alerts", "scenarios", When::Says("memory")),
-    ("must-fire", "in", When::Says("auth-slow")),
     ("must-fire", "in", When::Says("memory")),
     ("upgrade", "strategy", When::Says("rolling")),
 ];

@@ -29,6 +29,8 @@ pub enum Scenario {
     Upgrade,
     /// The authentication dependency is stopped.
     AuthDown,
+    /// The authentication dependency answers late.
+    AuthSlow,
     /// The rate of the load is raised until a user's request fails.
     Ramp,
 }

@@ -163,3 +163,54 @@ async fn a_ramp_is_made_last_of_all_and_on_productions_release() {
     assert!(at("Back: a load that may rise") > at("smoke"), "{:?}", played.order);
     assert_eq!(played.check("alert-lead-time", StageId::Rollback), Status::Passed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_tells_a_product_that_answers_late_passes_and_one_that_does_not_blocks() {
+    let tells = asked("auth-slow", "probe_duration_seconds > 1", "before: 20s,")
+        .play()
+        .await;
+    tells.ends(Verdict::Pass);
+    assert_eq!(tells.findings(), [""; 0]);
+    let said = said(&tells);
+    assert!(
+        said.first_failure_ms.is_some() && said.told.firing().is_some(),
+        "{said:?}"
+    );
+    assert!(
+        tells.order.iter().any(|line| line == "Back: a fault: Slow(5000)"),
+        "{:?}",
+        tells.order
+    );
+    let silent = asked("auth-slow", "probe_success == 0", "").play().await;
+    silent.ends(Verdict::Block);
+    let title = "`Rings` must fire in auth-slow, and it does not, however long the failure lasts";
+    assert!(silent.findings()[0].ends_with(title), "{:?}", silent.findings());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_product_that_can_be_reached_past_its_fronts_is_not_slowed_and_nothing_is_told() {
+    let story = Story {
+        fronts_stand: false,
+        ..asked("auth-slow", "probe_duration_seconds > 1", "")
+    };
+    let played = story.play().await;
+    played.ends(Verdict::Inconclusive);
+    let found = played.findings();
+    let says = "auth-slow could not be made: calls to `idp` under its own names are not seen";
+    assert!(found.iter().any(|line| line.contains(says)), "{found:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_signs_in_the_suites_that_reach_the_product_are_its_users() {
+    let story = asked("auth-slow", "probe_duration_seconds > 1", "");
+    let login = story.config.find("  login:").expect("it has one");
+    let end = login + story.config[login..].find('\n').expect("a line");
+    let story = Story {
+        config: story.config[..login].to_owned() + &story.config[end + 1..],
+        ..story
+    };
+    let played = story.play().await;
+    let found = played.findings();
+    let says = "auth-slow could not be made: no suite reaches the authentication dependency";
+    assert!(found.iter().any(|line| line.contains(says)), "{found:?}");
+}

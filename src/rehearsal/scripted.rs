@@ -1343,7 +1343,7 @@ impl Ground for ScriptedGround {
                 true => 500,
                 false => 200,
             };
-            let is_slow = state.rate >= state.now().climbs.slow;
+            let is_slow = state.rate >= state.now().climbs.slow || matches!(state.fault, Some(Fault::Slow(_)));
             return Ok(Some(HttpAnswer {
                 status,
                 duration_ms: if is_slow { 3_000 } else { 0 },

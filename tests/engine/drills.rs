@@ -1,4 +1,5 @@
-//! Failures that are made for production's alert rules, on a real engine with the real binary: what `fixtures/ramp` promises.
+//! Failures that are made for production's alert rules, on a real engine with the real binary: what `fixtures/ramp` and
+//! `fixtures/outage` promise.
 
 use serde_json::Value;
 
@@ -66,4 +67,21 @@ fn an_alert_that_rings_while_a_shop_fills_passes() {
     let said = said(&run, "ramp", "ShopIsFull");
     assert!(said["lead_ms"].as_i64().is_some_and(|lead| lead > 0), "{said}");
     assert!(said["crash_lead_ms"].as_i64() >= said["lead_ms"].as_i64(), "{said}");
+}
+
+#[test]
+fn an_alert_that_waits_for_ten_minutes_while_a_provider_answers_late_is_blocked() {
+    let run = rehearsed("outage", "slow-alert");
+    let said = said(&run, "auth-slow", "ProviderIsSlow");
+    // The desk waits for four seconds of the five.
+    assert!(
+        said["first_failure_ms"].as_u64().is_some_and(|first| first >= 3_000),
+        "{said}"
+    );
+}
+
+#[test]
+#[ignore = "each night: make test-worlds"]
+fn an_alert_that_rings_when_somebody_waits_for_a_provider_passes() {
+    rehearsed("outage", "slow-alert-twin");
 }

@@ -70,7 +70,7 @@ fn scenarios(fields: &Fields, stages: Option<&Fields>, file: &Fields) -> BTreeSe
     let is_forward_only = stage("rollback").is_some_and(|rollback| rollback.get("forward_only").is_some());
     for scenario in &scenarios {
         let why = match scenario {
-            Scenario::AuthDown if auth.is_none() => Unmade::NoAuth,
+            Scenario::AuthDown | Scenario::AuthSlow if auth.is_none() => Unmade::NoAuth,
             Scenario::Ramp if stage("load").is_none() => Unmade::NoLoad,
             Scenario::Ramp if is_forward_only => Unmade::ForwardOnly,
             _ => continue,
