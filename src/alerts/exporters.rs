@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::series::{Kind, Labels, Sample};
 use crate::engine::usage::Usage;
 
+/// The job of what is seen of containers.
+pub const CADVISOR: &str = "cadvisor";
+
 /// A URL that was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked<'a> {
@@ -49,7 +52,7 @@ pub fn container(service: &str, name: &str, image: &str, usage: &Usage) -> Vec<S
         ("id", "/docker"),
         ("image", image),
         ("instance", "cadvisor:8080"),
-        ("job", "cadvisor"),
+        ("job", CADVISOR),
         ("name", name),
     ];
     let whole = |count: Option<u64>| count.map(|count| count as f64);

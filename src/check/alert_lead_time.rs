@@ -10,13 +10,15 @@ use super::auth_faults::reaching;
 use super::drill::Drill;
 use super::fault_trial::LATE_MS;
 use super::ramp::{Ramped, ramp};
+use super::squeeze::{Squeezed, squeezed};
 use super::{About, Again, At, Case, Check, Evidence, Given, Moment};
 use crate::agent::front::fault::{Fault, Reach};
 use crate::alerts::composed::Clock;
+use crate::alerts::exporters::CADVISOR;
 use crate::alerts::judged::{Judge, Said};
 use crate::alerts::promtool::Promtool;
 use crate::alerts::rules::{self, Rules};
-use crate::alerts::series::Recording;
+use crate::alerts::series::{Labels, Recording};
 use crate::config::alerts::Alerts;
 use crate::config::settings::Rollback;
 use crate::record::alerts::{AlertRecord, Firing, Scenario, Told};
@@ -29,21 +31,24 @@ use crate::text::units::of_millis;
 static ABOUT: About = About {
     id: CheckId::AlertLeadTime,
     question: "do production's own alert rules tell a failure before on-call hears of it from users?",
-    explain: "With stages.alerts, what production's Prometheus would scrape is recorded on the mirror, once a second: what \
-              metrics.scrape names, and what is seen from outside under the names of a blackbox exporter and of cAdvisor. \
-              First in control, then in each scenario: `upgrade` is the candidate in production's place, `auth-down` stops \
-              the authentication dependency under the baseline, `auth-slow` lets its answers to services come 5 s late (there, where nobody signs in, the suites \
-              run that reach it), `ramp` raises the rate of stages.load on it by a half in each \
-              `record`, up to twelve times, until so long after something has failed or crashed; then it begins anew. \
-              Beside it a user signs in each second, and metrics.probe \
-              is asked. The real promtool then evaluates production's rule files as they are: before the scenario stands \
-              production as control showed it (before `ramp`, as it was at its own rate), for as long as the longest window; after it everything goes on as it was \
-              last, for as long as the rules wait. Told is the latest moment: the condition, a scrape, a turn of the \
-              group, its `for`, and the Alertmanager's group_wait. A must_fire alert that is silent or later than `before` \
-              blocks; one that cannot be judged is inconclusive, because it names what the mirror has not, or because it \
-              fires in control, too. Any other that fires in control is a warning. What to do: correct the rule's metric, \
-              threshold or `for` (`rehearsal alerts suggest` looks for the threshold), or add what production scrapes to \
-              metrics.scrape. Not seen: what production scrapes of machines, and alerts of more than six hours.",
+    explain: "With stages.alerts, what production's Prometheus would scrape is recorded on the mirror, once a second: \
+              what metrics.scrape names, and what is seen from outside under the names of a blackbox exporter and of \
+              cAdvisor. First in control, then in each scenario: `upgrade` is the candidate in production's place, \
+              `auth-down` stops the authentication dependency under the baseline, `auth-slow` lets its answers to \
+              services come 5 s late (there, where nobody signs in, the suites run that reach it), `ramp` raises the \
+              rate of stages.load on it by a half in each `record`, up to twelve times, until so long after something \
+              has failed or crashed; then it begins anew; `memory` lowers what the release's first service may use, \
+              until it is full after six times `record`, and on to nine times, as long as nothing is killed or fails: it \
+              is recorded as if the limit stayed and what cAdvisor sees grew. Beside it a user signs in each second, and \
+              metrics.probe is asked. The real promtool then evaluates production's rule files as they are: before the \
+              scenario stands production as control showed it (before `ramp`, as it was at its own rate), for as long as \
+              the longest window; after it everything goes on as it was last, for as long as the rules wait. Told is the \
+              latest moment: the condition, a scrape, a turn of the group, its `for`, and the Alertmanager's group_wait. \
+              A must_fire alert that is silent or later than `before` blocks; one that cannot be judged is inconclusive, \
+              because it names what the mirror has not, or because it fires in control, too. Any other that fires in \
+              control is a warning. What to do: correct the rule's metric, threshold or `for` (`rehearsal alerts \
+              suggest` looks for the threshold), or add what production scrapes to metrics.scrape. Not seen: what \
+              production scrapes of machines, and alerts of more than six hours.",
     evidence: Evidence::Behaviour,
     looks: &[
         (StageId::Control, Moment::Drill),
@@ -107,6 +112,7 @@ impl Check for AlertLeadTime {
             alerts,
             rules: &rules,
             suites: Vec::new(),
+            leak: None,
             asked: &Mutex::default(),
         };
         let mut told = Drilled {
@@ -210,7 +216,7 @@ fn made_in(stage: StageId, alerts: &Alerts, rollback: &Rollback) -> Vec<Scenario
     let is_made = |scenario: &Scenario| match scenario {
         Scenario::Control => stage == StageId::Control,
         Scenario::Upgrade => stage == StageId::Upgrade,
-        Scenario::AuthDown | Scenario::AuthSlow | Scenario::Ramp => stage == last,
+        Scenario::AuthDown | Scenario::AuthSlow | Scenario::Ramp | Scenario::Memory => stage == last,
     };
     let all = [Scenario::Control].into_iter().chain(alerts.scenarios.iter().copied());
     all.filter(is_made).collect()
@@ -247,6 +253,16 @@ impl From<Ramped> for Made {
             before: Some(ramped.usual),
             recording: ramped.raised,
             remark: Some(ramped.remark),
+        }
+    }
+}
+
+impl From<Squeezed> for Made {
+    fn from(squeezed: Squeezed) -> Self {
+        Self {
+            before: None,
+            recording: squeezed.recording,
+            remark: Some(squeezed.remark),
         }
     }
 }
@@ -295,6 +311,7 @@ async fn made(drill: &Drill<'_>, scenario: Scenario) -> Result<Result<Made, Stri
         (Scenario::AuthDown, _) => Ok(Ok(auth_down(drill).await?.into())),
         (Scenario::AuthSlow, _) => Ok(auth_slow(drill).await?.map(Made::from)),
         (Scenario::Ramp, Some(load)) => Ok(ramp(drill, load).await?.map(Made::from)),
+        (Scenario::Memory, _) => Ok(squeezed(drill).await?.map(Made::from)),
         (Scenario::Ramp, None) => Ok(Err("stages.load does not say at which rate".to_owned())),
     }
 }
@@ -341,7 +358,12 @@ fn records(alerts: &Alerts, rules: &Rules, said: &Said, scenario: Scenario, reco
         let alert = rule.alert()?.to_owned();
         let mut wanted = alerts.must_fire.iter().filter(|wanted| wanted.alert == alert);
         let of = |second: Option<usize>| second.map(|second| second as u64 * 1000);
-        let told = said.get(&rule.number)?.clone();
+        let told = match (scenario, said.get(&rule.number)?) {
+            (Scenario::Memory, Told::Never) if asks_for_own_memory(rules, rule, recording) => Told::NotJudged(
+                "what a service says itself of its memory does not grow where its limit falls".to_owned(),
+            ),
+            (_, told) => told.clone(),
+        };
         Some(AlertRecord {
             scenario,
             group: group.name.clone(),
@@ -354,6 +376,32 @@ fn records(alerts: &Alerts, rules: &Rules, said: &Said, scenario: Scenario, reco
         })
     };
     rules.alerts().filter_map(record).collect()
+}
+
+/// Whether a rule looks at a figure of memory that is not seen from outside.
+fn asks_for_own_memory(rules: &Rules, rule: &rules::Rule, recording: &Recording) -> bool {
+    const WORDS: [&str; 3] = ["mem", "heap", "rss"];
+    let is_own = |labels: &Labels| {
+        let name = labels.name();
+        labels.get("job") != CADVISOR && WORDS.iter().any(|word| name.contains(word))
+    };
+    let own: Vec<&str> = recording
+        .tracks
+        .iter()
+        .filter(|track| is_own(&track.labels))
+        .map(|track| track.labels.name())
+        .collect();
+    let needed = rules.needed_by([rule.number].into_iter());
+    let mut asking = rules.all().filter(|(_, one)| needed.contains(&one.number));
+    asking.any(|(_, one)| {
+        let selectors = one
+            .expression
+            .as_ref()
+            .map(|read| read.needs.selectors())
+            .unwrap_or_default();
+        own.iter()
+            .any(|name| selectors.iter().any(|selector| selector.may_select(name)))
+    })
 }
 
 /// Several rules may make one alert: it is enough that one of them tells in time.
@@ -424,7 +472,9 @@ fn finding(stage: StageId, alerts: &Alerts, alert: &AlertRecord) -> Option<Findi
 /// Where nothing has failed before a scenario.
 fn where_quiet(scenario: Scenario) -> &'static str {
     match scenario {
-        Scenario::Control | Scenario::Upgrade | Scenario::AuthDown | Scenario::AuthSlow => "in control",
+        Scenario::Control | Scenario::Upgrade | Scenario::AuthDown | Scenario::AuthSlow | Scenario::Memory => {
+            "in control"
+        }
         Scenario::Ramp => "at production's own rate",
     }
 }
@@ -434,6 +484,9 @@ fn let_users_fail(scenario: Scenario) -> &'static str {
     match scenario {
         Scenario::Control | Scenario::Upgrade | Scenario::AuthDown | Scenario::AuthSlow => {
             "add what users ask for to stages.alerts.metrics.probe, or describe auth.login"
+        }
+        Scenario::Memory => {
+            "the report says how far its memory was lowered: add what users ask for to stages.alerts.metrics.probe"
         }
         Scenario::Ramp => {
             "the report says how far the rate was raised: begin with a higher stages.load.rate, or limit the service as \
@@ -596,6 +649,33 @@ mod tests {
             "`Down` fires 4 s after the first crash in ramp, and must fire before it"
         );
         assert_eq!((crashed.crash_lead_ms(), crashed.lead_ms()), (Some(-4_000), None));
+    }
+
+    #[test]
+    fn a_service_s_own_figures_of_its_memory_are_told_from_what_is_seen_outside() {
+        let text = "groups:\n- name: g\n  rules:\n  - {record: 'own:bytes', expr: process_resident_memory_bytes}\n  \
+                    - {alert: Own, expr: 'own:bytes > 1'}\n  - {alert: Outside, expr: 'container_memory_rss > 1'}\n";
+        let source = crate::yaml::span::Source {
+            path: "rules.yaml".into(),
+            text: text.to_owned(),
+        };
+        let groups = rules::of_source(std::sync::Arc::new(source)).expect("rules");
+        let rules = Rules { groups };
+        let mut recorder = crate::alerts::series::Recorder::default();
+        let sample = |name, job| crate::alerts::series::Sample {
+            labels: Labels::of(name, [("job", job)]),
+            kind: crate::alerts::series::Kind::Gauge,
+            value: 1.0,
+        };
+        recorder.second([
+            sample("process_resident_memory_bytes", "web"),
+            sample("container_memory_rss", CADVISOR),
+        ]);
+        let recording = recorder.finish();
+        let own = rules
+            .alerts()
+            .map(|(_, rule)| asks_for_own_memory(&rules, rule, &recording));
+        assert_eq!(own.collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::At;
+use super::leak::Leak;
 use crate::agent::exchange::{HttpAnswer, HttpCall, SERVER_ERROR};
 use crate::alerts::exporters::{self, Asked};
 use crate::alerts::exposition;
@@ -38,6 +39,8 @@ pub(super) struct Drill<'a> {
     pub rules: &'a Rules,
     /// The suites that users run where nobody signs in.
     pub suites: Vec<Subject>,
+    /// The service whose memory runs out, where one's does.
+    pub leak: Option<&'a Leak>,
     /// What is known of what rules ask for, by the series' name.
     pub asked: &'a Mutex<HashMap<String, bool>>,
 }
@@ -194,6 +197,10 @@ impl Drill<'_> {
                 .services
                 .get(&replica.service)
                 .map_or("", |service| service.image.as_str());
+            let usage = match self.leak {
+                Some(leak) => leak.as_in_production(&replica, usage),
+                None => usage,
+            };
             exporters::container(&replica.service, &replica.to_string(), image, &usage)
         });
         samples.collect()

@@ -173,6 +173,10 @@ pub trait Ground: Send + Sync {
     /// What each container of production's services uses, as far as the engine says.
     async fn usage(&self) -> Vec<(Replica, Usage)>;
 
+    /// The containers of a service may use so many bytes of memory from now on, and no more of a swap. It broke, and why, where
+    /// the engine does not take that from what runs.
+    async fn limit_memory(&self, service: &str, limit: u64) -> Outcome<(), String>;
+
     /// What the processors of the engine's machine have done; `None` where nobody says.
     async fn processors(&self) -> Option<Processors>;
 

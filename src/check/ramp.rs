@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(looked(&[late], 30), (None, Some(End::Unsent)));
         let mut unsent = failing(4_000, 0, 0);
         unsent.planned += 2;
-        assert_eq!(looked(&[unsent.clone()], 30), (None, Some(End::Unsent)));
+        assert_eq!(looked(std::slice::from_ref(&unsent), 30), (None, Some(End::Unsent)));
         // A release that leaves too much unanswered has failed before.
         assert_eq!(looked(&[failing(3_000, 0, 9), unsent], 15), (Some(13), None));
     }

@@ -146,8 +146,6 @@ pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("auth", "rotate", When::Given),
     ("login", "as", When::Says("ldap")),
     ("login", "as", When::Says("radius")),
-    ("alerts", "scenarios", When::Says("memory")),
-    ("must-fire", "in", When::Says("memory")),
     ("upgrade", "strategy", When::Says("rolling")),
 ];
 
@@ -1015,7 +1013,7 @@ pub static ALERTS: Mapping = Mapping {
         key(
             "record",
             Duration,
-            "How long each scenario is recorded, of `ramp` each step of the rate; default 20s.",
+            "How long each scenario is recorded, of `ramp` each step of the rate, of `memory` a sixth of the way to where it is full; default 20s.",
         ),
     ],
     rules: &[],

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use bollard::errors::Error as DockerError;
-use bollard::models::{ContainerCreateBody, ContainerInspectResponse, VolumeCreateRequest};
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, VolumeCreateRequest};
 use bollard::query_parameters as query;
 use futures_util::StreamExt as _;
 use futures_util::future::try_join_all;
@@ -187,6 +187,27 @@ impl Engine {
             .start_container(container, None::<query::StartContainerOptions>)
             .await;
         Ok(started.map_err(|error| EngineError::from(&error))?)
+    }
+
+    /// A container may use so many bytes of memory from now on, and no more of a swap.
+    ///
+    /// # Errors
+    /// The engine limits no swap, takes no memory from what uses it, or knows no other limit of what runs.
+    pub async fn limit_memory(&self, container: &str, limit: u64) -> Result<()> {
+        let info = self.docker.info().await?;
+        if info.swap_limit != Some(true) {
+            return Err(anyhow!(
+                "this machine's engine cannot limit a swap: what is out of memory would go there"
+            ));
+        }
+        let bytes = i64::try_from(limit)?;
+        let body = ContainerUpdateBody {
+            memory: Some(bytes),
+            memory_swap: Some(bytes),
+            ..ContainerUpdateBody::default()
+        };
+        let updated = self.docker.update_container(container, body).await;
+        Ok(updated.map_err(|error| EngineError::from(&error))?)
     }
 
     /// Stops a container production's way: its signal, its grace period, then the kill.

@@ -33,6 +33,8 @@ pub enum Scenario {
     AuthSlow,
     /// The rate of the load is raised until a user's request fails.
     Ramp,
+    /// Production's release runs out of memory.
+    Memory,
 }
 
 /// What one rule said in one scenario.

@@ -187,7 +187,7 @@ pub struct AuthCall {
 /// What one of production's alert rules said of a failure that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
-    /// `control` (nothing has failed), `upgrade`, `auth-down`, `auth-slow` or `ramp`.
+    /// `control` (nothing has failed), `upgrade`, `auth-down`, `auth-slow`, `ramp` or `memory`.
     pub scenario: Word<Scenario>,
     /// The alert's name.
     pub alert: String,

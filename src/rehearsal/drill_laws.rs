@@ -1,7 +1,7 @@
 //! The laws of failures that are made for alert rules, each tried on a scripted mirror; the rules are asked of the real
 //! promtool.
 
-use super::scripted::{Behaviour, CONFIG, Climbs, Played, Story, Told as Ends};
+use super::scripted::{Behaviour, CONFIG, Climbs, MEMORY, Played, Story, Told as Ends, Uses};
 use crate::record::alerts::AlertRecord;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
@@ -212,5 +212,66 @@ async fn where_nobody_signs_in_the_suites_that_reach_the_product_are_its_users()
     let played = story.play().await;
     let found = played.findings();
     let says = "auth-slow could not be made: no suite reaches the authentication dependency";
+    assert!(found.iter().any(|line| line.contains(says)), "{found:?}");
+}
+
+/// The same, where production's release uses a quarter of its memory, and the engine takes that away as far as that.
+fn leaking(expr: &str, before: &str, refused_below: u64) -> Story {
+    let using = Behaviour {
+        uses: Some(Uses {
+            bytes: MEMORY / 4,
+            refused_below,
+        }),
+        ..Behaviour::default()
+    };
+    Story {
+        baseline: using.clone(),
+        back: using,
+        ..asked("memory", expr, before)
+    }
+}
+
+/// Nine tenths of what a container may use.
+const FULL: &str = "container_memory_working_set_bytes / container_spec_memory_limit_bytes > 0.9";
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_tells_memory_that_is_nearly_full_before_something_is_killed_passes() {
+    for expr in [FULL, "container_memory_working_set_bytes > 9e8"] {
+        let before = "before: 0s,";
+        let story = leaking(expr, before, 0);
+        // Six minutes in which the nine tenths are long before the end.
+        let played = Story {
+            config: story.config.replace("record: 6s", "record: 60s"),
+            ..story
+        };
+        let played = played.play().await;
+        assert_eq!(played.findings(), [""; 0]);
+        played.ends(Verdict::Pass);
+        let said = said(&played);
+        assert!(
+            said.crash_ms.is_some() && said.lead_ms().is_some_and(|lead| lead > 0),
+            "{said:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_tells_a_kill_alone_comes_too_late_and_blocks() {
+    let played = leaking("probe_success == 0", "before: 0s,", 0).play().await;
+    played.ends(Verdict::Block);
+    assert!(
+        played.findings()[0].contains("after the first failed request in memory"),
+        "{:?}",
+        played.findings()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_takes_no_memory_from_what_runs_tells_nothing_and_says_why() {
+    let played = leaking(FULL, "before: 0s,", MEMORY).play().await;
+    cannot_be_told(&played, "memory could not be made: device or resource busy");
+    let untold = asked("memory", FULL, "").play().await;
+    let says = "memory could not be made: the engine does not say how much memory `web` uses";
+    let found = untold.findings();
     assert!(found.iter().any(|line| line.contains(says)), "{found:?}");
 }

@@ -245,6 +245,18 @@ impl Ground for Mirror {
         join_all(used).await.into_iter().flatten().collect()
     }
 
+    async fn limit_memory(&self, service: &str, limit: u64) -> Outcome<(), String> {
+        for running in self.containers_of(service) {
+            if let Err(error) = self.engine().limit_memory(&running.id, limit).await {
+                return match self.engine().answers().await {
+                    Ok(()) => Outcome::Broke(format!("{error:#}")),
+                    Err(lost) => Outcome::Lost(lost),
+                };
+            }
+        }
+        Outcome::Held(())
+    }
+
     async fn processors(&self) -> Option<Processors> {
         match self.agent().call(Call::Processors).await {
             Ok(Answer::Processors(processors)) => processors,

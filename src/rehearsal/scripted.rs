@@ -166,7 +166,21 @@ pub struct Behaviour {
     pub bears: Bears,
     /// How it bears a rate that rises.
     pub climbs: Climbs,
+    /// What of memory it uses, where the engine says so.
+    pub uses: Option<Uses>,
 }
+
+/// What a release uses of memory, and what becomes of a limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Uses {
+    /// Bytes.
+    pub bytes: u64,
+    /// The engine takes nothing from what runs below this.
+    pub refused_below: u64,
+}
+
+/// What it may use where no limit has fallen.
+pub const MEMORY: u64 = 1 << 30;
 
 /// How a release bears a rate that rises: what happens from which rate on.
 #[derive(Debug, Clone, Copy)]
@@ -731,6 +745,7 @@ impl Grounds for ScriptedGrounds {
             shown_at: tokio::time::Instant::now(),
             in_turns: None,
             rate: 0.0,
+            memory: MEMORY,
             story,
         }))))
     }
@@ -778,6 +793,8 @@ struct State {
     in_turns: Option<[UnderLoad; 2]>,
     /// Requests a second of a load that rises.
     rate: f64,
+    /// What the release may use.
+    memory: u64,
 }
 
 struct ScriptedGround(Mutex<State>);
@@ -1381,7 +1398,31 @@ impl Ground for ScriptedGround {
     }
 
     async fn usage(&self) -> Vec<(Replica, Usage)> {
-        Vec::new()
+        let mut state = self.state();
+        let memory_limit = Some(state.memory);
+        let of = |uses: Uses| {
+            let usage = Usage {
+                memory: Some(uses.bytes),
+                working_set: Some(uses.bytes),
+                memory_limit,
+                ..Usage::default()
+            };
+            (Replica::only("web"), usage)
+        };
+        state.now().uses.map(of).into_iter().collect()
+    }
+
+    async fn limit_memory(&self, _service: &str, limit: u64) -> Outcome<(), String> {
+        let mut state = self.state();
+        let uses = state.now().uses.expect("it uses some");
+        if limit < uses.refused_below {
+            return Outcome::Broke("device or resource busy".to_owned());
+        }
+        state.memory = limit;
+        if limit < uses.bytes && state.stopped.insert("web".to_owned()) {
+            state.memory_kills += 1;
+        }
+        Outcome::Held(())
     }
 
     async fn processors(&self) -> Option<Processors> {

@@ -50,7 +50,8 @@ pub(super) fn says(alert: &Alert) -> String {
 fn where_quiet(alert: &Alert) -> &'static str {
     match alert.scenario.known() {
         Some(Scenario::Ramp) => "at production's own rate",
-        _ => "in control",
+        Some(Scenario::Control | Scenario::Upgrade | Scenario::AuthDown | Scenario::AuthSlow | Scenario::Memory)
+        | None => "in control",
     }
 }
 

@@ -1,5 +1,5 @@
-//! Failures that are made for production's alert rules, on a real engine with the real binary: what `fixtures/ramp` and
-//! `fixtures/outage` promise.
+//! Failures that are made for production's alert rules, on a real engine with the real binary: what `fixtures/ramp`,
+//! `fixtures/outage` and `fixtures/leak` promise.
 
 use serde_json::Value;
 
@@ -84,4 +84,19 @@ fn an_alert_that_waits_for_ten_minutes_while_a_provider_answers_late_is_blocked(
 #[ignore = "each night: make test-worlds"]
 fn an_alert_that_rings_when_somebody_waits_for_a_provider_passes() {
     rehearsed("outage", "slow-alert-twin");
+}
+
+#[test]
+fn an_alert_that_counts_errors_rings_when_memory_has_run_out_and_is_blocked() {
+    let run = rehearsed("leak", "late");
+    let said = said(&run, "memory", "ShopRunsOutOfMemory");
+    assert!(said["crash_ms"].is_u64() || said["first_failure_ms"].is_u64(), "{said}");
+}
+
+#[test]
+#[ignore = "each night: make test-worlds"]
+fn an_alert_that_rings_while_memory_fills_passes() {
+    let run = rehearsed("leak", "twin");
+    let said = said(&run, "memory", "ShopRunsOutOfMemory");
+    assert_eq!(said["recorded"], true, "{said}");
 }

@@ -163,7 +163,7 @@ fn alert_rules_are_asked_as_production_asks_them() {
         .must_fire
         .iter()
         .map(|one| (one.alert.as_str(), one.scenarios.len()));
-    assert_eq!(must_fire.collect::<Vec<_>>(), [("SignInFails", 4), ("ProviderDown", 1)]);
+    assert_eq!(must_fire.collect::<Vec<_>>(), [("SignInFails", 5), ("ProviderDown", 1)]);
     let scraped = ("web".to_owned(), "http://web:8080/metrics".to_owned());
     assert_eq!(
         (all.scrape, all.probe),

@@ -72,8 +72,13 @@ fn scenarios(fields: &Fields, stages: Option<&Fields>, file: &Fields) -> BTreeSe
         let why = match scenario {
             Scenario::AuthDown | Scenario::AuthSlow if auth.is_none() => Unmade::NoAuth,
             Scenario::Ramp if stage("load").is_none() => Unmade::NoLoad,
-            Scenario::Ramp if is_forward_only => Unmade::ForwardOnly,
-            _ => continue,
+            Scenario::Ramp | Scenario::Memory if is_forward_only => Unmade::ForwardOnly,
+            Scenario::Control
+            | Scenario::Upgrade
+            | Scenario::AuthDown
+            | Scenario::AuthSlow
+            | Scenario::Ramp
+            | Scenario::Memory => continue,
         };
         fields.reader.refuse(why.of(*scenario, &given.span));
     }
