@@ -36,6 +36,18 @@ pub struct Alerts {
     pub record: Duration,
 }
 
+impl Alerts {
+    /// How long the scenarios may take that go on until something fails.
+    pub fn until_something_fails(&self) -> Duration {
+        let times = |scenario: &Scenario| match scenario {
+            Scenario::Ramp => 14,
+            Scenario::Memory => 10,
+            Scenario::Control | Scenario::Upgrade | Scenario::AuthDown | Scenario::AuthSlow => 0,
+        };
+        self.record * self.scenarios.iter().map(times).sum::<u32>()
+    }
+}
+
 /// An alert that must fire.
 #[derive(Debug, Clone)]
 pub struct MustFire {

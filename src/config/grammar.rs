@@ -197,7 +197,7 @@ pub static FILE: Mapping = Mapping {
         key(
             "timeout",
             Duration,
-            "The whole run's limit; default 15m, and what load takes beside both releases and keys to be taken; reaching it is inconclusive.",
+            "The whole run's limit; default 15m, and what load takes beside both releases, keys to be taken, and `ramp` and `memory` of `alerts`; reaching it is inconclusive.",
         ),
     ],
     rules: &[],

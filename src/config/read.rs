@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alerts::Alerts;
 use super::grammar;
 use super::settings::{Faults, Load, Next, Settings, Tops};
 use crate::yaml::diagnostic::Diagnostic;
@@ -327,7 +328,9 @@ fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Ne
     let faults = settings.stages.faults.as_ref();
     let until_taken = faults.map(Faults::until_keys_are_taken).unwrap_or_default();
     let timeout = options.timeout.or(file.duration("timeout"));
-    settings.timeout = timeout.unwrap_or(TIMEOUT + both_at_once + until_taken);
+    let alerts = settings.stages.alerts.as_ref();
+    let until_failed = alerts.map(Alerts::until_something_fails).unwrap_or_default();
+    settings.timeout = timeout.unwrap_or(TIMEOUT + both_at_once + until_taken + until_failed);
     settings
 }
 

@@ -171,6 +171,9 @@ fn alert_rules_are_asked_as_production_asks_them() {
     );
     assert_eq!(all.presets, [Preset::Blackbox].into());
     assert!(load(&options("minimal.yaml")).stages.alerts.is_none());
+    // A ramp has a step at production's own rate, twelve that rise, and one after something has failed.
+    assert_eq!(all.until_something_fails(), secs(10 * (14 + 10)));
+    assert_eq!(contract.until_something_fails(), secs(0));
 }
 
 #[test]
