@@ -105,6 +105,17 @@ impl Facts {
             .filter(move |ran| ran.stage == stage && ran.role == role)
     }
 
+    /// The suites that have run on this mirror, in their order: those of other shards have not.
+    pub fn suites(&self) -> Vec<Subject> {
+        let mut suites: Vec<Subject> = Vec::new();
+        for ran in self.ran.iter().filter(|ran| ran.stage == StageId::Control) {
+            if matches!(ran.subject, Subject::Suite(_)) && !suites.contains(&ran.subject) {
+                suites.push(ran.subject.clone());
+            }
+        }
+        suites
+    }
+
     /// The same facts with other runs of tests.
     pub fn with_runs(&self, ran: Vec<Ran>) -> Self {
         Self { ran, ..self.clone() }

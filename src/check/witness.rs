@@ -31,7 +31,8 @@ pub struct Noticed {
     pub green: usize,
 }
 
-/// The first of sign-in, suites and `data.verify` that notices that these services are stopped.
+/// The first of sign-in, suites and `data.verify` that notices that these services are stopped: of those that have been
+/// seen to pass on this mirror.
 ///
 /// # Errors
 /// Nobody can tell.
@@ -42,12 +43,7 @@ pub async fn first(at: &At<'_>, stopped: &[String]) -> Result<Noticed, Lost> {
             green: 0,
         });
     }
-    let suites = at
-        .case
-        .settings
-        .suites
-        .iter()
-        .map(|suite| Subject::Suite(suite.name.clone()));
+    let suites = at.facts.suites().into_iter();
     let verify = at
         .case
         .settings

@@ -56,8 +56,8 @@ fn is_of_the_product(at: &At<'_>, asked: &Guarded) -> bool {
 /// On a mirror of its own, with tokens of its own.
 async fn anew(at: &At<'_>) -> Vec<Guarded> {
     let mut all = Vec::new();
-    for suite in &at.case.settings.suites {
-        all.extend(at.driver.guarded_by(&Subject::Suite(suite.name.clone())).await);
+    for suite in at.facts.suites() {
+        all.extend(at.driver.guarded_by(&suite).await);
     }
     all
 }
