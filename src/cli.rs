@@ -1,5 +1,6 @@
 //! The command line: clap types only.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use strum::VariantNames;
 
 use crate::attest::key::KeySource;
 use crate::attest::statement::is_digest;
-use crate::prepare::Asked;
+use crate::prepare::{Asked, Spec};
 use crate::publish::github::steps::Wanted;
 use crate::report::ReportKind;
 
@@ -62,9 +63,10 @@ pub enum Command {
     Logs(LogsArgs),
     /// Tell what the records of many runs say together
     History(HistoryArgs),
-    /// Merge records (not built yet)
-    #[command(hide = true)]
-    Merge(Unbuilt),
+    /// Print, for a matrix of GitHub Actions, how a run is divided among several runners
+    Shard(ShardArgs),
+    /// Make one record, and one verdict, of the shards of a run
+    Merge(MergeArgs),
     /// Make the pair of keys by which verdicts are signed and verified
     Keygen(KeygenArgs),
     /// Say whether a deploy may rely on a signed verdict: 0 it may, 1 refused, 3 it could not be told
@@ -119,6 +121,7 @@ impl What {
             candidate: self.candidate.clone(),
             production_from: self.production_from.production_from.clone(),
             only: self.only.clone(),
+            shard: None,
             seed: self.seed,
             timeout,
         }
@@ -131,6 +134,14 @@ pub struct RunArgs {
     /// Configuration and candidate
     #[command(flatten)]
     pub what: What,
+    /// Run one of several shards, as `rehearsal shard` prints them; no pass before `rehearsal merge` has all of them
+    #[arg(
+        long,
+        value_name = "INDEX/OF[=PART,…]",
+        env = "REHEARSAL_SHARD",
+        conflicts_with = "only"
+    )]
+    pub shard: Option<Spec>,
     /// End after the first stage that failed
     #[arg(long, env = "REHEARSAL_FAIL_FAST")]
     pub fail_fast: bool,
@@ -285,6 +296,9 @@ pub struct PlanArgs {
     /// Configuration and candidate
     #[command(flatten)]
     pub what: What,
+    /// The plan of one of several shards
+    #[arg(long, value_name = "INDEX/OF[=PART,…]", conflicts_with = "only")]
+    pub shard: Option<Spec>,
     /// As JSON instead of a tree
     #[arg(long)]
     pub json: bool,
@@ -543,6 +557,52 @@ pub enum HistoryFormat {
     Human,
     /// For programs
     Json,
+}
+
+/// Options of `shard`
+#[derive(Debug, Args)]
+pub struct ShardArgs {
+    /// Configuration and candidate
+    #[command(flatten)]
+    pub what: What,
+    /// Among how many runners; fewer where the run has fewer parts
+    #[arg(long, value_name = "N")]
+    pub into: NonZeroU32,
+    /// Where the last run's record lies, for how long each part took
+    #[arg(long, value_name = "DIR", env = "REHEARSAL_OUT", default_value = "rehearsal-out")]
+    pub out: PathBuf,
+}
+
+/// Options of `merge`
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// The shards' records, or folders in which they lie, at whatever depth
+    #[arg(required = true, value_name = "DIR|FILE")]
+    pub records: Vec<PathBuf>,
+    /// Where the reports of the whole are written
+    #[arg(long, value_name = "DIR", env = "REHEARSAL_OUT", default_value = "rehearsal-out")]
+    pub out: PathBuf,
+    /// A further copy of a report: json, junit, junit-jenkins, junit-ant, summary, html or predicate
+    #[arg(long, value_name = "KIND=PATH", env = "REHEARSAL_REPORT", value_delimiter = ',', value_parser = report)]
+    pub report: Vec<(ReportKind, PathBuf)>,
+    /// How the verdict is told; by itself github in a job of GitHub Actions, else human
+    #[arg(long, value_enum, env = "REHEARSAL_FORMAT")]
+    pub format: Option<Format>,
+    /// Colours
+    #[arg(long, value_enum, env = "REHEARSAL_COLOR", default_value = "auto")]
+    pub color: Color,
+    /// Sign the verdict with this private key, whatever the verdict is; `env:NAME` for one in a variable
+    #[arg(
+        long,
+        value_name = "FILE|env:NAME",
+        env = "REHEARSAL_KEY",
+        allow_hyphen_values = true,
+        hide_env_values = true
+    )]
+    pub key: Option<KeySource>,
+    /// What GitHub is told, in a job of GitHub Actions that has a token
+    #[command(flatten)]
+    pub github: GithubArgs,
 }
 
 /// Options of `completions`

@@ -10,6 +10,7 @@
 //! | [`init`] | a first configuration, guessed from production's files |
 //! | [`report`] | terminal, JSON, JUnit, summary, HTML: a record in, bytes out |
 //! | [`attest`] | the signed verdict, and whether a deploy may rely on it |
+//! | [`merge`] | the shards of a run as one record, with one verdict |
 //! | [`rehearsal`] | executes the plan: one loop, what a step does, looks, repeats, confirmation |
 //! | [`verdict`] | pass, block or inconclusive: a pure function of what was recorded |
 //! | [`prepare`] | from settings, production and lock to everything that a mirror is made from |
@@ -50,6 +51,7 @@ pub mod engine;
 pub mod init;
 pub mod interrupt;
 pub mod lock;
+pub mod merge;
 pub mod mirror;
 pub mod plan;
 pub mod prepare;

@@ -1,13 +1,13 @@
 //! Verdict: pass, block or inconclusive, from the record alone. [`judge`] is pure; there is no path through it from
 //! "could not tell" to a pass.
 
-use crate::config::settings::Policy;
 use crate::record::check::CheckId;
 use crate::record::exit_code::ExitCode;
 use crate::record::finding::{Blame, Finding, Severity};
 use crate::record::headline::{ALTERS_NOTHING, Headline};
 use crate::record::partial::Partial;
 use crate::record::recorded::{CheckRecord, Recorded, StageRecord, StepRecord};
+use crate::record::shard::Place;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::Step;
@@ -40,7 +40,7 @@ pub struct Judgement {
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
     /// What blocks.
-    pub policy: &'a Policy,
+    pub block_on: &'a [Severity],
     /// How it ended.
     pub ended: Ended,
     /// The pair in words.
@@ -63,9 +63,9 @@ pub enum Change {
 /// Judges a run.
 pub fn judge(recorded: &Recorded, run: Run<'_>) -> Judgement {
     let Run {
-        policy, ended, pair, ..
+        block_on, ended, pair, ..
     } = run;
-    let blocking = first(recorded, |finding| blocks(finding, policy));
+    let blocking = first(recorded, |finding| blocks(finding, block_on));
     let unclear = first(recorded, |finding| finding.waived.is_none() && unclear(finding));
     let (verdict, headline) = match (ended, blocking, unclear) {
         (Ended::Signal(_), ..) => inconclusive("interrupted before the rehearsal was over"),
@@ -86,9 +86,20 @@ pub fn judge(recorded: &Recorded, run: Run<'_>) -> Judgement {
     };
     Judgement {
         verdict,
-        headline,
+        headline: match shard(run.partial) {
+            Some(place) => headline.after(&place.to_string()),
+            None => headline,
+        },
         exit_code: exit_code(ended, verdict),
     }
+}
+
+/// Whoever reads one shard must see at once that it is not the whole.
+fn shard(partial: &[Partial]) -> Option<Place> {
+    partial.iter().find_map(|part| match part {
+        Partial::Shard(place) => Some(*place),
+        _ => None,
+    })
 }
 
 /// Where the run itself was asked for less, that is the first thing to say.
@@ -151,8 +162,8 @@ fn exit_code(ended: Ended, verdict: Verdict) -> ExitCode {
     }
 }
 
-fn blocks(finding: &Finding, policy: &Policy) -> bool {
-    let by_policy = policy.block_on.contains(&finding.severity);
+fn blocks(finding: &Finding, block_on: &[Severity]) -> bool {
+    let by_policy = block_on.contains(&finding.severity);
     let guilty =
         finding.blame == Blame::Candidate || (finding.blame == Blame::Nobody && finding.severity != Severity::Info);
     finding.waived.is_none() && by_policy && guilty
@@ -267,7 +278,7 @@ mod tests {
 
     use super::*;
     use crate::check::waiver::sign;
-    use crate::config::settings::{Border, SameRelease, Waiver};
+    use crate::config::settings::{Border, Policy, SameRelease, Waiver};
     use crate::record::step::Subject;
     use crate::record::test::TestId;
 
@@ -315,7 +326,7 @@ mod tests {
 
     fn judged(recorded: &Recorded, policy: &Policy, ended: Ended) -> Judgement {
         let run = Run {
-            policy,
+            block_on: &policy.block_on,
             ended,
             pair: "web shop:2",
             partial: &[],
@@ -403,7 +414,7 @@ mod tests {
     fn a_change_of_nothing_is_a_pass_unless_something_could_not_be_told() {
         let policy = policy();
         let run = Run {
-            policy: &policy,
+            block_on: &policy.block_on,
             ended: Ended::AsPlanned,
             pair: "",
             partial: &[],
@@ -434,7 +445,7 @@ mod tests {
         let partial = [Partial::ForwardOnly("old data goes".to_owned())];
         let policy = policy();
         let run = |partial| Run {
-            policy: &policy,
+            block_on: &policy.block_on,
             ended: Ended::AsPlanned,
             pair: "web shop:2",
             partial,
@@ -630,7 +641,7 @@ mod tests {
             let (before, after) = (verdict(&recorded), verdict(&signed));
             prop_assert!(rank(after) <= rank(before));
             if after == Verdict::Pass {
-                let stands = |finding: &&Finding| finding.waived.is_none() && (blocks(finding, &policy) || unclear(finding));
+                let stands = |finding: &&Finding| finding.waived.is_none() && (blocks(finding, &policy.block_on) || unclear(finding));
                 prop_assert_eq!(signed.findings.iter().find(stands), None);
             }
         }

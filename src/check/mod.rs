@@ -209,6 +209,14 @@ impl About {
         }
     }
 
+    /// It makes load, or drills, and so tells the same wherever the suites run: one shard of several asks it.
+    pub fn is_apart(&self) -> bool {
+        let own = |(stage, moment): &(StageId, Moment)| *stage == StageId::Load || *moment == Moment::Drill;
+        let later = self.looks.iter().filter(|(stage, _)| *stage != StageId::Control);
+        let mut later = later.peekable();
+        later.peek().is_some() && later.all(own)
+    }
+
     /// It looks at production, and so at a difference later.
     pub fn compares(&self) -> bool {
         self.moment_in(StageId::Control).is_some() || self.moment_in(StageId::Upgrade) == Some(Moment::Stopping)

@@ -56,6 +56,11 @@ pub fn machine(stage: StageId, error: &str) -> Finding {
     )
 }
 
+/// The shards of a run do not make the whole.
+pub fn shards(title: String, way_out: &str) -> Finding {
+    finding(StageId::Control, title, way_out)
+}
+
 /// The machine has too little of something that the run needs: said before anything starts.
 pub fn too_little(what: &str, way_out: &str) -> Finding {
     finding(

@@ -15,7 +15,7 @@ use crate::report::terminal::{say, tell};
 use crate::text::redact::Redactor;
 
 /// Folders below each other that are looked through: `DOWNLOADED/RUN/ARTIFACT/result.json` and some more.
-const DEPTH: usize = 8;
+pub(super) const DEPTH: usize = 8;
 
 /// From the command line to the exit code.
 ///
@@ -62,7 +62,7 @@ pub fn history(args: &HistoryArgs) -> Result<ExitCode> {
 }
 
 /// Every record in a folder and below, by name. Links are not followed: they may lead in a circle.
-fn records(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+pub(super) fn records(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     let mut entries: Vec<_> = std::fs::read_dir(folder)?.collect::<std::io::Result<_>>()?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {

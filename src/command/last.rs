@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::prepare::Part;
+use crate::record::check::CheckId;
 use crate::record::event::EventKind;
+use crate::record::step::{Step as StepId, Subject};
 use crate::record::v1::{Record, Step};
 use crate::report::json;
 use crate::text::units;
@@ -54,6 +57,23 @@ impl Last {
             Self::None => format!("not known: no run has left a record here; {limit}"),
             Self::Unread(why) => format!("not known: {why}; {limit}"),
         }
+    }
+
+    /// How long a part of the run took; nothing where nobody knows.
+    pub(super) fn took(&self, part: &Part) -> Option<Duration> {
+        let Self::Run { steps, .. } = self else { return None };
+        let step = match part {
+            Part::Suite(name) => StepId::Run(Subject::Suite(name.clone())),
+            Part::Check(id) => StepId::Check(*id),
+            Part::Fault(_) => StepId::Check(CheckId::AuthFaults),
+        };
+        let name = step.to_string();
+        let own: Vec<Duration> = steps
+            .iter()
+            .filter(|((_, step), _)| *step == name)
+            .map(|(_, took)| *took)
+            .collect();
+        (!own.is_empty()).then(|| own.iter().sum())
     }
 
     /// How long what begins took the last time, as the end of its line; empty where nobody knows.

@@ -16,6 +16,7 @@ mod last;
 mod lock;
 mod logs;
 mod man;
+mod merge;
 mod out;
 mod plan;
 mod publish;
@@ -23,6 +24,7 @@ mod refused;
 mod report;
 mod repository;
 mod run;
+mod shard;
 mod up;
 mod verify;
 
@@ -108,7 +110,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::History(args) => history::history(&args),
         Command::Completions(args) => Ok(completions::completions(&args)),
         Command::Man(args) => man::man(&args),
-        Command::Merge(_) | Command::Twin(_) => Ok(unbuilt()),
+        Command::Shard(args) => shard::shard(&args),
+        Command::Merge(args) => merge::merge(&args, &context()?).await,
+        Command::Twin(_) => Ok(unbuilt()),
     }
 }
 

@@ -8,14 +8,18 @@ use crate::cli::PlanArgs;
 use crate::context::Context;
 use crate::engine::room;
 use crate::prepare::budget::Budget;
-use crate::prepare::{self, Prepared};
+use crate::prepare::{self, Asked, Prepared};
 use crate::record::exit_code::ExitCode;
 use crate::report::terminal::{say, tell};
 use crate::text::units::bytes;
 
 pub fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let context = context()?;
-    let prepared = match prepare::prepare(&args.what.asked(None), &context) {
+    let asked = Asked {
+        shard: args.shard.clone(),
+        ..args.what.asked(None)
+    };
+    let prepared = match prepare::prepare(&asked, &context) {
         Ok(prepared) => prepared,
         Err(errors) => return Ok(refuse(&errors)),
     };

@@ -55,7 +55,7 @@ async fn all(args: &PublishArgs, context: &Context, redactor: &Redactor) -> Resu
     }
 }
 
-fn read(named: &Path) -> Result<Record> {
+pub(super) fn read(named: &Path) -> Result<Record> {
     let file = match named.is_dir() {
         true => named.join(json::RESULT),
         false => named.to_path_buf(),

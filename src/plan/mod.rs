@@ -6,12 +6,15 @@ mod asked;
 mod difference;
 mod model;
 mod names;
+mod narrowing;
 mod only;
+pub mod shard;
 mod stages;
 mod words;
 
 pub use difference::Difference;
 pub use model::{CheckPlan, Plan, Planned, StagePlan};
+pub use narrowing::Narrowing;
 pub use only::Only;
 
 use std::collections::BTreeSet;
@@ -27,7 +30,7 @@ use crate::world::candidates::Candidates;
 use crate::world::model::{Mount, Service, Source, World};
 
 /// Makes the plan.
-pub fn make(given: &Given<'_>, seed: u64, only: &Only) -> Plan {
+pub fn make(given: &Given<'_>, seed: u64, narrowing: &Narrowing) -> Plan {
     let Given {
         settings,
         world,
@@ -61,9 +64,10 @@ pub fn make(given: &Given<'_>, seed: u64, only: &Only) -> Plan {
         changes: difference::all(release, world),
         images: Vec::new(),
         stages: asked::stages(settings)
-            .map(|id| stages::plan(id, given, only))
+            .map(|id| stages::plan(id, given, narrowing))
             .collect(),
-        partial: partial(settings, release, only),
+        shard: None,
+        partial: partial(settings, release, narrowing),
         notes: notes(settings, world, release),
     }
 }
@@ -83,8 +87,7 @@ fn new_image_of(settings: &Settings, service: &Service) -> String {
     }
 }
 
-fn partial(settings: &Settings, release: &Candidates, only: &Only) -> Vec<Partial> {
-    let narrowed = (!only.is_everything()).then(|| Partial::Only(only.to_string()));
+fn partial(settings: &Settings, release: &Candidates, narrowing: &Narrowing) -> Vec<Partial> {
     let forward = match &settings.stages.rollback {
         Rollback::ForwardOnly(reason) => Some(Partial::ForwardOnly(reason.clone())),
         Rollback::Within(_) => None,
@@ -92,7 +95,7 @@ fn partial(settings: &Settings, release: &Candidates, only: &Only) -> Vec<Partia
     let signed = settings.policy.unexercised.iter();
     let signed = signed.filter(|entry| release.services.contains_key(&entry.service));
     let signed = signed.map(|entry| Partial::Unexercised(entry.service.clone(), entry.reason.clone()));
-    narrowed.into_iter().chain(forward).chain(signed).collect()
+    narrowing.partial().chain(forward).chain(signed).collect()
 }
 
 /// What nobody asks of a release while its authentication dependency fails.

@@ -8,6 +8,7 @@ use crate::record::check::CheckId;
 use crate::record::image::ImagePlan;
 use crate::record::partial::Partial;
 use crate::record::release::{ProductionRecord, Release, Role};
+use crate::record::shard::Shard;
 use crate::record::stage::StageId;
 use crate::record::step::Step;
 
@@ -35,6 +36,9 @@ pub struct Plan {
     pub images: Vec<ImagePlan>,
     /// In order.
     pub stages: Vec<StagePlan>,
+    /// What it is of the whole, where it is one of several shards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// What the run leaves out.
     #[serde(skip)]
     pub partial: Vec<Partial>,

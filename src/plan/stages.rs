@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::model::{CheckPlan, Planned, StagePlan};
-use super::only::Only;
+use super::narrowing::Narrowing;
 use crate::check::catalog::{self, CATALOG};
 use crate::check::question::{self, questions};
 use crate::check::{Given, Moment};
@@ -11,13 +11,14 @@ use crate::config::settings::{Data, Rollback, Settings};
 use crate::engine::image::ImageFacts;
 use crate::record::headline::ALTERS_NOTHING;
 use crate::record::release::Role;
+use crate::record::shard::IN_ANOTHER;
 use crate::record::stage::StageId;
 use crate::record::step::{DataEntry, Step, Subject};
 use crate::world::deploy::Deploy;
 use crate::world::model::{Service, World};
 
 /// Plans a stage.
-pub(super) fn plan(id: StageId, given: &Given<'_>, only: &Only) -> StagePlan {
+pub(super) fn plan(id: StageId, given: &Given<'_>, narrowing: &Narrowing) -> StagePlan {
     let settings = given.settings;
     if given.alters_nothing() {
         return StagePlan {
@@ -29,14 +30,14 @@ pub(super) fn plan(id: StageId, given: &Given<'_>, only: &Only) -> StagePlan {
     }
     let skipped = match (&settings.stages.rollback, id) {
         (Rollback::ForwardOnly(reason), StageId::Rollback) => Some(format!("forward only: {reason}")),
-        _ if !only.stage(id) => Some("left out by --only".to_owned()),
-        _ => None,
+        _ => narrowing.stage(id),
     };
-    let checks = checks(id, given, only);
+    let checks = checks(id, given, narrowing);
+    let skipped = skipped.or_else(|| is_anothers(&checks, id).then(|| IN_ANOTHER.to_owned()));
     let mut steps = Steps {
         given: *given,
         settings,
-        only,
+        narrowing,
         checks: &checks,
         stage: id,
         steps: Vec::new(),
@@ -55,16 +56,20 @@ pub(super) fn plan(id: StageId, given: &Given<'_>, only: &Only) -> StagePlan {
     }
 }
 
-fn checks(id: StageId, given: &Given<'_>, only: &Only) -> Vec<CheckPlan> {
+/// A stage that is nothing but looks, none of which is this shard's.
+fn is_anothers(checks: &[CheckPlan], id: StageId) -> bool {
+    let is_looks = matches!(id, StageId::Faults | StageId::Load);
+    let anothers = |check: &CheckPlan| check.skipped.as_deref() == Some(IN_ANOTHER);
+    is_looks && checks.iter().any(anothers) && checks.iter().all(|check| check.skipped.is_some())
+}
+
+fn checks(id: StageId, given: &Given<'_>, narrowing: &Narrowing) -> Vec<CheckPlan> {
     let answered = CATALOG
         .iter()
         .filter(|check| check.about().answers_in(id) && check.is_asked(id, given));
-    let planned = answered.map(|check| {
-        let left_out = || (!only.check(check.about().id)).then(|| "left out by --only".to_owned());
-        CheckPlan {
-            id: check.about().id,
-            skipped: check.left_out(id, given).or_else(left_out),
-        }
+    let planned = answered.map(|check| CheckPlan {
+        id: check.about().id,
+        skipped: check.left_out(id, given).or_else(|| narrowing.check(check.about().id)),
     });
     planned.collect()
 }
@@ -73,7 +78,7 @@ fn checks(id: StageId, given: &Given<'_>, only: &Only) -> Vec<CheckPlan> {
 struct Steps<'a> {
     given: Given<'a>,
     settings: &'a Settings,
-    only: &'a Only,
+    narrowing: &'a Narrowing,
     checks: &'a [CheckPlan],
     stage: StageId,
     steps: Vec<Planned>,
@@ -154,7 +159,8 @@ impl Steps<'_> {
     }
 
     fn suites(&mut self, on: Role) {
-        for suite in self.settings.suites.iter().filter(|suite| self.only.suite(&suite.name)) {
+        let suites = self.settings.suites.iter();
+        for suite in suites.filter(|suite| self.narrowing.suite(&suite.name)) {
             let what = format!("at least {}", counted(suite.body.min_tests));
             self.steps.push(Planned {
                 id: Step::Run(Subject::Suite(suite.name.clone())),

@@ -11,6 +11,10 @@ impl Plan {
         if let Some(production) = &self.production {
             let _written = writeln!(text, "  {}", production.statement);
         }
+        if let Some(shard) = &self.shard {
+            let (place, parts) = (shard.place, shard.parts.join(", "));
+            let _written = writeln!(text, "  {place}: {parts}");
+        }
         let rows = [
             ("candidate", &self.candidate),
             ("baseline", &self.baseline),

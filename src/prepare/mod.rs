@@ -24,7 +24,9 @@ use crate::config::read::{self, Keys};
 use crate::config::settings::Settings;
 use crate::context::Context;
 use crate::mirror::names::relays::Relays;
-use crate::plan::{self, Only, Plan};
+use crate::plan::shard::{self, Mine};
+pub use crate::plan::shard::{Part, Spec, divide, joined};
+use crate::plan::{self, Narrowing, Only, Plan};
 use crate::prepare::candidate::candidates;
 use crate::prepare::elsewhere::Elsewhere;
 use crate::prepare::names::names_exist;
@@ -52,6 +54,8 @@ pub struct Asked {
     pub production_from: Option<String>,
     /// Only these stages, suites or checks.
     pub only: Vec<String>,
+    /// One of several shards.
+    pub shard: Option<Spec>,
     /// Replays a run.
     pub seed: Option<u64>,
     /// The whole run's limit.
@@ -91,6 +95,11 @@ impl Prepared {
             candidate: &self.candidate,
         };
         given.alters_nothing()
+    }
+
+    /// What can be divided of it among shards.
+    pub fn parts(&self) -> Vec<Part> {
+        shard::parts(&self.plan, &self.settings)
     }
 
     /// Knows the secrets of the configuration.
@@ -166,7 +175,12 @@ enum Named {
     ByFiles,
 }
 
-fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) -> Result<Prepared, Vec<Diagnostic>> {
+fn prepared(
+    mut settings: Settings,
+    asked: &Asked,
+    context: &Context,
+    named: Named,
+) -> Result<Prepared, Vec<Diagnostic>> {
     let without_secrets = |error| vec![secrets::hidden(&settings.secrets, error)];
     let project = compose::load(&load_options(&settings)).map_err(without_secrets)?;
     let mut world = from_compose::world(&project).map_err(without_secrets)?;
@@ -184,13 +198,12 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) 
         _ => Vec::new(),
     };
     let seed = asked.seed.unwrap_or_else(|| seed_of(&settings));
-    let only = Only::of(&asked.only, &settings).map_err(|error| vec![error])?;
     let given = Given {
         settings: &settings,
         world: &world,
         candidate: &candidate,
     };
-    let mut plan = plan::make(&given, seed, &only);
+    let (mut plan, mine) = planned(&given, seed, asked).map_err(|error| vec![error])?;
     let hurl = context.environment.get("REHEARSAL_HURL_IMAGE");
     let tests = wanted::of_tests(&settings, &plan, hurl.map_or(HURL_IMAGE, String::as_str));
     plan.images = Wanted {
@@ -218,6 +231,9 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) 
     plan.notes.extend(secrets::ordinary(&settings.secrets, &plan.names()));
     plan.notes
         .extend(project.warnings.iter().map(|warning| warning.message.clone()));
+    if let Some(mine) = mine {
+        mine.narrow(&mut settings);
+    }
     Ok(Prepared {
         settings,
         world,
@@ -225,6 +241,27 @@ fn prepared(settings: Settings, asked: &Asked, context: &Context, named: Named) 
         plan,
         elsewhere: None,
     })
+}
+
+/// The plan, and what of the whole it is where a shard was asked for.
+fn planned(given: &Given<'_>, seed: u64, asked: &Asked) -> Result<(Plan, Option<Mine>), Diagnostic> {
+    let only = Only::of(&asked.only, given.settings)?;
+    let Some(spec) = &asked.shard else {
+        return Ok((plan::make(given, seed, &Narrowing { only, mine: None }), None));
+    };
+    if !only.is_everything() {
+        let error = Diagnostic::new("a shard is one of several parts of the whole, and `--only` asks for less");
+        return Err(error.help("take `--only` or `--shard` away"));
+    }
+    let whole = plan::make(given, seed, &Narrowing::default());
+    let mine = Mine::of(spec, shard::parts(&whole, given.settings))?;
+    let narrowing = Narrowing {
+        only,
+        mine: Some(mine.clone()),
+    };
+    let mut plan = plan::make(given, seed, &narrowing);
+    plan.shard = Some(mine.record(&plan, shard::digest(&whole, given.settings), given.settings));
+    Ok((plan, Some(mine)))
 }
 
 fn configuration(asked: &Asked, context: &Context) -> Result<PathBuf, Diagnostic> {

@@ -42,6 +42,16 @@ impl Headline {
         Self { what, pair, way_out }
     }
 
+    /// The same with something before all of it.
+    #[must_use]
+    pub fn after(self, before: &str) -> Self {
+        let others = length(&self.pair) + length(&self.way_out) + BETWEEN;
+        Self {
+            what: cut(&format!("{before}: {}", self.what), MOST.saturating_sub(others)),
+            ..self
+        }
+    }
+
     /// A line that has nothing to say of a pair or a way out.
     pub fn plain(what: &str) -> Self {
         Self {

@@ -21,6 +21,8 @@ pub mod outcome;
 pub mod partial;
 pub mod recorded;
 pub mod release;
+pub mod reread;
+pub mod shard;
 pub mod stage;
 pub mod status;
 pub mod step;

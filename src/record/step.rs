@@ -150,6 +150,13 @@ impl fmt::Display for Subject {
     }
 }
 
+impl Subject {
+    /// As reports name it.
+    pub fn named(name: &str) -> Self {
+        DataEntry::named(name).map_or_else(|| Self::Suite(name.to_owned()), Self::Data)
+    }
+}
+
 impl Serialize for Subject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -32,6 +32,7 @@ impl Texts for Record {
             again,
             rerun,
             partial: _,
+            shard: _,
             exit_code: _,
             started: _,
             duration_ms: _,

@@ -15,6 +15,7 @@ use super::load::{CapacityRecord, LoadRecord, SlowdownRecord};
 use super::measured::{Measure, ProbeRecord, TimeRecord};
 use super::recorded::{CheckRecord, Recorded, StageRecord, StepRecord};
 use super::release::{AuthRecord, EngineRecord, LockRecord, ProductionRecord, Release};
+use super::shard::Shard;
 use super::stage::StageId;
 use super::status::Status;
 use super::test::{TestId, TestRecord};
@@ -42,9 +43,12 @@ pub struct Record {
     /// The command that runs the same again.
     #[serde(default)]
     pub rerun: Option<String>,
-    /// What was left out or signed for: `only`, `forward_only`, `unexercised`, `waived`.
+    /// What was left out or signed for: `only`, `shard`, `forward_only`, `unexercised`, `waived`.
     #[serde(default)]
     pub partial: Vec<String>,
+    /// What it is of the whole, where it is one of several shards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// The process's exit code.
     pub exit_code: u8,
     /// RFC 3339, UTC.

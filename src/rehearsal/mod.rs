@@ -60,6 +60,8 @@ mod rotation_laws;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
+mod shard_laws;
+#[cfg(test)]
 mod slowdown_laws;
 #[cfg(test)]
 mod token_laws;

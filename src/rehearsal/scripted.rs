@@ -40,14 +40,18 @@ use crate::mirror::names::issuer::Signer;
 use crate::mirror::restore::Restored;
 use crate::mirror::start::{BroughtUp, Started};
 use crate::mirror::swap::{InFlight, Stopped, Swapped};
-use crate::prepare::{self, Asked, Prepared};
+use crate::plan::Plan;
+use crate::prepare::{self, Asked, Part, Prepared, Spec};
 use crate::record::finding::Finding;
-use crate::record::outcome::{Lost, Outcome, Part};
+use crate::record::headline::Headline;
+use crate::record::inputs::Inputs;
+use crate::record::outcome::{self, Lost, Outcome};
 use crate::record::recorded::Recorded;
-use crate::record::release::Role;
+use crate::record::release::{AuthRecord, LockRecord, Release, Role};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::test::{Reply, TestRecord};
+use crate::record::v1::{self, Parts, Record};
 use crate::record::verdict::Verdict;
 use crate::suite::guarded::Guarded;
 use crate::suite::login::{Kind, LoginOutcome, Session, Trouble};
@@ -551,6 +555,8 @@ pub struct Story {
     pub limit: Option<usize>,
     /// `--only`.
     pub only: Vec<String>,
+    /// `--shard`.
+    pub shard: Option<Spec>,
     /// `--fail-fast`.
     pub after_failure: AfterFailure,
 }
@@ -577,6 +583,7 @@ impl Default for Story {
             unanswered: BTreeSet::new(),
             limit: None,
             only: Vec::new(),
+            shard: None,
             after_failure: AfterFailure::GoOn,
         }
     }
@@ -592,6 +599,12 @@ pub struct Played {
     pub deploys: Vec<Deploy>,
     /// On the first mirror, in order: runs of tests, and what checks asked that may write.
     pub order: Vec<String>,
+    /// What was to happen.
+    pub plan: Plan,
+    /// What can be divided of it.
+    pub parts: Vec<Part>,
+    /// The services of the authentication dependency.
+    pub auth: Vec<String>,
 }
 
 impl Played {
@@ -633,6 +646,7 @@ impl Story {
         std::fs::write(&file, &self.config).expect("written");
         let asked = Asked {
             only: self.only.clone(),
+            shard: self.shard.clone(),
             ..Asked::of(Some(&file))
         };
         let prepared = prepare::prepare(&asked, &context(folder.path()));
@@ -686,7 +700,7 @@ impl Story {
             judgement: verdict::judge(
                 &recorded,
                 verdict::Run {
-                    policy: &settings.policy,
+                    block_on: &settings.policy.block_on,
                     ended: Ended::AsPlanned,
                     pair: &pair,
                     partial: &plan.partial,
@@ -694,7 +708,100 @@ impl Story {
                 },
             ),
             recorded,
+            plan: plan.clone(),
+            parts: prepared.parts(),
+            auth: settings.auth_services().to_vec(),
         }
+    }
+}
+
+impl Played {
+    /// The record that leaves the program, with a digest for each image.
+    pub fn record(&self) -> Record {
+        let known = |releases: &[Release]| {
+            let known = |release: &Release| Release {
+                digest: Some(format!("sha256:{}", release.image)),
+                ..release.clone()
+            };
+            releases.iter().map(known).collect::<Vec<_>>()
+        };
+        let Judgement {
+            verdict,
+            headline,
+            exit_code,
+        } = self.judgement.clone();
+        let parts = Parts::from(&self.recorded);
+        let partial = self.plan.partial.iter().map(|part| part.word().to_owned());
+        let mut record = Record {
+            verdict: verdict.into(),
+            cause: headline.to_string(),
+            headline,
+            partial: partial.collect(),
+            shard: self.plan.shard.clone(),
+            exit_code: exit_code.number(),
+            seed: self.plan.seed,
+            candidate: known(&self.plan.candidate),
+            baseline: known(&self.plan.baseline),
+            mirror: known(&self.plan.mirror),
+            auth: Some(AuthRecord {
+                services: self.auth.clone(),
+                issuer: None,
+            }),
+            times: parts.times,
+            probes: parts.probes,
+            load: parts.load,
+            calls: parts.calls,
+            stages: parts.stages,
+            findings: parts.findings,
+            tests: parts.tests,
+            checks: parts.checks,
+            notes: self.recorded.notes.clone(),
+            ..empty()
+        };
+        record.counts = v1::Counts::of(&record);
+        record
+    }
+}
+
+/// A record in which nothing stands.
+fn empty() -> Record {
+    Record {
+        schema: v1::SCHEMA.to_owned(),
+        verdict: Verdict::Inconclusive.into(),
+        cause: String::new(),
+        headline: Headline::default(),
+        again: None,
+        rerun: None,
+        partial: Vec::new(),
+        shard: None,
+        exit_code: 3,
+        started: "2026-11-28T09:00:00Z".to_owned(),
+        duration_ms: 1_000,
+        seed: 0,
+        rehearsal: "0".to_owned(),
+        inputs: Inputs::default(),
+        candidate: Vec::new(),
+        baseline: Vec::new(),
+        mirror: Vec::new(),
+        production: None,
+        auth: None,
+        lock: LockRecord::default(),
+        fidelity: Vec::new(),
+        times: Vec::new(),
+        probes: Vec::new(),
+        load: Vec::new(),
+        slowdowns: Vec::new(),
+        capacity: None,
+        calls: Vec::new(),
+        alerts: Vec::new(),
+        stages: Vec::new(),
+        findings: Vec::new(),
+        tests: Vec::new(),
+        checks: Vec::new(),
+        counts: v1::Counts::default(),
+        logs: Vec::new(),
+        engine: None,
+        notes: Vec::new(),
     }
 }
 
@@ -878,7 +985,7 @@ impl State {
             .agent_lost_in
             .is_some_and(|stage| self.copy == Copy::First && self.stage >= stage);
         if gone {
-            Err(Lost::new(Part::Agent, "it was killed"))
+            Err(Lost::new(outcome::Part::Agent, "it was killed"))
         } else {
             Ok(())
         }
@@ -1275,7 +1382,7 @@ impl Ground for ScriptedGround {
                 ..trouble()
             }),
             SignIn::Limited => Outcome::Broke(answered(429)),
-            SignIn::Lost => Outcome::Lost(Lost::new(Part::Agent, "it was killed")),
+            SignIn::Lost => Outcome::Lost(Lost::new(outcome::Part::Agent, "it was killed")),
         })
     }
 
@@ -1337,7 +1444,10 @@ impl Ground for ScriptedGround {
         let mut state = self.state();
         let silent = state.now().silent_to_strangers;
         let heard = state.agent().and_then(|()| match silent {
-            true => Err(Lost::new(Part::Step, "GET http://web/account got no answer (tls)")),
+            true => Err(Lost::new(
+                outcome::Part::Step,
+                "GET http://web/account got no answer (tls)",
+            )),
             false => Ok(()),
         });
         login_outcome(heard.map_or_else(Outcome::Lost, Outcome::Held))

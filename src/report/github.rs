@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 
+use super::words::Told;
 use super::{json, junit, words};
 use crate::attest::bundle;
 use crate::record::check::CheckId;
@@ -279,7 +280,7 @@ pub fn outputs(result: &Record, report_dir: &std::path::Path) -> Vec<(&'static s
     let path = |name: &str| report_dir.join(name).display().to_string();
     let counts = Counts::of(result);
     vec![
-        ("verdict", result.verdict.to_string().to_owned()),
+        ("verdict", verdict(result)),
         ("cause", words::cause(result)),
         ("exit-code", result.exit_code.to_string()),
         ("report-dir", report_dir.display().to_string()),
@@ -299,6 +300,14 @@ pub fn outputs(result: &Record, report_dir: &std::path::Path) -> Vec<(&'static s
         ("blocked-by", words::blocked_by(result).join(",")),
         ("tool-version", harmless::line(&result.rehearsal, 100)),
     ]
+}
+
+/// `pass` opens gates; what one shard came to, where that is no other verdict, is `shard`.
+fn verdict(result: &Record) -> String {
+    match Told::of(result) {
+        Told::Part => "shard".to_owned(),
+        Told::Pass | Told::Block | Told::Inconclusive => result.verdict.to_string(),
+    }
 }
 
 /// Every candidate by its registry's digest, as `rehearsal verify` takes them; nothing where one was never pushed.
@@ -332,6 +341,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::record::shard::{Place, Shard};
     use crate::report::samples;
     use crate::report::samples::NASTY;
 
@@ -537,7 +547,33 @@ mod tests {
         let declared = declared.expect("the manifest has outputs").lines();
         let declared =
             declared.filter(|line| line.starts_with("  ") && !line.starts_with("   ") && line.ends_with(':'));
-        let declared: Vec<_> = declared.map(|line| line.trim().trim_end_matches(':')).collect();
+        let declared = declared.map(|line| line.trim().trim_end_matches(':'));
+        // Where a run is divided, the step itself gives that.
+        let declared: Vec<_> = declared.filter(|name| *name != "matrix").collect();
         assert_eq!(names, declared);
+    }
+
+    #[test]
+    fn what_one_shard_came_to_is_told_as_no_pass_and_its_block_as_a_block() {
+        let as_shard = |mut result: Record| {
+            result.shard = Some(Shard {
+                place: Place { index: 1, of: 2 },
+                plan: String::new(),
+                all: Vec::new(),
+                parts: Vec::new(),
+                planned: Vec::new(),
+                block_on: Vec::new(),
+                forward_only: None,
+                unexercised: Vec::new(),
+            });
+            result
+        };
+        let told = |result: &Record| outputs(result, Path::new("out"))[0].1.clone();
+        let pass = as_shard(samples::pass());
+        assert_eq!(told(&pass), "shard");
+        let page = super::super::summary::write(&pass, super::super::summary::BUDGET);
+        assert!(page.starts_with("## ONE PART: "), "{page}");
+        assert_eq!(told(&as_shard(samples::block())), "block");
+        assert_eq!(told(&samples::pass()), "pass");
     }
 }

@@ -5,7 +5,6 @@ use super::{alerts, words};
 use crate::record::finding::{Blame, Severity};
 use crate::record::status::Status;
 use crate::record::v1::{Alert, Finding, Record, Stage, Test};
-use crate::record::verdict::Verdict;
 use crate::text::harmless;
 use crate::text::units::of_millis;
 
@@ -51,7 +50,7 @@ pub fn write(result: &Record, budget: usize) -> String {
 fn at(result: &Record, detail: Detail) -> String {
     let head = format!(
         "## {}: {}\n",
-        words::verdict(result.verdict.or(Verdict::Inconclusive)),
+        words::Told::of(result).word(),
         escape(&words::cause(result))
     );
     let parts = words::headline(result);

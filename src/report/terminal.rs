@@ -10,6 +10,7 @@
 //!     ✓ start db                  4.1 s
 //! ```
 
+use super::words::Told;
 use super::{alerts, words};
 use crate::record::container::{ContainerState, PullState};
 use crate::record::event::{Event, EventKind};
@@ -19,7 +20,6 @@ use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::Step as StepId;
 use crate::record::v1::{Alert, Finding, Record, Stage, Step, Test};
-use crate::record::verdict::Verdict;
 use crate::text::harmless;
 use crate::text::units::of_millis;
 
@@ -167,7 +167,7 @@ impl Terminal {
     }
 
     fn headline(&self, result: &Record) -> String {
-        let verdict = words::verdict(result.verdict.or(Verdict::Inconclusive));
+        let verdict = Told::of(result).word();
         format!(
             "{}  {}",
             self.paint(verdict, style_of_verdict(result)),
@@ -178,7 +178,7 @@ impl Terminal {
     /// The same once more, for who has scrolled: the verdict, what, the pair, what to do.
     fn last_word(&self, result: &Record) -> Vec<String> {
         let style = style_of_verdict(result);
-        let verdict = self.paint(words::verdict(result.verdict.or(Verdict::Inconclusive)), style);
+        let verdict = self.paint(Told::of(result).word(), style);
         let parts = words::headline(result);
         std::iter::once(verdict)
             .chain(parts.iter().map(|(name, text)| self.field(name, text)))
@@ -461,10 +461,10 @@ fn clean(line: impl AsRef<str>) -> String {
 }
 
 fn style_of_verdict(result: &Record) -> Style {
-    match result.verdict.or(Verdict::Inconclusive) {
-        Verdict::Pass => Style::Green,
-        Verdict::Block => Style::Red,
-        Verdict::Inconclusive => Style::Yellow,
+    match Told::of(result) {
+        Told::Pass => Style::Green,
+        Told::Block => Style::Red,
+        Told::Part | Told::Inconclusive => Style::Yellow,
     }
 }
 
@@ -544,6 +544,7 @@ pub fn tell(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::verdict::Verdict;
     use crate::report::samples;
 
     const PLAIN: Terminal = Terminal {

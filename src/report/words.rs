@@ -13,12 +13,38 @@ use crate::text::{capacity, harmless};
 /// Longest line that a report takes from the record.
 pub const LINE: usize = 1000;
 
-/// First word of the first line of every report.
-pub fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "PASS",
-        Verdict::Block => "BLOCK",
-        Verdict::Inconclusive => "INCONCLUSIVE",
+/// What readers are told: one shard's pass is no pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// It opens the gate.
+    Pass,
+    /// One shard found nothing; it opens nothing.
+    Part,
+    /// The candidate would have gone wrong.
+    Block,
+    /// Rehearsal could not tell.
+    Inconclusive,
+}
+
+impl Told {
+    /// Of a record; what no version of ours knows could not be told.
+    pub fn of(result: &Record) -> Self {
+        match result.verdict.or(Verdict::Inconclusive) {
+            Verdict::Pass if result.shard.is_some() => Self::Part,
+            Verdict::Pass => Self::Pass,
+            Verdict::Block => Self::Block,
+            Verdict::Inconclusive => Self::Inconclusive,
+        }
+    }
+
+    /// First word of the first line of every report.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Part => "ONE PART",
+            Self::Block => "BLOCK",
+            Self::Inconclusive => "INCONCLUSIVE",
+        }
     }
 }
 

@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "init",
             "report",
             "attest",
+            "merge",
             "rehearsal",
             "verdict",
             "prepare",
@@ -47,13 +48,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("init", &["check", "lock", "engine", "world", "yaml"]),
     ("report", &["attest", "text", "record"]),
     ("attest", &["record"]),
+    ("merge", &["verdict", "plan", "check", "text", "record"]),
     (
         "rehearsal",
         &[
             "plan", "check", "suite", "mirror", "lock", "engine", "config", "world", "agent", "text", "record",
         ],
     ),
-    ("verdict", &["config", "record"]),
+    ("verdict", &["record"]),
     (
         "prepare",
         &[

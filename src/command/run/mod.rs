@@ -3,7 +3,7 @@
 mod hazards;
 mod logs;
 mod room;
-mod signer;
+pub(super) mod signer;
 pub mod told;
 
 use std::collections::HashMap;
@@ -38,7 +38,7 @@ use crate::prepare::candidate::same_as_production;
 use crate::prepare::fronts;
 use crate::prepare::images::Images;
 use crate::prepare::on_engine::{self, Listener, NotHad};
-use crate::prepare::{self, HURL_IMAGE, Prepared, wanted};
+use crate::prepare::{self, Asked, HURL_IMAGE, Prepared, wanted};
 use crate::record::event::EventKind;
 use crate::record::exit_code::ExitCode;
 use crate::record::finding::Finding;
@@ -80,7 +80,11 @@ pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Re
         Err(error) => return Ok(refused(&Refusal::Usage(format!("{error:#}")))),
     };
     let context = context.as_ref();
-    let prepared = match prepare::prepare(&args.what.asked(args.timeout), context) {
+    let asked = Asked {
+        shard: args.shard.clone(),
+        ..args.what.asked(args.timeout)
+    };
+    let prepared = match prepare::prepare(&asked, context) {
         Ok(prepared) => prepared,
         Err(errors) => return Ok(refused::mistakes(&errors, args.format, context)),
     };
@@ -94,7 +98,7 @@ pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Re
 }
 
 /// Where nothing can be written nothing is started.
-fn refused(refusal: &Refusal) -> ExitCode {
+pub(super) fn refused(refusal: &Refusal) -> ExitCode {
     say(format!("error: {}", shown(refusal, &Redactor::default())));
     match refusal {
         Refusal::Usage(_) => ExitCode::Usage,

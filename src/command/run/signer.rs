@@ -14,7 +14,7 @@ use crate::text::redact::Redactor;
 use crate::yaml::file;
 
 /// Who signs, if anybody does.
-pub(super) struct Signer {
+pub(in crate::command) struct Signer {
     key: SigningKey,
     /// As it was given: a secret.
     pem: String,

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use time::format_description::well_known::Rfc3339;
 
+use super::signer::Signer;
 use super::{Run, logs};
 use crate::attest::bundle;
-use crate::cli::Format;
+use crate::cli::{Format, GithubArgs};
+use crate::command::common::shown;
 use crate::command::out::LOGS;
 use crate::command::{publish, refused, repository};
 use crate::config::settings::Auth;
+use crate::context::Context;
 use crate::publish::github::steps::Step;
 use crate::record::event::EventKind;
 use crate::record::exit_code::ExitCode;
@@ -26,6 +29,7 @@ use crate::rehearsal::scrub;
 use crate::report::github::Mistake;
 use crate::report::terminal::say;
 use crate::report::{ReportKind, json};
+use crate::text::redact::Redactor;
 use crate::verdict::{self, Ended, Judgement};
 
 impl Run<'_> {
@@ -67,7 +71,7 @@ impl Run<'_> {
             cause: result.cause.clone(),
             exit_code: judgement.exit_code.number(),
         });
-        self.sign(&result);
+        self.warn(sign(self.signer.as_ref(), &result, &self.out.folder));
         self.report(&result).await;
         judgement
     }
@@ -82,7 +86,7 @@ impl Run<'_> {
         let judgement = verdict::judge(
             &recorded,
             verdict::Run {
-                policy: &self.prepared.settings.policy,
+                block_on: &self.prepared.settings.policy.block_on,
                 ended,
                 pair: &pair,
                 partial: &partial,
@@ -108,6 +112,7 @@ impl Run<'_> {
             again: (judgement.verdict == Verdict::Block).then(|| self.again()),
             rerun: Some(self.rerun()),
             partial: partial.iter().map(|part| part.word().to_owned()).collect(),
+            shard: self.prepared.plan.shard.clone(),
             exit_code: judgement.exit_code.number(),
             started: self.started.format(&Rfc3339).unwrap_or_default(),
             duration_ms: crate::text::units::millis(self.begun.elapsed()),
@@ -157,6 +162,8 @@ impl Run<'_> {
     fn rerun(&self) -> String {
         let what = &self.args.what;
         let only: String = what.only.iter().map(|only| format!(" --only {only}")).collect();
+        let shard = self.args.shard.as_ref().map(|shard| format!(" --shard '{shard}'"));
+        let only: String = shard.into_iter().chain([only]).collect();
         let fail_fast = if self.args.fail_fast { " --fail-fast" } else { "" };
         let (whose, candidates, seed) = (self.whose(), self.candidates(), self.prepared.plan.seed);
         format!("rehearsal run{whose}{candidates}{only}{fail_fast} --seed {seed}")
@@ -191,20 +198,6 @@ impl Run<'_> {
         partial
     }
 
-    /// Signs what the run came to, whatever that is. What cannot be signed is a warning: no file, no deploy.
-    fn sign(&self, record: &Record) {
-        let Some(signer) = &self.signer else { return };
-        let file = self.out.folder.join(bundle::FILE);
-        let failed = signer
-            .bundle(record)
-            .and_then(|signed| json::replace(&file, &signed))
-            .err();
-        let told = failed
-            .iter()
-            .map(|error| format!("the verdict was not signed: {error:#}"));
-        self.warn(told.collect());
-    }
-
     /// Reports never change the verdict: what cannot be written is a warning, and only what is there is named.
     async fn report(&self, result: &Record) {
         let written = json::write_all(result, &self.out.folder);
@@ -218,7 +211,8 @@ impl Run<'_> {
             say(format!("\n{}", self.terminal.summary(result, &reports)));
         }
         // Last: a job that is cancelled is not waited for.
-        if self.format == Format::Github && !self.told_by_check_run(result).await {
+        let github = &self.args.github;
+        if self.format == Format::Github && !told_by_check_run(result, github, self.context, &self.redactor).await {
             self.warn(refused::job(self.context).annotate(result, &mut std::io::stdout()));
         }
         // Nobody reading any more is no reason for another exit code.
@@ -227,30 +221,50 @@ impl Run<'_> {
 }
 
 impl Run<'_> {
-    /// Tells GitHub, where this job has a token; whether a check run has every annotation then.
-    async fn told_by_check_run(&self, result: &Record) -> bool {
-        if !self.context.github || self.context.token.is_none() {
-            return false;
-        }
-        let told = publish::tell(result, &self.args.github, self.context).await;
-        match told {
-            Ok(told) => {
-                publish::tell_notes(&told, &self.redactor);
-                told.done.contains(&Step::CheckRun)
-            }
-            Err(error) => {
-                self.warn(vec![format!("GitHub was told nothing: {error:#}")]);
-                false
-            }
-        }
-    }
-
     /// What this job's workflow does with the exit code, said beside its lines before anything starts.
     pub(super) fn warn_of_workflow(&self) {
         if self.format == Format::Github {
             self.warn(refused::job(self.context).warn(&self.hazards, &mut std::io::stdout()));
         }
     }
+}
+
+/// Tells GitHub, where this job has a token; whether a check run has every annotation then.
+pub(in crate::command) async fn told_by_check_run(
+    result: &Record,
+    github: &GithubArgs,
+    context: &Context,
+    redactor: &Redactor,
+) -> bool {
+    // What one shard came to is nobody's verdict: `merge` tells GitHub.
+    if !context.github || context.token.is_none() || result.shard.is_some() {
+        return false;
+    }
+    match publish::tell(result, github, context).await {
+        Ok(told) => {
+            publish::tell_notes(&told, redactor);
+            told.done.contains(&Step::CheckRun)
+        }
+        Err(error) => {
+            say(format!(
+                "warning: GitHub was told nothing: {}",
+                shown(format_args!("{error:#}"), redactor)
+            ));
+            false
+        }
+    }
+}
+
+/// Signs what a run came to, whatever that is. What cannot be signed is a warning: no file, no deploy.
+pub(in crate::command) fn sign(signer: Option<&Signer>, record: &Record, folder: &Path) -> Vec<String> {
+    let Some(signer) = signer else { return Vec::new() };
+    let file = folder.join(bundle::FILE);
+    let signed = signer.bundle(record).and_then(|signed| json::replace(&file, &signed));
+    let failed = signed.err();
+    let told = failed
+        .iter()
+        .map(|error| format!("the verdict was not signed: {error:#}"));
+    told.collect()
 }
 
 fn auth_record(auth: &Auth) -> AuthRecord {
@@ -261,7 +275,7 @@ fn auth_record(auth: &Auth) -> AuthRecord {
 }
 
 /// No record, no pass: nobody could ever see what was rehearsed.
-fn without_record(result: &mut Record, judgement: &mut Judgement, error: &anyhow::Error) {
+pub(in crate::command) fn without_record(result: &mut Record, judgement: &mut Judgement, error: &anyhow::Error) {
     if judgement.verdict != Verdict::Pass {
         return;
     }

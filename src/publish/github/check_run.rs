@@ -195,7 +195,7 @@ fn of(annotation: &Annotation) -> Told {
 }
 
 fn output(result: &Record, annotations: &[Told]) -> Value {
-    let verdict = words::verdict(result.verdict.or(Verdict::Inconclusive));
+    let verdict = words::Told::of(result).word();
     let mut output = json!({
         "title": harmless::line(&format!("{verdict}: {}", words::cause(result)), TITLE),
         "summary": summary::write(result, SUMMARY),

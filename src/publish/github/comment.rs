@@ -142,7 +142,7 @@ const STRANGERS: &str = "This is what the pull request's own job says. Its check
 
 fn this(occasion: &Occasion, result: &Record) -> Run {
     Run {
-        verdict: words::verdict(result.verdict.or(Verdict::Inconclusive)).to_owned(),
+        verdict: words::Told::of(result).word().to_owned(),
         cause: harmless::line(&words::cause(result), CAUSE),
         started: harmless::line(&result.started, 40),
         commit: occasion.head.clone(),

@@ -85,7 +85,7 @@ pub async fn answer(api: &Api, question: &Question, result: &Record) -> Result<(
 
 /// As long as it may be once it is harmless.
 fn comment(result: &Record) -> String {
-    let verdict = words::verdict(result.verdict.or(Verdict::Inconclusive));
+    let verdict = words::Told::of(result).word();
     let told = format!("{verdict}: {}", words::cause(result));
     let lengths = [words::LINE, 500, 250, 120, 60];
     let mut told = lengths

@@ -54,6 +54,6 @@ pub(super) fn state(result: &Record) -> &'static str {
 
 /// The verdict and its cause, as plain text.
 pub(super) fn description(result: &Record) -> String {
-    let verdict = words::verdict(result.verdict.or(Verdict::Inconclusive));
+    let verdict = words::Told::of(result).word();
     harmless::line(&format!("{verdict}: {}", words::cause(result)), DESCRIPTION)
 }

@@ -10,8 +10,7 @@ use crate::record::release::Release;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::v1::{Finding, Record};
-use crate::record::verdict::Verdict;
-use crate::report::words;
+use crate::report::words::{self, Told};
 use crate::text::units::of_millis;
 
 /// What is read in the first seconds.
@@ -50,24 +49,29 @@ pub(super) struct Time {
 
 impl First {
     pub(super) fn of(result: &Record, room: Room) -> Self {
-        let verdict = result.verdict.or(Verdict::Inconclusive);
-        let (tone, sign, meaning) = match verdict {
-            Verdict::Pass => (
+        let told = Told::of(result);
+        let (tone, sign, meaning) = match told {
+            Told::Pass => (
                 "green",
                 "✓",
                 "The candidate may take the place of what production runs.",
             ),
-            Verdict::Block => (
+            Told::Part => (
+                "amber",
+                "?",
+                "One of several shards found nothing. Do not deploy yet: `rehearsal merge` gives the verdict.",
+            ),
+            Told::Block => (
                 "red",
                 "✗",
                 "Do not deploy: in production this release would have gone wrong.",
             ),
-            Verdict::Inconclusive => ("amber", "?", "Do not deploy yet: Rehearsal could not tell."),
+            Told::Inconclusive => ("amber", "?", "Do not deploy yet: Rehearsal could not tell."),
         };
         Self {
             tone,
             sign,
-            verdict: words::verdict(verdict),
+            verdict: told.word(),
             meaning,
             cause: cause(result, room),
             services: places(result, room),
