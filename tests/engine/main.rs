@@ -56,6 +56,7 @@ mod replicas;
 mod restore;
 mod roles;
 mod rotation;
+mod shards;
 mod signed;
 mod signin;
 mod up;
