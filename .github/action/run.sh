@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The step of action.yml: finds the binary, runs it, and delivers its outputs and its exit code, whatever happens.
-# Only an exit code 0 together with the verdict `pass` opens the gate.
+# Only an exit code 0 together with the verdict `pass` opens the gate; one shard's verdict is `shard` where it found nothing.
 set -euo pipefail
 
 out="${INPUT_REPORT_DIR:-rehearsal-out}"
@@ -161,7 +161,7 @@ forget_the_jobs_own() {
     unset REHEARSAL_CONFIG REHEARSAL_CANDIDATE REHEARSAL_PRODUCTION_FROM REHEARSAL_ONLY REHEARSAL_SEED REHEARSAL_FAIL_FAST REHEARSAL_KEEP
     unset REHEARSAL_OUT REHEARSAL_REPORT REHEARSAL_FORMAT REHEARSAL_COLOR REHEARSAL_TIMEOUT REHEARSAL_HURL_IMAGE
     unset REHEARSAL_CHECK_NAME REHEARSAL_CHECK_RUN REHEARSAL_LOGIN REHEARSAL_ENVIRONMENT REHEARSAL_GITHUB_TOKEN
-    unset REHEARSAL_KEY REHEARSAL_QUIET
+    unset REHEARSAL_KEY REHEARSAL_QUIET REHEARSAL_SHARD
 }
 
 # An empty input leaves the choice to the configuration.
@@ -190,11 +190,23 @@ fetches() {
         fetch --quiet --depth=1 --no-tags --no-recurse-submodules origin "$2" >/dev/null 2>&1 && has_commit "$1" "$2"
 }
 
+# How the run is divided among runners: a matrix for the jobs that come, and no verdict.
+divide() {
+    local matrix code=0
+    matrix="$("$bin" shard --into="$INPUT_INTO")" || code=$?
+    [ "$code" = 0 ] || inconclusive "$code" "the run could not be divided: the log above says why"
+    put matrix "$matrix"
+    put verdict none
+    put cause "the run is divided; no verdict is given here"
+    put exit-code 0
+    exit 0
+}
+
 # Runs the command and passes signals on: a cancelled job must still take the mirror down and write its reports.
 run() {
     local signalled=no pid
     set -m
-    GITHUB_OUTPUT="$own_output" "$bin" run &
+    GITHUB_OUTPUT="$own_output" "$bin" "${command[@]}" &
     pid=$!
     trap 'signalled=yes; kill -INT "$pid" 2>/dev/null || true' INT
     trap 'signalled=yes; kill -TERM "$pid" 2>/dev/null || true' TERM
@@ -233,12 +245,22 @@ case "${INPUT_FAIL_FAST:-false}" in
     *) inconclusive 2 "the input fail-fast is neither true nor false" ;;
 esac
 
+# One thing of the three. What one shard came to is `shard` at most: `pass` is the merge's word.
+command=(run) opens=pass
+case "${INPUT_INTO:+into}/${INPUT_SHARD:+shard}/${INPUT_MERGE:+merge}" in
+    //) ;;
+    into//) divide ;;
+    /shard/) export REHEARSAL_SHARD="$INPUT_SHARD" && opens=shard ;;
+    //merge) command=(merge -- "$INPUT_MERGE") ;;
+    *) inconclusive 2 "of the inputs into, shard and merge a step takes one: it divides a run, runs one of its shards, or merges them" ;;
+esac
+
 run
 cat "$own_output" >>"$GITHUB_OUTPUT"
 # The verdict is the first output that the command writes.
 verdict="$(sed -n '1{/^verdict<</!q};2{p;q}' "$own_output")"
 case "$code/$verdict" in
-    0/pass | 1/block | [23]/inconclusive | 70/inconclusive | 130/inconclusive | 143/inconclusive) ;;
+    "0/$opens" | 1/block | [23]/inconclusive | 70/inconclusive | 130/inconclusive | 143/inconclusive) ;;
     0/*) inconclusive 3 "the command ended well but gave no verdict that opens the gate" ;;
     2/) inconclusive 2 "the configuration or the inputs are wrong and nothing was started: the log above says what" ;;
     130/* | 143/*) inconclusive "$code" "the rehearsal was interrupted" ;;

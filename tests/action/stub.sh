@@ -7,6 +7,8 @@ env | grep '^REHEARSAL_' | sort >"$REHEARSAL_TRACE/environment"
 
 put() { printf '%s<<rehearsal_stub\n%s\nrehearsal_stub\n' "$1" "$2" >>"$GITHUB_OUTPUT"; }
 
+[ "${1:-}" != shard ] || { echo '{"include":[{"shard":"1/1"}]}' && exit 0; }
+
 case "${REHEARSAL_SEED:-}" in
     1) put verdict block; put cause "sign-in broke; keep the old flow"; put exit-code 1; put tests 9; put blocked-by upgrade; exit 1 ;;
     2) put verdict pass; put cause "web shop:2 may take the place of shop:1"; put exit-code 0; put tests 4; exit 0 ;;
@@ -23,5 +25,6 @@ case "${REHEARSAL_SEED:-}" in
         touch "$REHEARSAL_TRACE/ready"
         for _ in $(seq 200); do sleep 0.05; done
         ;;
+    10) put verdict shard; put cause "shard 1 of 2: nothing was found"; put exit-code 0; exit 0 ;;
     *) exit 99 ;;
 esac

@@ -7,7 +7,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 cd "$here/../.."
 bin="$("$here/venv.sh")/bin"
 
-workflows=(.github/workflows/*.yml .github/examples/*.yml tests/action/workflow.yml)
+workflows=(.github/workflows/*.yml .github/examples/*.yml tests/action/workflow.yml tests/action/shards.yml)
 mapfile -t scripts < <(git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
 
 "$bin/shellcheck" "${scripts[@]}"

@@ -325,6 +325,45 @@ fn the_command_alone_is_given_the_token_and_not_what_builds_it() {
     );
 }
 
+/// The script with one of the inputs that have to do with shards, and how it ended.
+fn with_input(case: u32, input: (&str, &str)) -> (Option<i32>, String, String) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut command = script(dir.path(), "/usr/bin:/bin", &stub(), case);
+    let ended = command.env(input.0, input.1).output().expect("bash is there");
+    let asked = std::fs::read_to_string(dir.path().join("arguments")).unwrap_or_default();
+    let output = dir.path().join("output");
+    (ended.status.code(), last(&output, "verdict"), asked)
+}
+
+#[test]
+fn a_shard_that_found_nothing_ends_well_and_says_that_it_is_no_pass() {
+    let shard = ("INPUT_SHARD", "1/2=suite:smoke");
+    assert_eq!(with_input(10, shard), (Some(0), "shard".to_owned(), "run\n".to_owned()));
+    assert_eq!(with_input(1, shard).0, Some(1));
+    // `pass` is not a shard's word, and `shard` is not the gate's.
+    assert_eq!(with_input(2, shard).0, Some(3));
+    assert_eq!(with_input(10, ("INPUT_SHARD", "")).0, Some(3));
+}
+
+#[test]
+fn a_run_that_is_divided_gives_a_matrix_and_no_verdict_and_a_merge_opens_the_gate() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut command = script(dir.path(), "/usr/bin:/bin", &stub(), 2);
+    let ended = command.env("INPUT_INTO", "3").output().expect("bash is there");
+    assert_eq!(ended.status.code(), Some(0));
+    let output = dir.path().join("output");
+    assert_eq!(last(&output, "matrix"), r#"{"include":[{"shard":"1/1"}]}"#);
+    assert_eq!(last(&output, "verdict"), "none");
+    let (code, verdict, asked) = with_input(2, ("INPUT_MERGE", "-shards"));
+    assert_eq!(
+        (code, verdict.as_str(), asked.as_str()),
+        (Some(0), "pass", "merge -- -shards\n")
+    );
+    let mut both = script(dir.path(), "/usr/bin:/bin", &stub(), 2);
+    both.env("INPUT_INTO", "3").env("INPUT_MERGE", "shards");
+    assert_eq!(both.output().expect("bash is there").status.code(), Some(2));
+}
+
 /// The names that the command itself listens to.
 fn variables_of_run() -> Vec<String> {
     let cli = rehearsal::cli::Cli::command();

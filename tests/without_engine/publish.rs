@@ -559,7 +559,7 @@ fn hostile_texts_are_below_every_limit_and_githubs_renderer_finds_nothing_in_the
 
 #[test]
 fn our_own_examples_lose_no_verdict() {
-    for (name, before_merge) in [("rehearsal.yml", true), ("deploy.yml", false)] {
+    for (name, before_merge) in [("rehearsal.yml", true), ("shards.yml", true), ("deploy.yml", false)] {
         let file = driver::root().join(".github/examples").join(name);
         let text = std::fs::read_to_string(file).expect("it is there");
         let workflow = Workflow::parse(name, text).expect("YAML");

@@ -203,7 +203,21 @@ impl Gate<'_> {
     fn rehearses(&self) -> bool {
         let action = self.step.get("uses").and_then(Node::as_str);
         let action = action.and_then(|uses| uses.split('@').next());
-        action.is_some_and(|action| action.rsplit('/').next() == Some("rehearsal")) || !self.commands().is_empty()
+        let by_action = action.is_some_and(|action| action.rsplit('/').next() == Some("rehearsal"));
+        (by_action && !self.is_a_part()) || !self.commands().is_empty()
+    }
+
+    /// What divides a run, or runs one of its shards, is no gate: the merge is.
+    fn is_a_part(&self) -> bool {
+        let with = self.step.get("with");
+        with.is_some_and(|with| with.get("into").is_some() || with.get("shard").is_some())
+    }
+
+    /// It runs whatever the jobs before it came to.
+    fn runs_always(&self) -> bool {
+        let condition = self.job.get("if").and_then(Node::as_str).unwrap_or_default();
+        let condition = condition.trim().trim_start_matches("${{").trim_end_matches("}}");
+        condition.trim() == "always()"
     }
 
     /// The lines that run the command, quoted texts taken out.
@@ -226,7 +240,8 @@ impl Gate<'_> {
         let commands = self.commands();
         let piped = commands.iter().any(|line| is_piped(line)) && !self.has_pipefail();
         let excused = commands.iter().any(|line| line.contains("||"));
-        let before_merge = |span: Option<Span>| span.filter(|_| self.workflow.is_before_merge());
+        let may_skip = self.workflow.is_before_merge() && !self.runs_always();
+        let before_merge = |span: Option<Span>| span.filter(|_| may_skip);
         let found = [
             (Hazard::Piped, script.filter(|_| piped).cloned()),
             (Hazard::Excused, script.filter(|_| excused).cloned()),
