@@ -59,7 +59,8 @@ impl Guarded {
         call
     }
 
-    fn by(&self, jar: &str) -> HttpCall {
+    /// The same with the cookies of a jar.
+    pub fn by(&self, jar: &str) -> HttpCall {
         HttpCall {
             session: jar.to_owned(),
             follow: 0,

@@ -36,7 +36,7 @@ const MOST_HOPS: usize = 40;
 const MOST_REDIRECTS: usize = 20;
 
 /// Pages that only pass on: forms that submit themselves, consent, refreshes.
-const MOST_PASSED_ON: usize = 4;
+pub(super) const MOST_PASSED_ON: usize = 4;
 
 /// How a sign-in went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct Session {
     pub jar: String,
     /// Headers of each of its requests, a token among them.
     pub headers: Vec<(String, String)>,
+    /// By it whoever has the token gets another (RFC 6749, 6), where the product has given one.
+    pub refresh_token: Option<String>,
 }
 
 /// Signs the test user in and asks for the protected page. What `session` held before is forgotten; afterwards it
@@ -125,6 +127,20 @@ pub async fn use_code_again(client: &Client, login: &Login, session: &str, ca: &
     }
     let came_to = again.once_more(code, login).await;
     Some(again.end(came_to).0)
+}
+
+/// Asks for another token by what came with the first, and for the protected page with it; `None` where nothing came by which
+/// it could be asked for. Held = the page is answered as it must be.
+pub async fn refresh(client: &Client, login: &Login, left: &Session, ca: &[String]) -> Option<LoginOutcome> {
+    let (SignInBy::Bearer(Bearer::ClientCredentials(request)) | SignInBy::Bearer(Bearer::PasswordGrant(request))) =
+        &login.by
+    else {
+        return None;
+    };
+    let by = left.refresh_token.as_deref()?;
+    let mut visit = Visit::go_on(client, login, &left.jar, ca);
+    let came_to = visit.refreshed(login, request, by).await;
+    Some(visit.end(came_to).0)
 }
 
 /// Asks for the protected page in a fresh session. Held = it was *not* answered as it is for a signed-in user, so
@@ -242,17 +258,17 @@ impl Trouble {
 }
 
 /// One page as a browser has it open.
-struct Open {
+pub(super) struct Open {
     method: &'static str,
-    url: Url,
-    status: u16,
-    page: Page,
+    pub url: Url,
+    pub status: u16,
+    pub page: Page,
     policy: ReferrerPolicy,
 }
 
 impl Open {
     /// As what it leads to knows it.
-    fn referrer(&self) -> Referrer {
+    pub fn referrer(&self) -> Referrer {
         Referrer::page(self.url.clone(), self.policy)
     }
 }
@@ -280,6 +296,10 @@ pub(super) struct Visit<'a> {
     kept_before_code: Option<String>,
     /// What brought the code back.
     code: Option<Go>,
+    /// What came with the token.
+    refresh_token: Option<String>,
+    /// Where the last way through pages ended, and what was answered there.
+    pub landed: Option<(Url, HttpAnswer)>,
 }
 
 /// A cookie that a browser's rule kept back, and where.
@@ -330,7 +350,7 @@ impl Doubt {
 }
 
 impl<'a> Visit<'a> {
-    async fn begin(
+    pub async fn begin(
         client: &'a Client,
         login: &Login,
         session: &'a str,
@@ -366,6 +386,8 @@ impl<'a> Visit<'a> {
             remarks: BTreeSet::new(),
             kept_before_code: None,
             code: None,
+            refresh_token: None,
+            landed: None,
         }
     }
 
@@ -389,6 +411,7 @@ impl<'a> Visit<'a> {
             left: Session {
                 jar: self.session.to_owned(),
                 headers: self.headers,
+                refresh_token: self.refresh_token,
             },
             duration: self.started.elapsed(),
         };
@@ -426,14 +449,32 @@ impl<'a> Visit<'a> {
             }
         };
         form.extend(request.scope.as_deref().map(|scope| ("scope", scope)));
+        self.granted(request, form).await
+    }
+
+    /// What a grant gives: a token, and maybe what it can be refreshed by.
+    async fn granted(&mut self, request: &TokenRequest, form: Vec<(&str, &str)>) -> Result<String, Halt> {
         let go = self.token_call(request, form)?;
         let answer = self.ask(&go).await?;
         let body: Option<serde_json::Value> = serde_json::from_str(Response::read(&answer).body()).ok();
         let word = |name: &str| body.as_ref()?.get(name)?.as_str().map(str::to_owned);
+        self.refresh_token = word("refresh_token");
+        self.secrets.extend(self.refresh_token.clone());
         match word("access_token").filter(|_| answer.status == 200) {
             Some(token) => Ok(token),
             None => Err(no_token(&go, &answer, word("error"))),
         }
+    }
+
+    /// Another token in the place of the one that it has, and the protected page by that.
+    async fn refreshed(&mut self, login: &Login, request: &TokenRequest, by: &str) -> Result<(), Halt> {
+        // The client says who it is anew.
+        self.headers.clone_from(&login.headers);
+        let form = vec![("grant_type", "refresh_token"), ("refresh_token", by)];
+        let token = self.granted(request, form).await?;
+        self.secrets.insert(token.clone());
+        self.authorize(format!("Bearer {token}"));
+        self.expect(login, None).await
     }
 
     /// A client's name and secret go as RFC 6749 (2.3.1) has it: form-encoded, by HTTP Basic.
@@ -577,12 +618,16 @@ impl<'a> Visit<'a> {
     }
 
     /// Makes a request and follows its redirects.
-    async fn go(&mut self, mut go: Go) -> Result<Open, Halt> {
+    pub async fn go(&mut self, mut go: Go) -> Result<Open, Halt> {
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.ask(&go).await?;
             match go.redirected(&answer) {
                 Some(next) => go = next,
-                None => return Ok(opened(go, &answer)),
+                None => {
+                    let (url, open) = (go.url.clone(), opened(go, &answer));
+                    self.landed = Some((url, answer));
+                    return Ok(open);
+                }
             }
         }
         let what = format!("was redirected to after {MOST_REDIRECTS} other redirects: a loop");
@@ -718,7 +763,7 @@ fn is_password(name: &str) -> bool {
     name.to_ascii_lowercase().contains("pass")
 }
 
-fn parse(url: &str) -> Result<Url, Trouble> {
+pub(super) fn parse(url: &str) -> Result<Url, Trouble> {
     Url::parse(url).map_err(|error| bad_url(url, error))
 }
 
@@ -734,7 +779,7 @@ fn header(name: &str, value: &str) -> (String, String) {
 }
 
 /// What a page without a password field leads to by itself.
-fn onwards(open: &Open) -> Option<Go> {
+pub(super) fn onwards(open: &Open) -> Option<Go> {
     if open.status >= 400 {
         return None;
     }

@@ -11,6 +11,7 @@ pub mod given;
 pub mod guarded;
 mod hurl;
 mod junit;
+pub mod leaving;
 mod limits;
 pub mod login;
 mod matcher;
@@ -24,6 +25,7 @@ mod run;
 mod runner;
 mod template;
 mod test_bed;
+mod way_out;
 mod words;
 
 pub use run::{Captures, SuiteOutcome, SuiteRun};

@@ -20,6 +20,9 @@ const MOST_HTML: usize = 512 << 10;
 /// Forms of a page that are looked at.
 const MOST_FORMS: usize = 50;
 
+/// Links of a page that are looked at.
+const MOST_LINKS: usize = 500;
+
 /// Longer pauses before a refresh mean that somebody is to read the page first.
 const LONGEST_PAUSE: f64 = 5.0;
 
@@ -90,14 +93,7 @@ struct Control {
 impl Page {
     /// Reads a page that `url` answered.
     pub fn read(html: &str, url: &Url) -> Self {
-        let end = html
-            .char_indices()
-            .map(|(at, _)| at)
-            .take_while(|at| *at <= MOST_HTML)
-            .last()
-            .unwrap_or(0);
-        let cut = if html.len() > MOST_HTML { &html[..end] } else { html };
-        let document = Html::parse_document(&relevant(cut));
+        let document = Html::parse_document(&relevant(cut(html), &[]));
         let elements: Vec<_> = document.root_element().descendent_elements().collect();
         let base = base(&elements, url);
         let forms: Vec<_> = elements.iter().filter(|element| is(element, "form")).collect();
@@ -117,6 +113,11 @@ impl Page {
                 .map(|form| Form::read(form, &elements, &base, url))
                 .collect(),
         }
+    }
+
+    /// The forms that ask for nothing.
+    pub fn untouched_forms(&self) -> impl Iterator<Item = &Form> {
+        self.forms.iter().filter(|form| form.asks_for_nothing())
     }
 
     /// The first form with a password field.
@@ -146,13 +147,7 @@ impl Page {
     /// A form that a browser or a willing user sends on as it is: one that submits itself, or one that asks for
     /// consent.
     pub fn passing_form(&self) -> Option<Form> {
-        let untouched = |form: &&Form| {
-            !form
-                .controls
-                .iter()
-                .any(|c| matches!(c.kind, FieldKind::Typed | FieldKind::Password))
-        };
-        let mut forms = self.forms.iter().filter(untouched).filter(|form| form.is_post);
+        let mut forms = self.untouched_forms().filter(|form| form.is_post);
         if self.submits_itself {
             let form = forms.find(|form| form.controls.iter().any(|control| control.kind == FieldKind::Hidden))?;
             return Some(Form {
@@ -208,6 +203,25 @@ impl Form {
         self
     }
 
+    fn asks_for_nothing(&self) -> bool {
+        let is_asked = |control: &Control| matches!(control.kind, FieldKind::Typed | FieldKind::Password);
+        !self.controls.iter().any(is_asked)
+    }
+
+    /// The form with the button pressed of which this is so, by what stands on it and where it leads; else as it is, where
+    /// its address alone is so.
+    pub fn pressed_where(&self, is_so: impl Fn(&str, &Url) -> bool) -> Option<Self> {
+        let says = |control: &Control| is_so(&control.label, &self.action) || is_so(&control.value, &self.action);
+        let mut buttons = self.controls.iter().enumerate();
+        let named = |(_, control): &(usize, &Control)| control.kind == FieldKind::Submit && says(control);
+        let pressed = buttons.find(named).map(|(at, _)| at);
+        let is_meant = pressed.is_some() || is_so("", &self.action);
+        is_meant.then(|| Self {
+            pressed: pressed.or(self.pressed),
+            ..self.clone()
+        })
+    }
+
     /// The form with the test user's name and password in it.
     pub fn filled(&self, login: &Login) -> Self {
         let mut form = self.clone();
@@ -261,6 +275,37 @@ impl Form {
     }
 }
 
+/// What leads elsewhere from a page.
+pub(super) struct Link {
+    pub url: Url,
+    /// What stands on it.
+    pub label: String,
+}
+
+/// The links of a page that `url` answered. Who signs in needs none of them, so they are read apart.
+pub(super) fn links(html: &str, url: &Url) -> Vec<Link> {
+    let document = Html::parse_document(&relevant(cut(html), &["a"]));
+    let elements: Vec<_> = document.root_element().descendent_elements().collect();
+    let base = base(&elements, url);
+    let link = |element: &ElementRef<'_>| {
+        let says = ["title", "aria-label"].iter().find_map(|name| element.attr(name));
+        let own = Some(text(element)).filter(|text| !text.is_empty());
+        Some(Link {
+            url: base.join(element.attr("href")?.trim()).ok()?,
+            label: own.or_else(|| says.map(str::to_owned)).unwrap_or_default(),
+        })
+    };
+    let links = elements.iter().filter(|element| is(element, "a"));
+    links.take(MOST_LINKS).filter_map(link).collect()
+}
+
+/// The beginning of a page that is too long.
+fn cut(html: &str) -> &str {
+    let ends = html.char_indices().map(|(at, _)| at);
+    let end = ends.take_while(|at| *at <= MOST_HTML).last().unwrap_or(0);
+    if html.len() > MOST_HTML { &html[..end] } else { html }
+}
+
 /// Elements that a sign-in is made of; none of them nests in itself.
 const RELEVANT: [&str; 10] = [
     "form", "input", "button", "select", "option", "textarea", "base", "meta", "title", "body",
@@ -268,7 +313,7 @@ const RELEVANT: [&str; 10] = [
 
 /// The page without all other tags, styles and comments. Linear, whatever the page is: each piece of the expression
 /// ends at its end or at the end of the page.
-fn relevant(html: &str) -> Cow<'_, str> {
+fn relevant<'h>(html: &'h str, also: &[&str]) -> Cow<'h, str> {
     static PIECE: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(
             r#"(?is)<(?:(script|style)\b.*?(?:</(?:script|style)\s*>|\z)|!--.*?(?:-->|\z)|/?([a-z][a-z0-9-]*)(?:"[^"]*(?:"|\z)|'[^']*(?:'|\z)|[^'">])*(?:>|\z))"#,
@@ -280,7 +325,10 @@ fn relevant(html: &str) -> Cow<'_, str> {
     };
     piece.replace_all(html, |found: &Captures<'_>| {
         let whole = found.get(0).map_or("", |whole| whole.as_str());
-        let is_relevant = |name: &str| RELEVANT.contains(&name.to_ascii_lowercase().as_str());
+        let is_relevant = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            RELEVANT.contains(&name.as_str()) || also.contains(&name.as_str())
+        };
         match (found.get(1), found.get(2)) {
             (Some(_), _) if whole.contains(".submit(") => "<script>x.submit()</script>".to_owned(),
             (Some(name), _) if is_program(name.as_str(), whole) => "<script></script>".to_owned(),
@@ -548,6 +596,22 @@ mod tests {
                     .is_none(),
                 "{part}"
             );
+        }
+    }
+
+    #[test]
+    fn links_of_a_hostile_page_are_bounded() {
+        for part in [
+            "<a>",
+            "<a href=x>",
+            "<a href=x><button>",
+            "<a href=x><form>",
+            "<form><a>",
+            "<a '",
+        ] {
+            let html = part.repeat(MOST_HTML / 4 / part.len());
+            let links = links(&html, &Url::parse("http://web/").unwrap());
+            assert!(links.len() <= MOST_LINKS, "{part}");
         }
     }
 

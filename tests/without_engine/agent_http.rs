@@ -17,7 +17,8 @@ use rehearsal::agent::wait::{Awaited, WaitCall};
 use rehearsal::agent::{Answer, Call};
 use rehearsal::config::settings::{Bearer, HttpExpect, Login, LoginExpect, LoginFields, SignInBy, TokenRequest};
 use rehearsal::record::outcome::Outcome;
-use rehearsal::suite::login::{Kind, LoginOutcome, protected_without_session, sign_in, sign_in_wrongly};
+use rehearsal::suite::leaving::{After, Exit, Gone, Parting, sign_out};
+use rehearsal::suite::login::{Kind, LoginOutcome, protected_without_session, refresh, sign_in, sign_in_wrongly};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -807,4 +808,154 @@ async fn a_token_that_is_not_given_out_is_told_with_the_endpoints_word() {
         outcome.message(),
         format!("POST http://{at}/token answered 400: invalid_grant")
     );
+}
+
+/// What a release does with the session of who signs out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AtLogout {
+    Ends,
+    ForgetsTheCookie,
+    DoesNothing,
+    Fails,
+}
+
+/// Sessions are kept on the server's side. The account has a form by which users sign out, and one that asks once more.
+async fn with_sessions(does: AtLogout) -> SocketAddr {
+    let (sessions, number) = (
+        std::sync::Mutex::new(std::collections::BTreeSet::new()),
+        AtomicUsize::new(0),
+    );
+    server(move |asked| {
+        let html = "Content-Type: text/html";
+        let sid = asked
+            .header("cookie")
+            .rsplit_once("sid=")
+            .map(|(_, sid)| sid.to_owned());
+        let mut sessions = sessions.lock().expect("nobody panics with it");
+        let is_in = sid.as_ref().is_some_and(|sid| sessions.contains(sid));
+        let gone = "Set-Cookie: sid=; Path=/; Max-Age=0";
+        match (asked.method.as_str(), asked.path.as_str()) {
+            ("GET", "/account") if is_in => say(
+                200,
+                &[html],
+                "hello <form method=post action=/leave><button>Sign out</button></form>",
+            ),
+            ("GET", "/account") => say(302, &["Location: /login"], ""),
+            ("GET", "/login") => say(
+                200,
+                &[html],
+                "<form method=post><input name=u><input type=password name=p></form>",
+            ),
+            ("POST", "/login") => {
+                let sid = format!("session-{}-0123456789", number.fetch_add(1, Ordering::Relaxed));
+                sessions.insert(sid.clone());
+                say(303, &["Location: /", &format!("Set-Cookie: sid={sid}; Path=/")], "")
+            }
+            ("POST", "/leave") => say(
+                200,
+                &[html],
+                "<form method=post action=/logout><button>Yes</button></form>",
+            ),
+            ("GET" | "POST", "/logout") => {
+                if let (AtLogout::Ends, Some(sid)) = (does, &sid) {
+                    sessions.remove(sid);
+                }
+                match does {
+                    AtLogout::DoesNothing => say(303, &["Location: /"], ""),
+                    AtLogout::Fails => say(500, &[html], ""),
+                    AtLogout::Ends | AtLogout::ForgetsTheCookie => say(303, &["Location: /", gone], ""),
+                }
+            }
+            _ => say(200, &[html], "welcome"),
+        }
+    })
+    .await
+}
+
+async fn signed_out(at: SocketAddr, exit: &Exit) -> Gone {
+    let signed_out = sign_out(&agent(), &login(at, "x"), ("out", exit), &[], std::time::Duration::ZERO).await;
+    match signed_out.came_to {
+        Outcome::Held(Parting::Left(gone)) => gone,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn whoever_signs_out_by_what_the_page_shows_is_out_and_so_is_who_has_kept_the_cookie() {
+    use AtLogout::{DoesNothing, Ends, Fails, ForgetsTheCookie};
+    let (given, ended) = (After::Given(200), After::Ended(302));
+    for (does, way, window, copy) in [
+        (Ends, 200, ended, ended),
+        (ForgetsTheCookie, 200, ended, given),
+        (DoesNothing, 200, given, given),
+        (Fails, 500, given, given),
+    ] {
+        let at = with_sessions(does).await;
+        let gone = signed_out(at, &Exit::Shown).await;
+        assert_eq!(gone.by, format!("POST http://{at}/leave"));
+        assert_eq!((gone.way, gone.window, gone.copy), (Some(way), window, copy));
+        let address = format!("http://{at}/logout");
+        let gone = signed_out(at, &Exit::Issuers(address)).await;
+        assert_eq!((gone.window, gone.copy), (window, copy));
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_leads_out_that_is_said() {
+    let at = server(|asked| django(asked, false)).await;
+    let login = login(at, "pass w&rd");
+    let signed_out = sign_out(&agent(), &login, ("out", &Exit::Shown), &[], std::time::Duration::ZERO).await;
+    let says = format!("http://{at}/account shows no link or form by which to sign out");
+    assert_eq!(signed_out.came_to, Outcome::Held(Parting::NoWay(says)));
+}
+
+/// Tokens that are refreshed once each; another word than `new` is refused.
+fn refreshing(asked: Asked) -> Do {
+    let json = "Content-Type: application/json";
+    let grant = (asked.form("grant_type"), asked.form("refresh_token"));
+    match (asked.path.as_str(), grant.0.as_str(), grant.1.as_str()) {
+        ("/token", "refresh_token", "refresh-me") => say(200, &[json], r#"{"access_token":"new"}"#),
+        ("/token", "refresh_token", _) => say(400, &[json], r#"{"error":"invalid_grant"}"#),
+        ("/token", ..) => say(200, &[json], r#"{"access_token":"first","refresh_token":"refresh-me"}"#),
+        _ => match asked.header("authorization") {
+            "Bearer first" | "Bearer new" => say(200, &[], "hello"),
+            _ => say(401, &[], ""),
+        },
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_refreshed_by_what_came_with_it() {
+    let at = server(refreshing).await;
+    let request = TokenRequest {
+        url: format!("http://{at}/token"),
+        client_id: "shop".to_owned(),
+        ..TokenRequest::default()
+    };
+    let login = Login {
+        by: SignInBy::Bearer(Bearer::PasswordGrant(request)),
+        ..login(at, "x")
+    };
+    let client = agent();
+    let mut left = sign_in(&client, &login, "user", &[]).await.left;
+    let refreshed = refresh(&client, &login, &left, &[])
+        .await
+        .expect("something came with it");
+    assert!(refreshed.held(), "{refreshed:?}");
+    assert!(
+        refreshed
+            .left
+            .headers
+            .contains(&("Authorization".to_owned(), "Bearer new".to_owned()))
+    );
+    left.refresh_token = Some("of somebody else".to_owned());
+    let refused = refresh(&client, &login, &left, &[])
+        .await
+        .expect("something came with it");
+    assert_eq!(
+        refused.message(),
+        format!("POST http://{at}/token answered 400: invalid_grant")
+    );
+    left.refresh_token = None;
+    assert!(refresh(&client, &login, &left, &[]).await.is_none());
 }
