@@ -1,5 +1,7 @@
 //! `auth-login`: the real sign-in, at production's version of the authentication product. The primary check.
 
+mod tokens;
+
 use serde::Serialize;
 
 use super::asked::{self, Refusal, newly_refused};
@@ -7,7 +9,7 @@ use super::auth_capability;
 use super::ground::Marks;
 use super::memory::MemoryKills;
 use super::pair::Pair;
-use super::{About, Again, At, Case, Check, Evidence, Given, Moment};
+use super::{About, Again, At, Case, Check, Evidence, Given, Moment, Unanswered};
 use crate::agent::exchange::{HttpCall, SERVER_ERROR};
 use crate::agent::jar::CookieRule;
 use crate::config::settings::Login;
@@ -18,6 +20,7 @@ use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::stage::StageId;
 use crate::record::test::TOO_MANY;
 use crate::suite::login::{Kind, LoginOutcome, Trouble};
+use tokens::Tokens;
 
 static ABOUT: About = About {
     id: CheckId::AuthLogin,
@@ -31,7 +34,10 @@ static ABOUT: About = About {
               Secure that is set over plain http is sent back by nobody: where production speaks https, \
               production.hosts names the address. A page that needs JavaScript is for a test container. Then a \
               wrong password is tried, once, after the right one, and an authorization code is used a \
-              second time: where the baseline refuses it and the candidate takes it, that blocks. What to do: the cause names the request that the authentication product \
+              second time: where the baseline refuses it and the candidate takes it, that blocks. Where auth.login asks for a token, \
+              the issuer's user info is asked with it, if discovery names that, and it is refreshed, if something came to \
+              refresh it by: what works with the baseline must work with the candidate, and user info must name the same \
+              user (sub). What to do: the cause names the request that the authentication product \
               refused; either the product is upgraded first, or the release must not need it.",
     evidence: Evidence::Behaviour,
     looks: &[
@@ -58,6 +64,8 @@ pub struct SignIn {
     wrong: Wrong,
     /// What a code came to that was used before.
     used_code: Wrong,
+    /// What its token is good for.
+    tokens: Tokens,
     /// What it asked of the authentication dependency; `None` where nobody can tell. `auth-traffic` writes it down.
     #[serde(skip)]
     calls: Option<Vec<Called>>,
@@ -148,6 +156,13 @@ impl Check for AuthLogin {
             (Err(_), Some(_)) => None,
             (open, _) => open?,
         };
+        let tokens = match failed {
+            None => {
+                let before = at.seen_before::<Self>().map(|before| &before.tokens);
+                tokens::tokens(at, &outcome.left, before).await?
+            }
+            Some(_) => Tokens::default(),
+        };
         let (wrong, used_code) = match failed {
             None => (wrong_password(at).await?, used_code(at).await?),
             Some(_) => (Wrong::NotTried, Wrong::NotTried),
@@ -158,6 +173,7 @@ impl Check for AuthLogin {
             remarks: outcome.remarks,
             wrong,
             used_code,
+            tokens,
             calls: calls.map(|calls| calls.of(&calls.last_sign_in).to_vec()),
         })
     }
@@ -192,7 +208,18 @@ impl Check for AuthLogin {
         let any = newly(&before.wrong, &after.wrong).then(|| takes_any(case));
         let used = newly(&before.used_code, &after.used_code).then(|| takes_used(case));
         let breaks = breaks(case, &before.wrong, &after.wrong);
-        fails.chain(any).chain(used).chain(breaks).collect()
+        // Where nobody signs in there is no token.
+        let tokens = match after.failed {
+            None => tokens::findings(case, &before.tokens, &after.tokens),
+            Some(_) => Vec::new(),
+        };
+        fails.chain(any).chain(used).chain(breaks).chain(tokens).collect()
+    }
+
+    fn unanswered(&self, _case: &Case<'_>, after: &SignIn) -> Option<Unanswered> {
+        let untold = || tokens::untold(&after.tokens);
+        let is_in = after.failed.is_none();
+        is_in.then(untold).flatten().map(Unanswered::NotRun)
     }
 
     fn again(&self, _finding: &Finding) -> Again {
@@ -203,7 +230,11 @@ impl Check for AuthLogin {
         let said = |remark: String| format!("auth-login in {}: {remark}", case.stage);
         let taken = (seen.wrong == Wrong::Taken).then(|| "a wrong password signs in".to_owned());
         let used = (seen.used_code == Wrong::Taken).then(|| "a code signs in a second time".to_owned());
-        let remarks = seen.remarks.iter().cloned().chain(taken).chain(used);
+        let left = match case.stage {
+            StageId::Control if seen.failed.is_none() => tokens::left(&seen.tokens),
+            _ => Vec::new(),
+        };
+        let remarks = seen.remarks.iter().cloned().chain(taken).chain(used).chain(left);
         remarks.map(said).collect()
     }
 }

@@ -2,6 +2,8 @@
 
 mod answers;
 mod issuer;
+mod parted;
+mod parting;
 pub(super) mod requests;
 mod trial;
 
@@ -28,8 +30,11 @@ static ABOUT: About = About {
               them, and where it carried a JSON web token as a bearer, with that token forged: altered claims, an \
               altered, cut and empty signature, alg: none, and HS256 keyed with the issuer's public key as PEM (with and \
               without its last line feed), as DER, and with nothing. Where a client asks for the sign-in's token, one of \
-              its own is revoked at the endpoint that discovery names, and the page behind the sign-in is asked until \
-              production refuses it, at most 10 s; the candidate has 5 s more. Where auth.act_as_issuer says so and production \
+              its own is revoked at the endpoint that discovery names, or what any sign-in gave as auth.revoke says, and the page behind the sign-in is asked until \
+              production refuses it, at most 10 s; the candidate has 5 s more. Where the sign-in is a form, somebody signs in and \
+              out again: by the link or form that the page behind the sign-in, or where it led, shows for that, and at the \
+              end_session_endpoint that discovery names. Then that page is asked in the same window and with the cookies that \
+              it held before; where production's session has ended, the candidate's must within 5 s. Where auth.act_as_issuer says so and production \
               takes the token signed anew by a key of the run's own, requests that read are made with it expired, not yet \
               valid, of another issuer and for another audience. What production refuses (a redirect to the sign-in \
               is a refusal) and the candidate answers as for the user blocks. Requests that write are made after the \
@@ -77,12 +82,20 @@ impl Check for AuthRefusals {
             trial.all_ways(asked).await?;
         }
         trial.revoked().await?;
+        trial.sign_outs().await?;
+        trial.keep_signed_in().await?;
         trial.seen.missing = trial.missing(&requests);
         // What answers an attempt with a server error has something to say.
         if trial.calls > 0 && !trial.seen.is_broken() {
             at.driver.set_aside(&begun).await;
         }
         Ok(trial.seen)
+    }
+
+    fn doubts(&self, case: &Case<'_>, seen: &Refusals) -> Vec<Finding> {
+        let help = "auth.revoke takes back what one sign-in gave, its token as `{{token}}`, and leaves the user";
+        let doubt = |why: &String| Finding::new(CheckId::Control, case.stage, Blame::Mirror, why.clone()).help(help);
+        seen.doubt.iter().map(doubt).collect()
     }
 
     fn judge(&self, case: &Case<'_>, before: &Refusals, after: &Refusals) -> Vec<Finding> {
@@ -95,7 +108,8 @@ impl Check for AuthRefusals {
             finding(case, &newly.collect::<Vec<_>>())
         };
         let given = Forgery::VARIANTS.iter().filter_map(|way| newly(*way));
-        given.chain(breaks(case, before, after)).collect()
+        let parted = parting::findings(case, before, after);
+        given.chain(breaks(case, before, after)).chain(parted).collect()
     }
 
     fn unanswered(&self, _case: &Case<'_>, after: &Refusals) -> Option<Unanswered> {
@@ -112,7 +126,8 @@ impl Check for AuthRefusals {
         let missing = after.missing.first();
         let missing = missing
             .map(|request| format!("{request} came without credentials here, so that strangers could not be tried"));
-        let not_run = silent.or(missing).map(Unanswered::NotRun);
+        let untold = || after.untold.first().cloned();
+        let not_run = silent.or(missing).or_else(untold).map(Unanswered::NotRun);
         not_run.or_else(|| after.nothing.clone().map(Unanswered::Skipped))
     }
 

@@ -5,11 +5,18 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
 use super::At;
+use super::forged::Jwt;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::record::outcome::Lost;
 
 /// For one document.
 const LIMIT_MS: u64 = 5_000;
+
+/// Whose tokens they are: as configured, else as a token says itself.
+pub fn issuer(at: &At<'_>, jwt: Option<&Jwt<'_>>) -> Option<String> {
+    let configured = at.case.settings.auth.as_ref().and_then(|auth| auth.issuer.clone());
+    configured.or_else(|| jwt?.issuer().map(str::to_owned))
+}
 
 /// An issuer's discovery document; `None` where it shows none.
 ///

@@ -31,6 +31,7 @@ use crate::mirror::swap::Swapped;
 use crate::record::outcome::{Lost, Outcome};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
+use crate::suite::leaving::{Exit, SignedOut};
 use crate::suite::login::{LoginOutcome, Session};
 use crate::suite::returning::Returned;
 use crate::suite::{SuiteOutcome, SuiteRun};
@@ -50,6 +51,8 @@ pub enum Copy {
     First,
     /// Another one, which no candidate has touched.
     Untouched,
+    /// One for looks that leave it unfit for anything else.
+    Apart,
 }
 
 /// Where mirrors are made.
@@ -154,6 +157,12 @@ pub trait Ground: Send + Sync {
 
     /// Signs in, and uses the code of that a second time; `None` where that says nothing. Held = it signs in again.
     async fn use_code_again(&self, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome>;
+
+    /// Signs in and out again, and asks for the protected page then; so long at most, until it is refused.
+    async fn sign_out(&self, login: &Login, by: (&str, &Exit), ca: &[String], patience: Duration) -> SignedOut;
+
+    /// Gets another token by what came with that of a sign-in, and the protected page with it; `None` where nothing came.
+    async fn refresh(&self, login: &Login, left: &Session, ca: &[String]) -> Option<LoginOutcome>;
 
     /// Asks for the protected page with what a sign-in left, and signs in anew where that is not taken any more.
     async fn come_back(&self, login: &Login, left: &Session, jar: &str, ca: &[String]) -> Returned;

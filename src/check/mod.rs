@@ -60,9 +60,10 @@ pub mod waiver;
 pub mod witness;
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -87,6 +88,7 @@ use crate::record::stage::StageId;
 use crate::record::step::Subject;
 use crate::record::test::TestRecord;
 use crate::suite::guarded::Guarded;
+use crate::suite::leaving::{Exit, SignedOut};
 use crate::suite::login::{LoginOutcome, Session};
 use crate::suite::mix::Mix;
 use crate::suite::returning::Returned;
@@ -143,6 +145,9 @@ pub enum Moment {
     Tried,
     /// When all stages are over, once for each release.
     Over,
+    /// When all stages are over, on a mirror of its own, which is fit for nothing else after it: on production's release, and on the
+    /// candidate in its place.
+    Apart,
 }
 
 impl Moment {
@@ -297,6 +302,9 @@ pub trait Driver: Sync {
     /// Runs a suite, or an entry of `data`.
     async fn run(&self, subject: &Subject) -> Vec<TestRecord>;
 
+    /// The same, which may use these values as if it had captured them.
+    async fn run_given(&self, subject: &Subject, given: BTreeMap<String, String>) -> Vec<TestRecord>;
+
     /// Runs a suite, and gives those of its requests that carried credentials.
     async fn guarded_by(&self, subject: &Subject) -> Vec<Guarded>;
 
@@ -314,6 +322,18 @@ pub trait Driver: Sync {
 
     /// Uses the code of a sign-in of its own a second time; `None` as before, and where that says nothing.
     async fn use_code_again(&self) -> Option<LoginOutcome>;
+
+    /// Gets another token by what came with that of a sign-in; `None` as before, and where nothing came.
+    async fn refresh(&self, left: &Session) -> Option<LoginOutcome>;
+
+    /// Signs in and out again by a way; so long at most until the page is refused. `None` as before.
+    async fn sign_out(&self, exit: &Exit, patience: Duration) -> Option<SignedOut>;
+
+    /// Somebody signs in anew where this session, which was kept for later, holds no more.
+    ///
+    /// # Errors
+    /// Nobody can tell, or nobody can sign in any more.
+    async fn keep_signed_in(&self, kept: &Session) -> Result<(), Lost>;
 
     /// What was said since the marks answers to attempts of ours that must fail: what logs say is not weighed by it.
     async fn set_aside(&self, since: &Marks);

@@ -143,7 +143,6 @@ pub enum When {
 pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("production", "kubernetes", When::Given),
     ("auth", "twin", When::Given),
-    ("auth", "rotate", When::Given),
     ("login", "as", When::Says("ldap")),
     ("login", "as", When::Says("radius")),
     ("upgrade", "strategy", When::Says("rolling")),
@@ -352,6 +351,12 @@ pub static AUTH: Mapping = Mapping {
             "rotate",
             TextOr(&SUITE),
             "How the product is told to change its signing key, for `rotation`: a Hurl file or a suite's body.",
+        ),
+        key(
+            "revoke",
+            TextOr(&SUITE),
+            "How the product is told to take back what a sign-in gave, its token as `{{token}}`: a Hurl file or a suite's body. The \
+             user can sign in again then.",
         ),
         key("ca", Text, "A company's CA, trusted for the gate's own requests."),
         key("login", Keys(&LOGIN), "How a test user signs in."),

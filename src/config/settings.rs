@@ -68,6 +68,8 @@ impl Settings {
                 suite.map(|suite| &suite.body)
             }
             Subject::Data(entry) => self.data.body(*entry),
+            Subject::Rotate => self.auth.as_ref()?.rotate.as_ref(),
+            Subject::Revoke => self.auth.as_ref()?.revoke.as_ref(),
         }
     }
 
@@ -241,6 +243,10 @@ pub struct Auth {
     pub issuer_span: Option<Span>,
     /// Whose keys the issuer shows in the mirror.
     pub signs: Signs,
+    /// How the product is told to change its signing key.
+    pub rotate: Option<SuiteBody>,
+    /// How the product is told to take back what a sign-in gave.
+    pub revoke: Option<SuiteBody>,
     /// A company's CA, PEM (already read from the file).
     pub ca: Option<String>,
     /// How a test user signs in.

@@ -29,7 +29,14 @@ pub(super) fn names_exist(
         .suites
         .iter()
         .map(|suite| &suite.body)
-        .chain(data.into_iter().flatten());
+        .chain(data.into_iter().flatten())
+        .chain(
+            settings
+                .auth
+                .iter()
+                .flat_map(|auth| [&auth.rotate, &auth.revoke])
+                .flatten(),
+        );
     let steps = bodies.flat_map(|body| body.exec.iter().map(|step| (&step.service, &step.service_span)));
     let hosts = settings.production.hosts.iter();
     let hosts = hosts.map(|host| (&host.service, &host.service_span));

@@ -178,6 +178,8 @@ pub fn of_tests(settings: &Settings, plan: &Plan, hurl: &str) -> Vec<(String, St
             _ => {}
         }
     }
+    // These are run by the checks that they are for.
+    subjects.extend([&Subject::Rotate, &Subject::Revoke]);
     let of = |subject: &&Subject| {
         let body = settings.body(subject);
         body.map_or_else(Vec::new, |body| {

@@ -35,6 +35,10 @@ pub enum Subject {
     Suite(String),
     /// An entry of `data`.
     Data(DataEntry),
+    /// What tells the authentication dependency to change its signing key.
+    Rotate,
+    /// What tells it to take back what a sign-in gave.
+    Revoke,
 }
 
 /// An entry of `data`, at its place in the course.
@@ -78,6 +82,10 @@ impl DataEntry {
     }
 }
 
+/// What changes the authentication dependency's key, and what takes back what it gave, as in reports.
+const ROTATE: &str = "auth.rotate";
+const REVOKE: &str = "auth.revoke";
+
 /// The names of checks that are steps.
 const CHECKS: [(CheckId, &str); 5] = [
     (CheckId::MirrorFidelity, "fidelity"),
@@ -95,6 +103,8 @@ impl fmt::Display for Step {
             Self::Start(service) => f.pad(&format!("start {service}")),
             Self::Run(Subject::Suite(name)) => f.pad(&format!("suite {name}")),
             Self::Run(Subject::Data(entry)) => f.pad(entry.as_str()),
+            Self::Run(Subject::Rotate) => f.pad(ROTATE),
+            Self::Run(Subject::Revoke) => f.pad(REVOKE),
             Self::Swap(services) => f.pad(&format!("swap {}", services.join(" "))),
             Self::Check(id) => f.pad(check_name(*id)),
             Self::Other(name) => f.pad(name),
@@ -131,6 +141,8 @@ fn named(name: &str) -> Step {
     };
     match name {
         "mirror" => Step::Mirror,
+        ROTATE => Step::Run(Subject::Rotate),
+        REVOKE => Step::Run(Subject::Revoke),
         _ => entry.or_else(check).unwrap_or_else(|| Step::Other(name.to_owned())),
     }
 }
@@ -146,6 +158,8 @@ impl fmt::Display for Subject {
         match self {
             Self::Suite(name) => f.pad(name),
             Self::Data(entry) => f.pad(entry.as_str()),
+            Self::Rotate => f.pad(ROTATE),
+            Self::Revoke => f.pad(REVOKE),
         }
     }
 }
@@ -177,6 +191,8 @@ mod tests {
             (Step::Run(Subject::Suite("smoke".to_owned())), "suite smoke"),
             (Step::Run(Subject::Suite("a b".to_owned())), "suite a b"),
             (Step::Run(Subject::Data(DataEntry::Verify)), "data.verify"),
+            (Step::Run(Subject::Rotate), "auth.rotate"),
+            (Step::Run(Subject::Revoke), "auth.revoke"),
             (
                 Step::Run(Subject::Data(DataEntry::VerifyWriteAfter)),
                 "data.verify_write after the rollback",

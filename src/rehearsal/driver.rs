@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -12,15 +13,17 @@ use crate::check::facts::{Aside, Facts};
 use crate::check::ground::{Ground, Marks};
 use crate::config::settings::{Login, SuiteBody};
 use crate::record::check::CheckId;
+use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::Subject;
 use crate::record::test::TestRecord;
 use crate::suite::guarded::Guarded;
+use crate::suite::leaving::{Exit, SignedOut};
 use crate::suite::login::{LoginOutcome, Session};
 use crate::suite::mix::Mix;
-use crate::suite::returning::Returned;
+use crate::suite::returning::{Received, Returned};
 use crate::suite::{Captures, SuiteOutcome, SuiteRun};
 use crate::world::replica::Replica;
 
@@ -31,6 +34,8 @@ pub(super) struct OnGround<'a> {
     pub stage: StageId,
     /// What the first sign-in left that held.
     left: Mutex<Option<Session>>,
+    /// What takes the place of a session that was kept and holds no more.
+    anew: Mutex<Option<Session>>,
     /// What was said to attempts that must fail.
     aside: Mutex<Vec<BTreeMap<Replica, Vec<String>>>>,
 }
@@ -53,6 +58,7 @@ impl Rehearsal<'_> {
             ground,
             stage,
             left: Mutex::default(),
+            anew: Mutex::default(),
             aside: Mutex::default(),
         }
     }
@@ -65,6 +71,9 @@ impl OnGround<'_> {
         if let Some(left) = self.left.into_inner().unwrap_or_else(PoisonError::into_inner) {
             facts.sessions.entry(stage).or_insert(left);
         }
+        if let Some(anew) = self.anew.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            facts.sessions.insert(stage, anew);
+        }
         let aside = self.aside.into_inner().unwrap_or_else(PoisonError::into_inner);
         let aside = aside.into_iter().map(|said| Aside { stage, role, said });
         facts.aside.extend(aside);
@@ -73,7 +82,7 @@ impl OnGround<'_> {
     /// Runs a suite or an entry of `data`, with what entries before it captured.
     pub async fn run_with(&self, subject: &Subject, body: &SuiteBody, inherited: Captures) -> SuiteOutcome {
         let run = match subject {
-            Subject::Suite(_) => self.rehearsal.run_value(next_run()),
+            Subject::Suite(_) | Subject::Rotate | Subject::Revoke => self.rehearsal.run_value(next_run()),
             // One for all entries: they speak of the same things.
             Subject::Data(_) => self.rehearsal.run_value(0),
         };
@@ -143,8 +152,16 @@ impl OnGround<'_> {
 #[async_trait]
 impl Driver for OnGround<'_> {
     async fn run(&self, subject: &Subject) -> Vec<TestRecord> {
+        self.run_given(subject, BTreeMap::new()).await
+    }
+
+    async fn run_given(&self, subject: &Subject, values: BTreeMap<String, String>) -> Vec<TestRecord> {
+        let given = Captures {
+            values,
+            ..Captures::default()
+        };
         match self.rehearsal.settings.body(subject) {
-            Some(body) => self.run_with(subject, body, Captures::default()).await.tests,
+            Some(body) => self.run_with(subject, body, given).await.tests,
             None => Vec::new(),
         }
     }
@@ -202,6 +219,38 @@ impl Driver for OnGround<'_> {
         let ca = &self.rehearsal.ca;
         let outcome = self.ground.use_code_again(self.login()?, &session, ca).await?;
         Some(self.learned(outcome))
+    }
+
+    async fn refresh(&self, left: &Session) -> Option<LoginOutcome> {
+        let ca = &self.rehearsal.ca;
+        let outcome = self.ground.refresh(self.login()?, left, ca).await?;
+        Some(self.learned(outcome))
+    }
+
+    async fn sign_out(&self, exit: &Exit, patience: Duration) -> Option<SignedOut> {
+        let session = format!("out-{}", next_run());
+        let ca = &self.rehearsal.ca;
+        let by = (session.as_str(), exit);
+        let signed_out = self.ground.sign_out(self.login()?, by, ca, patience).await;
+        let redactor = &self.rehearsal.redactor;
+        signed_out.secrets.iter().for_each(|secret| redactor.learn(secret));
+        Some(signed_out)
+    }
+
+    async fn keep_signed_in(&self, kept: &Session) -> Result<(), Lost> {
+        let returned = self.come_back(kept).await.map(|returned| returned.came_to);
+        if let Some(Outcome::Held(Received::Known)) | None = returned {
+            return Ok(());
+        }
+        let Some(outcome) = self.sign_in().await else {
+            return Ok(());
+        };
+        if !outcome.held() {
+            return Err(Lost::new(Part::Step, outcome.message()));
+        }
+        let mut anew = self.anew.lock().unwrap_or_else(PoisonError::into_inner);
+        *anew = Some(outcome.left);
+        Ok(())
     }
 
     fn hide(&self, secret: &str) {

@@ -60,6 +60,8 @@ mod rotation_laws;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
+mod session_laws;
+#[cfg(test)]
 mod shard_laws;
 #[cfg(test)]
 mod slowdown_laws;

@@ -35,6 +35,7 @@ use crate::mirror::{Mirror, Setup};
 use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
+use crate::suite::leaving::{self, Exit, SignedOut};
 use crate::suite::login::{self, LoginOutcome, Session};
 use crate::suite::returning::{self, Returned};
 use crate::suite::{self, SuiteOutcome, SuiteRun};
@@ -74,17 +75,21 @@ impl Grounds for Setup {
     async fn prepare(&self, copy: Copy) -> Result<Arc<dyn Ground>> {
         let setup = match copy {
             Copy::First => self.clone(),
-            Copy::Untouched => {
-                let (unheard, _) = tokio::sync::mpsc::unbounded_channel();
-                Setup {
-                    prefix: "again-".to_owned(),
-                    logs: None,
-                    news: unheard,
-                    ..self.clone()
-                }
-            }
+            Copy::Untouched => beside(self, "again-"),
+            Copy::Apart => beside(self, "apart-"),
         };
         Ok(Arc::new(Mirror::prepare(setup).await?))
+    }
+}
+
+/// A further mirror, whose names begin so; of what happens there no stage tells.
+fn beside(first: &Setup, prefix: &str) -> Setup {
+    let (unheard, _) = tokio::sync::mpsc::unbounded_channel();
+    Setup {
+        prefix: prefix.to_owned(),
+        logs: None,
+        news: unheard,
+        ..first.clone()
     }
 }
 
@@ -214,6 +219,14 @@ impl Ground for Mirror {
 
     async fn use_code_again(&self, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome> {
         login::use_code_again(self.agent(), login, session, ca).await
+    }
+
+    async fn sign_out(&self, login: &Login, by: (&str, &Exit), ca: &[String], patience: Duration) -> SignedOut {
+        leaving::sign_out(self.agent(), login, by, ca, patience).await
+    }
+
+    async fn refresh(&self, login: &Login, left: &Session, ca: &[String]) -> Option<LoginOutcome> {
+        login::refresh(self.agent(), login, left, ca).await
     }
 
     async fn come_back(&self, login: &Login, left: &Session, jar: &str, ca: &[String]) -> Returned {

@@ -25,7 +25,7 @@ use crate::agent::probe::{ProbeSample, Question};
 use crate::agent::processors::Processors;
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
 use crate::check::load_limits::tests::slice;
-use crate::config::settings::Login;
+use crate::config::settings::{Login, SignInBy};
 use crate::context::Context;
 use crate::engine::exec::ExecOutput;
 use crate::engine::image::ImageFacts;
@@ -50,10 +50,12 @@ use crate::record::recorded::Recorded;
 use crate::record::release::{AuthRecord, LockRecord, Release, Role};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
+use crate::record::step::Subject;
 use crate::record::test::{Reply, TestRecord};
 use crate::record::v1::{self, Parts, Record};
 use crate::record::verdict::Verdict;
 use crate::suite::guarded::Guarded;
+use crate::suite::leaving::{self, After, Gone, Parting, SignedOut};
 use crate::suite::login::{Kind, LoginOutcome, Session, Trouble};
 use crate::suite::returning::{Received, Returned};
 use crate::suite::{Captures, SuiteOutcome, SuiteRun};
@@ -114,6 +116,13 @@ pub struct Behaviour {
     pub sessions: Sessions,
     /// It takes a code a second time.
     pub takes_used_codes: bool,
+    /// What the page behind the sign-in answers to who has signed out, and to who has kept the cookies; `None` = nothing leads
+    /// out.
+    pub signs_out: Option<(After, After)>,
+    /// How the issuer's user info answers, and whom it names; `None` = discovery names none.
+    pub user_info: Option<(u16, &'static str)>,
+    /// By which status a token is refreshed; `None` = nothing comes with it for that.
+    pub refreshes: Option<u16>,
     /// It takes any password.
     pub takes_any_password: bool,
     /// What it says while it is in place.
@@ -128,6 +137,11 @@ pub struct Behaviour {
     pub reads: Option<Reader>,
     /// How it comes to know new keys of the issuer's.
     pub keys: Keys,
+    /// What whoever signs in gets when the product has changed its key, one after the other before it works again; and
+    /// whether it works again at all.
+    pub rotated: Rotated,
+    /// What becomes of whom the product has taken back what it gave.
+    pub revoked: Revoked,
     /// It does not answer who has no session.
     pub silent_to_strangers: bool,
     /// The suite, or `login`, in which the kernel kills a process of its for memory.
@@ -244,6 +258,27 @@ pub enum Keys {
     Any,
     /// It knows those that are shown, and the first one no more once there was another, until it is restarted.
     NeverBack,
+}
+
+/// What becomes of sign-ins and sessions when the product has changed its key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rotated {
+    /// So many sign-ins are answered so; more than one can wait for are all of them until a restart.
+    pub sign_ins: Vec<u16>,
+    /// How those are answered who are signed in; `None` = as before.
+    pub users: Option<u16>,
+}
+
+/// What becomes of what the product has taken back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Revoked {
+    /// It is refused.
+    #[default]
+    IsRefused,
+    /// It is still taken.
+    IsTaken,
+    /// It is refused, and the user never signs in again.
+    LocksTheUser,
 }
 
 /// How a release does under load.
@@ -369,6 +404,16 @@ pub enum SignIn {
 }
 
 impl Behaviour {
+    /// What a sign-in leaves: a token, where something is to be had by it.
+    fn left(&self, by: &Login) -> Session {
+        let token =
+            matches!(by.by, SignInBy::Bearer(_)).then(|| ("Authorization".to_owned(), format!("Bearer {TOKEN}")));
+        Session {
+            headers: token.into_iter().collect(),
+            ..Session::default()
+        }
+    }
+
     /// A test ends so from its `after`th run on.
     pub fn test(mut self, suite: &str, name: &str, told: &[Told]) -> Self {
         let key = (suite.to_owned(), name.to_owned());
@@ -850,6 +895,8 @@ impl Grounds for ScriptedGrounds {
             shown: self.signer.clone().into_iter().collect(),
             gone: Vec::new(),
             shown_at: tokio::time::Instant::now(),
+            since_rotated: None,
+            is_revoked: false,
             in_turns: None,
             rate: 0.0,
             memory: MEMORY,
@@ -896,6 +943,10 @@ struct State {
     shown: Vec<Arc<Signer>>,
     shown_at: tokio::time::Instant,
     gone: Vec<Arc<Signer>>,
+    /// Sign-ins since the product has changed its key.
+    since_rotated: Option<usize>,
+    /// What the last sign-in gave has been taken back.
+    is_revoked: bool,
     /// How production's release beside and the one in place do while both are there.
     in_turns: Option<[UnderLoad; 2]>,
     /// Requests a second of a load that rises.
@@ -910,9 +961,9 @@ impl State {
     fn now(&mut self) -> &mut Behaviour {
         match (self.copy, self.place) {
             (Copy::Untouched, _) => &mut self.story.untouched,
-            (Copy::First, Place::Baseline) => &mut self.story.baseline,
-            (Copy::First, Place::Candidate) => &mut self.story.candidate,
-            (Copy::First, Place::Back) => &mut self.story.back,
+            (Copy::First | Copy::Apart, Place::Baseline) => &mut self.story.baseline,
+            (Copy::First | Copy::Apart, Place::Candidate) => &mut self.story.candidate,
+            (Copy::First | Copy::Apart, Place::Back) => &mut self.story.back,
         }
     }
 
@@ -929,7 +980,7 @@ impl State {
         }
         self.rate = rate;
         if rate >= self.now().climbs.crashes && self.stopped.insert("web".to_owned()) {
-            self.exits_by_faults += 1;
+            self.ends("web", None, 1, EndedBy::Itself);
         }
         Ok(())
     }
@@ -992,7 +1043,11 @@ impl State {
     }
 
     /// What the issuer shows of itself, where somebody signs in its place.
-    fn document(&self, url: &str) -> Option<Value> {
+    fn document(&mut self, url: &str) -> Option<Value> {
+        let is_discovery = url == format!("{ISSUER}/.well-known/openid-configuration");
+        if is_discovery && self.now().user_info.is_some() {
+            return Some(json!({"userinfo_endpoint": format!("{ISSUER}/userinfo")}));
+        }
         let signer = self.signer.as_ref()?;
         let own = json!({"kty": "RSA", "kid": "its own"});
         match url.strip_prefix(ISSUER)? {
@@ -1174,6 +1229,7 @@ impl Ground for ScriptedGround {
             state.lives.remove(&replica);
         }
         (state.is_asked, state.memory_kills) = (false, 0);
+        state.since_rotated = None;
         state.place = match role {
             Role::Candidate => Place::Candidate,
             Role::Baseline => Place::Back,
@@ -1230,6 +1286,7 @@ impl Ground for ScriptedGround {
         let mut state = self.state();
         state.stopped.remove(service);
         state.wedged = false;
+        state.since_rotated = None;
         state.gone.clear();
         Ok(())
     }
@@ -1292,7 +1349,25 @@ impl Ground for ScriptedGround {
 
     async fn run_suite(&self, run: SuiteRun<'_>) -> SuiteOutcome {
         let mut state = self.state();
-        state.alone(&format!("{}", run.subject));
+        match run.subject {
+            Subject::Rotate => {
+                assert_ne!(
+                    state.copy,
+                    Copy::First,
+                    "a key that is gone takes with it what others look at"
+                );
+                state.since_rotated = Some(0);
+            }
+            Subject::Revoke => {
+                assert_eq!(run.inherited.values.get("token").map(String::as_str), Some(TOKEN));
+                state.is_revoked = true;
+            }
+            Subject::Suite(_) | Subject::Data(_) => {}
+        }
+        // Nobody asks what a token is worth that is taken back while the probe asks.
+        if *run.subject != Subject::Revoke {
+            state.alone(&run.subject.to_string());
+        }
         state.is_asked();
         let suite = run.subject.to_string();
         state.note(&suite);
@@ -1347,7 +1422,7 @@ impl Ground for ScriptedGround {
         }
     }
 
-    async fn sign_in(&self, _login: &Login, _session: &str, _ca: &[String]) -> LoginOutcome {
+    async fn sign_in(&self, login: &Login, _session: &str, _ca: &[String]) -> LoginOutcome {
         let mut state = self.state();
         state.alone("a sign-in");
         if let Err(lost) = state.agent() {
@@ -1362,13 +1437,24 @@ impl Ground for ScriptedGround {
         if let Some(status) = state.under_fault(|bears| bears.answers) {
             return login_outcome(Outcome::Broke(answered(status)));
         }
+        let since = state.since_rotated;
+        let answers = since.and_then(|since| state.now().rotated.sign_ins.get(since).copied());
+        state.since_rotated = since.map(|since| since + 1);
+        if let Some(status) = answers {
+            return login_outcome(Outcome::Broke(answered(status)));
+        }
+        if state.is_revoked && state.now().revoked == Revoked::LocksTheUser {
+            return login_outcome(Outcome::Broke(answered(401)));
+        }
+        state.is_revoked = false;
         state.signed_in += 1;
         let signed_in = state.signed_in;
         let is_lost = |bears: &Bears| bears.loses_every.is_some_and(|every| signed_in.is_multiple_of(every));
         if let Some(status) = state.under_fault(|bears| is_lost(bears).then_some(503)) {
             return login_outcome(Outcome::Broke(answered(status)));
         }
-        login_outcome(match next(&mut state.now().sign_ins).unwrap_or(SignIn::Works) {
+        let left = state.now().left(login);
+        let outcome = login_outcome(match next(&mut state.now().sign_ins).unwrap_or(SignIn::Works) {
             SignIn::Works => Outcome::Held(()),
             SignIn::Fails => Outcome::Broke(trouble()),
             SignIn::NeedsScript => Outcome::Broke(Trouble {
@@ -1383,7 +1469,8 @@ impl Ground for ScriptedGround {
             }),
             SignIn::Limited => Outcome::Broke(answered(429)),
             SignIn::Lost => Outcome::Lost(Lost::new(outcome::Part::Agent, "it was killed")),
-        })
+        });
+        LoginOutcome { left, ..outcome }
     }
 
     async fn sign_in_wrongly(&self, _login: &Login, _session: &str, _ca: &[String]) -> Option<LoginOutcome> {
@@ -1422,10 +1509,53 @@ impl Ground for ScriptedGround {
         }))
     }
 
+    async fn sign_out(
+        &self,
+        _login: &Login,
+        (_session, exit): (&str, &leaving::Exit),
+        _ca: &[String],
+        _patience: Duration,
+    ) -> SignedOut {
+        let mut state = self.state();
+        let parting = match state.now().signs_out {
+            Some((window, copy)) => Parting::Left(Gone {
+                by: match exit {
+                    leaving::Exit::Shown => "POST http://web/logout".to_owned(),
+                    leaving::Exit::Issuers(address) => format!("GET {address}"),
+                },
+                way: Some(200),
+                window,
+                copy,
+            }),
+            None => Parting::NoWay("http://web/account shows no link or form by which to sign out".to_owned()),
+        };
+        SignedOut {
+            came_to: match state.agent() {
+                Ok(()) => Outcome::Held(parting),
+                Err(lost) => Outcome::Lost(lost),
+            },
+            secrets: Vec::new(),
+        }
+    }
+
+    async fn refresh(&self, _login: &Login, _left: &Session, _ca: &[String]) -> Option<LoginOutcome> {
+        let mut state = self.state();
+        let came_to = match state.now().refreshes? {
+            200 => Outcome::Held(()),
+            status => Outcome::Broke(Trouble {
+                kind: Kind::Refused,
+                ..answered(status)
+            }),
+        };
+        Some(login_outcome(came_to))
+    }
+
     async fn come_back(&self, _login: &Login, _left: &Session, _jar: &str, _ca: &[String]) -> Returned {
         let mut state = self.state();
         let sessions = state.now().sessions;
         let faulty = state.under_fault(|bears| bears.answers_users);
+        let rotated = state.now().rotated.users;
+        let faulty = faulty.or(rotated.filter(|_| state.since_rotated.is_some()));
         Returned {
             came_to: match (state.agent(), sessions) {
                 (Ok(()), _) if faulty.is_some() => Outcome::Broke(answered(faulty.unwrap_or_default())),
@@ -1484,6 +1614,17 @@ impl Ground for ScriptedGround {
                 ..HttpAnswer::default()
             }));
         }
+        let user_info = state
+            .now()
+            .user_info
+            .filter(|_| call.url == format!("{ISSUER}/userinfo"));
+        if let Some((status, sub)) = user_info {
+            return Ok(Some(HttpAnswer {
+                status,
+                body: BASE64_STANDARD.encode(json!({"sub": sub}).to_string()),
+                ..HttpAnswer::default()
+            }));
+        }
         if let Some(status) = who.and_then(|who| state.by_our_key(who)) {
             return Ok(Some(HttpAnswer {
                 status,
@@ -1491,9 +1632,10 @@ impl Ground for ScriptedGround {
             }));
         }
         let keeps_out_by = state.now().keeps_out_by.unwrap_or(401);
+        let is_out = state.is_revoked && state.now().revoked != Revoked::IsTaken;
         let lets_in = &state.now().lets_in;
         let is_in = match who {
-            Some(value) if value == format!("Bearer {TOKEN}") => !state.now().ends_tokens,
+            Some(value) if value == format!("Bearer {TOKEN}") => !state.now().ends_tokens && !is_out,
             Some(_) => lets_in.contains(&Stranger::Forger),
             None => lets_in.contains(&Stranger::Nobody),
         };

@@ -110,6 +110,7 @@ pub(super) fn inherited(subject: &Subject, course: &Course) -> Captures {
     match subject {
         Subject::Suite(_) => Captures::default(),
         Subject::Data(_) => course.data.clone(),
+        Subject::Rotate | Subject::Revoke => Captures::default(),
     }
 }
 

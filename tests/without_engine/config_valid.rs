@@ -264,6 +264,8 @@ fn the_login_page_may_expect_more_than_a_status() {
     let auth = load(&options("everything.yaml")).auth.expect("auth");
     assert_eq!(auth.services, ["idp", "web"]);
     assert_eq!(auth.service_spans[1].text(), "web");
+    let bodies = [auth.rotate, auth.revoke].map(|body| body.expect("a body").exec[0].service.clone());
+    assert_eq!(bodies, ["idp", "idp"]);
     let login = auth.login.expect("login");
     assert_eq!(login.expect.expect.status, [StatusPattern::Exact(200)]);
     assert!(login.expect.expect.body.is_some());

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::parted::Parted;
 use crate::agent::exchange::{HttpAnswer, SERVER_ERROR};
 use crate::check::fault_trial::SAYS_SO;
 use crate::check::forged::Forgery;
@@ -19,6 +20,12 @@ pub struct Refusals {
     pub(super) revoked_after_ms: Option<u64>,
     /// What production refused and this release was not asked, by request.
     pub(super) missing: BTreeSet<String>,
+    /// What became of signing out, by each way.
+    pub(super) parted: Vec<Parted>,
+    /// Why production could not be asked as the configuration says.
+    pub(super) doubt: Option<String>,
+    /// What should have been told of that, and could not be.
+    pub(super) untold: Vec<String>,
     /// What was not asked, and why.
     pub(super) left: Vec<String>,
     /// Why nothing was asked that should have been.
@@ -118,8 +125,7 @@ impl Refusals {
     }
 
     pub(super) fn is_broken(&self) -> bool {
-        self.tried
-            .iter()
-            .any(|tried| matches!(tried.answered, Answered::Broken(_)))
+        let mut tried = self.tried.iter();
+        tried.any(|tried| matches!(tried.answered, Answered::Broken(_))) || self.parted.iter().any(Parted::is_broken)
     }
 }

@@ -20,7 +20,7 @@ pub(in crate::check) async fn requests(at: &At<'_>) -> Vec<Guarded> {
         other => other,
     };
     let of_suites = match at.facts.on {
-        Copy::Untouched => anew(at).await,
+        Copy::Untouched | Copy::Apart => anew(at).await,
         Copy::First => {
             let suites = at.facts.ran_on(stage, at.role);
             let suites = suites.filter(|ran| matches!(ran.subject, Subject::Suite(_)));

@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use strum::VariantArray as _;
 
 use super::answers::{Answered, Refusals, Tried};
-use super::issuer::{self, Revoked};
+use super::issuer::{self, Revoked, TakenBack};
 use super::requests::is_turn_of;
 use crate::agent::exchange::HttpCall;
 use crate::check::At;
 use crate::check::forged::{Forgery, Jwt, PublicKey};
+use crate::check::ground::Copy;
 use crate::check::resigned::{self, Signers};
 use crate::mirror::names::issuer::Signer;
-use crate::record::outcome::Lost;
+use crate::record::outcome::{Lost, Outcome};
 use crate::record::stage::StageId;
 use crate::suite::guarded::Guarded;
+use crate::suite::login::Session;
 use crate::text::units::millis;
 
 /// A revoked token is watched for so long, so often; on the candidate for as long as the baseline took it, and …
@@ -26,14 +28,16 @@ const REVOKED_LATER: Duration = Duration::from_secs(5);
 
 /// A look on its way.
 pub(super) struct Trial<'a> {
-    at: &'a At<'a>,
-    before: Option<&'a Refusals>,
+    pub(super) at: &'a At<'a>,
+    pub(super) before: Option<&'a Refusals>,
     /// Keys of issuers, by the token that they have signed; why there is none.
     keys: BTreeMap<String, Result<PublicKey, String>>,
     signers: Signers,
     /// What came of a good token by that key, by request.
     controls: BTreeMap<String, Answered>,
     pub(super) calls: usize,
+    /// How often something was taken back that a sign-in gave.
+    pub(super) taken_back: usize,
     pub(super) seen: Refusals,
 }
 
@@ -48,6 +52,7 @@ impl<'a> Trial<'a> {
             signers: Signers::default(),
             controls: BTreeMap::new(),
             calls: 0,
+            taken_back: 0,
             seen: Refusals {
                 nothing,
                 ..Refusals::default()
@@ -102,21 +107,27 @@ impl<'a> Trial<'a> {
             },
         };
         match issuer::take_back(at).await? {
-            Revoked::Nobodys => Ok(()),
+            Revoked::Nobodys => return Ok(()),
+            Revoked::Skipped(why) if self.before.is_some() => {
+                self.seen.untold.push(format!("no token could be revoked: {why}"));
+                return Ok(());
+            }
             Revoked::Skipped(why) => {
                 self.leave(format!("revoked is skipped: {why}"));
-                Ok(())
+                return Ok(());
             }
-            Revoked::Done(guarded) => self.watch(&guarded, limit).await,
+            Revoked::Failed(why) => self.failed(why),
+            Revoked::Done(taken_back) => self.watch(&taken_back, limit).await?,
         }
+        self.taken_back += 1;
+        self.lets_in_anew().await
     }
 
-    async fn watch(&mut self, guarded: &Guarded, limit: Duration) -> Result<(), Lost> {
-        let begun = Instant::now();
-        let own = guarded.token().unwrap_or_default().to_owned();
+    async fn watch(&mut self, taken_back: &TakenBack, limit: Duration) -> Result<(), Lost> {
+        let (begun, page) = (Instant::now(), taken_back.page());
         loop {
             self.calls += 1;
-            let answered = self.ask(guarded, guarded.with_token(&own, "revoked")).await?;
+            let answered = self.ask(page, taken_back.call()).await?;
             let is_over = begun.elapsed() + REVOKED_EVERY > limit;
             if matches!(answered, Answered::Given(_)) && !is_over {
                 tokio::time::sleep(REVOKED_EVERY).await;
@@ -130,9 +141,53 @@ impl<'a> Trial<'a> {
                 return Ok(());
             }
             self.seen.revoked_after_ms = Some(millis(begun.elapsed()));
-            self.note(guarded, Forgery::Revoked, answered);
+            self.note(page, Forgery::Revoked, answered);
             return Ok(());
         }
+    }
+
+    /// What is asked later needs a user who can sign in.
+    async fn lets_in_anew(&mut self) -> Result<(), Lost> {
+        if self
+            .at
+            .case
+            .settings
+            .auth
+            .as_ref()
+            .is_none_or(|auth| auth.revoke.is_none())
+        {
+            return Ok(());
+        }
+        let Some(outcome) = self.at.driver.sign_in().await else {
+            return Ok(());
+        };
+        match outcome.came_to {
+            Outcome::Held(()) => {}
+            Outcome::Broke(trouble) => self.failed(format!(
+                "after auth.revoke nobody signs in any more: {}",
+                trouble.message
+            )),
+            Outcome::Lost(lost) => return Err(lost),
+        }
+        Ok(())
+    }
+
+    /// Nothing can be told of what was to be taken back: of production that is the configuration's doing.
+    fn failed(&mut self, why: String) {
+        match self.before {
+            None => self.seen.doubt = Some(why),
+            Some(_) => self.seen.untold.push(why),
+        }
+    }
+
+    /// A sign-in that is kept for later looks holds when this returns, whatever else has ended with what was taken back.
+    pub(super) async fn keep_signed_in(&self) -> Result<(), Lost> {
+        if self.taken_back == 0 || self.at.facts.on == Copy::Untouched {
+            return Ok(());
+        }
+        let (nobody, sessions) = (Session::default(), &self.at.facts.sessions);
+        let kept = sessions.get(&self.at.case.stage).unwrap_or(&nobody);
+        self.at.driver.keep_signed_in(kept).await
     }
 
     async fn ask(&self, asked: &Guarded, call: HttpCall) -> Result<Answered, Lost> {
@@ -290,6 +345,13 @@ impl<'a> Trial<'a> {
             self.leave(format!(
                 "expired, not yet valid, invalid-iss and invalid-aud are skipped: {why}"
             ));
+        }
+    }
+
+    /// Once is enough here, too.
+    pub(super) fn leave_once(&mut self, what: String) {
+        if self.before.is_none() {
+            self.leave(what);
         }
     }
 

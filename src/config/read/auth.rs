@@ -17,6 +17,8 @@ pub(super) fn auth(fields: &Fields) -> Auth {
         issuer: fields.url("issuer"),
         issuer_span: fields.get("issuer").map(|node| node.span.clone()),
         signs: signs(fields),
+        rotate: fields.get("rotate").map(|node| suite::entry(fields, node)),
+        revoke: fields.get("revoke").map(|node| suite::entry(fields, node)),
         ca: fields.get("ca").map(|node| fields.reader.certificate(node)),
         login: fields.fields("login", &grammar::LOGIN).map(|fields| login(&fields)),
     }

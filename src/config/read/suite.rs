@@ -35,7 +35,7 @@ fn suite(file: &Fields, entry: &Entry) -> Suite {
 }
 
 pub(super) fn data(fields: &Fields) -> Data {
-    let entry = |key| fields.get(key).map(|node| data_entry(fields, node));
+    let entry = |key| fields.get(key).map(|node| entry(fields, node));
     Data {
         restore: restore::all(fields),
         seed: entry("seed"),
@@ -46,7 +46,7 @@ pub(super) fn data(fields: &Fields) -> Data {
 }
 
 /// A Hurl file, or a suite's body.
-fn data_entry(data: &Fields, node: &Node) -> SuiteBody {
+pub(super) fn entry(data: &Fields, node: &Node) -> SuiteBody {
     match node.as_map() {
         Some(_) if !is_secret(node) => body(&data.reader.fields(node, &grammar::SUITE)),
         _ => SuiteBody {
