@@ -15,6 +15,7 @@ use crate::record::finding::Finding;
 use crate::record::outcome::Lost;
 use crate::record::stage::StageId;
 use heard::heard;
+pub(super) use rotation::{PAUSE, TAKEN_WITHIN};
 pub use seen::Kept;
 
 static ABOUT: About = About {

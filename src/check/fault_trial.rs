@@ -262,7 +262,10 @@ async fn got_once_it_answers(at: &At<'_>, users: &Users) -> Result<Vec<Got>, Los
 }
 
 /// What somebody gets who has signed in before.
-async fn comes_back(at: &At<'_>, session: &Session) -> Result<Came, Lost> {
+///
+/// # Errors
+/// Nobody can tell.
+pub async fn comes_back(at: &At<'_>, session: &Session) -> Result<Came, Lost> {
     let returned = at.driver.come_back(session).await.ok_or_else(no_sign_in)?;
     match returned.came_to {
         Outcome::Held(Received::Known) => Ok(Came::Works),
@@ -273,7 +276,10 @@ async fn comes_back(at: &At<'_>, session: &Session) -> Result<Came, Lost> {
 }
 
 /// What somebody gets who signs in.
-async fn signs_in(at: &At<'_>) -> Result<Came, Lost> {
+///
+/// # Errors
+/// Nobody can tell.
+pub async fn signs_in(at: &At<'_>) -> Result<Came, Lost> {
     let outcome = at.driver.sign_in().await.ok_or_else(no_sign_in)?;
     match outcome.came_to {
         Outcome::Held(()) => Ok(Came::Works),

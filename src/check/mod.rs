@@ -12,6 +12,7 @@ pub mod auth_exercised;
 pub mod auth_faults;
 pub mod auth_login;
 pub mod auth_refusals;
+pub mod auth_rotate;
 pub mod auth_rotation_skew;
 pub mod auth_tokens;
 pub mod auth_traffic;

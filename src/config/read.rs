@@ -326,7 +326,8 @@ fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Ne
         .map(Load::both_at_once)
         .unwrap_or_default();
     let faults = settings.stages.faults.as_ref();
-    let until_taken = faults.map(Faults::until_keys_are_taken).unwrap_or_default();
+    let rotations = 1 + u32::from(settings.auth.as_ref().is_some_and(|auth| auth.rotate.is_some()));
+    let until_taken = faults.map(Faults::until_keys_are_taken).unwrap_or_default() * rotations;
     let timeout = options.timeout.or(file.duration("timeout"));
     let alerts = settings.stages.alerts.as_ref();
     let until_failed = alerts.map(Alerts::until_something_fails).unwrap_or_default();

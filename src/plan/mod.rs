@@ -113,6 +113,16 @@ fn faults_not_asked(settings: &Settings) -> Option<String> {
     })
 }
 
+/// What happens on a mirror that no stage shows.
+fn apart(settings: &Settings) -> Option<String> {
+    let faults = settings.stages.faults.as_ref()?;
+    let is_asked = faults.changes.contains(&AuthChange::Rotation);
+    settings.auth.as_ref()?.rotate.as_ref().filter(|_| is_asked)?;
+    let words = "auth.rotate: when all else is over, another mirror comes up, and the product changes its key there, under \
+                 production's release and then under the candidate";
+    Some(words.to_owned())
+}
+
 /// A migration is as good as the rows that it meets.
 fn empty_tables(settings: &Settings, world: &World) -> Option<String> {
     let keeps = |service: &Service| service.mounts.iter().any(is_kept);
@@ -149,5 +159,6 @@ fn notes(settings: &Settings, world: &World, release: &Candidates) -> Vec<String
     });
     notes.extend(empty_tables(settings, world));
     notes.extend(faults_not_asked(settings));
+    notes.extend(apart(settings));
     notes
 }

@@ -89,6 +89,8 @@ pub enum CheckId {
     AuthFaults,
     /// Rotated keys, shifted clocks.
     AuthRotationSkew,
+    /// The product's own new key.
+    AuthRotate,
     /// LDAP, SAML, RADIUS.
     AuthDirectory,
     /// Both releases side by side.

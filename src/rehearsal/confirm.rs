@@ -95,8 +95,13 @@ impl Rehearsal<'_> {
     }
 
     async fn untouched(&self) -> Result<Arc<dyn Ground>, String> {
+        self.another(Copy::Untouched).await
+    }
+
+    /// Another mirror with production's release on it; an error says why none came up.
+    pub(super) async fn another(&self, copy: Copy) -> Result<Arc<dyn Ground>, String> {
         let words = |error: anyhow::Error| format!("{error:#}");
-        let ground = self.grounds.prepare(Copy::Untouched).await.map_err(words)?;
+        let ground = self.grounds.prepare(copy).await.map_err(words)?;
         let brought_up = ground.start(self.start_within()).await.map_err(words)?;
         if let Some(failure) = brought_up.failure() {
             return Err(failure);

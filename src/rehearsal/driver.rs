@@ -41,13 +41,14 @@ pub(super) struct OnGround<'a> {
 }
 
 /// The checks that sign in: without any of them nobody does.
-const SIGN_IN: [CheckId; 6] = [
+const SIGN_IN: [CheckId; 7] = [
     CheckId::AuthLogin,
     CheckId::AuthRefusals,
     CheckId::AuthTokens,
     CheckId::SessionSurvival,
     CheckId::AuthFaults,
     CheckId::AuthRotationSkew,
+    CheckId::AuthRotate,
 ];
 
 impl Rehearsal<'_> {

@@ -26,6 +26,7 @@ use crate::world::replica::Replica;
 
 mod answer;
 mod answers;
+mod apart;
 mod bring_up;
 mod confirm;
 pub mod course;
@@ -55,6 +56,8 @@ mod lives_laws;
 mod probe_laws;
 #[cfg(test)]
 mod product_laws;
+#[cfg(test)]
+mod rotate_laws;
 #[cfg(test)]
 mod rotation_laws;
 #[cfg(test)]
@@ -131,6 +134,7 @@ impl Rehearsal<'_> {
             }
         }
         self.look_when_over(&mut course).await;
+        self.look_apart(&mut course).await;
         self.confirm(&mut course).await;
         self.answer(&course);
     }

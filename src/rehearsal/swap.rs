@@ -84,7 +84,7 @@ impl Rehearsal<'_> {
         }
     }
 
-    async fn put_in_place(
+    pub(super) async fn put_in_place(
         &self,
         ground: &dyn Ground,
         to: Role,

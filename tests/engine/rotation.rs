@@ -18,6 +18,8 @@ fn a_release_that_reads_the_keys_once_is_blocked_after_a_rotation() {
     for says in [
         "its token is not taken, at last it answers 401; to the old one's it answers 200",
         "an untouched baseline passed it 4 of 4 more times",
+        "after auth.rotate whoever signs in gets",
+        "an untouched baseline passed it 1 of 1 more times",
     ] {
         assert!(findings.contains(says), "{findings}");
     }
@@ -42,5 +44,10 @@ fn their_clean_twin_takes_new_keys_and_passes_without_a_warning() {
         assert_eq!((number("rotation"), number("skew")), (Some(2), Some(8)), "{seen}");
         assert!(seen["rotation"][1]["taken_ms"].is_u64(), "{seen}");
         assert_eq!((number("left"), number("untold")), (Some(0), Some(0)), "{seen}");
+        let seen = run.read(&format!("evidence/auth-rotate-{of}.json"));
+        let seen: Value = serde_json::from_str(&seen).expect("it is JSON");
+        // The old key is gone: whoever was signed in by it is out on both, and somebody signs in anew.
+        let is_out = &seen["seen"]["is_signed_in"]["refused"];
+        assert!(seen["seen"]["back_ms"].is_u64() && is_out.is_string(), "{seen}");
     }
 }

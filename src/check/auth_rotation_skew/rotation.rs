@@ -23,9 +23,9 @@ use crate::text::units::{millis, of_millis};
 
 /// Production's release has so long to take a new key: libraries ask for keys again every 30 s at most. How much of that is
 /// over when the key appears is chance, so the candidate has as long, whatever production took.
-pub(super) const TAKEN_WITHIN: Duration = Duration::from_secs(35);
+pub(in crate::check) const TAKEN_WITHIN: Duration = Duration::from_secs(35);
 /// Between two questions.
-pub(super) const PAUSE: Duration = Duration::from_millis(250);
+pub(in crate::check) const PAUSE: Duration = Duration::from_millis(250);
 
 impl Change {
     fn words(self) -> &'static str {
