@@ -1364,10 +1364,7 @@ impl Ground for ScriptedGround {
             }
             Subject::Suite(_) | Subject::Data(_) => {}
         }
-        // Nobody asks what a token is worth that is taken back while the probe asks.
-        if *run.subject != Subject::Revoke {
-            state.alone(&run.subject.to_string());
-        }
+        state.alone(&run.subject.to_string());
         state.is_asked();
         let suite = run.subject.to_string();
         state.note(&suite);
