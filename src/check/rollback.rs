@@ -32,10 +32,7 @@ static ABOUT: About = About {
               found here and nowhere else. What to do: make the migration readable by both releases, or say \
               forward_only with the reason, so that nobody counts on a rollback.",
     evidence: Evidence::Behaviour,
-    looks: &[
-        (StageId::Control, Moment::Probed),
-        (StageId::Rollback, Moment::Tried),
-    ],
+    looks: &[(StageId::Control, Moment::Probed), (StageId::Rollback, Moment::Tried)],
     step: "",
 };
 
@@ -83,7 +80,7 @@ impl Check for Rollback {
         let failure = failure_of(swap)?;
         let lives = match (&failure, at.facts.on) {
             (None, Copy::First) => lives(at).await,
-            (Some(_), _) | (None, Copy::Untouched) => BTreeMap::new(),
+            (Some(_), _) | (None, Copy::Untouched | Copy::Apart) => BTreeMap::new(),
         };
         Ok(WayBack {
             lives,
