@@ -291,16 +291,17 @@ impl Mirror {
     /// Whether ending with 0 is how this service is meant to be: somebody waits for it, or production's release did so.
     fn may_complete(&self, running: &Running) -> bool {
         let name = &running.service.name;
-        let did = self
-            .inner
-            .completed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(name);
+        let did = self.has_completed(name);
         // What the release adds has no past to be compared with.
         let is_new = !self.world().services.contains_key(name) && running.service.restart == Restart::No;
         let may_end = is_new || !self.is_candidate(name);
         self.is_one_shot(name) || did || (may_end && !self.has_health_check(running))
+    }
+
+    /// Whether a service has ended as it was meant to, in whichever release.
+    pub fn has_completed(&self, name: &str) -> bool {
+        let completed = self.inner.completed.lock().unwrap_or_else(PoisonError::into_inner);
+        completed.contains(name)
     }
 
     fn is_candidate(&self, name: &str) -> bool {
@@ -339,7 +340,7 @@ fn silent_words(ports: &[u16]) -> String {
 }
 
 /// With this policy and exit code the engine leaves the container alone.
-fn restarts_no_more(policy: Restart, code: i64) -> bool {
+pub(super) fn restarts_no_more(policy: Restart, code: i64) -> bool {
     match policy {
         Restart::No => true,
         Restart::OnFailure(_) => code == 0,

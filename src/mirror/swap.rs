@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::failure::ServiceFailure;
-use super::readiness::{Patience, Volumes};
+use super::readiness::{Patience, Volumes, restarts_no_more};
 use super::start::{Coming, Milestone, Progress, Started, first_failure, shares_namespace, to_make};
 use super::{Mirror, Running};
 use crate::agent::probe::Question;
@@ -156,6 +156,7 @@ impl Mirror {
     /// From now on the mirror stands for this model.
     fn begin(&self, deploy: &Deploy, to: Role) {
         let made = deploy.made();
+        self.remember_what_has_ended(&made);
         let restarted = made.iter().flat_map(|name| deploy.restarted_with(name));
         let restarted: Vec<&str> = restarted.map(|service| service.name.as_str()).collect();
         let gone: Vec<&str> = deploy.gone.iter().map(String::as_str).collect();
@@ -167,6 +168,27 @@ impl Mirror {
         let changed = deploy.anew.iter().chain(&deploy.gone);
         changed.for_each(|name| self.mark_swapped(name, to));
         *self.inner.services.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&deploy.services);
+    }
+
+    /// What has ended well by itself, however soon it counted as ready, may do so in the next release, too. Only
+    /// production's own shows that: a candidate's end is no leave to end again.
+    fn remember_what_has_ended(&self, leaving: &BTreeSet<&str>) {
+        let has_ended = |running: &Running| {
+            let seen = self.history(&running.replica).unwrap_or_default();
+            let well = seen.last_exit().is_some_and(|exit| exit.code == 0);
+            well && !seen.running && restarts_no_more(running.service.restart, 0)
+        };
+        let have_ended = |name: &str| {
+            let all = self.containers_of(name);
+            !all.is_empty() && all.iter().all(has_ended)
+        };
+        let own = leaving.iter().filter(|name| self.role_of(name) == Role::Baseline);
+        let ended: Vec<String> = own
+            .filter(|name| have_ended(name))
+            .map(|name| (*name).to_owned())
+            .collect();
+        let mut completed = self.inner.completed.lock().unwrap_or_else(PoisonError::into_inner);
+        completed.extend(ended);
     }
 
     /// Stops and removes what there is no more.
