@@ -114,7 +114,10 @@ pub(super) fn failure_of(swap: &Swap) -> Result<Option<ServiceFailure>, Lost> {
 /// Not ready in its time, or not started at all. What crashed is another check's; what is not the candidate's is the
 /// mirror's.
 fn did_not_come_up(case: &Case<'_>, failure: &ServiceFailure) -> Option<Finding> {
-    if !case.candidate.services.contains_key(&failure.replica.service) {
+    // Production's own files have been asked the same, and came up: whoever waits, the release makes it wait in vain.
+    let is_own = case.candidate.services.contains_key(&failure.replica.service)
+        || matches!(failure.kind, ServiceFailureKind::NoHealthCheck(_));
+    if !is_own {
         return Some(trouble::service_down(case.stage, failure));
     }
     let help = format!(

@@ -25,6 +25,8 @@ pub enum ServiceFailureKind {
     NotReady(Waited),
     /// Something it depends on did not come up.
     Held(String),
+    /// It waits for the health of another, which has no health check: there `docker compose up -d` gives up.
+    NoHealthCheck(String),
     /// It cannot be told: a part of the machine or of the gate is gone.
     Lost(Lost),
 }
@@ -135,6 +137,9 @@ impl ServiceFailure {
                 format!("`{service}` was not ready within {allowed}: it had {took} since its start")
             }
             ServiceFailureKind::Lost(lost) => format!("what became of `{service}` cannot be told: {lost}"),
+            ServiceFailureKind::NoHealthCheck(other) => format!(
+                "`{service}` was not started because it waits until `{other}` is healthy, and `{other}` has no healthcheck configured"
+            ),
             ServiceFailureKind::Held(other) => format!("`{service}` was not started because `{other}` did not come up"),
         };
         if self.waited_by.is_empty() {

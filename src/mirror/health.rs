@@ -17,6 +17,7 @@ use crate::agent::wait::{Awaited, WaitCall};
 use crate::agent::{Answer, Call};
 use crate::engine::watch::History;
 use crate::text::units::millis;
+use crate::world::model::Service;
 use crate::world::replica::Replica;
 
 /// Asks a health check within its container.
@@ -74,7 +75,7 @@ impl Mirror {
     /// returns anyway: some engines never ask.
     pub(super) async fn await_engines_word(&self, replica: &Replica) {
         let running = self.container(replica);
-        let check = running.and_then(|running| Some((self.health_check(&running)?, running)));
+        let check = running.and_then(|running| Some((self.health_check(&running.service)?, running)));
         if let Some((check, running)) = check {
             let limit = check.interval + ASKING;
             let _said = tokio::time::timeout(limit, is_healthy(self.inner.watch.of(&running.id))).await;
@@ -231,9 +232,9 @@ impl Mirror {
     }
 
     /// The health check in force; `None` without one.
-    pub(super) fn health_check(&self, running: &Running) -> Option<HealthCheck> {
-        let own = running.service.health.clone().unwrap_or_default();
-        let facts = self.image(&running.service.image);
+    pub(super) fn health_check(&self, service: &Service) -> Option<HealthCheck> {
+        let own = service.health.clone().unwrap_or_default();
+        let facts = self.image(&service.image);
         let image = facts.health.unwrap_or_default();
         let test = if own.test.is_empty() {
             image.test.unwrap_or_default()
@@ -259,7 +260,7 @@ impl Mirror {
 
     /// Whether readiness is told by a health check.
     pub fn has_health_check(&self, running: &Running) -> bool {
-        self.health_check(running).is_some()
+        self.health_check(&running.service).is_some()
     }
 }
 

@@ -263,7 +263,7 @@ impl Mirror {
         if self.is_one_shot(&running.service.name) {
             return std::future::pending().await;
         }
-        match self.health_check(running) {
+        match self.health_check(&running.service) {
             Some(check) => self.await_health(running, check, patience).await,
             None => self.await_ports(running).await,
         }

@@ -103,6 +103,12 @@ impl Mirror {
     }
 
     async fn start_services(&self, within: Duration) -> BroughtUp {
+        if let Some(started) = self.waits_in_vain() {
+            return BroughtUp {
+                started: vec![started],
+                ..BroughtUp::default()
+            };
+        }
         let services = self.services();
         let waiting = services
             .values()
@@ -129,6 +135,37 @@ impl Mirror {
             }
         }
         all
+    }
+
+    /// Who waits for the health of what has no check: `docker compose up -d` gives up there, even where the one who waits
+    /// runs already.
+    pub(super) fn waits_in_vain(&self) -> Option<Started> {
+        let services = self.services();
+        let waiting = services.values().find_map(|service| {
+            let mut needs = service.depends_on.iter();
+            let need = needs.find(|need| {
+                let other = services.get(&need.service);
+                need.condition == Condition::Healthy
+                    && !need.optional
+                    && other.is_some_and(|other| self.has_no_check(other))
+            });
+            Some((service.instances().next()?, need?.service.clone()))
+        });
+        let (replica, other) = waiting?;
+        Some(Started {
+            begun: Duration::ZERO,
+            took: Duration::ZERO,
+            failure: Some(ServiceFailure::unseen(
+                &replica,
+                ServiceFailureKind::NoHealthCheck(other),
+            )),
+            replica,
+        })
+    }
+
+    /// Of an image that nobody has looked at it is not known.
+    fn has_no_check(&self, service: &Service) -> bool {
+        self.inner.setup.images.contains_key(&service.image) && self.health_check(service).is_none()
     }
 
     /// Brings services up, each as soon as what it depends on allows it.

@@ -264,6 +264,9 @@ impl Mirror {
         patience: Patience,
         to: Role,
     ) -> Vec<Started> {
+        if let Some(started) = self.waits_in_vain() {
+            return vec![started];
+        }
         let (mut coming, mut progress) = (Vec::new(), Progress::new());
         for to_make in to_make(deploy.services.values()) {
             let replica = to_make.replica().clone();

@@ -33,6 +33,7 @@ mod stage;
 mod action;
 mod border;
 mod builds;
+mod deploys;
 mod doctor;
 mod drills;
 mod egress;

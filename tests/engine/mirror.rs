@@ -463,13 +463,115 @@ async fn a_service_without_a_check_is_ready_when_its_port_accepts() {
         ports: vec![8080],
         ..service("web", "sleep 0.5; exec httpd -f -p 8080 -h /www")
     };
+    let stage = stage_of([web, service("asks", "exec sleep infinity")]).await;
+    comes_up(&stage.mirror).await;
+    assert_eq!(says(&stage.mirror, "asks", "wget -qO- http://web:8080/").await, "fine");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_the_health_of_what_has_no_check_is_not_started_as_compose_would_have_it() {
+    let waits = |health: Option<Health>, optional: bool| {
+        let web = Service {
+            health,
+            ..service("web", "sleep infinity")
+        };
+        let depends_on = vec![Dependency {
+            optional,
+            ..needs("web", Condition::Healthy)
+        }];
+        let asks = Service {
+            depends_on,
+            ..service("asks", "sleep infinity")
+        };
+        [web, asks]
+    };
+    for health in [None, check(&["NONE"])] {
+        let stage = stage_of(waits(health, false)).await;
+        let failure = fails(&stage).await;
+        assert_eq!(
+            failure.headline(),
+            "`asks` was not started because it waits until `web` is healthy, and `web` has no healthcheck configured"
+        );
+        stage.down().await;
+    }
+    let stage = stage_of(waits(None, true)).await;
+    comes_up(&stage.mirror).await;
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_release_that_takes_away_a_check_which_others_wait_for_does_not_come_up() {
+    let web = Service {
+        health: check(&["CMD", "true"]),
+        ..service("web", "sleep infinity")
+    };
     let asks = Service {
         depends_on: vec![needs("web", Condition::Healthy)],
-        ..service("asks", "wget -qO- http://web:8080/")
+        ..service("asks", "sleep infinity")
     };
-    let stage = stage_of([web, asks]).await;
+    let stage = stage_of([web.clone(), asks]).await;
     comes_up(&stage.mirror).await;
-    assert_eq!(all_lines(&stage.mirror, "asks", 1).await, ["fine"]);
+    let release = Service { health: None, ..web };
+    let deploy = Deploy::of([("web".to_owned(), release)].into(), &stage.setup.world);
+    let swapped = stage.mirror.swap(&deploy, LIMIT, Role::Candidate, None).await;
+    let failure = swapped.unwrap_err();
+    assert_eq!(failure.replica.service, "asks");
+    assert!(
+        failure.headline().contains("has no healthcheck configured"),
+        "{failure}"
+    );
+    // The way back is open.
+    let back = Deploy::of(
+        [("web".to_owned(), stage.setup.world.services["web"].clone())].into(),
+        &stage.setup.world,
+    );
+    stage.mirror.swap(&back, LIMIT, Role::Baseline, None).await.unwrap();
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn what_productions_release_has_ended_well_the_new_one_may_end_too_and_nothing_else() {
+    // Ready when its port accepts, long before it ends.
+    let until_told = "httpd -p 8080 -h /www; until [ -e /tmp/go ]; do sleep 0.1; done";
+    let serves = |name: &str| Service {
+        ports: vec![8080],
+        ..service(name, until_told)
+    };
+    let stage = stage_of(["once", "always"].map(serves)).await;
+    comes_up(&stage.mirror).await;
+    says(&stage.mirror, "once", "touch /tmp/go").await;
+    docker(&["wait", &stage.mirror.container_of("once").unwrap().id]);
+    let ends = |name: &str| {
+        let release = Service {
+            command: Some(["sh", "-c", "exit 0"].map(str::to_owned).to_vec()),
+            ..serves(name)
+        };
+        Deploy::of([(name.to_owned(), release)].into(), &stage.setup.world)
+    };
+    let once = stage.mirror.swap(&ends("once"), LIMIT, Role::Candidate, None).await;
+    once.unwrap_or_else(|failure| panic!("{failure}"));
+    let always = stage.mirror.swap(&ends("always"), LIMIT, Role::Candidate, None).await;
+    assert_eq!(always.unwrap_err().headline(), "`always` exited with code 0");
+    stage.down().await;
+}
+
+#[tokio::test]
+async fn a_declared_port_at_which_only_a_neighbour_in_the_same_network_listens_holds_nobody_up() {
+    let app = Service {
+        ports: vec![8443],
+        health: check(&["CMD", "true"]),
+        ..service("app", "sleep infinity")
+    };
+    let proxy = Service {
+        networks: BTreeMap::new(),
+        shares_network: Some("app".to_owned()),
+        depends_on: vec![needs("app", Condition::Healthy)],
+        ..service("proxy", "exec httpd -f -p 8443 -h /www")
+    };
+    let stage = stage_of([app, proxy]).await;
+    comes_up(&stage.mirror).await;
+    assert_eq!(says(&stage.mirror, "proxy", "wget -qO- http://app:8443/").await, "fine");
     stage.down().await;
 }
 
