@@ -47,7 +47,8 @@ const HOLD_IN_SILENCE: Duration = Duration::from_secs(5);
 enum Ports {
     /// Production's files declare them: one must accept.
     Declared(Vec<u16>),
-    /// The image exposes them, and that alone decides nothing.
+    /// The image exposes them, or another service in the same network may be who listens there: that alone decides
+    /// nothing.
     Exposed(Vec<u16>),
     /// None that we could reach.
     Unknown,
@@ -84,16 +85,27 @@ impl Mirror {
 
     fn ports_of(&self, running: &Running) -> Ports {
         let service = &running.service;
-        let exposed = self.image(&service.image).ports;
+        let is_alone = !self.is_shared(&service.name);
+        let ports = match service.ports.is_empty() {
+            true => self.image(&service.image).ports,
+            false => service.ports.clone(),
+        };
         if service.networks.is_empty() {
             Ports::Unknown
-        } else if !service.ports.is_empty() {
-            Ports::Declared(service.ports.clone())
-        } else if exposed.is_empty() || self.is_silent(&service.name) {
+        } else if !service.ports.is_empty() && is_alone {
+            Ports::Declared(ports)
+        } else if ports.is_empty() || self.is_silent(&service.name) {
             Ports::Unknown
         } else {
-            Ports::Exposed(exposed)
+            Ports::Exposed(ports)
         }
+    }
+
+    /// Whether others live in its network, who may wait for its health before they listen at the ports that it declares.
+    fn is_shared(&self, name: &str) -> bool {
+        let services = self.services();
+        let mut others = services.values();
+        others.any(|other| other.shares_network.as_deref() == Some(name))
     }
 
     async fn await_accepting(&self, running: &Running, ports: &Ports, left: Duration) {
