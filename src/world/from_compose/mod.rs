@@ -102,7 +102,7 @@ impl Reader<'_> {
             files,
             health: from.healthcheck.as_ref().map(health),
             depends_on: dependencies(from),
-            restart: restart(from),
+            restart: restart(from)?,
             stop_signal: from.stop_signal.clone(),
             stop_grace: from.stop_grace_period,
             ports: ports(from),
@@ -191,19 +191,29 @@ fn dependencies(from: &compose::Service) -> Vec<Dependency> {
     from.depends_on.iter().map(translated).collect()
 }
 
-fn restart(from: &compose::Service) -> Restart {
-    let deployed = || from.deploy.as_ref()?.restart_policy.as_ref();
-    match (from.restart, deployed()) {
-        (Some(compose::Restart::No), _) => Restart::No,
-        (Some(compose::Restart::Always), _) => Restart::Always,
-        (Some(compose::Restart::UnlessStopped), _) => Restart::UnlessStopped,
-        (Some(compose::Restart::OnFailure(limit)), _) => Restart::OnFailure(limit.map(u64::from)),
-        (None, Some(policy)) => match policy.condition.as_deref() {
-            Some("none") => Restart::No,
-            Some("on-failure") => Restart::OnFailure(policy.max_attempts),
-            _ => Restart::Always,
-        },
-        (None, None) => Restart::No,
+/// A policy of `deploy` takes the place of `restart`, even where it names no condition: then nothing restarts.
+fn restart(from: &compose::Service) -> Result<Restart, Diagnostic> {
+    let deployed = from.deploy.as_ref().and_then(|deploy| deploy.restart_policy.as_ref());
+    match (deployed, from.restart) {
+        (Some(policy), _) => deployed_restart(from, policy),
+        (None, None | Some(compose::Restart::No)) => Ok(Restart::No),
+        (None, Some(compose::Restart::Always)) => Ok(Restart::Always),
+        (None, Some(compose::Restart::UnlessStopped)) => Ok(Restart::UnlessStopped),
+        (None, Some(compose::Restart::OnFailure(limit))) => Ok(Restart::OnFailure(limit.map(u64::from))),
+    }
+}
+
+fn deployed_restart(from: &compose::Service, policy: &compose::RestartPolicy) -> Result<Restart, Diagnostic> {
+    match policy.condition.as_deref() {
+        None | Some("" | "none" | "no") => Ok(Restart::No),
+        Some("any" | "always") => Ok(Restart::Always),
+        Some("unless-stopped") => Ok(Restart::UnlessStopped),
+        Some("on-failure") => Ok(Restart::OnFailure(policy.max_attempts)),
+        Some(other) => {
+            let message = format!("`{other}` is not a restart policy: no engine takes it");
+            Err(Diagnostic::at(&from.span, message)
+                .help("`deploy.restart_policy.condition` is one of `none`, `on-failure`, `any`, `unless-stopped`"))
+        }
     }
 }
 

@@ -241,6 +241,13 @@ fn of_swarm(deploy: &Deploy, note: &mut impl FnMut(bool, &str)) {
             reserved.is_some_and(|reserved| !reserved.generic.is_empty()),
         ),
     ];
+    let is_limited = policy.is_some_and(|policy| policy.max_attempts.is_some_and(|most| most > 0));
+    let condition = policy.and_then(|policy| policy.condition.as_deref());
+    note(
+        is_limited && condition.is_some_and(|condition| !matches!(condition, "" | "on-failure")),
+        "of `deploy.restart_policy`, `max_attempts` goes with `condition: on-failure` alone: Docker refuses such a \
+         container; the mirror leaves the limit out",
+    );
     let keys: Vec<String> = used
         .iter()
         .filter(|(_, used)| *used)
