@@ -154,7 +154,7 @@ fn signed<K: fmt::Display + Ord, V: PartialEq>(before: &BTreeMap<K, V>, after: &
 
 /// What is where in the container.
 fn places(service: &Service) -> BTreeMap<String, String> {
-    let mount = |mount: &Mount| (mount.target.clone(), format!("{:?} {}", mount.source, mount.read_only));
+    let mount = |mount: &Mount| (mount.target.clone(), format!("{mount:?}"));
     let files = service.files.iter();
     let files = files.map(|file| (file.target.clone(), format!("{file:?}")));
     service.mounts.iter().map(mount).chain(files).collect()
@@ -253,7 +253,7 @@ impl Difference {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::model::Source;
+    use crate::world::model::{Source, VolumeOptions};
 
     fn service(image: &str, env: &[(&str, &str)]) -> Service {
         let env = env.iter();
@@ -314,6 +314,7 @@ mod tests {
                 target: "/data".to_owned(),
                 source: Source::Anonymous,
                 read_only: false,
+                volume: VolumeOptions::default(),
             }],
             ports: vec![80],
             user: Some("nobody".to_owned()),

@@ -127,7 +127,7 @@ impl fmt::Display for Obstacle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::model::{Condition, Dependency};
+    use crate::world::model::{Condition, Dependency, Memory, VolumeOptions};
 
     fn web(image: &str) -> Service {
         Service {
@@ -187,13 +187,14 @@ mod tests {
             target: "/data".to_owned(),
             source,
             read_only,
+            volume: VolumeOptions::default(),
         };
         let volume = |read_only| mount(Source::Volume("files".to_owned()), read_only);
         let written = beside_of(|web| web.mounts = vec![volume(false)]);
         let words = "both releases of `web` would write to the volume `files`";
         assert_eq!(written.unwrap_err().to_string(), words);
         assert!(beside_of(|web| web.mounts = vec![volume(true)]).is_ok());
-        let memory = Source::Memory { size: None, mode: None };
+        let memory = Source::Memory(Memory::Options(String::new()));
         assert!(beside_of(|web| web.mounts = vec![mount(memory.clone(), false)]).is_ok());
         // The first one's is full, the second one's would be empty.
         assert!(beside_of(|web| web.mounts = vec![mount(Source::Anonymous, false)]).is_err());

@@ -395,6 +395,8 @@ pub struct Mount {
     pub source: Source,
     /// Cannot be written.
     pub read_only: bool,
+    /// What more is said where it shows a volume.
+    pub volume: VolumeOptions,
 }
 
 /// What a mount shows.
@@ -409,12 +411,30 @@ pub enum Source {
     /// A folder of this machine, or a file in one.
     Host(HostPath),
     /// Memory.
-    Memory {
+    Memory(Memory),
+}
+
+/// How memory is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Memory {
+    /// As a mount among the others.
+    Mount {
         /// Bytes.
         size: Option<u64>,
         /// Permission bits.
         mode: Option<u32>,
     },
+    /// With options in the kernel's own words, such as `exec,uid=999`.
+    Options(String),
+}
+
+/// What more is said of a volume where it is mounted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VolumeOptions {
+    /// Only this folder of it is seen.
+    pub subpath: Option<String>,
+    /// What the image has there is not copied into it.
+    pub no_copy: bool,
 }
 
 /// A place in this machine's file system. The mirror works on a copy, so that no release writes into the user's tree; one

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::model::{BoundFile, FileInside, HostPath, Mount, Service, Source};
+use super::model::{BoundFile, FileInside, HostPath, Mount, Service, Source, VolumeOptions};
 
 /// What begins a certificate: files with such get the run's CA, and are no service's to write.
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
@@ -94,6 +94,7 @@ fn mounted(file: &FileInside, roots: &BTreeSet<PathBuf>) -> Option<Mount> {
         target: file.target.clone(),
         source: Source::Host(placed(&bound.path, roots)),
         read_only: bound.read_only,
+        volume: VolumeOptions::default(),
     })
 }
 
@@ -113,6 +114,7 @@ mod tests {
             target: "/x".to_owned(),
             source: host(path, ""),
             read_only: false,
+            volume: VolumeOptions::default(),
         };
         let file = |(path, read_only): &(&str, bool)| FileInside {
             target: "/y".to_owned(),

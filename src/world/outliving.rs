@@ -76,13 +76,14 @@ pub fn left(service: &Service, world: &World) -> Option<Left> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::model::HostPath;
+    use crate::world::model::{HostPath, VolumeOptions};
 
     fn service(name: &str, source: Source, read_only: bool) -> Service {
         let mount = Mount {
             target: "/x".to_owned(),
             source,
             read_only,
+            volume: VolumeOptions::default(),
         };
         Service {
             name: name.to_owned(),

@@ -9,7 +9,7 @@ use rehearsal::mirror::failure::{ServiceFailure, ServiceFailureKind};
 use rehearsal::record::release::Role;
 use rehearsal::world::deploy::Deploy;
 use rehearsal::world::model::{
-    Attachment, Condition, Dependency, Health, Mount, Network, Restart, Service, Source, World,
+    Attachment, Condition, Dependency, Health, Mount, Network, Restart, Service, Source, VolumeOptions, World,
 };
 use rehearsal::world::replica::Replica;
 
@@ -184,6 +184,7 @@ async fn unhealthy_is_waited_through_at_the_first_start_and_noted() {
             target: "/data".to_owned(),
             source: Source::Volume("index".to_owned()),
             read_only: false,
+            volume: VolumeOptions::default(),
         }],
         ..service(
             "index",
@@ -229,6 +230,7 @@ async fn a_one_shot_ends_before_what_waits_for_it_starts() {
         target: "/data".to_owned(),
         source: Source::Volume("rows".to_owned()),
         read_only: false,
+        volume: VolumeOptions::default(),
     }];
     let migrate = Service {
         mounts: mounts.clone(),
@@ -285,6 +287,7 @@ async fn every_line_is_kept_once_across_restarts() {
         target: "/data".to_owned(),
         source: Source::Volume("rows".to_owned()),
         read_only: false,
+        volume: VolumeOptions::default(),
     }];
     let health = check(&["CMD-SHELL", "[ $(wc -l </data/lives) = 3 ]"]);
     let flaky = Service {
@@ -651,6 +654,7 @@ fn in_the_book(name: &str) -> Service {
             target: "/book".to_owned(),
             source: Source::Volume("book".to_owned()),
             read_only: false,
+            volume: VolumeOptions::default(),
         }],
         ..service(name, &line)
     }

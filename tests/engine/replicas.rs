@@ -20,7 +20,7 @@ use rehearsal::record::status::Status;
 use rehearsal::record::step::Subject;
 use rehearsal::suite::{Captures, SuiteRun};
 use rehearsal::world::candidates::Candidates;
-use rehearsal::world::model::{Mount, Service, Source};
+use rehearsal::world::model::{Mount, Service, Source, VolumeOptions};
 use rehearsal::world::replica::{Naming, Replica, Replicas};
 use rehearsal::yaml::span::{self, Span};
 
@@ -38,6 +38,7 @@ fn web(line: &str, count: u32) -> Service {
             target: "/own".to_owned(),
             source: Source::Anonymous,
             read_only: false,
+            volume: VolumeOptions::default(),
         }],
         ..service("web", line)
     }
@@ -182,6 +183,7 @@ async fn a_replica_that_alone_fails_is_named() {
         target: "/book".to_owned(),
         source: Source::Volume("book".to_owned()),
         read_only: false,
+        volume: VolumeOptions::default(),
     });
     let stage = Stage::of(world([racing])).await;
     let started = stage.mirror.start(LIMIT).await.unwrap().started;

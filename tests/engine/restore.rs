@@ -10,7 +10,9 @@ use crate::driver;
 use crate::stage::{LIMIT, Stage, says};
 use rehearsal::config::settings::{Dump, Restore, Target};
 use rehearsal::mirror::start::BroughtUp;
-use rehearsal::world::model::{Attachment, Condition, Dependency, Health, Mount, Service, Source, World};
+use rehearsal::world::model::{
+    Attachment, Condition, Dependency, Health, Mount, Service, Source, VolumeOptions, World,
+};
 use rehearsal::yaml::span::{self, Span};
 
 const ROWS: &str = "CREATE TABLE orders (id integer); INSERT INTO orders SELECT generate_series(1, 1234);\n";
@@ -49,6 +51,7 @@ fn world() -> World {
             target: "/srv/files".to_owned(),
             source: Source::Volume("uploads".to_owned()),
             read_only: false,
+            volume: VolumeOptions::default(),
         }],
         depends_on: vec![Dependency {
             service: "db".to_owned(),

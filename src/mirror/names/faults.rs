@@ -136,7 +136,7 @@ fn shares_a_namespace(other: &Service, own: &Service) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::model::Attachment;
+    use crate::world::model::{Attachment, VolumeOptions};
 
     fn service(name: &str) -> Service {
         Service {
@@ -163,6 +163,7 @@ mod tests {
             target: "/run/idp".to_owned(),
             source: Source::Volume(volume.to_owned()),
             read_only,
+            volume: VolumeOptions::default(),
         });
         service
     }

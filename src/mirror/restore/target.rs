@@ -62,12 +62,15 @@ impl Mirror {
         let Some(service) = mounting.next() else {
             return Err(RestoreFailure::of(&anyhow!("no service mounts the volume `{volume}`")));
         };
-        let is_it = |mount: &&Mount| matches!(&mount.source, Source::Volume(name) if name == volume);
+        // Where only a part of it is seen, all of it has another place.
+        let is_it = |mount: &&Mount| {
+            mount.volume.subpath.is_none() && matches!(&mount.source, Source::Volume(name) if name == volume)
+        };
         let target = service
             .mounts
             .iter()
             .find(is_it)
-            .map_or("/", |mount| mount.target.as_str());
+            .map_or("/restored", |mount| mount.target.as_str());
         let Opened {
             bytes,
             content,

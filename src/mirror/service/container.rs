@@ -11,7 +11,9 @@ use bollard::models::{
 
 use crate::engine::image::ImageFacts;
 use crate::world::addresses::Subnet;
-use crate::world::model::{Attachment, Health, HostPath, Limits, Mount, Restart, Service, Source};
+use crate::world::model::{
+    Attachment, Health, HostPath, Limits, Memory, Mount, Restart, Service, Source, VolumeOptions,
+};
 use crate::world::replica::Replica;
 
 /// Names on the engine that a container refers to.
@@ -92,6 +94,7 @@ fn host(service: &Service, image: &ImageFacts, names: &EngineNames<'_>) -> HostC
     HostConfig {
         network_mode: Some(network_mode(service, names)),
         mounts: Some(mounts(service, image, names)),
+        tmpfs: in_memory(service),
         restart_policy: Some(restart(service.restart)),
         // Whatever driver production logs with, the mirror's logs must be readable.
         log_config: Some(HostConfigLogConfig {
@@ -198,34 +201,47 @@ fn health(health: &Health) -> HealthConfig {
     }
 }
 
+/// Memory with options of its own: a mount of the engine's knows only two of them.
+fn in_memory(service: &Service) -> Option<HashMap<String, String>> {
+    let of = |mount: &Mount| match &mount.source {
+        Source::Memory(Memory::Options(options)) => Some((mount.target.clone(), options.clone())),
+        _ => None,
+    };
+    let all: HashMap<String, String> = service.mounts.iter().filter_map(of).collect();
+    (!all.is_empty()).then_some(all)
+}
+
 fn mounts(service: &Service, image: &ImageFacts, names: &EngineNames<'_>) -> Vec<EngineMount> {
-    let own = service.mounts.iter().map(|mount| engine_mount(mount, names));
+    let own = service.mounts.iter().filter_map(|mount| engine_mount(mount, names));
     let taken = |path: &&String| {
         !service
             .mounts
             .iter()
             .any(|mount| mount.target.trim_end_matches('/') == path.trim_end_matches('/'))
     };
-    let declared = image.volumes.iter().filter(taken).map(|path| {
+    let declared = image.volumes.iter().filter(taken).filter_map(|path| {
         let mount = Mount {
             target: path.clone(),
             source: Source::Anonymous,
             read_only: false,
+            volume: VolumeOptions::default(),
         };
         engine_mount(&mount, names)
     });
     own.chain(declared).collect()
 }
 
-fn engine_mount(mount: &Mount, names: &EngineNames<'_>) -> EngineMount {
+/// One mount; memory with options of its own is none.
+fn engine_mount(mount: &Mount, names: &EngineNames<'_>) -> Option<EngineMount> {
     let base = EngineMount {
         target: Some(mount.target.clone()),
         read_only: mount.read_only.then_some(true),
         typ: Some(MountType::VOLUME),
         ..Default::default()
     };
-    match &mount.source {
-        Source::Memory { size, mode } => EngineMount {
+    let made = match &mount.source {
+        Source::Memory(Memory::Options(_)) => return None,
+        Source::Memory(Memory::Mount { size, mode }) => EngineMount {
             typ: Some(MountType::TMPFS),
             tmpfs_options: Some(MountTmpfsOptions {
                 size_bytes: size.map(signed),
@@ -242,9 +258,19 @@ fn engine_mount(mount: &Mount, names: &EngineNames<'_>) -> EngineMount {
         ),
         _ => EngineMount {
             source: volume_of(names.replica, mount).map(|volume| (names.volume)(&volume)),
+            volume_options: volume_options(&mount.volume),
             ..base
         },
-    }
+    };
+    Some(made)
+}
+
+fn volume_options(said: &VolumeOptions) -> Option<MountVolumeOptions> {
+    (*said != VolumeOptions::default()).then(|| MountVolumeOptions {
+        no_copy: said.no_copy.then_some(true),
+        subpath: said.subpath.clone(),
+        ..Default::default()
+    })
 }
 
 /// What is mounted hides what the image has there, as it does on production's host.
@@ -301,4 +327,55 @@ fn hashed(kind: &str, what: &str) -> String {
     use sha2::Digest as _;
     let hash = sha2::Sha256::digest(what.as_bytes());
     format!("{kind}-{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_volume_where_it_is_mounted_is_asked_of_the_engine() {
+        let replica = Replica::only("web");
+        let names = EngineNames {
+            network: &|name| name.to_owned(),
+            volume: &|name| format!("run-{name}"),
+            subnet: &|_| None,
+            place: &|_| None,
+            container: &|_| None,
+            replica: &replica,
+        };
+        let mount = |volume: VolumeOptions| Mount {
+            target: "/data".to_owned(),
+            source: Source::Volume("files".to_owned()),
+            read_only: false,
+            volume,
+        };
+        let part = VolumeOptions {
+            subpath: Some("a/b".to_owned()),
+            no_copy: true,
+        };
+        let asked = engine_mount(&mount(part), &names).unwrap();
+        assert_eq!(asked.source.as_deref(), Some("run-files"));
+        let options = asked.volume_options.unwrap();
+        assert_eq!((options.subpath.as_deref(), options.no_copy), (Some("a/b"), Some(true)));
+        let whole = engine_mount(&mount(VolumeOptions::default()), &names).unwrap();
+        assert_eq!(whole.volume_options, None);
+    }
+
+    #[test]
+    fn a_release_that_shows_another_part_of_a_volume_is_another() {
+        let of = |part: &str| Service {
+            mounts: vec![Mount {
+                target: "/data".to_owned(),
+                source: Source::Volume("files".to_owned()),
+                read_only: false,
+                volume: VolumeOptions {
+                    subpath: Some(part.to_owned()),
+                    no_copy: false,
+                },
+            }],
+            ..Service::default()
+        };
+        assert!(of("a").stays_for(&of("a")) && !of("a").stays_for(&of("b")));
+    }
 }

@@ -60,8 +60,11 @@ impl Mirror {
             return Ok(Vec::new());
         };
         bind_in_root(service, &mut host.binds);
-        let mounts = host.mounts.get_or_insert_default();
         let folders = folders(service, files);
+        if let Some(memory) = &mut host.tmpfs {
+            memory.retain(|target, _| !folders.iter().any(|folder| folder == bare(target)));
+        }
+        let mounts = host.mounts.get_or_insert_default();
         for folder in &folders {
             let volume = self.inner.setup.volume(&format!("files-{}", self.next_generation()));
             self.engine().create_volume(&volume).await?;
@@ -147,7 +150,7 @@ fn bind_in_root(service: &Service, binds: &mut Option<Vec<String>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::model::Mount;
+    use crate::world::model::{Memory, Mount, VolumeOptions};
 
     fn file(target: &str) -> FileInside {
         FileInside {
@@ -178,6 +181,7 @@ mod tests {
             target: target.to_owned(),
             source,
             read_only: false,
+            volume: VolumeOptions::default(),
         }
     }
 
@@ -188,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_folder_in_memory_becomes_a_volume() {
-        let memory = Source::Memory { size: None, mode: None };
+        let memory = Source::Memory(Memory::Options(String::new()));
         let service = Service {
             mounts: vec![mount("/run/", memory)],
             ..Service::default()

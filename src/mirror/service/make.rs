@@ -16,11 +16,23 @@ use crate::world::replica::Replica;
 impl Mirror {
     /// Makes a service's container, with its files and all its networks, without starting it.
     pub(crate) async fn make(&self, replica: &Replica, service: &Arc<Service>) -> Result<Running, ServiceFailure> {
+        if let Some(kind) = self.cannot_mount(service) {
+            return Err(self.failure(replica, kind));
+        }
         let made = self.try_make(replica, service).await;
         made.map_err(|error| {
             let kind = ServiceFailureKind::of(&error, ServiceFailureKind::NotCreated);
             self.failure(replica, kind)
         })
+    }
+
+    /// An engine that does not know parts of volumes mounts all of the volume, and says nothing.
+    fn cannot_mount(&self, service: &Service) -> Option<ServiceFailureKind> {
+        let mounts = self.with_lent(service).mounts;
+        let part = mounts.into_iter().find_map(|mount| mount.volume.subpath)?;
+        let words = format!("an engine knows `{part}` of a volume from API 1.45 on (Docker 26)");
+        let kind = ServiceFailureKind::NotGiven("a part of a volume (`volume.subpath`)", words);
+        (!self.engine().mounts_parts()).then_some(kind)
     }
 
     async fn try_make(&self, replica: &Replica, asked: &Arc<Service>) -> Result<Running> {

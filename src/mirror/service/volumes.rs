@@ -14,7 +14,7 @@ use super::container;
 use crate::engine::archive;
 use crate::engine::image::ImageFacts;
 use crate::mirror::{Mirror, Setup};
-use crate::world::model::{HostPath, Mount, Service, Source};
+use crate::world::model::{HostPath, Mount, Service, Source, VolumeOptions};
 use crate::world::replica::Replica;
 
 /// Where a folder's volume is mounted while it is filled.
@@ -141,6 +141,7 @@ fn anonymous(target: String) -> Mount {
         target,
         source: Source::Anonymous,
         read_only: false,
+        volume: VolumeOptions::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! refused because ignoring it would make the mirror lie.
 
 mod build;
+mod disguise;
 mod limits;
 mod mounts;
 mod networks;
@@ -11,6 +12,7 @@ mod replicas;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use disguise::folder_behind;
 use networks::Networks;
 
 use crate::compose::{self, NetworkMode, Project};
@@ -26,7 +28,9 @@ pub fn world(project: &Project) -> Result<World, Diagnostic> {
     let mut world = World::default();
     let networks = Networks::of(project);
     world.networks = networks.all(project);
-    world.volumes = project.volumes.keys().cloned().collect();
+    let volumes = project.volumes.iter();
+    let volumes = volumes.filter(|(_, volume)| folder_behind(volume).is_none());
+    world.volumes = volumes.map(|(name, _)| name.clone()).collect();
     notes::of_project(project, &mut world.unmirrored);
     for service in project.services.values() {
         if let Some(why) = notes::left_out(service) {

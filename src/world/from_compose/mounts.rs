@@ -4,8 +4,9 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::Reader;
+use super::disguise::folder_behind;
 use crate::compose::{self, FileSource, MountKind};
-use crate::world::model::{BoundFile, FileInside, HostPath, Mount, Source};
+use crate::world::model::{BoundFile, FileInside, HostPath, Memory, Mount, Source, VolumeOptions};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::file::{self, MOST_CONTENT};
 
@@ -29,16 +30,17 @@ impl Reader<'_> {
     pub(super) fn mounts(&mut self, from: &compose::Service) -> Result<(Vec<Mount>, Vec<FileInside>), Diagnostic> {
         let (mut mounts, mut files) = (Vec::new(), Vec::new());
         for mount in &from.mounts {
+            let mount = &self.without_disguise(mount);
             let source = match mount.kind {
                 MountKind::Volume => mount.source.clone().map_or(Source::Anonymous, Source::Volume),
-                MountKind::Tmpfs => Source::Memory {
+                MountKind::Tmpfs => Source::Memory(Memory::Mount {
                     size: mount
                         .tmpfs
                         .as_ref()
                         .and_then(|options| options.size)
                         .and_then(|size| u64::try_from(size).ok()),
                     mode: mount.tmpfs.as_ref().and_then(|options| options.mode),
-                },
+                }),
                 MountKind::Bind => match self.bind(from, mount)? {
                     Bound::Folder(source) => source,
                     Bound::File(file) => {
@@ -56,12 +58,30 @@ impl Reader<'_> {
                 target: mount.target.clone(),
                 source,
                 read_only: mount.read_only,
+                volume: volume_options(mount),
             });
         }
         mounts.extend(from.tmpfs.iter().map(|text| memory(text)));
         files.extend(self.objects(from, true)?);
         files.extend(self.objects(from, false)?);
         Ok((mounts, files))
+    }
+
+    /// A volume that is a folder of the host under another name is mounted as that folder.
+    fn without_disguise(&self, mount: &compose::Mount) -> compose::Mount {
+        let named = mount.source.as_ref().filter(|_| mount.kind == MountKind::Volume);
+        let Some(folder) = named.and_then(|name| folder_behind(self.project.volumes.get(name)?)) else {
+            return mount.clone();
+        };
+        let part = mount.volume.as_ref().and_then(|options| options.subpath.as_deref());
+        let path = part.map_or(folder.path.clone(), |part| folder.path.join(part));
+        compose::Mount {
+            kind: MountKind::Bind,
+            source: Some(path.display().to_string()),
+            read_only: mount.read_only || folder.read_only,
+            volume: None,
+            ..mount.clone()
+        }
     }
 
     fn bind(&mut self, from: &compose::Service, mount: &compose::Mount) -> Result<Bound, Diagnostic> {
@@ -133,6 +153,14 @@ impl Reader<'_> {
         uses.iter()
             .map(|uses| object(uses, known.get(&uses.source), folder))
             .collect()
+    }
+}
+
+fn volume_options(mount: &compose::Mount) -> VolumeOptions {
+    let options = mount.volume.as_ref();
+    VolumeOptions {
+        subpath: options.and_then(|options| options.subpath.clone()),
+        no_copy: options.is_some_and(|options| options.nocopy),
     }
 }
 
@@ -226,28 +254,10 @@ fn object(
 
 fn memory(text: &str) -> Mount {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
-    let option = |name: &str| {
-        options
-            .split(',')
-            .find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
-    };
-    let size = option("size").and_then(bytes);
-    let mode = option("mode").and_then(|text| u32::from_str_radix(text, 8).ok());
     Mount {
         target: target.to_owned(),
-        source: Source::Memory { size, mode },
+        source: Source::Memory(Memory::Options(options.to_owned())),
         read_only: options.split(',').any(|o| o == "ro"),
+        volume: VolumeOptions::default(),
     }
-}
-
-fn bytes(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match text[digits.len()..].to_lowercase().trim_end_matches('b') {
-        "" => 1,
-        "k" => 1 << 10,
-        "m" => 1 << 20,
-        "g" => 1 << 30,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(factor)
 }

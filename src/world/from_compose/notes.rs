@@ -1,6 +1,7 @@
 //! What production has and the mirror has not, with the reason: one sentence each, in every plan and report.
 
 use crate::compose::{Deploy, Project, Service};
+use crate::world::from_compose::disguise::folder_behind;
 use crate::world::from_compose::limits::{is_everywhere, is_of_the_host, is_outside};
 
 /// Why a service has no container in the mirror.
@@ -42,6 +43,8 @@ pub fn of_project(project: &Project, notes: &mut Vec<String>) {
             notes.push(format!(
                 "volume `{name}` is external in production; the mirror starts with an empty one"
             ));
+        } else if folder_behind(volume).is_some() {
+            continue;
         } else if driver != "local" || !volume.driver_opts.is_empty() {
             notes.push(format!(
                 "volume `{name}` is elsewhere in production (driver `{driver}`, options); the mirror starts with an empty one on this machine"
