@@ -25,7 +25,7 @@ pub(super) const SILENT_PORTS: Duration = Duration::from_secs(15);
 const TOLERATED_EXITS: usize = 5;
 /// Exit code of what was killed.
 const KILLED: i64 = 137;
-/// Of what a health check said, no more is told.
+/// Of what a health check said last, no more lines are told.
 const HEALTH_LINES: usize = 3;
 /// The same in characters.
 const HEALTH_CHARACTERS: usize = 300;
@@ -316,18 +316,25 @@ fn lost(running: &Running, gone: &anyhow::Error) -> ServiceFailure {
 
 /// A failing health check in its own words, at most a few lines of them.
 fn health_words(exit: i64, output: &str) -> String {
-    let lines = output.lines().map(str::trim);
-    let said: Vec<&str> = lines.filter(|line| !line.is_empty()).take(HEALTH_LINES).collect();
-    let said = match said.is_empty() {
-        true => "and said nothing".to_owned(),
-        false => said.join(" / ").chars().take(HEALTH_CHARACTERS).collect(),
-    };
     // The engine's own words for a check that it could not even start: what is behind the runtime's frame says why.
-    if let Some((_, why)) = said.split_once(NOT_STARTED) {
+    if let Some((_, why)) = output.split_once(NOT_STARTED) {
+        let why = last_words_of(why);
         let why = why.trim_start_matches("exec: ").trim_end_matches(": unknown");
         return format!("its health check cannot run {why}");
     }
-    format!("its health check ended with {exit}: {said}")
+    match last_words_of(output) {
+        said if said.is_empty() => format!("its health check ended with {exit}: and said nothing"),
+        said => format!("its health check ended with {exit}: {said}"),
+    }
+}
+
+/// The last lines of it, and of those the end: what a program says last is why it gave up.
+fn last_words_of(output: &str) -> String {
+    let lines = output.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<&str> = lines.collect();
+    let said = lines[lines.len().saturating_sub(HEALTH_LINES)..].join(" / ");
+    let too_long = said.chars().count().saturating_sub(HEALTH_CHARACTERS);
+    said.chars().skip(too_long).collect()
 }
 
 /// The check passes in the container, and nobody else would reach the service.
@@ -369,5 +376,22 @@ mod tests {
             "its health check cannot run \"curl\": executable file not found in $PATH"
         );
         assert!(health_words(1, &"x".repeat(10_000)).len() < 400);
+    }
+
+    #[test]
+    fn what_a_failing_check_said_last_is_told() {
+        let traceback = "Traceback (most recent call last):\n  File \"<string>\", line 1, in <module>\n    \
+                         raise HTTPError(url)\nurllib.error.HTTPError: HTTP Error 503: Service Unavailable\n";
+        assert_eq!(
+            health_words(1, traceback),
+            "its health check ended with 1: File \"<string>\", line 1, in <module> / raise HTTPError(url) / \
+             urllib.error.HTTPError: HTTP Error 503: Service Unavailable"
+        );
+        let long = format!("{}\nthe end", "ö".repeat(10_000));
+        assert!(
+            health_words(1, &long).ends_with("ö / the end"),
+            "{}",
+            health_words(1, &long)
+        );
     }
 }
