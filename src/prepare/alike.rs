@@ -74,6 +74,8 @@ fn go_on(production: &World, service: &mut Service, tops: &Tops) {
 }
 
 fn has_same_files(own: &Service, new: &Service, tops: &Tops) -> bool {
+    // Of a profile the path is described, and its text is what the engine is given.
+    let profiles = own.limits.security_opt == new.limits.security_opt;
     let files = own.files.len() == new.files.len() && own.files.iter().zip(&new.files).all(|(a, b)| is_same_file(a, b));
     let mounts = own.mounts.len() == new.mounts.len();
     let mounts = mounts
@@ -86,7 +88,7 @@ fn has_same_files(own: &Service, new: &Service, tops: &Tops) -> bool {
         (Some(own), Some(new)) => is_same_build(own, new, tops),
         (own, new) => own.is_none() && new.is_none(),
     };
-    files && mounts && builds
+    profiles && files && mounts && builds
 }
 
 fn is_same_file(own: &FileInside, new: &FileInside) -> bool {

@@ -898,6 +898,36 @@ fn what_cannot_be_seen_to_be_the_same_is_not_nothing() {
     assert_eq!(candidates(&repository.prepare("change")), ["built"]);
 }
 
+#[test]
+fn a_file_that_production_uses_in_other_ways_than_by_a_mount_is_not_nothing() {
+    let compose = "
+name: shop
+services:
+  web:
+    image: \"shop:1\"
+    security_opt: [\"seccomp:./profile.json\"]
+  db:
+    image: \"db:1\"
+    volumes: [\"conf:/conf\"]
+volumes:
+  conf: {driver: local, driver_opts: {type: none, o: bind, device: ./conf}}
+";
+    for (file, wanted) in [("conf/a", &["db"][..]), ("profile.json", &["web"])] {
+        let repository = Repository::with(&[
+            ("rehearsal.yaml", WITHOUT_RELEASE),
+            ("compose.yaml", compose),
+            ("production.env", "VERSION=1\n"),
+            ("conf/a", "a"),
+            ("profile.json", "{}"),
+        ]);
+        repository.change(&[("README.md", "words")]);
+        assert!(repository.prepare("main").alters_nothing());
+        repository.write(&[(file, "{\"a\": 1}")]);
+        let prepared = repository.prepare("main");
+        assert_eq!(candidates(&prepared), wanted, "{file}");
+    }
+}
+
 fn image_of(prepared: &Prepared) -> (String, String) {
     let new = prepared.candidate.services["web"].image.clone();
     (image(prepared, "web"), new)
