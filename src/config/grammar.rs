@@ -300,7 +300,7 @@ pub static RELEASE: Mapping = Mapping {
         key(
             "compose",
             OneOrMore(&Text),
-            "The release's own Compose files, whole: services added, changed, gone. Paths and the project's name count from production's project directory.",
+            "The release's own Compose files, whole: services added, changed, gone. Paths and the project's name count from production's project directory. Default: `COMPOSE_FILE` of its variables, else production's.",
         ),
         key(
             "orphans",

@@ -183,7 +183,7 @@ struct WrittenNext {
 impl WrittenNext {
     fn read(self, reader: &Reader) -> Next {
         Next {
-            production: production::described(reader, &self.entry.node, self.environment, self.entry.key_span),
+            production: production::described(reader, &self.entry.node, self.environment, self.entry.key_span).0,
             tops: self.tops,
         }
     }
@@ -296,14 +296,15 @@ fn settings(reader: &Reader, document: &Node, options: &Options, next: Option<Ne
     // What is asked is compared with what is there in the order of the contract.
     let auth = file.fields("auth", &grammar::AUTH).map(|fields| auth::auth(&fields));
     let suites = suite::suites(&file);
+    let (production, said) = production::production(&file);
     let mut settings = Settings {
         file: files::absolute(&options.config),
-        production: production::production(&file),
         candidate: match options.keys {
             Keys::Production => BTreeMap::new(),
             Keys::All => production::candidates(&file, &options.candidate_overrides, next.as_ref()),
         },
-        release: release::release(&file),
+        release: release::release(&file, (&production, said), next.as_ref().map(|next| &next.tops)),
+        production,
         replaced: production::replaced(&file),
         auth,
         data: file

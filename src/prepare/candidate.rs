@@ -101,6 +101,11 @@ fn release_options(settings: &Settings, release: &settings::Release, production:
             release.compose.clone()
         },
         project_directory: Some(production.directory.clone()),
+        // What the release's variables say of them holds, as `.env` has it on production's host.
+        profiles: match release.environment.contains_key("COMPOSE_PROFILES") {
+            true => Vec::new(),
+            false => own.profiles.clone(),
+        },
         environment,
         dotenv: compose::Dotenv {
             variables: release.environment.clone(),

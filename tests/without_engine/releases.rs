@@ -210,6 +210,81 @@ fn the_releases_own_files_add_change_and_drop_services() {
 }
 
 #[test]
+fn the_releases_files_and_profiles_are_those_that_its_variables_name() {
+    let more = (
+        "more.yaml",
+        "services: {search: {image: 'search:1'}, jobs: {image: 'jobs:1', profiles: [jobs]}}",
+    );
+    let named = "COMPOSE_FILE=compose.yaml:more.yaml\n";
+    let both = format!("{named}COMPOSE_PROFILES=jobs\n");
+    for (release, env, wanted) in [
+        ("{env_file: release.env}", named, &["search"][..]),
+        ("{env_file: release.env}", &both, &["jobs", "search"]),
+        (
+            "{env: {COMPOSE_FILE: 'compose.yaml;more.yaml', COMPOSE_PATH_SEPARATOR: ;}}",
+            "",
+            &["search"],
+        ),
+        (
+            "{env_file: release.env, compose: [compose.yaml, more.yaml]}",
+            named,
+            &["search"],
+        ),
+    ] {
+        let prepared = plan(&format!("release: {release}"), &[more, ("release.env", env)]);
+        assert_eq!(candidate(&prepared), wanted, "{release} {env}");
+    }
+    let refused = |config: &str, files: &[(&str, &str)]| {
+        let files = [&[more][..], files].concat();
+        let Err(error) = prepared_with(config, &files) else {
+            panic!("{config} is taken");
+        };
+        error
+    };
+    let differ = refused(
+        "release: {env_file: release.env, compose: more.yaml}",
+        &[("release.env", named)],
+    );
+    assert!(
+        differ.contains("`release.compose` is `more.yaml`, and `COMPOSE_FILE` of the release's variables is `compose.yaml:more.yaml`"),
+        "{differ}"
+    );
+    let missing = refused("release: {env: {COMPOSE_FILE: gone.yaml}}", &[]);
+    assert!(missing.contains("names `gone.yaml`, which is no file"), "{missing}");
+}
+
+#[test]
+fn profiles_of_the_release_lie_over_productions_and_two_words_on_them_are_refused() {
+    let text = PRODUCTION.replace(
+        "  cache:",
+        "  jobs: {image: \"jobs:1\", profiles: [jobs]}\n  spare: {image: \"spare:1\", profiles: [spare]}\n  cache:",
+    );
+    let config = |production: &str, release: &str| {
+        format!("production: {{compose: compose.yaml{production}}}\nrelease: {{env: {{{release}}}}}\n{SUITES}")
+    };
+    // By production's own variables, which the release's replace.
+    let written = config(", profiles: [jobs]", "COMPOSE_PROFILES: 'jobs,spare'");
+    let files = |config| {
+        [
+            ("compose.yaml", text.as_str()),
+            (".env", "COMPOSE_PROFILES=jobs\n"),
+            ("rehearsal.yaml", config),
+        ]
+    };
+    assert_eq!(candidate(&plan("", &files(&written))), ["spare"]);
+    // By `--profile`, which no variable replaces.
+    let files = [("compose.yaml", text.as_str()), ("rehearsal.yaml", written.as_str())];
+    let Err(error) = prepared_with("", &files) else {
+        panic!("it is taken");
+    };
+    assert!(
+        error
+            .contains("`production.profiles` is jobs, and `COMPOSE_PROFILES` of the release's variables is jobs,spare"),
+        "{error}"
+    );
+}
+
+#[test]
 fn what_the_release_has_no_more_goes_on_running_where_that_is_said() {
     let prepared = plan(
         "release: {compose: next.yaml, orphans: keep}",

@@ -16,21 +16,27 @@ use crate::yaml::tree::{Entry, Node};
 
 const MAX_LOCK_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-pub(super) fn production(file: &Fields) -> Production {
+/// Production, and what its variables say to `docker compose`.
+pub(super) fn production(file: &Fields) -> (Production, EnvFile) {
     let node = file.get("production").unwrap_or(file.node);
     let environment = file.reader.origin(&node.span).environment.clone();
     described(file.reader, node, environment, key_span(file, "production"))
 }
 
 /// Production as a node says, whose Compose files see this environment.
-pub(super) fn described(reader: &Reader, node: &Node, environment: BTreeMap<String, String>, span: Span) -> Production {
+pub(super) fn described(
+    reader: &Reader,
+    node: &Node,
+    environment: BTreeMap<String, String>,
+    span: Span,
+) -> (Production, EnvFile) {
     let fields = reader.fields(node, &grammar::PRODUCTION);
     let compose: Vec<PathBuf> = fields.items("compose").iter().map(|node| reader.file(node)).collect();
     let project_directory = fields.get("project_directory").map(|node| reader.folder(node));
     let profiles = fields.names("profiles");
     let env_file = EnvFile::of(&fields, &compose, project_directory.as_deref());
     env_file.agrees_on_profiles(&fields, &profiles);
-    Production {
+    let production = Production {
         compose: env_file.files(&fields, compose, &span),
         project_directory,
         profiles,
@@ -42,7 +48,8 @@ pub(super) fn described(reader: &Reader, node: &Node, environment: BTreeMap<Stri
         hosts: hosts::hosts(&fields),
         span,
         folder_name: None,
-    }
+    };
+    (production, env_file)
 }
 
 /// The entries of `candidate`, then what the command line says about them.

@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::super::grammar;
-use super::super::settings::{Orphans, Release, ReleaseImage};
+use super::super::settings::{Orphans, Production, Release, ReleaseImage, Tops};
+use super::env_file::EnvFile;
 use super::fields::{Fields, Reader};
 use super::files;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::env_file::{self, Format};
 use crate::yaml::tree::{Entry, Node};
 
-pub(super) fn release(file: &Fields) -> Option<Release> {
+/// What it says beside production as it is described; `tops`: where production's files are, if in another tree.
+pub(super) fn release(
+    file: &Fields,
+    (production, said): (&Production, EnvFile),
+    tops: Option<&Tops>,
+) -> Option<Release> {
     let reader = file.reader;
     let span = file.entry("release")?.key_span.clone();
     let fields = file.fields("release", &grammar::RELEASE)?;
@@ -18,14 +24,17 @@ pub(super) fn release(file: &Fields) -> Option<Release> {
         .get("env_file")
         .map_or_else(BTreeMap::new, |node| variables(reader, node));
     environment.extend(fields.pairs("env"));
+    let written = fields.items("compose").iter().map(|node| reader.file(node)).collect();
+    let said = said.under(&environment, tops);
+    said.agrees_on_profiles(reader, &production.profiles, &span);
     Some(Release {
         images: fields
             .entries("images")
             .iter()
             .map(|entry| image(reader, entry))
             .collect(),
+        compose: said.files(&fields, written, &span),
         environment,
-        compose: fields.items("compose").iter().map(|node| reader.file(node)).collect(),
         orphans: match fields.text("orphans").as_deref() {
             Some("keep") => Orphans::Keep,
             _ => Orphans::Stop,
