@@ -1,10 +1,17 @@
 //! Archives: the form in which files travel to containers.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::io::AsyncRead;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::io::StreamReader;
 
 use crate::world::model::FileInside;
 
@@ -13,6 +20,11 @@ pub const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// What archives are made of: a file's head is one, its content as many as it takes.
 const BLOCK: usize = 512;
+
+/// A folder is read in pieces of this size …
+const PIECE: usize = 256 * 1024;
+/// … of which so many wait for the engine at most.
+const PIECES: usize = 4;
 
 /// The agent's file system: one program and nothing else.
 ///
@@ -94,19 +106,106 @@ pub fn of_directories(paths: &[String]) -> Result<Vec<u8>> {
     archive.into_inner().context("an archive could not be finished")
 }
 
-/// A folder of this machine with everything in it, or a file alone: owners, modes and links as they are.
+/// A folder of this machine with everything in it, or a file alone: owners, modes and links as they are, while it is
+/// read, whatever its size. Gives the sockets in it, which are left out: nothing of this machine answers in the mirror.
 ///
 /// # Errors
-/// Something in it cannot be read.
-pub fn of_tree(root: &Path) -> Result<Vec<u8>> {
-    let mut archive = tar::Builder::new(Vec::new());
-    archive.follow_symlinks(false);
-    let added = match root.file_name().filter(|_| root.is_file()) {
-        Some(name) => archive.append_path_with_name(root, name),
-        None => archive.append_dir_all(".", root),
+/// Something in it cannot be read: what, and why.
+pub fn of_tree(root: &Path, to: impl io::Write) -> io::Result<Vec<PathBuf>> {
+    let mut tree = Tree {
+        archive: tar::Builder::new(io::BufWriter::with_capacity(PIECE, to)),
+        sockets: Vec::new(),
     };
-    added.with_context(|| format!("`{}` could not be copied into the mirror", root.display()))?;
-    archive.into_inner().context("an archive could not be finished")
+    tree.archive.follow_symlinks(false);
+    match root.file_name().filter(|_| root.is_file()) {
+        Some(name) => tree.add(root, Path::new(name)),
+        None => tree.add_folder(root, Path::new(".")),
+    }?;
+    tree.archive.into_inner()?.flush()?;
+    Ok(tree.sockets)
+}
+
+/// A folder on its way into an archive.
+struct Tree<W: io::Write> {
+    archive: tar::Builder<W>,
+    sockets: Vec<PathBuf>,
+}
+
+impl<W: io::Write> Tree<W> {
+    fn add_folder(&mut self, folder: &Path, name: &Path) -> io::Result<()> {
+        self.archive
+            .append_dir(name, folder)
+            .map_err(|error| unread(folder, &error))?;
+        let entries = std::fs::read_dir(folder).map_err(|error| unread(folder, &error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| unread(folder, &error))?;
+            self.add(&entry.path(), &name.join(entry.file_name()))?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: &Path, name: &Path) -> io::Result<()> {
+        let kind = std::fs::symlink_metadata(path).map(|facts| facts.file_type());
+        let kind = kind.map_err(|error| unread(path, &error))?;
+        if kind.is_socket() {
+            self.sockets.push(path.to_owned());
+            return Ok(());
+        }
+        if kind.is_dir() {
+            return self.add_folder(path, name);
+        }
+        let added = match kind.is_file() {
+            true => self.add_file(path, name),
+            false => self.archive.append_path_with_name(path, name),
+        };
+        added.map_err(|error| unread(path, &error))
+    }
+
+    /// As long as it was when it was opened, even if somebody writes to it meanwhile.
+    fn add_file(&mut self, path: &Path, name: &Path) -> io::Result<()> {
+        let file = File::open(path)?;
+        let facts = file.metadata()?;
+        let mut header = tar::Header::new_gnu();
+        header.set_metadata(&facts);
+        let whole = file.chain(io::repeat(0)).take(facts.len());
+        self.archive.append_data(&mut header, name, whole)
+    }
+}
+
+fn unread(path: &Path, error: &io::Error) -> io::Error {
+    // It is told once, by the innermost.
+    io::Error::new(error.kind(), format!("`{}` cannot be copied: {error}", path.display()))
+}
+
+/// A folder as [`of_tree`] has it, for whoever reads it, and what came of it once it is read.
+pub fn read_tree(root: PathBuf) -> (impl AsyncRead + Send + Unpin, JoinHandle<io::Result<Vec<PathBuf>>>) {
+    let (pieces, mut coming) = mpsc::channel(PIECES);
+    let written = tokio::task::spawn_blocking(move || {
+        let done = of_tree(&root, Pieces(pieces.clone()));
+        if let Err(error) = &done {
+            // An archive that ends early would be taken for whole.
+            let broken = io::Error::new(error.kind(), error.to_string());
+            let _nobody_reads_on = pieces.blocking_send(Err(broken));
+        }
+        done
+    });
+    let reader = StreamReader::new(stream::poll_fn(move |context| coming.poll_recv(context)));
+    (reader, written)
+}
+
+/// Hands on what is written to it.
+struct Pieces(mpsc::Sender<io::Result<Bytes>>);
+
+impl io::Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
+        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A folder that an engine would make where a mount names none, with those above it.
@@ -205,4 +304,42 @@ fn append(archive: &mut tar::Builder<Vec<u8>>, path: &str, content: &[u8], mode:
         .append_data(&mut header(content.len() as u64, mode, owner), path, content)
         .with_context(|| format!("`{path}` cannot be archived"))?;
     archive.get_mut().flush().context("an archive could not be written")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_archived_whole_but_for_its_sockets() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("below")).unwrap();
+        std::fs::write(at("below/file"), "x".repeat(2 * PIECE)).unwrap();
+        std::os::unix::fs::symlink("nowhere", at("link")).unwrap();
+        let _socket = UnixListener::bind(at("app.sock")).unwrap();
+        let mut archive = Vec::new();
+        let sockets = of_tree(folder.path(), &mut archive).unwrap();
+        assert_eq!(sockets, [at("app.sock")]);
+        let mut reader = tar::Archive::new(archive.as_slice());
+        let entries = reader.entries().unwrap();
+        let mut names: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path().unwrap().into()).collect();
+        names.sort();
+        assert_eq!(names, [".", "below", "below/file", "link"].map(PathBuf::from));
+        let files = files_in(&archive).unwrap();
+        assert_eq!(files[0].1.len(), 2 * PIECE);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_named_and_ends_the_archive_before_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut reader, written) = read_tree(folder.path().join("gone"));
+        let mut archive = Vec::new();
+        let read = tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut archive).await;
+        let told = written.await.unwrap().unwrap_err().to_string();
+        assert!(told.contains("gone` cannot be copied: "), "{told}");
+        assert_eq!(read.unwrap_err().to_string(), told);
+    }
 }

@@ -12,6 +12,8 @@ use tokio_util::io::ReaderStream;
 use super::Engine;
 use super::words::EngineError;
 
+/// Read and sent at once.
+const PIECE: usize = 64 * 1024;
 /// A day.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -47,7 +49,7 @@ impl Engine {
         };
         let unread = Arc::new(OnceLock::new());
         let told = Arc::clone(&unread);
-        let pieces = ReaderStream::new(archive).inspect_err(move |error| {
+        let pieces = ReaderStream::with_capacity(archive, PIECE).inspect_err(move |error| {
             let _first = told.set(error.to_string());
         });
         let body = bollard::body_try_stream(pieces);

@@ -1,5 +1,7 @@
 //! The engine's own words, as people are told them.
 
+use std::path::Path;
+
 use anyhow::{Result, anyhow};
 use bollard::errors::Error as DockerError;
 
@@ -18,6 +20,9 @@ pub(crate) enum EngineError {
     /// It did not answer, or not to the end.
     #[error("{0}")]
     Silent(String),
+    /// What lies on this machine could not be copied into the mirror: nobody's doing who asked for it.
+    #[error("{0}")]
+    NotCopied(String),
     /// Under the name of an image there is another one by now.
     #[error("{0}")]
     OtherImage(String),
@@ -56,9 +61,21 @@ pub(crate) fn lost(error: &anyhow::Error) -> Option<Lost> {
         EngineError::Refused(_) => return None,
         EngineError::NoRoom(_) => Part::Disk,
         EngineError::Silent(_) => Part::Engine,
+        EngineError::NotCopied(_) => Part::File,
         EngineError::OtherImage(_) => Part::Image,
     };
     Some(Lost::new(part, format!("{error:#}")))
+}
+
+/// A folder of this machine did not reach the mirror: whatever the reason, no release is to blame for it.
+pub(crate) fn not_copied(error: anyhow::Error, folder: &Path) -> anyhow::Error {
+    match lost(&error) {
+        Some(_) => error.context(format!("`{}` could not be copied into the mirror", folder.display())),
+        None => {
+            let words = format!("`{}` could not be copied into the mirror: {error:#}", folder.display());
+            EngineError::NotCopied(words).into()
+        }
+    }
 }
 
 /// Removing what is already gone is success.
@@ -113,6 +130,16 @@ mod tests {
             message: message.to_owned(),
         };
         EngineError::from(&error).into()
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_copied_is_no_releases_fault() {
+        let part = |error: anyhow::Error| lost(&not_copied(error, Path::new("/srv/files"))).unwrap();
+        let unread = part(anyhow!("`/srv/files/key` cannot be copied: Permission denied"));
+        assert_eq!(unread.part, Part::File);
+        assert!(unread.why.contains("/srv/files/key"), "{unread}");
+        assert_eq!(part(answered("mount denied")).part, Part::File);
+        assert_eq!(part(answered("write: no space left on device")).part, Part::Disk);
     }
 
     #[test]

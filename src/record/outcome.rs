@@ -48,6 +48,9 @@ pub enum Part {
     /// What production's engine gives and this one may not.
     #[strum(to_string = "a right of this machine's engine")]
     Right,
+    /// What lies on this machine, and could not be copied into the mirror.
+    #[strum(to_string = "a file of this machine")]
+    File,
     /// An image that was asked for, under whose name there is another one by now.
     #[strum(to_string = "the image")]
     Image,

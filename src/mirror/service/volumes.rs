@@ -2,17 +2,18 @@
 //! of host folders are filled once, whatever rights the services that mount them have.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use bollard::models::{ContainerCreateBody, HostConfig, Mount as EngineMount, MountType};
 use tokio::io::AsyncRead;
 
 use super::container;
 use crate::engine::archive;
 use crate::engine::image::ImageFacts;
+use crate::engine::words;
 use crate::mirror::{Mirror, Setup};
 use crate::world::model::{HostPath, Mount, Service, Source, VolumeOptions};
 use crate::world::replica::Replica;
@@ -61,7 +62,12 @@ impl Mirror {
             // Held while the volume is made: who comes second must find it filled.
             let mut made = self.inner.volumes.lock().await;
             if !made.contains(&volume) {
-                make(setup, &volume, &mount.source, &service.image).await?;
+                for socket in make(setup, &volume, &mount.source, &service.image).await? {
+                    self.note(format!(
+                        "`{}` is not in the mirror: no release is given this machine's sockets",
+                        socket.display()
+                    ));
+                }
                 made.insert(volume.clone());
             }
             if let Source::Host(host) = &mount.source {
@@ -161,20 +167,31 @@ fn lent(owner: &Service, mount: Mount, read_only: bool) -> Mount {
     }
 }
 
-async fn make(setup: &Setup, volume: &str, source: &Source, image: &str) -> Result<()> {
+/// Gives the sockets of a folder, which have no copy.
+async fn make(setup: &Setup, volume: &str, source: &Source, image: &str) -> Result<Vec<PathBuf>> {
     let name = setup.volume(volume);
     setup.engine.create_volume(&name).await?;
     match source {
-        Source::Host(host) if host.root.exists() => fill(setup, &name, &host.root, image).await,
-        _ => Ok(()),
+        Source::Host(host) if host.root.exists() => {
+            let filled = fill(setup, &name, &host.root, image).await;
+            filled.map_err(|error| words::not_copied(error, &host.root))
+        }
+        _ => Ok(Vec::new()),
     }
 }
 
-async fn fill(setup: &Setup, volume: &str, root: &Path, image: &str) -> Result<()> {
-    let path = root.to_path_buf();
-    let archive = tokio::task::spawn_blocking(move || archive::of_tree(&path)).await??;
-    let filled = put(setup, volume, archive, image).await;
-    filled.with_context(|| format!("`{}` could not be copied into the mirror", root.display()))
+/// Through a container that is never started, while the folder is read; any image will do.
+async fn fill(setup: &Setup, volume: &str, root: &Path, image: &str) -> Result<Vec<PathBuf>> {
+    let filler = filler(setup, volume, FILLED_AT, image).await?;
+    let (archive, written) = archive::read_tree(root.to_path_buf());
+    let sent = setup.engine.upload_read(&filler, FILLED_AT, archive).await;
+    setup.engine.remove_container(&filler).await?;
+    // A reader that the engine has left has nothing to say.
+    match (written.await?, sent) {
+        (Ok(sockets), Ok(())) => Ok(sockets),
+        (_, Err(refused)) => Err(refused),
+        (Err(unread), Ok(())) => Err(unread.into()),
+    }
 }
 
 /// Through a container that is never started; any image will do.
