@@ -620,6 +620,8 @@ async fn a_container_finds_its_files() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("compose-files");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("token.txt"), "from a file\n").unwrap();
+    let rights = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+    std::fs::set_permissions(folder.join("token.txt"), rights).unwrap();
     let text = "
 services:
   web:
@@ -638,10 +640,10 @@ configs: {written: {content: 'as written'}}
     let found = says(
         &stage.mirror,
         "web",
-        "cat /run/secrets/token /etc/written; echo; stat -c '%a %u %g' /etc/word",
+        "cat /run/secrets/token /etc/written; echo; stat -c '%a %u %g' /etc/word; stat -c '%a' /run/secrets/token",
     )
     .await;
-    assert_eq!(found, "from a file\nas written\n440 5 6");
+    assert_eq!(found, "from a file\nas written\n440 5 6\n640");
     assert_eq!(says(&stage.mirror, "web", "wget -qO- http://prod-other/").await, "fine");
     stage.down().await;
 }

@@ -8,6 +8,8 @@ mod mounts;
 mod networks;
 mod notes;
 mod replicas;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -144,12 +144,20 @@ impl Reader<'_> {
     }
 
     /// Secrets (or configs) as files.
-    fn objects(&self, from: &compose::Service, secrets: bool) -> Result<Vec<FileInside>, Diagnostic> {
+    fn objects(&mut self, from: &compose::Service, secrets: bool) -> Result<Vec<FileInside>, Diagnostic> {
         let (uses, known, folder) = if secrets {
             (&from.secrets, &self.project.secrets, "/run/secrets/")
         } else {
             (&from.configs, &self.project.configs, "/")
         };
+        let of_file = |uses: &&compose::FileMount| {
+            let known = known.get(&uses.source);
+            known.is_some_and(|object| matches!(object.source, FileSource::File(_)))
+        };
+        let written = |uses: &&compose::FileMount| uses.uid.is_some() || uses.gid.is_some() || uses.mode.is_some();
+        let in_vain = uses.iter().filter(of_file).filter(written);
+        self.notes
+            .extend(in_vain.map(|uses| without_written_rights(from, uses)));
         uses.iter()
             .map(|uses| object(uses, known.get(&uses.source), folder))
             .collect()
@@ -205,7 +213,7 @@ fn object(
 ) -> Result<FileInside, Diagnostic> {
     let refuse = |why: String, help: &str| Err(Diagnostic::at(&uses.span, why).help(help));
     let name = &uses.source;
-    let mut origin = None;
+    let mut of_file = None;
     let content = match known.map(|object| &object.source) {
         Some(FileSource::Content(text)) => text.clone().into_bytes(),
         Some(FileSource::Environment { value: Some(value), .. }) => value.clone().into_bytes(),
@@ -217,7 +225,7 @@ fn object(
         }
         Some(FileSource::File(path)) => match file::bytes(path, MOST_CONTENT) {
             Ok(content) => {
-                origin = Some(path.clone());
+                of_file = Some(path.clone());
                 content
             }
             Err(error) => {
@@ -240,16 +248,34 @@ fn object(
     } else {
         format!("{folder}{target}")
     };
-    let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default();
+    let (mode, uid, gid) = match of_file.as_ref().map(std::fs::metadata) {
+        // Compose mounts the file itself, whatever rights are written.
+        Some(Ok(facts)) => (facts.mode() & 0o7777, u64::from(facts.uid()), u64::from(facts.gid())),
+        _ => written_rights(uses),
+    };
     Ok(FileInside {
         target,
         content,
-        mode: uses.mode.unwrap_or(0o444),
-        uid: number(&uses.uid),
-        gid: number(&uses.gid),
-        origin,
+        mode,
+        uid,
+        gid,
+        origin: of_file,
         bound: None,
     })
+}
+
+/// Of what Compose copies into a container: mode, owner and group.
+fn written_rights(uses: &compose::FileMount) -> (u32, u64, u64) {
+    let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default();
+    (uses.mode.unwrap_or(0o444), number(&uses.uid), number(&uses.gid))
+}
+
+/// Rights are written of what has those of its file.
+fn without_written_rights(from: &compose::Service, uses: &compose::FileMount) -> String {
+    format!(
+        "service `{}`: `uid`, `gid` and `mode` of `{}` do nothing, as with `docker compose`: it has those of its file",
+        from.name, uses.source
+    )
 }
 
 fn memory(text: &str) -> Mount {
