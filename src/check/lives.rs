@@ -334,12 +334,3 @@ pub fn stays(case: &Case<'_>) -> BTreeSet<Replica> {
     let staying = staying.filter(|service| !touched.contains(&service.name));
     staying.flat_map(Service::instances).collect()
 }
-
-/// A count, as an adverb.
-pub fn times(count: usize) -> String {
-    match count {
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        more => format!("{more} times"),
-    }
-}

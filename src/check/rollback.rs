@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::boot_production_env::failure_of;
 use super::ground::Copy;
-use super::lives::{self, AGAIN, Life, Span, Usual, times};
+use super::lives::{self, AGAIN, Life, Span, Usual};
 use super::suites::{self, Compared, Shown, brief};
 use super::{About, Again, At, Case, Check, Evidence, Moment, together};
 use crate::mirror::failure::ServiceFailure;
@@ -19,7 +19,7 @@ use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::{DataEntry, Subject};
 use crate::record::test::Sight;
-use crate::text::units::{millis, seconds};
+use crate::text::units::{millis, seconds, times};
 use crate::world::model::Service;
 use crate::world::replica::Replica;
 

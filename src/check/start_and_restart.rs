@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::boot_production_env::failure_of;
-use super::lives::{self, AGAIN, Life, Span, Usual, times};
+use super::lives::{self, AGAIN, Life, Span, Usual};
 use super::release::blank_first;
 use super::{About, At, Case, Check, Evidence, Moment, together};
 use crate::config::settings::Rollback;
@@ -17,7 +17,7 @@ use crate::record::finding::{Blame, Finding, Severity};
 use crate::record::outcome::Lost;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
-use crate::text::units::{millis, seconds};
+use crate::text::units::{counted, millis, seconds, times};
 use crate::world::model::Service;
 use crate::world::replica::Replica;
 
@@ -383,11 +383,6 @@ impl Life {
         let well = self.last.as_ref().is_some_and(|last| last.code == 0);
         well && self.exits == 1 && !self.running
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }
 
 /// Nothing will start again that could be compared with.
