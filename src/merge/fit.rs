@@ -218,7 +218,12 @@ fn each_once(shards: Vec<One>, problems: &mut Vec<Finding>) -> Vec<One> {
 /// A pass of images that nobody knows.
 fn of_unknown_images(one: &One) -> Option<Finding> {
     let is_pass = one.record.verdict == Verdict::Pass && !one.shard.planned.is_empty();
-    (is_pass && images(&one.record).is_none()).then(|| {
+    is_pass.then(|| unknown_images(one)).flatten()
+}
+
+/// Of one that counts as a pass, whatever its verdict was.
+pub(super) fn unknown_images(one: &One) -> Option<Finding> {
+    images(&one.record).is_none().then(|| {
         let title = format!(
             "which images {} rehearsed is not known: it has not the digest of each",
             one.name()

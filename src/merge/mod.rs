@@ -43,6 +43,8 @@ pub fn merge(given: Vec<Given>) -> Option<Merged> {
     } = fit::of(given)?;
     let excused = noticed::excuse(&mut shards);
     problems.extend(shards.iter().filter_map(|one| contradiction(one, &excused)));
+    let is_excused = |one: &&One| excused.contains(&one.shard.place.index);
+    problems.extend(shards.iter().filter(is_excused).filter_map(fit::unknown_images));
     let mut record = together::whole(&base, &shards, &uncovered);
     record.findings.splice(0..0, problems.iter().map(Into::into));
     together::sort(&mut record.findings);

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 
-use super::words::Told;
 use super::{json, junit, words};
 use crate::attest::bundle;
 use crate::record::check::CheckId;
@@ -280,7 +279,7 @@ pub fn outputs(result: &Record, report_dir: &std::path::Path) -> Vec<(&'static s
     let path = |name: &str| report_dir.join(name).display().to_string();
     let counts = Counts::of(result);
     vec![
-        ("verdict", verdict(result)),
+        ("verdict", words::verdict(result)),
         ("cause", words::cause(result)),
         ("exit-code", result.exit_code.to_string()),
         ("report-dir", report_dir.display().to_string()),
@@ -300,14 +299,6 @@ pub fn outputs(result: &Record, report_dir: &std::path::Path) -> Vec<(&'static s
         ("blocked-by", words::blocked_by(result).join(",")),
         ("tool-version", harmless::line(&result.rehearsal, 100)),
     ]
-}
-
-/// `pass` opens gates; what one shard came to, where that is no other verdict, is `shard`.
-fn verdict(result: &Record) -> String {
-    match Told::of(result) {
-        Told::Part => "shard".to_owned(),
-        Told::Pass | Told::Block | Told::Inconclusive => result.verdict.to_string(),
-    }
 }
 
 /// Every candidate by its registry's digest, as `rehearsal verify` takes them; nothing where one was never pushed.

@@ -89,8 +89,10 @@ pub struct Flaky {
 }
 
 impl History {
-    /// Of records in any order; one that is there twice counts once.
+    /// Of records in any order; one that is there twice counts once, and a shard's not at all: the run is what they were
+    /// merged to.
     pub fn of(mut records: Vec<Record>) -> Self {
+        records.retain(|record| record.shard.is_none());
         records.sort_by(|one, other| (&one.started, one.seed).cmp(&(&other.started, other.seed)));
         records.dedup_by(|one, other| {
             (&one.started, one.seed, one.duration_ms) == (&other.started, other.seed, other.duration_ms)

@@ -402,6 +402,14 @@ pub fn of_limit(key: &str, value: Option<f64>) -> String {
     }
 }
 
+/// `pass` opens gates; what one shard came to, where that is no other verdict, is `shard`.
+pub(super) fn verdict(result: &Record) -> String {
+    match Told::of(result) {
+        Told::Part => "shard".to_owned(),
+        Told::Pass | Told::Block | Told::Inconclusive => result.verdict.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

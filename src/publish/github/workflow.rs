@@ -308,7 +308,12 @@ fn runs(line: &str) -> bool {
     let mut words = line
         .split_whitespace()
         .skip_while(|word| word.rsplit('/').next() != Some("rehearsal"));
-    words.next().is_some() && words.next() == Some("run")
+    let is_there = words.next().is_some();
+    match words.next() {
+        // One shard is no gate: the merge is.
+        Some("run") => is_there && !words.any(|word| word.starts_with("--shard")),
+        other => is_there && other == Some("merge"),
+    }
 }
 
 fn is_piped(line: &str) -> bool {

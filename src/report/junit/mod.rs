@@ -207,7 +207,7 @@ fn properties(result: &Record) -> Vec<(String, String)> {
     let mut properties = vec![
         ("rehearsal".to_owned(), result.rehearsal.clone()),
         ("seed".to_owned(), result.seed.to_string()),
-        ("verdict".to_owned(), result.verdict.to_string()),
+        ("verdict".to_owned(), words::verdict(result)),
         ("lock".to_owned(), result.lock.statement.clone()),
     ];
     let production = result.production.iter();
