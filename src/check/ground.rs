@@ -31,7 +31,7 @@ use crate::mirror::swap::Swapped;
 use crate::record::outcome::{Lost, Outcome};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
-use crate::suite::leaving::{Exit, SignedOut};
+use crate::suite::leaving::{Exit, Patience, SignedOut};
 use crate::suite::login::{LoginOutcome, Session};
 use crate::suite::returning::Returned;
 use crate::suite::{SuiteOutcome, SuiteRun};
@@ -159,7 +159,7 @@ pub trait Ground: Send + Sync {
     async fn use_code_again(&self, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome>;
 
     /// Signs in and out again, and asks for the protected page then; so long at most, until it is refused.
-    async fn sign_out(&self, login: &Login, by: (&str, &Exit), ca: &[String], patience: Duration) -> SignedOut;
+    async fn sign_out(&self, login: &Login, by: (&str, &Exit), ca: &[String], patience: Patience) -> SignedOut;
 
     /// Gets another token by what came with that of a sign-in, and the protected page with it; `None` where nothing came.
     async fn refresh(&self, login: &Login, left: &Session, ca: &[String]) -> Option<LoginOutcome>;

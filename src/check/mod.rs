@@ -50,6 +50,7 @@ pub mod rollback;
 pub mod runtime_constraint;
 pub mod session_survival;
 pub mod slowdown;
+pub mod spans;
 mod squeeze;
 pub mod start_and_restart;
 pub mod suites;
@@ -64,7 +65,6 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -89,7 +89,7 @@ use crate::record::stage::StageId;
 use crate::record::step::Subject;
 use crate::record::test::TestRecord;
 use crate::suite::guarded::Guarded;
-use crate::suite::leaving::{Exit, SignedOut};
+use crate::suite::leaving::{Exit, Patience, SignedOut};
 use crate::suite::login::{LoginOutcome, Session};
 use crate::suite::mix::Mix;
 use crate::suite::returning::Returned;
@@ -328,7 +328,7 @@ pub trait Driver: Sync {
     async fn refresh(&self, left: &Session) -> Option<LoginOutcome>;
 
     /// Signs in and out again by a way; so long at most until the page is refused. `None` as before.
-    async fn sign_out(&self, exit: &Exit, patience: Duration) -> Option<SignedOut>;
+    async fn sign_out(&self, exit: &Exit, patience: Patience) -> Option<SignedOut>;
 
     /// Somebody signs in anew where this session, which was kept for later, holds no more.
     ///

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -20,7 +19,7 @@ use crate::record::status::Status;
 use crate::record::step::Subject;
 use crate::record::test::TestRecord;
 use crate::suite::guarded::Guarded;
-use crate::suite::leaving::{Exit, SignedOut};
+use crate::suite::leaving::{Exit, Patience, SignedOut};
 use crate::suite::login::{LoginOutcome, Session};
 use crate::suite::mix::Mix;
 use crate::suite::returning::{Received, Returned};
@@ -228,7 +227,7 @@ impl Driver for OnGround<'_> {
         Some(self.learned(outcome))
     }
 
-    async fn sign_out(&self, exit: &Exit, patience: Duration) -> Option<SignedOut> {
+    async fn sign_out(&self, exit: &Exit, patience: Patience) -> Option<SignedOut> {
         let session = format!("out-{}", next_run());
         let ca = &self.rehearsal.ca;
         let by = (session.as_str(), exit);

@@ -35,7 +35,7 @@ use crate::mirror::{Mirror, Setup};
 use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
-use crate::suite::leaving::{self, Exit, SignedOut};
+use crate::suite::leaving::{self, Exit, Patience, SignedOut};
 use crate::suite::login::{self, LoginOutcome, Session};
 use crate::suite::returning::{self, Returned};
 use crate::suite::{self, SuiteOutcome, SuiteRun};
@@ -221,7 +221,7 @@ impl Ground for Mirror {
         login::use_code_again(self.agent(), login, session, ca).await
     }
 
-    async fn sign_out(&self, login: &Login, by: (&str, &Exit), ca: &[String], patience: Duration) -> SignedOut {
+    async fn sign_out(&self, login: &Login, by: (&str, &Exit), ca: &[String], patience: Patience) -> SignedOut {
         leaving::sign_out(self.agent(), login, by, ca, patience).await
     }
 

@@ -87,7 +87,7 @@ pub async fn sign_out(
     login: &Login,
     (session, exit): (&str, &Exit),
     ca: &[String],
-    patience: Duration,
+    patience: Patience,
 ) -> SignedOut {
     let mut visit = Visit::begin(client, login, session, ca, None).await;
     let copy = format!("{session}-kept");
@@ -173,30 +173,59 @@ async fn leave(visit: &mut Visit<'_>, mut next: Go) -> Result<Option<u16>, Halt>
     Ok(status)
 }
 
+/// How long a session may take to end: that of the window, and that of a copy of its cookies.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// In the window in which somebody has signed out.
+    pub window: Duration,
+    /// Beside it.
+    pub copy: Duration,
+}
+
+impl Patience {
+    /// The same for both.
+    pub fn of_both(within: Duration) -> Self {
+        Self {
+            window: within,
+            copy: within,
+        }
+    }
+}
+
 /// Somebody has left, and asks for the protected page.
 struct Afterwards<'a> {
     client: &'a Client,
     login: &'a Login,
     ca: &'a [String],
-    patience: Duration,
+    patience: Patience,
     secrets: &'a mut BTreeSet<String>,
 }
 
 impl Afterwards<'_> {
+    /// Both wait at the same time.
     async fn of_both(&mut self, window: &str, copy: &str) -> Result<(After, After), Halt> {
-        Ok((self.of(window).await?, self.of(copy).await?))
+        let (
+            begun,
+            Patience {
+                window: first,
+                copy: second,
+            },
+        ) = (Instant::now(), self.patience);
+        Ok((
+            self.of(window, begun + first).await?,
+            self.of(copy, begun + second).await?,
+        ))
     }
 
-    async fn of(&mut self, jar: &str) -> Result<After, Halt> {
+    async fn of(&mut self, jar: &str, until: Instant) -> Result<After, Halt> {
         let mut visit = Visit::go_on(self.client, self.login, jar, self.ca);
-        let begun = Instant::now();
         let after = loop {
             let answered = match visit.ask_protected(self.login).await {
                 Ok((_, answer)) => of(self.login, &answer),
                 Err(Halt::Trouble(_)) => After::Silent,
                 Err(lost) => return Err(lost),
             };
-            if !matches!(answered, After::Given(_)) || begun.elapsed() >= self.patience {
+            if !matches!(answered, After::Given(_)) || Instant::now() >= until {
                 break answered;
             }
             tokio::time::sleep(EVERY).await;

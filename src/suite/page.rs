@@ -211,11 +211,18 @@ impl Form {
     /// The form with the button pressed of which this is so, by what stands on it and where it leads; else as it is, where
     /// its address alone is so.
     pub fn pressed_where(&self, is_so: impl Fn(&str, &Url) -> bool) -> Option<Self> {
-        let says = |control: &Control| is_so(&control.label, &self.action) || is_so(&control.value, &self.action);
-        let mut buttons = self.controls.iter().enumerate();
-        let named = |(_, control): &(usize, &Control)| control.kind == FieldKind::Submit && says(control);
-        let pressed = buttons.find(named).map(|(at, _)| at);
-        let is_meant = pressed.is_some() || is_so("", &self.action);
+        let by_address = is_so("", &self.action);
+        // Where the address would do, a button's own words may say that another thing is meant.
+        let refuses = |words: &str| !words.is_empty() && by_address && !is_so(words, &self.action);
+        let says = |control: &Control| {
+            let words = [control.label.as_str(), control.value.as_str()];
+            words.iter().any(|words| is_so(words, &self.action)) && !words.iter().any(|words| refuses(words))
+        };
+        let is_button = |(_, control): &(usize, &Control)| control.kind == FieldKind::Submit;
+        let mut buttons = self.controls.iter().enumerate().filter(is_button).peekable();
+        let has_none = buttons.peek().is_none();
+        let pressed = buttons.find(|(_, control)| says(control)).map(|(at, _)| at);
+        let is_meant = pressed.is_some() || (has_none && by_address);
         is_meant.then(|| Self {
             pressed: pressed.or(self.pressed),
             ..self.clone()
@@ -288,6 +295,10 @@ pub(super) fn links(html: &str, url: &Url) -> Vec<Link> {
     let elements: Vec<_> = document.root_element().descendent_elements().collect();
     let base = base(&elements, url);
     let link = |element: &ElementRef<'_>| {
+        let by_script = BY_SCRIPT.iter().any(|name| element.attr(name).is_some());
+        if by_script || element.attr("href")?.trim().starts_with('#') {
+            return None;
+        }
         let says = ["title", "aria-label"].iter().find_map(|name| element.attr(name));
         let own = Some(text(element)).filter(|text| !text.is_empty());
         Some(Link {
@@ -298,6 +309,17 @@ pub(super) fn links(html: &str, url: &Url) -> Vec<Link> {
     let links = elements.iter().filter(|element| is(element, "a"));
     links.take(MOST_LINKS).filter_map(link).collect()
 }
+
+/// What a browser's script makes of a link: another method than GET, or no way at all.
+const BY_SCRIPT: [&str; 7] = [
+    "data-method",
+    "data-turbo-method",
+    "data-action",
+    "hx-get",
+    "hx-post",
+    "hx-delete",
+    "onclick",
+];
 
 /// The beginning of a page that is too long.
 fn cut(html: &str) -> &str {
@@ -613,6 +635,15 @@ mod tests {
             let links = links(&html, &Url::parse("http://web/").unwrap());
             assert!(links.len() <= MOST_LINKS, "{part}");
         }
+    }
+
+    #[test]
+    fn what_a_script_makes_of_a_link_is_no_link() {
+        let html =
+            "<a href=/a data-turbo-method=delete>a</a><a href='#'>b</a><a href=/c hx-post=/c>c</a><a href=/d>d</a>";
+        let links = links(html, &Url::parse("http://web/").unwrap());
+        let paths: Vec<&str> = links.iter().map(|link| link.url.path()).collect();
+        assert_eq!(paths, ["/d"]);
     }
 
     #[test]

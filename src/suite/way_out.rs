@@ -142,6 +142,7 @@ mod tests {
         for html in [
             "<a href=/docs/how-to-log-out>How users log out</a>",
             "<a href=/all>Log out everywhere</a>",
+            "<form method=post action=/logout><input type=hidden name=all value=1><button>Log out everywhere</button></form>",
             "<a href='javascript:logout()'>Log out</a>",
             "<form action=/logout method=post><input type=password name=p><button>Log out</button></form>",
             "<a href=/x>Logging</a>",

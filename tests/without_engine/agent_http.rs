@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rehearsal::agent::client::Client;
@@ -17,7 +18,7 @@ use rehearsal::agent::wait::{Awaited, WaitCall};
 use rehearsal::agent::{Answer, Call};
 use rehearsal::config::settings::{Bearer, HttpExpect, Login, LoginExpect, LoginFields, SignInBy, TokenRequest};
 use rehearsal::record::outcome::Outcome;
-use rehearsal::suite::leaving::{After, Exit, Gone, Parting, sign_out};
+use rehearsal::suite::leaving::{After, Exit, Gone, Parting, Patience, sign_out};
 use rehearsal::suite::login::{Kind, LoginOutcome, protected_without_session, refresh, sign_in, sign_in_wrongly};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::net::{TcpListener, TcpStream};
@@ -873,7 +874,14 @@ async fn with_sessions(does: AtLogout) -> SocketAddr {
 }
 
 async fn signed_out(at: SocketAddr, exit: &Exit) -> Gone {
-    let signed_out = sign_out(&agent(), &login(at, "x"), ("out", exit), &[], std::time::Duration::ZERO).await;
+    let signed_out = sign_out(
+        &agent(),
+        &login(at, "x"),
+        ("out", exit),
+        &[],
+        Patience::of_both(Duration::ZERO),
+    )
+    .await;
     match signed_out.came_to {
         Outcome::Held(Parting::Left(gone)) => gone,
         other => panic!("{other:?}"),
@@ -904,7 +912,14 @@ async fn whoever_signs_out_by_what_the_page_shows_is_out_and_so_is_who_has_kept_
 async fn where_nothing_leads_out_that_is_said() {
     let at = server(|asked| django(asked, false)).await;
     let login = login(at, "pass w&rd");
-    let signed_out = sign_out(&agent(), &login, ("out", &Exit::Shown), &[], std::time::Duration::ZERO).await;
+    let signed_out = sign_out(
+        &agent(),
+        &login,
+        ("out", &Exit::Shown),
+        &[],
+        Patience::of_both(Duration::ZERO),
+    )
+    .await;
     let says = format!("http://{at}/account shows no link or form by which to sign out");
     assert_eq!(signed_out.came_to, Outcome::Held(Parting::NoWay(says)));
 }

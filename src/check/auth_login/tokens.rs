@@ -16,6 +16,7 @@ use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Outcome};
 use crate::record::stage::StageId;
+use crate::record::test::TOO_MANY;
 use crate::suite::given;
 use crate::suite::login::{Kind, Session};
 
@@ -130,7 +131,8 @@ async fn user_info(at: &At<'_>, token: &str) -> Result<UserInfo, Lost> {
             "discovery names no `userinfo_endpoint`".to_owned(),
         )));
     };
-    let Some(first) = asked(at, address, token).await? else {
+    let answered = asked(at, address, token).await?;
+    let Some(first) = answered.filter(|answer| answer.status != TOO_MANY) else {
         return Ok(UserInfo::Silent);
     };
     let sub = match at.case.stage {
@@ -196,7 +198,10 @@ async fn refresh(at: &At<'_>, left: &Session) -> Result<Refresh, Lost> {
     };
     Ok(match outcome.came_to {
         Outcome::Held(()) => Refresh::Works,
-        Outcome::Broke(trouble) if trouble.kind == Kind::NoAnswer => Refresh::Silent,
+        // Ours are many, and a limit that both releases have may fall on the one or the other.
+        Outcome::Broke(trouble) if trouble.kind == Kind::NoAnswer || trouble.status == Some(TOO_MANY) => {
+            Refresh::Silent
+        }
         Outcome::Broke(trouble) => Refresh::Fails(trouble.message),
         Outcome::Lost(lost) => return Err(lost),
     })

@@ -16,7 +16,7 @@ use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding, Severity};
 use crate::record::outcome::{Lost, Outcome};
 use crate::record::stage::StageId;
-use crate::suite::leaving::{After, Exit, Gone, Parting};
+use crate::suite::leaving::{After, Exit, Gone, Parting, Patience};
 
 /// The candidate has so long to end a session that production ends.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
@@ -89,7 +89,7 @@ impl Trial<'_> {
                 return Ok(());
             }
         };
-        let patience = if then.is_some() { ENDED_WITHIN } else { patience };
+        let patience = then.flatten().map_or(Patience::of_both(patience), patience_after);
         let Some(signed_out) = self.at.driver.sign_out(&exit, patience).await else {
             return Ok(());
         };
@@ -120,6 +120,18 @@ impl Trial<'_> {
         self.leave_once(format!("{by} is skipped: {why}"));
         let parting = Parting::NoWay(why);
         self.seen.parted.push(Parted { by, parting });
+    }
+}
+
+/// What production leaves alone nobody waits for.
+fn patience_after(then: &Gone) -> Patience {
+    let of = |after: After| match after {
+        After::Ended(_) => ENDED_WITHIN,
+        _ => Duration::ZERO,
+    };
+    Patience {
+        window: of(then.window),
+        copy: of(then.copy),
     }
 }
 
