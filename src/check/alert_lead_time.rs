@@ -92,7 +92,8 @@ impl Check for AlertLeadTime {
     fn strains(&self, case: &Case<'_>) -> bool {
         let alerts = case.settings.stages.alerts.as_ref();
         let made = alerts.map(|alerts| made_in(case.stage, alerts, &case.settings.stages.rollback));
-        made.is_some_and(|made| made.contains(&Scenario::AuthDown))
+        let is_made = |one: &Scenario| !matches!(one, Scenario::Control | Scenario::Upgrade);
+        made.is_some_and(|made| made.iter().any(is_made))
     }
 
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Drilled, Lost> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ground::Copy;
-use super::lives::Lived;
+use super::spans::Lived;
 use super::traffic::Traffic;
 use crate::mirror::failure::ServiceFailure;
 use crate::mirror::start::Started;

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::boot_production_env::failure_of;
 use super::ground::Copy;
-use super::lives::{self, AGAIN, Life, Span, Usual};
+use super::lives::{self, AGAIN, Life, Usual};
+use super::spans::{self, Span};
 use super::suites::{self, Compared, Shown, brief};
 use super::{About, Again, At, Case, Check, Evidence, Moment, together};
 use crate::mirror::failure::ServiceFailure;
@@ -169,7 +170,7 @@ async fn lives(at: &At<'_>) -> BTreeMap<Replica, Life> {
         if stage == StageId::Rollback {
             lives::give_time(at, &replica, before, &lived).await;
         }
-        let candidate = lives::of_candidate_until(StageId::Rollback);
+        let candidate = spans::of_candidate_until(StageId::Rollback);
         let life = Life {
             back: Some(at.facts.lived.of(at.ground, &replica, &candidate).exits),
             ..Life::after(at, &replica, swapping, &lived)
@@ -186,7 +187,10 @@ fn lived(case: &Case<'_>, replica: &Replica, before: Option<&Life>, life: &Life)
         return None;
     }
     let stays = !case.candidate.touched().contains(&replica.service);
-    let is_down = before.running && !life.running && life.later + life.on_the_way > 0;
+    let badly = life.last.as_ref().is_some_and(|last| last.code != 0);
+    // A one-shot did not run in `control` either, and had ended well.
+    let was_well = before.running || (badly && life.over);
+    let is_down = was_well && !life.running && life.later + life.on_the_way > 0;
     let what = match life.later {
         _ if stays && !is_worth_a_word(life) => return None,
         _ if is_down => "exited and does not run any more".to_owned(),
@@ -194,7 +198,6 @@ fn lived(case: &Case<'_>, replica: &Replica, before: Option<&Life>, life: &Life)
         more => format!("exited {}", times(more)),
     };
     let title = format!("after the rollback `{replica}` {what}{}", life.last_words());
-    let badly = life.last.as_ref().is_some_and(|last| last.code != 0);
     let blame = match life.later >= AGAIN || (is_down && badly && !stays) {
         true => Blame::Candidate,
         false => Blame::Nobody,

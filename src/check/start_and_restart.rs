@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::boot_production_env::failure_of;
-use super::lives::{self, AGAIN, Life, Span, Usual};
+use super::lives::{self, AGAIN, Life, Usual};
 use super::release::blank_first;
+use super::spans::{self, Span};
 use super::{About, At, Case, Check, Evidence, Moment, together};
 use crate::config::settings::Rollback;
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind};
@@ -134,7 +136,7 @@ fn starts(at: &At<'_>) -> Lives {
 
 /// What one that stays did beside the candidate, all in all, and what it does when the baseline comes back.
 fn beside_both(at: &At<'_>, replica: Replica) -> (Replica, Life) {
-    let candidate = lives::of_candidate_until(StageId::Rollback);
+    let candidate = spans::of_candidate_until(StageId::Rollback);
     let (stage, role) = (StageId::Rollback, Role::Baseline);
     let back = [Span::swapping(stage, role), Span::lived(stage, role)];
     let life = Life {
@@ -162,15 +164,17 @@ async fn of_candidate(at: &At<'_>) -> Result<Lives, Lost> {
         at.seen_before::<StartAndRestart>()
             .and_then(|before| before.of(replica))
     };
-    let (mut services, mut beside) = (BTreeMap::new(), BTreeMap::new());
+    let mut services = BTreeMap::new();
     for replica in own {
         let life = life(at, &replica, before(&replica), swapped.get(&replica).copied()).await;
         services.insert(replica, life);
     }
-    for replica in lives::stays(&at.case) {
+    let staying = lives::stays(&at.case).into_iter().map(async |replica| {
         let life = staying(at, &replica, before(&replica)).await;
-        beside.insert(replica, life);
-    }
+        (replica, life)
+    });
+    // Each may need time, and none more because of another.
+    let beside = join_all(staying).await.into_iter().collect();
     Ok(Lives {
         services,
         beside,
@@ -187,9 +191,11 @@ async fn life(at: &At<'_>, replica: &Replica, before: Option<&Life>, swapped: Op
         StageId::Upgrade => vec![swapping, Span::lived(stage, Role::Candidate)],
         _ => vec![Span::lived(stage, Role::Candidate)],
     };
-    let strained = StageId::ALL.iter().filter(|one| **one <= stage);
+    // Elsewhere nothing of the kind is done to production's release.
+    let strained = [StageId::Faults, StageId::Load];
+    let strained = strained.iter().filter(|one| **one <= stage);
     let strained: Vec<Span> = strained.map(|one| Span::strained(*one, Role::Candidate)).collect();
-    let all: Vec<Span> = [swapping].into_iter().chain(lives::of_candidate_until(stage)).collect();
+    let all: Vec<Span> = [swapping].into_iter().chain(spans::of_candidate_until(stage)).collect();
     let on_the_way = swapped.map_or(0, |swapped| swapped.exits);
     // Whoever has ended here more often than on its way up has told enough.
     if of(&here).exits <= on_the_way {
@@ -211,7 +217,7 @@ async fn life(at: &At<'_>, replica: &Replica, before: Option<&Life>, swapped: Op
 /// How a container that stays lived beside the candidate.
 async fn staying(at: &At<'_>, replica: &Replica, before: Option<&Life>) -> Life {
     let here = [Span::lived(at.case.stage, Role::Candidate)];
-    let until_now = lives::of_candidate_until(at.case.stage);
+    let until_now = spans::of_candidate_until(at.case.stage);
     lives::give_time(at, replica, before, &until_now).await;
     let of = |spans: &[Span]| at.facts.lived.of(at.ground, replica, spans).exits;
     Life {
@@ -322,7 +328,7 @@ fn unwell(case: &Case<'_>, replica: &Replica, before: Option<&Life>, life: &Life
 
 /// What a service does beside the candidate that the release does not touch.
 fn beside_it(case: &Case<'_>, replica: &Replica, before: Option<&Life>, life: &Life) -> Option<Finding> {
-    if before.is_some_and(|before| before.exits > 0) {
+    if before.is_some_and(|before| before.later > 0) {
         return None;
     }
     let help = format!(

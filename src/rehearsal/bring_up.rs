@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::course::Course;
 use super::{Next, Rehearsal};
 use crate::check::ground::{Copy, Ground};
-use crate::check::lives::Span;
+use crate::check::spans::Span;
 use crate::check::trouble;
 use crate::mirror::failure::ServiceFailure;
 use crate::mirror::restore::{RestoreFailure, Restored};

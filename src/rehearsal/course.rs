@@ -7,7 +7,7 @@ use super::recorder::Recorder;
 use crate::agent::probe::Question;
 use crate::check::facts::Facts;
 use crate::check::ground::{Ground, Marks};
-use crate::check::lives::Span;
+use crate::check::spans::Span;
 use crate::check::{Entry, Moment, Seen};
 use crate::plan::Planned;
 use crate::record::check::CheckId;

@@ -11,7 +11,7 @@ use super::{Next, Rehearsal};
 use crate::check::catalog::find;
 use crate::check::facts::Facts;
 use crate::check::ground::Ground;
-use crate::check::lives::Span;
+use crate::check::spans::Span;
 use crate::check::{Again, At, Entry, Evidence, Moment, Seen};
 use crate::plan::Planned;
 use crate::record::check::CheckId;

@@ -1511,7 +1511,7 @@ impl Ground for ScriptedGround {
         _login: &Login,
         (_session, exit): (&str, &leaving::Exit),
         _ca: &[String],
-        _patience: Duration,
+        _patience: leaving::Patience,
     ) -> SignedOut {
         let mut state = self.state();
         let parting = match state.now().signs_out {
@@ -1670,6 +1670,10 @@ impl Ground for ScriptedGround {
         state.memory = limit;
         if limit < uses.bytes && state.stopped.insert("web".to_owned()) {
             state.memory_kills += 1;
+            // Its policy starts it again, with as little.
+            for _ in 0..2 {
+                state.ends("web", None, 137, EndedBy::Itself);
+            }
         }
         Outcome::Held(())
     }

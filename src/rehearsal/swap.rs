@@ -8,7 +8,7 @@ use super::{Next, Rehearsal};
 use crate::agent::probe::Question;
 use crate::check::facts::Swap;
 use crate::check::ground::Ground;
-use crate::check::lives::Span;
+use crate::check::spans::Span;
 use crate::check::traffic::Good;
 use crate::config::settings::Rollback;
 use crate::mirror::failure::ServiceFailure;
