@@ -166,7 +166,7 @@ fn alert_rules_are_asked_as_production_asks_them() {
     assert_eq!(must_fire.collect::<Vec<_>>(), [("SignInFails", 5), ("ProviderDown", 1)]);
     let scraped = ("web".to_owned(), "http://web:8080/metrics".to_owned());
     assert_eq!(
-        (all.scrape, all.probe),
+        (all.scrape.clone(), all.probe.clone()),
         (vec![scraped], vec!["http://web:8080/login".to_owned()])
     );
     assert_eq!(all.presets, [Preset::Blackbox].into());

@@ -236,7 +236,7 @@ fn the_releases_files_and_profiles_are_those_that_its_variables_name() {
     }
     let refused = |config: &str, files: &[(&str, &str)]| {
         let files = [&[more][..], files].concat();
-        let Err(error) = prepared_with(config, &files) else {
+        let Err(error) = prepared(config, &files, &[]) else {
             panic!("{config} is taken");
         };
         error
@@ -274,7 +274,7 @@ fn profiles_of_the_release_lie_over_productions_and_two_words_on_them_are_refuse
     assert_eq!(candidate(&plan("", &files(&written))), ["spare"]);
     // By `--profile`, which no variable replaces.
     let files = [("compose.yaml", text.as_str()), ("rehearsal.yaml", written.as_str())];
-    let Err(error) = prepared_with("", &files) else {
+    let Err(error) = prepared("", &files, &[]) else {
         panic!("it is taken");
     };
     assert!(
