@@ -544,7 +544,9 @@ async fn what_productions_release_has_ended_well_the_new_one_may_end_too_and_not
     let stage = stage_of(["once", "always"].map(serves)).await;
     comes_up(&stage.mirror).await;
     says(&stage.mirror, "once", "touch /tmp/go").await;
-    docker(&["wait", &stage.mirror.container_of("once").unwrap().id]);
+    let once = stage.mirror.container_of("once").unwrap().replica;
+    let mut seen = stage.mirror.follow(&once).unwrap();
+    seen.wait_for(|seen| !seen.running).await.unwrap();
     let ends = |name: &str| {
         let release = Service {
             command: Some(["sh", "-c", "exit 0"].map(str::to_owned).to_vec()),
