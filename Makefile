@@ -96,7 +96,7 @@ test-worlds: images
 	@fixtures/tools.sh browser cargo curl git kill openssl promtool python ssh
 	@fixtures/compose-plugin.sh
 	REHEARSAL_ALL_WORLDS=1 RUST_TEST_THREADS=$${RUST_TEST_THREADS:-5} cargo test --locked --no-fail-fast --test engine -- --include-ignored \
-		drills:: guards:: interrupts:: names:: outage:: replicas:: worlds::
+		drills:: guards:: interrupts:: lives:: names:: outage:: replicas:: shards:: worlds::
 
 # Production's release and a slower one, or one that bears less, side by side, asked in turns for minutes.
 test-load:
