@@ -25,8 +25,6 @@ const RISE: f64 = 1.5;
 const MOST_STEPS: u32 = 12;
 /// No load lasts longer.
 const LONGEST: Duration = Duration::from_secs(3_600);
-/// The gate asks no more than this a second.
-const MOST_RATE: f64 = 10_000.0;
 /// Slices, each of which says whether requests of its second failed.
 const SLICE: Duration = Duration::from_secs(1);
 /// One request of a second that fails is an accident.
@@ -103,7 +101,7 @@ struct Climb<'a> {
 
 impl<'a> Climb<'a> {
     fn new(load: &Load, step: Duration, plan: &'a LoadPlan) -> Self {
-        let from = load.rate.min(MOST_RATE);
+        let from = load.rate.min(Load::MOST_RATE);
         Self { from, step, plan }
     }
 
@@ -125,7 +123,7 @@ impl<'a> Climb<'a> {
 
     /// The rate after so many steps.
     fn after(&self, steps: u32) -> f64 {
-        (self.from * RISE.powi(steps.cast_signed())).min(MOST_RATE)
+        (self.from * RISE.powi(steps.cast_signed())).min(Load::MOST_RATE)
     }
 
     fn phase(&self, rate: Rate) -> Phase {
@@ -142,7 +140,7 @@ impl<'a> Climb<'a> {
         let plan = LoadPlan {
             phases,
             slice_ms: millis(SLICE),
-            most_at_once: most_at_once(MOST_RATE, Duration::from_millis(self.plan.timeout_ms)),
+            most_at_once: most_at_once(Load::MOST_RATE, Duration::from_millis(self.plan.timeout_ms)),
             ..self.plan.clone()
         };
         let (recorder, over) = (Mutex::new(Recorder::default()), CancellationToken::new());

@@ -812,6 +812,8 @@ pub enum Capacity {
 impl Load {
     /// Twelve pairs of slices of 2 s: fewer say nothing.
     pub const LEAST_BUDGET: Duration = Duration::from_secs(48);
+    /// Requests a second: more is no load for one machine that runs a whole mirror beside it.
+    pub const MOST_RATE: f64 = 10_000.0;
     /// Half a minute for each of four turns: a few rates.
     pub const LEAST_FOR_CAPACITY: Duration = Duration::from_secs(120);
     /// What a measurement takes beside its pairs: two restarts, and requests that warm up.
@@ -820,11 +822,6 @@ impl Load {
     /// How long it may take in all to ask both releases at once.
     pub fn both_at_once(&self) -> Duration {
         self.in_turns() + self.until_they_break()
-    }
-
-    /// Both releases are begun anew under load, by us.
-    pub fn restarts_releases(&self) -> bool {
-        self.both_at_once() > Duration::ZERO
     }
 
     /// Thresholds against the baseline: in `control`, and the budget twice where it is suspect.

@@ -299,7 +299,7 @@ impl Mirror {
     }
 
     /// Whether a service has ended as it was meant to, in whichever release.
-    pub fn has_completed(&self, name: &str) -> bool {
+    fn has_completed(&self, name: &str) -> bool {
         let completed = self.inner.completed.lock().unwrap_or_else(PoisonError::into_inner);
         completed.contains(name)
     }

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::step::{Bore, Breach, Unsent};
+use crate::config::settings::Load;
 
 /// By so much the rate rises until it breaks, where nobody knows when that is.
 const RISE: f64 = 2.0;
@@ -15,8 +16,7 @@ const FALL: f64 = 2.0;
 const FALLS: i32 = 4;
 /// The last that held and the first that broke are near enough.
 const NEAR: f64 = 1.05;
-/// The gate asks no more than this, nor less, a second.
-const MOST: f64 = 10_000.0;
+/// The gate asks no less than this a second.
 const LEAST: f64 = 1.0;
 
 /// Where a search begins.
@@ -76,7 +76,7 @@ impl Search {
     /// Begins there.
     pub(super) fn from(start: Start) -> Self {
         Self {
-            from: start.rate.clamp(LEAST, MOST),
+            from: start.rate.clamp(LEAST, Load::MOST_RATE),
             rise: start.rise,
             held: None,
             end: None,
@@ -91,7 +91,7 @@ impl Search {
         }
         let rate = match (self.held, &self.end) {
             (None, None) => Some(self.from),
-            (Some(held), None) => (held < MOST).then(|| (held * self.rise).min(MOST)),
+            (Some(held), None) => (held < Load::MOST_RATE).then(|| (held * self.rise).min(Load::MOST_RATE)),
             (None, Some((end, _))) => {
                 let least = (self.from / FALL.powi(FALLS)).max(LEAST);
                 (*end > least).then(|| (end / FALL).max(least))
@@ -205,8 +205,8 @@ mod tests {
         });
         assert!(matches!(both.end(), Some((rate, End::Broke(_))) if *rate < 270.0));
         let mut fast = Search::from(Start::unknown(100.0));
-        assert_eq!(asked(&mut fast, |_| Bore::Held).last(), Some(&MOST));
-        assert_eq!((fast.held(), fast.end()), (Some(MOST), None));
+        assert_eq!(asked(&mut fast, |_| Bore::Held).last(), Some(&Load::MOST_RATE));
+        assert_eq!((fast.held(), fast.end()), (Some(Load::MOST_RATE), None));
     }
 
     proptest! {
@@ -216,7 +216,7 @@ mod tests {
             let mut search = Search::from(Start::near(from));
             let mut count = 0;
             while let Next::Ask(rate) | Next::AskAgain(rate) = search.next() {
-                prop_assert!((LEAST..=MOST).contains(&rate), "{rate}");
+                prop_assert!((LEAST..=Load::MOST_RATE).contains(&rate), "{rate}");
                 count += 1;
                 prop_assert!(count < 100);
                 search.learn(rate, match rng.u8(0..3) {

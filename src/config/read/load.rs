@@ -25,9 +25,6 @@ const CHANGES: [&str; 5] = [
     "p99.9_vs_baseline",
 ];
 
-/// More than this is no load for one machine that runs a whole mirror beside it.
-const MOST_RATE: f64 = 10_000.0;
-
 pub(super) fn load(fields: &Fields, suites: &[Suite]) -> Load {
     let thresholds = fields.fields("thresholds", &grammar::THRESHOLDS);
     let load = Load {
@@ -51,8 +48,9 @@ fn rate(fields: &Fields) -> f64 {
         .as_text()
         .and_then(|text| quantity::rate(&text).ok())
         .unwrap_or_default();
-    if rate > MOST_RATE {
-        let help = format!("write at most `{MOST_RATE}/s`: the mirror and what asks it share one machine");
+    if rate > Load::MOST_RATE {
+        let most = Load::MOST_RATE;
+        let help = format!("write at most `{most}/s`: the mirror and what asks it share one machine");
         fields
             .reader
             .refuse_value(node, "is more than one machine sends", &help);
