@@ -7,6 +7,8 @@ use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::verdict::Verdict;
 
+const CHECK: &str = "auth-rotate";
+
 fn of(config: String, production: Behaviour, candidate: Behaviour) -> Story {
     Story {
         config,
@@ -39,22 +41,17 @@ fn refusing(times: usize, by: u16) -> Rotated {
 const FOR_EVER: usize = 1_000;
 
 fn answered(played: &Played) -> (Status, Status) {
-    let of = |stage| played.check("auth-rotate", stage);
-    (of(StageId::Control), of(StageId::Faults))
+    played.under_faults(CHECK)
 }
 
+#[track_caller]
 fn passes(played: &Played) {
-    assert_eq!(played.findings(), [""; 0]);
-    played.ends(Verdict::Pass);
-    assert_eq!(answered(played), (Status::Passed, Status::Passed));
+    played.passes_under_faults(CHECK);
 }
 
+#[track_caller]
 fn is_blocked(played: &Played, says: &str) {
-    played.ends(Verdict::Block);
-    let found = played.findings();
-    let says = format!("auth-rotate error candidate in faults: {says}");
-    assert!(found.len() == 1 && found[0].starts_with(&says), "{found:?}");
-    assert_eq!(answered(played), (Status::Passed, Status::Failed));
+    played.is_blocked_under_faults(CHECK, says);
 }
 
 #[tokio::test(start_paused = true)]

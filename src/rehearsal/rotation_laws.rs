@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::scripted::{Behaviour, CONFIG, ISSUER, Keys, Played, Reader, Story};
 use crate::check::resigned::now;
-use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::verdict::Verdict;
+
+const CHECK: &str = "auth-rotation-skew";
 
 /// A user's token with all times, which nobody has signed. It is over for long: other checks say nothing of it.
 fn token() -> String {
@@ -80,23 +81,17 @@ fn knowing(keys: Keys) -> Behaviour {
 }
 
 fn answered(played: &Played) -> (Status, Status) {
-    let of = |stage| played.check("auth-rotation-skew", stage);
-    (of(StageId::Control), of(StageId::Faults))
+    played.under_faults(CHECK)
 }
 
+#[track_caller]
 fn passes(played: &Played) {
-    assert_eq!(played.findings(), [""; 0]);
-    played.ends(Verdict::Pass);
-    assert_eq!(answered(played), (Status::Passed, Status::Passed));
+    played.passes_under_faults(CHECK);
 }
 
-/// Blocked by the check's one finding, which says so.
+#[track_caller]
 fn is_blocked(played: &Played, says: &str) {
-    played.ends(Verdict::Block);
-    let found = played.findings();
-    let says = format!("auth-rotation-skew error candidate in faults: {says}");
-    assert!(found.len() == 1 && found[0].starts_with(&says), "{found:?}");
-    assert_eq!(answered(played), (Status::Passed, Status::Failed));
+    played.is_blocked_under_faults(CHECK, says);
 }
 
 /// A pass in which it is skipped, with the reason in a note.

@@ -653,6 +653,30 @@ pub struct Played {
 }
 
 impl Played {
+    /// What a check came to that makes faults: on production's release, and on the candidate.
+    pub fn under_faults(&self, check: &str) -> (Status, Status) {
+        let of = |stage| self.check(check, stage);
+        (of(StageId::Control), of(StageId::Faults))
+    }
+
+    /// A pass without a word, in which such a check has looked at both.
+    #[track_caller]
+    pub fn passes_under_faults(&self, check: &str) {
+        assert_eq!(self.findings(), [""; 0]);
+        self.ends(Verdict::Pass);
+        assert_eq!(self.under_faults(check), (Status::Passed, Status::Passed));
+    }
+
+    /// Blocked by such a check's one finding, which says so.
+    #[track_caller]
+    pub fn is_blocked_under_faults(&self, check: &str, says: &str) {
+        self.ends(Verdict::Block);
+        let found = self.findings();
+        let says = format!("{check} error candidate in faults: {says}");
+        assert!(found.len() == 1 && found[0].starts_with(&says), "{found:?}");
+        assert_eq!(self.under_faults(check), (Status::Passed, Status::Failed));
+    }
+
     /// That is the verdict; else what was found is shown.
     #[track_caller]
     pub fn ends(&self, verdict: Verdict) {
