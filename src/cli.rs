@@ -148,27 +148,35 @@ pub struct RunArgs {
     /// Leave the mirror up and print how to enter it; ends at the first confirmed failure, with the candidate in place
     #[arg(long, env = "REHEARSAL_KEEP")]
     pub keep: bool,
-    /// Where reports are written
-    #[arg(long, value_name = "DIR", env = "REHEARSAL_OUT", default_value = "rehearsal-out")]
-    pub out: PathBuf,
-    /// A further copy of a report: json, junit, junit-jenkins, junit-ant, summary, html or predicate
-    #[arg(long, value_name = "KIND=PATH", env = "REHEARSAL_REPORT", value_delimiter = ',', value_parser = report)]
-    pub report: Vec<(ReportKind, PathBuf)>,
-    /// How the run is told; by itself github in a job of GitHub Actions, else human
-    #[arg(long, value_enum, env = "REHEARSAL_FORMAT")]
-    pub format: Option<Format>,
     /// Tell the end, not the way there: neither the plan nor what happens meanwhile
     #[arg(long, short, env = "REHEARSAL_QUIET")]
     pub quiet: bool,
-    /// Colours
-    #[arg(long, value_enum, env = "REHEARSAL_COLOR", default_value = "auto")]
-    pub color: Color,
     /// The whole run's limit, e.g. 15m; as in the configuration where absent
     #[arg(long, env = "REHEARSAL_TIMEOUT", value_parser = duration)]
     pub timeout: Option<Duration>,
     /// The image that runs Hurl files
     #[arg(long, value_name = "IMAGE", env = "REHEARSAL_HURL_IMAGE")]
     pub hurl_image: Option<String>,
+    /// How the verdict is told
+    #[command(flatten)]
+    pub told: Told,
+}
+
+/// How a verdict is told: the reports, what signs it, and GitHub
+#[derive(Debug, Args)]
+pub struct Told {
+    /// Where reports are written
+    #[arg(long, value_name = "DIR", env = "REHEARSAL_OUT", default_value = "rehearsal-out")]
+    pub out: PathBuf,
+    /// A further copy of a report: json, junit, junit-jenkins, junit-ant, summary, html or predicate
+    #[arg(long, value_name = "KIND=PATH", env = "REHEARSAL_REPORT", value_delimiter = ',', value_parser = report)]
+    pub report: Vec<(ReportKind, PathBuf)>,
+    /// How it is told; by itself github in a job of GitHub Actions, else human
+    #[arg(long, value_enum, env = "REHEARSAL_FORMAT")]
+    pub format: Option<Format>,
+    /// Colours
+    #[arg(long, value_enum, env = "REHEARSAL_COLOR", default_value = "auto")]
+    pub color: Color,
     /// Sign the verdict with this private key, whatever the verdict is; `env:NAME` for one in a variable
     #[arg(
         long,
@@ -579,30 +587,9 @@ pub struct MergeArgs {
     /// The shards' records, or folders in which they lie, at whatever depth
     #[arg(required = true, value_name = "DIR|FILE")]
     pub records: Vec<PathBuf>,
-    /// Where the reports of the whole are written
-    #[arg(long, value_name = "DIR", env = "REHEARSAL_OUT", default_value = "rehearsal-out")]
-    pub out: PathBuf,
-    /// A further copy of a report: json, junit, junit-jenkins, junit-ant, summary, html or predicate
-    #[arg(long, value_name = "KIND=PATH", env = "REHEARSAL_REPORT", value_delimiter = ',', value_parser = report)]
-    pub report: Vec<(ReportKind, PathBuf)>,
-    /// How the verdict is told; by itself github in a job of GitHub Actions, else human
-    #[arg(long, value_enum, env = "REHEARSAL_FORMAT")]
-    pub format: Option<Format>,
-    /// Colours
-    #[arg(long, value_enum, env = "REHEARSAL_COLOR", default_value = "auto")]
-    pub color: Color,
-    /// Sign the verdict with this private key, whatever the verdict is; `env:NAME` for one in a variable
-    #[arg(
-        long,
-        value_name = "FILE|env:NAME",
-        env = "REHEARSAL_KEY",
-        allow_hyphen_values = true,
-        hide_env_values = true
-    )]
-    pub key: Option<KeySource>,
-    /// What GitHub is told, in a job of GitHub Actions that has a token
+    /// How the verdict is told
     #[command(flatten)]
-    pub github: GithubArgs,
+    pub told: Told,
 }
 
 /// Options of `completions`

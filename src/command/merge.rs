@@ -28,7 +28,7 @@ use crate::text::redact::Redactor;
 /// Only what is our bug.
 pub async fn merge(args: &MergeArgs, context: &Context) -> Result<ExitCode> {
     let redactor = Redactor::of(&context.token);
-    let signer = match Signer::read(args.key.as_ref(), context) {
+    let signer = match Signer::read(args.told.key.as_ref(), context) {
         Ok((signer, _)) => signer,
         Err(error) => return Ok(run::refused(&Refusal::Usage(format!("{error:#}")))),
     };
@@ -38,7 +38,7 @@ pub async fn merge(args: &MergeArgs, context: &Context) -> Result<ExitCode> {
         let why = "there is no record: name the folders into which the shards were run, or one that holds them";
         return Ok(run::refused(&Refusal::Usage(why.to_owned())));
     };
-    let folder = context.directory.join(&args.out);
+    let folder = context.directory.join(&args.told.out);
     let out = match apart(&folder, &args.records).and_then(|()| Out::claim(&folder)) {
         Ok(out) => out,
         Err(refusal) => return Ok(run::refused(&refusal)),
@@ -112,21 +112,21 @@ fn read(file: &Path) -> Given {
 }
 
 async fn report(args: &MergeArgs, record: &Record, (out, context): (&Out, &Context), redactor: &Redactor) {
-    let format = refused::format(args.format, context);
+    let format = refused::format(args.told.format, context);
     warn(json::write_all(record, &out.folder).problems, redactor);
-    warn(further(record, &args.report, &context.directory), redactor);
+    warn(further(record, &args.told.report, &context.directory), redactor);
     if format == Format::Github {
-        warn(refused::job(context).publish(record, &args.out), redactor);
+        warn(refused::job(context).publish(record, &args.told.out), redactor);
     }
     let terminal = Terminal {
-        colour: colour(args.color, context),
+        colour: colour(args.told.color, context),
         width: context.width,
     };
     match format {
         Format::Json => drop(tell(&serde_json::to_string(record).unwrap_or_default())),
-        Format::Human | Format::Github => say(terminal.summary(record, &out.reports(&args.out))),
+        Format::Human | Format::Github => say(terminal.summary(record, &out.reports(&args.told.out))),
     }
-    if format == Format::Github && !told_by_check_run(record, &args.github, context, redactor).await {
+    if format == Format::Github && !told_by_check_run(record, &args.told.github, context, redactor).await {
         warn(refused::job(context).annotate(record, &mut std::io::stdout()), redactor);
     }
     // Nobody reading any more is no reason for another exit code.

@@ -68,14 +68,14 @@ pub(crate) const KEPT_FOR: Duration = Duration::from_secs(8 * 3600);
 /// # Errors
 /// Only what is our bug or what left no way to write a report; the caller makes it exit code 70.
 pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Result<ExitCode> {
-    let folder = context.directory.join(&args.out);
+    let folder = context.directory.join(&args.told.out);
     let last = Last::of(&folder);
     // A green report of a former run does not stand beside a configuration that is refused.
     let former = match folder.exists().then(|| Out::claim(&folder)).transpose() {
         Ok(former) => former,
         Err(refusal) => return Ok(refused(&refusal)),
     };
-    let (signer, context) = match Signer::read(args.key.as_ref(), context) {
+    let (signer, context) = match Signer::read(args.told.key.as_ref(), context) {
         Ok(read) => read,
         Err(error) => return Ok(refused(&Refusal::Usage(format!("{error:#}")))),
     };
@@ -86,7 +86,7 @@ pub async fn run(args: &RunArgs, context: &Context, interrupt: &Interrupt) -> Re
     };
     let prepared = match prepare::prepare(&asked, context) {
         Ok(prepared) => prepared,
-        Err(errors) => return Ok(refused::mistakes(&errors, args.format, context)),
+        Err(errors) => return Ok(refused::mistakes(&errors, args.told.format, context)),
     };
     let out = match former.map_or_else(|| Out::claim(&folder), Ok) {
         Ok(out) => out,
@@ -148,8 +148,8 @@ impl<'a> Run<'a> {
         context.token.iter().for_each(|token| redactor.learn(token));
         signer.iter().for_each(|signer| signer.hide(&redactor));
         let id = new_id()?;
-        let format = refused::format(args.format, context);
-        let colour = match args.color {
+        let format = refused::format(args.told.format, context);
+        let colour = match args.told.color {
             Color::Always => Colour::On,
             Color::Never => Colour::Off,
             Color::Auto if context.colour() => Colour::On,
@@ -493,7 +493,7 @@ impl<'a> Run<'a> {
         if let Err(error) = &ways {
             self.warn(vec![format!("there is no way into the mirror: {error:#}")]);
         }
-        let ca = ca_path(&names, &self.args.out);
+        let ca = ca_path(&names, &self.args.told.out);
         let until = engine.deadline();
         let words = entry::words(&self.id, until, &ways.unwrap_or_default(), ca.as_deref());
         say(shown_lines(&words, &self.redactor));

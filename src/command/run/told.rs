@@ -202,16 +202,16 @@ impl Run<'_> {
     async fn report(&self, result: &Record) {
         let written = json::write_all(result, &self.out.folder);
         self.warn(written.problems);
-        self.warn(further(result, &self.args.report, &self.context.directory));
+        self.warn(further(result, &self.args.told.report, &self.context.directory));
         if self.format == Format::Github {
-            self.warn(refused::job(self.context).publish(result, &self.args.out));
+            self.warn(refused::job(self.context).publish(result, &self.args.told.out));
         }
         if self.format != Format::Json {
-            let reports = self.out.reports(&self.args.out);
+            let reports = self.out.reports(&self.args.told.out);
             say(format!("\n{}", self.terminal.summary(result, &reports)));
         }
         // Last: a job that is cancelled is not waited for.
-        let github = &self.args.github;
+        let github = &self.args.told.github;
         if self.format == Format::Github && !told_by_check_run(result, github, self.context, &self.redactor).await {
             self.warn(refused::job(self.context).annotate(result, &mut std::io::stdout()));
         }
