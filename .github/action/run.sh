@@ -225,7 +225,8 @@ find_binary
 forget_the_jobs_own
 give REHEARSAL_CONFIG "${INPUT_CONFIG:-}"
 give REHEARSAL_CANDIDATE "${INPUT_CANDIDATE:-}"
-give_production_from
+# The shards have read production; what merges them does not.
+[ -n "${INPUT_MERGE:-}" ] || give_production_from
 give REHEARSAL_SEED "${INPUT_SEED:-}"
 give REHEARSAL_TIMEOUT "${INPUT_TIMEOUT:-}"
 give REHEARSAL_REPORT "${INPUT_REPORT:-}"
