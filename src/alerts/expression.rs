@@ -32,6 +32,8 @@ pub enum Need {
     All(Vec<Self>),
     /// One of them.
     Any(Vec<Self>),
+    /// To know what time it is: a mirror's seconds are counted from 1970 on.
+    Clock,
 }
 
 /// What selects series.
@@ -113,6 +115,7 @@ impl Need {
         match self {
             Self::Series(selector) | Self::Absent(selector) => vec![selector],
             Self::All(needs) | Self::Any(needs) => needs.iter().flat_map(Self::selectors).collect(),
+            Self::Clock => Vec::new(),
         }
     }
 }
@@ -166,6 +169,8 @@ fn needs(expr: &Expr) -> Need {
             "or" => Need::Any(vec![needs(&binary.lhs), needs(&binary.rhs)]),
             // What is not there takes nothing away.
             "unless" => needs(&binary.lhs),
+            // How long ago something was seen is the same in every year.
+            "-" if is_clock(&binary.lhs) && is_timestamp(&binary.rhs) => needs(&binary.rhs),
             _ => Need::All(vec![needs(&binary.lhs), needs(&binary.rhs)]),
         },
         Expr::Call(call) => needs_of_call(call),
@@ -173,7 +178,31 @@ fn needs(expr: &Expr) -> Need {
     }
 }
 
+fn is_clock(expr: &Expr) -> bool {
+    matches!(expr, Expr::Call(call) if call.func.name == "time")
+}
+
+fn is_timestamp(expr: &Expr) -> bool {
+    matches!(expr, Expr::Call(call) if call.func.name == "timestamp")
+}
+
+/// Functions that ask what time it is where they are given none.
+const CALENDAR: [&str; 9] = [
+    "time",
+    "minute",
+    "hour",
+    "day_of_week",
+    "day_of_month",
+    "day_of_year",
+    "days_in_month",
+    "month",
+    "year",
+];
+
 fn needs_of_call(call: &Call) -> Need {
+    if call.args.args.is_empty() && CALENDAR.contains(&call.func.name) {
+        return Need::Clock;
+    }
     let arguments: Vec<Need> = call.args.args.iter().map(|argument| needs(argument)).collect();
     if !call.func.name.starts_with("absent") {
         return Need::All(arguments);
@@ -243,6 +272,10 @@ mod tests {
             ("absent(a{x!=\"1\"})", "all[absent a{x!=\"1\"}]"),
             ("absent_over_time(a[5m]) or vector(1)", "any[all[absent a], all[all[]]]"),
             ("{__name__=~\"a.+\"}", "{__name__=~\"a.+\"}"),
+            ("time() - a > 60", "all[all[the time, a], all[]]"),
+            ("time() - timestamp(a) > 60", "all[all[a], all[]]"),
+            ("a > 0 and on() hour() > 8", "all[all[a, all[]], all[the time, all[]]]"),
+            ("hour(a) > 8", "all[all[a], all[]]"),
         ];
         for (text, needs) in cases {
             assert_eq!(words(&read(text).expect(text).needs), needs, "{text}");
@@ -256,6 +289,7 @@ mod tests {
             Need::Absent(selector) => format!("absent {selector}"),
             Need::All(needs) => format!("all[{}]", list(needs)),
             Need::Any(needs) => format!("any[{}]", list(needs)),
+            Need::Clock => "the time".to_owned(),
         }
     }
 

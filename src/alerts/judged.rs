@@ -229,6 +229,7 @@ impl Known<'_> {
                     "it asks whether something is absent that the mirror has not: {why}"
                 ))
             }
+            Need::Clock => Some("it asks what time it is, and a mirror has no time of day".to_owned()),
             Need::Series(_) => None,
             Need::All(needs) | Need::Any(needs) => needs.iter().find_map(|need| self.unheard(need)),
         }
@@ -237,7 +238,7 @@ impl Known<'_> {
     /// Why it can say nothing.
     fn missing(&mut self, need: &Need) -> Option<String> {
         match need {
-            Need::Absent(_) => None,
+            Need::Absent(_) | Need::Clock => None,
             Need::All(needs) => needs.iter().find_map(|need| self.missing(need)),
             Need::Any(needs) => {
                 let mut missing: Vec<_> = needs.iter().map(|need| self.missing(need)).collect();

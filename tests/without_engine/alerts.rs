@@ -153,6 +153,12 @@ const RULES: &[(&str, &str, Expected)] = &[
         NotJudged("no_such_metric"),
     ),
     ("time() - timestamp(up) > 60", "0", Never),
+    ("time() - probe_success > 3600", "0", NotJudged("what time it is")),
+    (
+        "probe_success == 0 and on() hour() >= 8",
+        "0",
+        NotJudged("what time it is"),
+    ),
     ("vector(1) > 0", "1m", FalseAlarm),
     ("count(up == 0) > 0", "0", Fires),
     ("bottomk(1, http_requests_total) by (code) < 0", "0", Never),
