@@ -130,7 +130,7 @@ impl Compared {
     fn forbids(&self) -> Option<String> {
         match &self.came_to {
             Err(Untold(why)) => Some(why.clone()),
-            Ok(measured) => measured.first.unlike(),
+            Ok(measured) => measured.again.as_ref().unwrap_or(&measured.first).unlike(),
         }
     }
 }
@@ -148,9 +148,11 @@ async fn compared(at: &At<'_>, two: &Two<'_>) -> Result<Compared, Lost> {
         Ok(measured) => measured,
         Err(why) => return Ok(Compared::untold(why)),
     };
-    let again = match (at.role, first.is_suspect()) {
-        (Role::Candidate, true) => measure(two, at, looks.to_the_end()).await?.ok(),
-        (Role::Candidate, false) | (Role::Baseline, _) => None,
+    // Of two that are the same, one measurement in thirty calls them different.
+    let again = match at.role {
+        Role::Candidate if first.is_suspect() => measure(two, at, looks.to_the_end()).await?.ok(),
+        Role::Baseline if first.unlike().is_some() => measure(two, at, looks).await?.ok(),
+        Role::Candidate | Role::Baseline => None,
     };
     Ok(Compared {
         left_out,

@@ -170,7 +170,7 @@ async fn where_production_differs_from_itself_nothing_is_said_of_the_candidate_a
     for (own, second) in [(12, 10), (10, 12)] {
         let story = Story {
             baseline: takes(&[own]),
-            beside: takes(&[second, 10]),
+            beside: takes(&[second, second, 10]),
             ..against(&[12])
         };
         let played = story.play().await;
@@ -178,8 +178,19 @@ async fn where_production_differs_from_itself_nothing_is_said_of_the_candidate_a
             &played,
             "in control production's release differs from a second one of itself",
         );
-        assert_eq!(beside(&played), (1, 0));
+        assert_eq!(beside(&played), (2, 0));
     }
+}
+
+/// Of two that are the same, some measurement calls them different.
+#[tokio::test(start_paused = true)]
+async fn where_production_differs_from_itself_once_it_is_measured_again_before_anything_is_made_of_it() {
+    let story = |candidate| Story {
+        beside: takes(&[12, 10, 10]),
+        ..against(candidate)
+    };
+    story(&[10]).play().await.ends(Verdict::Pass);
+    story(&[12]).play().await.ends(Verdict::Block);
 }
 
 #[tokio::test(start_paused = true)]
