@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use strum::Display;
 
 use super::mirror_fidelity::ask;
 use super::pair::Pair;
@@ -40,11 +41,27 @@ pub struct RuntimeConstraint;
 /// The facts that needs are compared with.
 #[derive(Debug, Serialize)]
 pub struct Has {
-    /// Whose they are: `production`, `the mirror`, `the candidate's image`.
-    whose: &'static str,
+    whose: Whose,
     /// By service; of the candidate's image nothing where it did not come up.
     facts: BTreeMap<String, Facts>,
     came_up: bool,
+}
+
+/// Whose facts were looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display)]
+enum Whose {
+    /// The lock has them.
+    #[serde(rename = "production")]
+    #[strum(to_string = "production")]
+    Production,
+    /// There is no lock, and its containers were asked.
+    #[serde(rename = "the mirror")]
+    #[strum(to_string = "the mirror")]
+    Mirror,
+    /// The candidate brings them itself.
+    #[serde(rename = "the candidate's image")]
+    #[strum(to_string = "the candidate's image")]
+    Image,
 }
 
 impl Check for RuntimeConstraint {
@@ -69,7 +86,7 @@ impl Check for RuntimeConstraint {
 
     fn judge(&self, case: &Case<'_>, before: &Has, after: &Has) -> Vec<Finding> {
         // Production has no needs of its own that it could fail alike.
-        if after.whose != IMAGE {
+        if after.whose != Whose::Image {
             return Vec::new();
         }
         let all = needs(case).filter_map(|(service, fact, requirement)| {
@@ -95,9 +112,6 @@ impl Check for RuntimeConstraint {
     }
 }
 
-/// Whose facts the candidate brings itself.
-const IMAGE: &str = "the candidate's image";
-
 /// Without a lock the mirror is asked.
 async fn of_production(at: &At<'_>) -> Has {
     let auth = at.case.settings.auth_services();
@@ -105,9 +119,9 @@ async fn of_production(at: &At<'_>) -> Has {
         Some(lock) => {
             let names = lock.services.keys().chain(auth.first());
             let facts = names.map(|name| (name.clone(), lock.facts_of(name, auth)));
-            ("production", facts.collect())
+            (Whose::Production, facts.collect())
         }
-        None => ("the mirror", facts_of(at, at.case.world.services.keys()).await),
+        None => (Whose::Mirror, facts_of(at, at.case.world.services.keys()).await),
     };
     Has {
         whose,
@@ -119,7 +133,7 @@ async fn of_production(at: &At<'_>) -> Has {
 async fn of_image(at: &At<'_>) -> Has {
     let came_up = at.facts.candidate_came_up();
     Has {
-        whose: IMAGE,
+        whose: Whose::Image,
         facts: if came_up {
             facts_of(at, at.case.candidate.services.keys()).await
         } else {
@@ -180,8 +194,7 @@ struct Need<'a> {
     fact: &'a str,
     /// As declared.
     requirement: &'a str,
-    /// Whose facts were looked at: `production`, `the mirror`, `the candidate's image`.
-    whose: &'static str,
+    whose: Whose,
     /// Every version of it that was found; two servers may stand side by side.
     found: Vec<String>,
 }
@@ -212,12 +225,12 @@ impl Need<'_> {
         let (condition, version) = unmet?;
         let title = format!("needs {} {condition}, {} has {version}", self.fact, self.whose);
         let help = match self.whose {
-            "production" | "the mirror" => format!(
+            Whose::Production | Whose::Mirror => format!(
                 "do not deploy {}: bring production's {} there first",
                 pair.candidate(),
                 self.fact
             ),
-            _ => format!("build {} on {} {condition}", pair.candidate(), self.fact),
+            Whose::Image => format!("build {} on {} {condition}", pair.candidate(), self.fact),
         };
         Some(self.finding(Blame::Candidate, title, help))
     }
@@ -245,7 +258,7 @@ mod tests {
             service: "web",
             fact: "postgres",
             requirement,
-            whose: "production",
+            whose: Whose::Production,
             found,
         }
         .judge(&Pair::default())
