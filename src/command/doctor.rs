@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
+use strum::Display;
 use time::OffsetDateTime;
 
 use super::common::engine;
@@ -36,9 +37,40 @@ struct Examined {
     seen: String,
     /// Whose doing it is, where something is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
-    whose: Option<&'static str>,
+    whose: Option<Whose>,
     #[serde(skip_serializing_if = "Option::is_none")]
     way_out: Option<String>,
+}
+
+/// Whose doing something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display)]
+enum Whose {
+    #[serde(rename = "you")]
+    #[strum(to_string = "you")]
+    User,
+    #[serde(rename = "the machine")]
+    #[strum(to_string = "the machine")]
+    Machine,
+    #[serde(rename = "a killed run")]
+    #[strum(to_string = "a killed run")]
+    KilledRun,
+}
+
+/// What becomes of what dead runs have left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cleaning {
+    Listed,
+    Removed,
+}
+
+/// How it is with what a run has on the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+enum State {
+    Alive,
+    Kept,
+    Dead,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,7 +85,7 @@ enum Health {
 #[derive(Debug, Serialize)]
 struct Left {
     run: String,
-    state: &'static str,
+    state: State,
     #[serde(skip_serializing_if = "Option::is_none")]
     age_seconds: Option<u64>,
     until: String,
@@ -77,7 +109,11 @@ struct Diagnosis {
 /// Only what is our bug.
 pub async fn doctor(args: &DoctorArgs, context: &Context) -> Result<ExitCode> {
     let mut report = Diagnosis::default();
-    let engine = report.engine(args.remove, context).await;
+    let cleaning = match args.remove {
+        true => Cleaning::Removed,
+        false => Cleaning::Listed,
+    };
+    let engine = report.engine(cleaning, context).await;
     report.disk("working directory", &context.directory);
     report.disk("temporary files", &std::env::temp_dir());
     let prepared = report.configuration(args, context);
@@ -87,8 +123,10 @@ pub async fn doctor(args: &DoctorArgs, context: &Context) -> Result<ExitCode> {
             .await;
     }
     report.github(args.branch.as_deref(), context).await;
-    report.leftovers(engine.is_some());
-    report.files(args.remove, &context.runs);
+    if engine.is_some() {
+        report.leftovers();
+    }
+    report.files(cleaning, &context.runs);
     let code = report.code();
     match args.format {
         DoctorFormat::Json => drop(tell(&serde_json::to_string_pretty(&report)?)),
@@ -108,7 +146,7 @@ impl Diagnosis {
         });
     }
 
-    fn wrong(&mut self, about: &'static str, seen: String, whose: &'static str, way_out: impl Into<String>) {
+    fn wrong(&mut self, about: &'static str, seen: String, whose: Whose, way_out: impl Into<String>) {
         self.lines.push(Examined {
             about,
             state: Health::Wrong,
@@ -118,12 +156,12 @@ impl Diagnosis {
         });
     }
 
-    async fn engine(&mut self, remove: bool, context: &Context) -> Option<Engine> {
+    async fn engine(&mut self, cleaning: Cleaning, context: &Context) -> Option<Engine> {
         let engine = match engine(context).await {
             Ok(engine) => engine,
             Err(error) => {
                 let way_out = "start Docker or Podman, or set DOCKER_HOST to where one listens";
-                self.wrong("engine", one_line(&format!("{error:#}")), "the machine", way_out);
+                self.wrong("engine", one_line(&format!("{error:#}")), Whose::Machine, way_out);
                 return None;
             }
         };
@@ -147,21 +185,25 @@ impl Diagnosis {
             Err(error) => self.wrong(
                 "engine",
                 one_line(&format!("{error:#}")),
-                "the machine",
+                Whose::Machine,
                 "look into its own log",
             ),
         }
         match sweep::leftovers(&engine).await {
             Ok(all) => {
                 for left in all {
-                    let removed = remove && left.liveness == Liveness::Dead && self.remove(&engine, &left).await;
-                    self.runs.push(described(left, removed));
+                    let goes = cleaning == Cleaning::Removed && left.liveness == Liveness::Dead;
+                    let removed = goes && self.remove(&engine, &left).await;
+                    self.runs.push(Left {
+                        removed,
+                        ..described(left)
+                    });
                 }
             }
             Err(error) => self.wrong(
                 "leftovers",
                 one_line(&format!("{error:#}")),
-                "the machine",
+                Whose::Machine,
                 "look into the engine's log",
             ),
         }
@@ -178,7 +220,7 @@ impl Diagnosis {
             }
             Err(error) => {
                 let seen = one_line(&format!("{error:#}"));
-                self.wrong("leftovers", seen, "the machine", "look into the engine's log");
+                self.wrong("leftovers", seen, Whose::Machine, "look into the engine's log");
                 false
             }
         }
@@ -203,7 +245,7 @@ impl Diagnosis {
             self.wrong(
                 about,
                 gigabytes,
-                "the machine",
+                Whose::Machine,
                 "make room: reports, logs and images are written",
             );
         } else {
@@ -228,7 +270,7 @@ impl Diagnosis {
                 let first = errors.first().map(|error| error.message.clone()).unwrap_or_default();
                 let way_out = format!("`rehearsal plan --config {}` points at the place", file.display());
                 let seen = format!("`{}`: {}", file.display(), one_line(&first));
-                self.wrong("configuration", seen, "you", way_out);
+                self.wrong("configuration", seen, Whose::User, way_out);
                 return None;
             }
         };
@@ -245,51 +287,51 @@ impl Diagnosis {
             lock::State::None => self.add("lock", Health::Note, lock.statement()),
             lock::State::Fresh(..) => self.add("lock", Health::Fine, lock.statement()),
             lock::State::Unusable { why, .. } => {
-                self.wrong("lock", one_line(why), "you", "until then every run is inconclusive");
+                self.wrong(
+                    "lock",
+                    one_line(why),
+                    Whose::User,
+                    "until then every run is inconclusive",
+                );
             }
         }
         Some(prepared)
     }
 
-    fn leftovers(&mut self, looked: bool) {
-        let dead = self
-            .runs
-            .iter()
-            .filter(|left| left.state == "dead" && !left.removed)
-            .count();
+    fn leftovers(&mut self) {
+        let is_there = |left: &&Left| left.state == State::Dead && !left.removed;
+        let dead = self.runs.iter().filter(is_there).count();
         let removed = self.runs.iter().filter(|left| left.removed).count();
-        match (looked, dead) {
-            (false, _) => {}
-            (true, 0) if removed > 0 => self.add(
+        match dead {
+            0 if removed > 0 => self.add(
                 "leftovers",
                 Health::Fine,
                 format!("those of {removed} run(s) were removed"),
             ),
-            (true, 0) => self.add("leftovers", Health::Fine, "none on the engine".to_owned()),
-            (true, dead) => {
+            0 => self.add("leftovers", Health::Fine, "none on the engine".to_owned()),
+            dead => {
                 let seen = format!("{dead} run(s) that nobody owns have something on the engine");
                 self.wrong(
                     "leftovers",
                     seen,
-                    "a killed run",
+                    Whose::KilledRun,
                     "`rehearsal doctor --remove`, or the next run",
                 );
             }
         }
     }
 
-    fn files(&mut self, remove: bool, runs: &Path) {
-        self.files = if remove {
-            sweep::remove_lock_files(runs)
-        } else {
-            sweep::dead_lock_files(runs)
+    fn files(&mut self, cleaning: Cleaning, runs: &Path) {
+        self.files = match cleaning {
+            Cleaning::Removed => sweep::remove_lock_files(runs),
+            Cleaning::Listed => sweep::dead_lock_files(runs),
         };
         if !self.files.is_empty() {
             let seen = format!("{} of dead runs in `{}`", self.files.len(), runs.display());
             self.wrong(
                 "lock files",
                 seen,
-                "a killed run",
+                Whose::KilledRun,
                 "`rehearsal doctor --remove`, or the next run",
             );
         }
@@ -327,7 +369,10 @@ impl Diagnosis {
             let age = left
                 .age_seconds
                 .map_or_else(String::new, |age| format!(", {} min old", age / 60));
-            let state = if left.removed { "removed" } else { left.state };
+            let state = match left.removed {
+                true => "removed".to_owned(),
+                false => left.state.to_string(),
+            };
             let kept = left
                 .kept_for
                 .as_ref()
@@ -347,14 +392,14 @@ impl Diagnosis {
     }
 }
 
-fn described(left: Leftover, removed: bool) -> Left {
+fn described(left: Leftover) -> Left {
     let now = u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default();
     Left {
         run: left.run,
         state: match left.liveness {
-            Liveness::Alive => "alive",
-            Liveness::Kept => "kept",
-            Liveness::Dead => "dead",
+            Liveness::Alive => State::Alive,
+            Liveness::Kept => State::Kept,
+            Liveness::Dead => State::Dead,
         },
         age_seconds: left.since.map(|since| now.saturating_sub(since)),
         until: moment(left.deadline),
@@ -364,7 +409,7 @@ fn described(left: Leftover, removed: bool) -> Left {
             .into_iter()
             .map(|object| format!("{} {}", object.kind, object.name))
             .collect(),
-        removed,
+        removed: false,
     }
 }
 

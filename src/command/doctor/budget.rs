@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Diagnosis, Health};
+use super::{Diagnosis, Health, Whose};
 use crate::command::last::Last;
 use crate::engine::Engine;
 use crate::engine::room::Room;
@@ -31,7 +31,7 @@ impl Diagnosis {
 
     fn room(&mut self, budget: &Budget, room: &Room) {
         match budget.short(room) {
-            Some(short) => self.wrong("room", short.to_string(), "the machine", Short::WAY_OUT),
+            Some(short) => self.wrong("room", short.to_string(), Whose::Machine, Short::WAY_OUT),
             None => self.add("room", Health::Fine, words(room)),
         }
         for tight in budget.tight(room) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Diagnosis, Health};
+use super::{Diagnosis, Health, Whose};
 use crate::context::Context;
 use crate::publish::github::occasion::{self, Home};
 use crate::publish::github::required::{self, Required};
@@ -53,7 +53,7 @@ impl Diagnosis {
                 .place
                 .map_or_else(String::new, |(file, line, _)| format!("{file}:{line}: "));
             let seen = format!("{place}{}", mistake.message);
-            self.wrong("workflow", seen, "you", mistake.way_out.unwrap_or_default());
+            self.wrong("workflow", seen, Whose::User, mistake.way_out.unwrap_or_default());
         }
     }
 
@@ -108,7 +108,7 @@ impl Diagnosis {
             (None, None) => self.wrong(
                 "required check",
                 format!("{names} is not required on `{branch}`: what it blocks can be merged"),
-                "you",
+                Whose::User,
                 "require it in the rules of the branch (Settings, Rules)",
             ),
         }
