@@ -25,6 +25,7 @@ use crate::config::settings::{HttpExpect, StatusPattern};
 use crate::mirror::run_container::{ContainerOutcome, ContainerRun};
 use crate::record::status::Status;
 use crate::record::test::{Reply, TestRecord};
+use crate::text::pattern;
 use crate::text::units::millis;
 
 /// Where the suite's files are inside the container.
@@ -200,13 +201,13 @@ fn typed(value: &str) -> String {
 
 /// The files that a Hurl file names by `file,NAME;`, as far as they are below its own folder: Hurl refuses others.
 fn beside(file: &Path, name: &str, text: &str) -> Vec<(String, Vec<u8>)> {
-    static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\bfile\s*,\s*([^;\r\n]+);").ok());
-    let (Some(named), Some(folder)) = (NAMED.as_ref(), file.parent()) else {
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bfile\s*,\s*([^;\r\n]+);"));
+    let Some(folder) = file.parent() else {
         return Vec::new();
     };
     let inside = Path::new(SUITE).join(Path::new(name).parent().unwrap_or(Path::new("")));
     let mut found = BTreeMap::new();
-    for other in named.captures_iter(text).filter_map(|groups| groups.get(1)) {
+    for other in NAMED.captures_iter(text).filter_map(|groups| groups.get(1)) {
         let other = other.as_str().trim();
         let path = folder.join(other);
         let is_below = path

@@ -53,7 +53,7 @@ struct Known {
 struct Pattern {
     source: String,
     /// Made when the text first holds a word of it; nothing where it cannot be made.
-    regex: OnceLock<Option<Regex>>,
+    regex: OnceLock<Regex>,
     edge: Edge,
 }
 
@@ -231,14 +231,17 @@ impl Pattern {
         Self { source, regex, edge }
     }
 
-    /// Cannot fail: every part is escaped and the size is bounded by [`PIECE`].
-    fn regex(&self) -> Option<&Regex> {
-        let made = || RegexBuilder::new(&self.source).size_limit(1 << 28).build().ok();
-        self.regex.get_or_init(made).as_ref()
+    #[expect(
+        clippy::expect_used,
+        reason = "every part is escaped, and the size is bounded by PIECE"
+    )]
+    fn regex(&self) -> &Regex {
+        let made = || RegexBuilder::new(&self.source).size_limit(1 << 28).build();
+        self.regex.get_or_init(|| made().expect("a pattern of ours"))
     }
 
     fn spans(&self, bytes: &[u8]) -> Vec<Range<usize>> {
-        let Some(regex) = self.regex() else { return Vec::new() };
+        let regex = self.regex();
         let mut spans = Vec::new();
         let mut from = 0;
         while let Some(found) = regex.find_at(bytes, from).filter(|found| !found.is_empty()) {

@@ -14,7 +14,7 @@ pub const SHORT: usize = 6;
 /// The ordinary words that are secret.
 #[derive(Default)]
 pub(super) struct Values {
-    known: BTreeMap<String, Option<Regex>>,
+    known: BTreeMap<String, Regex>,
 }
 
 impl Values {
@@ -36,11 +36,7 @@ impl Values {
 
     /// Where they stand as values, in no order.
     pub fn spans(&self, bytes: &[u8]) -> Vec<Range<usize>> {
-        self.known
-            .values()
-            .flatten()
-            .flat_map(|value| all(value, bytes))
-            .collect()
+        self.known.values().flat_map(|value| all(value, bytes)).collect()
     }
 }
 
@@ -69,7 +65,8 @@ fn is_a_key(rest: &[u8]) -> bool {
     rest.trim_ascii_start().first() == Some(&b':')
 }
 
-fn as_a_value(shape: &str) -> Option<Regex> {
+#[expect(clippy::expect_used, reason = "every part is escaped, and ordinary words are short")]
+fn as_a_value(shape: &str) -> Regex {
     let value = format!("({shape})");
     let parameter = format!(r#"[\w\].-](?:=|%3[dD])(?:\\*["'])?{value}(?:\\*["']|\r?$|[&;,\s)}}\]#]|%26)"#);
     let json = format!(r#"[:\[,]\s*\\*["']{value}\\*["']"#);
@@ -77,12 +74,11 @@ fn as_a_value(shape: &str) -> Option<Regex> {
         r#"(?:^|[\s"'\[{{,])(?:[A-Za-z0-9]+-[A-Za-z0-9-]+|(?i:authorization|cookie|token|password|passwd|secret|apikey)):[ \t]*{value}[ \t]*(?:\r?$|["'\]])"#
     );
     let authority = format!(r#"//[^\s/:@"']*:{value}@"#);
-    // Cannot fail: every part is escaped, and ordinary words are short.
     RegexBuilder::new(&format!("{parameter}|{json}|{header}|{authority}"))
         .multi_line(true)
         .size_limit(1 << 28)
         .build()
-        .ok()
+        .expect("a pattern of ours")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::engine::pull::reference::Reference;
+use crate::text::pattern;
 
 /// What kind of failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,9 +126,9 @@ impl Why {
 
 /// "retry-after: 60", "try again in 5 minutes": what a registry's words say of the time to wait.
 fn wait(words: &str) -> Option<String> {
-    static WAIT: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"(?i)(?:retry[- ]after|try again in)[:= ]+([0-9.]+ ?(?:ms|[a-z]+)?)").ok());
-    let found = WAIT.as_ref()?.captures(words)?;
+    static WAIT: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?i)(?:retry[- ]after|try again in)[:= ]+([0-9.]+ ?(?:ms|[a-z]+)?)"));
+    let found = WAIT.captures(words)?;
     Some(found.get(1)?.as_str().trim().to_owned())
 }
 

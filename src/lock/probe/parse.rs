@@ -1,6 +1,6 @@
 //! What answers mean, where one pattern does not tell; and every probe's test on what real programs print.
 
-use regex::Regex;
+use crate::text::pattern;
 
 use super::question::{captured, digest_of};
 
@@ -43,7 +43,7 @@ pub(super) fn openssl(output: &str) -> Option<String> {
 
 /// The parent of all: the highest runtime that is installed.
 pub(super) fn dotnet(output: &str) -> Option<String> {
-    let pattern = Regex::new(r"(?m)^Microsoft\.NETCore\.App (\d\S*)").ok()?;
+    let pattern = pattern(r"(?m)^Microsoft\.NETCore\.App (\d\S*)");
     let versions = pattern
         .captures_iter(output)
         .filter_map(|found| Some(found.get(1)?.as_str()));
@@ -54,7 +54,7 @@ pub(super) fn dotnet(output: &str) -> Option<String> {
 
 /// Each version that is installed: a server may hold several.
 pub(super) fn postgres(output: &str) -> Option<String> {
-    let pattern = Regex::new(r"\(PostgreSQL\) (\d[0-9A-Za-z.]*)|^EnterpriseDB Advanced Server (\d\S*)").ok()?;
+    let pattern = pattern(r"\(PostgreSQL\) (\d[0-9A-Za-z.]*)|^EnterpriseDB Advanced Server (\d\S*)");
     let found = pattern
         .captures_iter(output)
         .filter_map(|found| Some(found.get(1).or_else(|| found.get(2))?.as_str()));
@@ -134,7 +134,7 @@ pub(super) fn dpkg(output: &str) -> Option<String> {
 
 /// Packages, without the keys that RPM keeps among them.
 pub(super) fn rpm(output: &str) -> Option<String> {
-    let pattern = Regex::new(r"^\S+ \S+-\S+$").ok()?;
+    let pattern = pattern(r"^\S+ \S+-\S+$");
     let packages = output
         .lines()
         .filter(|line| pattern.is_match(line) && !line.starts_with("gpg-pubkey "));
@@ -143,7 +143,7 @@ pub(super) fn rpm(output: &str) -> Option<String> {
 
 /// Packages as `name-version-rN`.
 pub(super) fn apk(output: &str) -> Option<String> {
-    let pattern = Regex::new(r"^\S+-\d\S*-r\d+$").ok()?;
+    let pattern = pattern(r"^\S+-\d\S*-r\d+$");
     digest_of(output.lines().filter(|line| pattern.is_match(line)).map(str::to_owned))
 }
 

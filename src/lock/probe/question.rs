@@ -1,9 +1,8 @@
 //! Questions: what a probe is, and how its answer is read.
 
-use regex::Regex;
 use sha2::Digest as _;
 
-use crate::text::harmless;
+use crate::text::{self, harmless};
 
 /// A fact is cut here.
 pub(super) const FACT_LENGTH: usize = 200;
@@ -57,7 +56,7 @@ impl Probe {
 
 /// Group 1 of the first match, or the whole match.
 pub(super) fn captured(pattern: &str, output: &str) -> Option<String> {
-    let captures = Regex::new(pattern).ok()?.captures(output)?;
+    let captures = text::pattern(pattern).captures(output)?;
     captures
         .get(1)
         .or_else(|| captures.get(0))
