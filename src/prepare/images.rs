@@ -1,6 +1,7 @@
 //! The images of a run: which it needs and how each is had, what is pulled and built, and with whose logins.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use anyhow::Result;
 use time::OffsetDateTime;
@@ -56,7 +57,7 @@ impl<'a> Images<'a> {
         tests: &[(String, String)],
         now: OffsetDateTime,
     ) -> Result<(Looked, Vec<String>)> {
-        let notes = match lock {
+        let mut notes = match lock {
             Some(lock) => self.pin(lock, world, candidate).await?,
             None => Vec::new(),
         };
@@ -66,7 +67,18 @@ impl<'a> Images<'a> {
             candidate,
             tests,
         };
-        Ok((wanted.look(&self.engine, now).await?, notes))
+        let looked = wanted.look(&self.engine, now).await?;
+        let pulled = wanted::pulled(&self.engine, candidate).await?;
+        if !pulled.is_empty() {
+            notes.extend(wanted::outdated(&self.engine, self.logins().await, &pulled).await);
+        }
+        Ok((looked, notes))
+    }
+
+    /// Logins, as far as they can be read: what cannot be is told by the pull that needs it.
+    async fn logins(&self) -> &Keyring {
+        static NOBODY: LazyLock<Keyring> = LazyLock::new(Keyring::default);
+        self.keyring().await.unwrap_or(&NOBODY)
     }
 
     async fn pin(&self, lock: &Lock, world: &mut World, candidate: &mut Candidates) -> Result<Vec<String>> {
@@ -74,10 +86,7 @@ impl<'a> Images<'a> {
         if pinned.is_empty() {
             return Ok(Vec::new());
         }
-        // Logins that cannot be read are told by the pull that needs them.
-        let nobody = Keyring::default();
-        let keyring = self.keyring().await.unwrap_or(&nobody);
-        wanted::moved(&self.engine, keyring, &pinned).await
+        wanted::moved(&self.engine, self.logins().await, &pinned).await
     }
 
     /// Pulls what is marked so. What cannot be had is returned, each image by its name.

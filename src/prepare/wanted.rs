@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use time::OffsetDateTime;
 
 use crate::config::settings::{Settings, SuiteBody};
@@ -317,6 +317,70 @@ async fn exact(engine: &Engine, service: &Service, digest: &str) -> Result<Optio
 pub async fn moved(engine: &Engine, keyring: &Keyring, pinned: &[Pinned]) -> Result<Vec<String>> {
     let notes = try_join_all(pinned.iter().map(|one| one.moved(engine, keyring))).await?;
     Ok(notes.into_iter().flatten().collect())
+}
+
+/// A candidate's image that this engine has once pulled by its tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    service: String,
+    image: String,
+    digests: Vec<String>,
+}
+
+/// The candidate's images that a registry may have others of by now: an engine that outlives a job has what some earlier
+/// one has pulled.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn pulled(engine: &Engine, candidate: &Candidates) -> Result<Vec<Pulled>> {
+    let by_tag = |service: &&Service| {
+        let named = candidate.named.contains(&service.name) && service.build.is_none();
+        named && Reference::of(&service.image).digest.is_none()
+    };
+    let services: Vec<&Service> = candidate.services.values().filter(by_tag).collect();
+    let facts = try_join_all(services.iter().map(|service| engine.image(&service.image))).await?;
+    let known = services.into_iter().zip(facts);
+    Ok(known
+        .filter_map(|(service, facts)| Pulled::of(service, &facts?))
+        .collect())
+}
+
+/// Where the registry has another image under that tag, one sentence each.
+pub async fn outdated(engine: &Engine, keyring: &Keyring, pulled: &[Pulled]) -> Vec<String> {
+    let asked = pulled.iter().map(|one| one.outdated(engine, keyring));
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+impl Pulled {
+    /// `None` for what no registry gave: it was made here.
+    fn of(service: &Service, facts: &ImageFacts) -> Option<Self> {
+        let repository = repository_of(&service.image);
+        let own = facts
+            .repo_digests
+            .iter()
+            .filter(|known| repository_of(known) == repository);
+        let digests: Vec<String> = own
+            .filter_map(|known| Some(known.split_once('@')?.1.to_owned()))
+            .collect();
+        (!digests.is_empty()).then(|| Self {
+            service: service.name.clone(),
+            image: service.image.clone(),
+            digests,
+        })
+    }
+
+    /// Whoever cannot ask the registry has what this engine has.
+    async fn outdated(&self, engine: &Engine, keyring: &Keyring) -> Option<String> {
+        let asked = tokio::time::timeout(ASK_LIMIT, engine.registry_digest(&self.image, keyring)).await;
+        let now = asked
+            .ok()
+            .and_then(Result::ok)
+            .filter(|now| !self.digests.contains(now))?;
+        let Self { service, image, .. } = self;
+        Some(format!(
+            "`{service}` runs {image} as this engine has it; in the registry it is {now} by now: pull it, or name a digest"
+        ))
+    }
 }
 
 impl Pinned {

@@ -610,3 +610,34 @@ fn what_is_built_is_built_anew_with_logins_and_replaces_nothing() {
     assert_eq!(id(), before);
     assert_eq!(driver::left_behind(&with.id()), Vec::<String>::new());
 }
+
+/// An engine that outlives a job has what an earlier one has pulled.
+#[test]
+fn a_candidate_of_which_the_registry_has_another_by_now_is_told() {
+    let folder = driver::folder("pulls/outdated");
+    let registry = Registry::open(&folder);
+    for name in ["shop:1", "shop:2", "shop:next"] {
+        registry.push(name);
+    }
+    let image = |name: &str| format!("{}/{name}", registry.address);
+    let config = world(&folder, &BTreeMap::from([("web", image("shop:1"))]), "", None);
+    let text = std::fs::read_to_string(&config).expect("ours");
+    let named = format!("web: {{image: \"{}\", env: ", image("shop:next"));
+    std::fs::write(&config, text.replace("web: {env: ", &named)).expect("ours");
+    registry.docker(&["pull", &image("shop:next")]);
+    let told = "as this engine has it; in the registry it is sha256:";
+
+    let same = rehearse(&folder, &config, &registry.config("nobody", None));
+    assert_eq!(same.ended.code, Some(0), "{}", same.ended.stderr);
+    assert!(!same.ended.stderr.contains(told), "{}", same.ended.stderr);
+
+    let pulled = registry.docker(&["image", "inspect", "--format", "{{.Id}}", &image("shop:next")]);
+    registry.docker(&["pull", &image("shop:2")]);
+    registry.docker(&["tag", &image("shop:2"), &image("shop:next")]);
+    registry.docker(&["push", &image("shop:next")]);
+    registry.docker(&["tag", pulled.trim(), &image("shop:next")]);
+    let other = rehearse(&folder, &config, &registry.config("nobody", None));
+    assert_eq!(other.ended.code, Some(0), "{}", other.ended.stderr);
+    let line = format!("`web` runs {} {told}", image("shop:next"));
+    assert!(other.ended.stderr.contains(&line), "{}", other.ended.stderr);
+}
