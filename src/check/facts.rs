@@ -50,7 +50,7 @@ pub struct Swap {
     pub within: Duration,
 }
 
-/// What services said to attempts of ours that must fail.
+/// What services said to attempts of ours that must fail, or of what was away while another release came.
 #[derive(Debug, Clone)]
 pub struct Aside {
     /// In which stage.
@@ -130,7 +130,7 @@ impl Facts {
         }
     }
 
-    /// The lines of a replica without those that answer to attempts of ours that must fail.
+    /// The lines of a replica without those that say nothing of a release.
     pub fn without_aside(&self, stage: StageId, role: Role, replica: &Replica, mut lines: Vec<String>) -> Vec<String> {
         let own = self
             .aside

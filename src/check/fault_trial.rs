@@ -151,6 +151,7 @@ pub async fn tried(at: &At<'_>, users: &Users, asked: &Asked<'_>) -> Result<Tria
     let asked_meanwhile = meanwhile(at, users, asked).await;
     // Whatever was lost, the product is there again.
     at.ground.fault_ends().await?;
+    let started = started.transpose()?;
     let (got, crowd) = asked_meanwhile?;
     let back_ms = back(at, users, asked.back_within()).await?;
     let exits = exits(at) - exits_before;
@@ -359,7 +360,10 @@ async fn stop(at: &At<'_>) {
 }
 
 /// Whether it is ready in time.
-async fn start(at: &At<'_>) -> bool {
+///
+/// # Errors
+/// Whether it would be cannot be told.
+async fn start(at: &At<'_>) -> Result<bool, Lost> {
     let mut ready = true;
     for service in own(at) {
         let usual = at.facts.start_of(&service).unwrap_or_default();
@@ -368,9 +372,13 @@ async fn start(at: &At<'_>) -> bool {
             .filter(|one| one.replica.service == service)
             .map(|one| one.ready);
         let usual = swapped.chain([usual]).max().unwrap_or_default();
-        ready &= at.ground.is_ready_again(&service, usual + MORE_TO_START).await;
+        match at.ground.comes_up_again(&service, usual + MORE_TO_START).await {
+            Outcome::Held(()) => {}
+            Outcome::Broke(_) => ready = false,
+            Outcome::Lost(lost) => return Err(lost),
+        }
     }
-    ready
+    Ok(ready)
 }
 
 /// The release starts anew.

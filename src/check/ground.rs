@@ -127,8 +127,8 @@ pub trait Ground: Send + Sync {
     /// Takes it away again, if it is there.
     async fn take_from_beside(&self, service: &str);
 
-    /// Starts a service again that was stopped, and waits for it so long at most. Whether it is ready then.
-    async fn is_ready_again(&self, service: &str, within: Duration) -> bool;
+    /// Starts a service again that was stopped, and waits for it so long at most. It broke where it is not ready then.
+    async fn comes_up_again(&self, service: &str, within: Duration) -> Outcome<(), ServiceFailure>;
 
     /// The authentication dependency has a fault from now on, which its fronts do in its place: for new connections and
     /// for those that stand.
@@ -271,6 +271,9 @@ pub trait Ground: Send + Sync {
 
     /// The last lines of a service; of several replicas, each line with its name.
     fn tail(&self, service: &str, count: usize) -> Vec<String>;
+
+    /// What these services have said since the marks, container by container.
+    fn said_since(&self, services: &[String], marks: &Marks) -> BTreeMap<Replica, Vec<String>>;
 
     /// Sets aside what these services said since the marks, once nothing more comes for a moment, and gives it: as said to
     /// attempts of ours that must fail, it is nothing that a release is known to say.

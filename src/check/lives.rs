@@ -106,19 +106,23 @@ impl Life {
 
     /// How production's release lives in the same place, where this one has ended.
     pub fn usual(&self, before: Option<&Self>) -> Usual {
-        let code = |life: &Self| life.last.as_ref().map(|last| last.code);
         // What nothing starts again has not ended as what is.
         let ends_so = |before: &&Self| before.exits > 0 && (before.over || !self.over);
         let Some(before) = before.filter(ends_so) else {
             return Usual::Stays;
         };
-        match code(self) {
-            Some(0) if code(before) == Some(0) || before.over => Usual::Ends,
+        match self.code() {
+            Some(0) if before.code() == Some(0) || before.over => Usual::Ends,
             // What production does on its way up alone, it does not do once it is there.
             _ if self.later >= AGAIN && before.later == 0 => Usual::Stays,
-            own if own == code(before) && self.exits < before.exits * MORE_OFTEN => Usual::Fails,
+            own if own == before.code() && self.exits < before.exits * MORE_OFTEN => Usual::Fails,
             _ => Usual::Stays,
         }
+    }
+
+    /// With what it ended last.
+    pub fn code(&self) -> Option<i64> {
+        self.last.as_ref().map(|last| last.code)
     }
 
     /// Its last exit, in words that follow others.

@@ -12,6 +12,7 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::Lost;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
+use crate::text::pattern;
 use crate::world::replica::Replica;
 
 static ABOUT: About = About {
@@ -101,12 +102,14 @@ static VOLATILE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     ];
     rules
         .into_iter()
-        .filter_map(|(pattern, with)| Some((Regex::new(pattern).ok()?, with)))
+        .map(|(volatile, with)| (pattern(volatile), with))
         .collect()
 });
 
-static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(error|fatal|panic(ked)?|traceback|exception|critical|emerg|segfault|deprecat\w*|ignor(ed|ing)|falling back|unsupported|unknown (option|parameter|variable|directive))\b").ok()
+static TELLING: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(error|fatal|panic(ked)?|traceback|exception|critical|emerg|segfault|deprecat\w*|ignor(ed|ing)|falling back|unsupported|unknown (option|parameter|variable|directive))\b",
+    )
 });
 
 /// A line without what changes from one run to the next.
@@ -117,7 +120,7 @@ pub fn template(line: &str) -> String {
 }
 
 fn is_telling(line: &str) -> bool {
-    TELLING.as_ref().is_some_and(|pattern| pattern.is_match(line))
+    TELLING.is_match(line)
 }
 
 /// Lines with telling words, the first of each template, in order.

@@ -2,6 +2,7 @@
 //! what. Every moment belongs to one span, so that no exit is between two looks; our own stops count nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::ground::Ground;
 use crate::engine::watch::History;
@@ -49,13 +50,15 @@ pub struct Lived {
     over: BTreeMap<(Replica, Span), Tally>,
     /// Containers that had ended well by their own doing when `control` was over.
     one_shots: BTreeSet<Replica>,
+    /// For how long each container of production's was seen to run without an end, when `control` was over.
+    watched: BTreeMap<Replica, Duration>,
 }
 
 impl Lived {
     /// Another span begins.
     pub fn begins(&mut self, span: Span, ground: &dyn Ground, replicas: &BTreeSet<Replica>) {
         for replica in replicas {
-            let until_now = Tally::of(&ground.history(replica));
+            let until_now = self.tally(ground, replica);
             let before = self.before.insert(replica.clone(), until_now).unwrap_or_default();
             if let Some(now) = self.now {
                 let tally = self.over.entry((replica.clone(), now)).or_default();
@@ -79,6 +82,12 @@ impl Lived {
             history.has_ended() && history.last_exit().is_some_and(|exit| exit.code == 0)
         };
         self.one_shots = replicas.iter().filter(is_over).cloned().collect();
+        let watched = |replica: &Replica| {
+            let history = ground.history(replica);
+            let since = history.since.filter(|_| history.own_exits().next().is_none())?;
+            Some((replica.clone(), since.elapsed()))
+        };
+        self.watched = replicas.iter().filter_map(watched).collect();
     }
 
     /// Production's container had ended well by itself in `control`.
@@ -100,14 +109,18 @@ impl Lived {
 
     fn since_it_began(&self, ground: &dyn Ground, replica: &Replica) -> Tally {
         let before = self.before.get(replica).copied().unwrap_or_default();
-        Tally::of(&ground.history(replica)).since(before)
+        self.tally(ground, replica).since(before)
+    }
+
+    fn tally(&self, ground: &dyn Ground, replica: &Replica) -> Tally {
+        Tally::of(&ground.history(replica), self.watched.get(replica).copied())
     }
 }
 
 impl Tally {
-    fn of(history: &History) -> Self {
+    fn of(history: &History, watched: Option<Duration>) -> Self {
         Self {
-            exits: history.own_exits().count(),
+            exits: history.telling_exits(watched),
             memory_kills: history.memory_kills,
         }
     }

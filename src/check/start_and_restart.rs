@@ -20,7 +20,7 @@ use crate::record::outcome::Lost;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::text::units::{counted, millis, seconds, times};
-use crate::world::model::Service;
+use crate::world::model::{Restart, Service};
 use crate::world::replica::Replica;
 
 static ABOUT: About = About {
@@ -346,13 +346,18 @@ fn beside_it(case: &Case<'_>, replica: &Replica, before: Option<&Life>, life: &L
     if life.exits >= AGAIN && life.later > 0 && !was_told {
         return found(Blame::Candidate, count(life.exits));
     }
+    if stays_down(case, replica) && life.has_died(before) {
+        return found(
+            Blame::Candidate,
+            "exited beside the candidate, and nothing starts it again".to_owned(),
+        );
+    }
     // One exit may be chance, or what every deploy does to it: that is known after the way back.
     let is_one_way = matches!(case.settings.stages.rollback, Rollback::ForwardOnly(_));
     if life.later == 1 && (life.back == Some(0) || is_one_way) {
         return found(Blame::Nobody, count(1));
     }
-    let is_gone = life.on_the_way > 0 && !life.running && life.later == 0 && case.stage == StageId::Upgrade;
-    if is_gone {
+    if case.stage == StageId::Upgrade && life.is_gone(before) {
         return found(
             Blame::Nobody,
             "does not run any more since the candidate came".to_owned(),
@@ -366,6 +371,12 @@ fn beside_it(case: &Case<'_>, replica: &Replica, before: Option<&Life>, life: &L
         )
     };
     is_ill.then(ill).flatten()
+}
+
+/// Nothing starts it again once it has ended.
+fn stays_down(case: &Case<'_>, replica: &Replica) -> bool {
+    let service = case.world.services.get(&replica.service);
+    service.is_some_and(|service| service.restart == Restart::No)
 }
 
 /// Where production has nothing in that place, what ends well once was meant to.
@@ -384,6 +395,19 @@ impl Lives {
 }
 
 impl Life {
+    /// It ended in the swap, and not as production's in the same place had ended before: a one-shot that is run again
+    /// by every deploy is no news.
+    fn is_gone(&self, before: Option<&Self>) -> bool {
+        let ends_so = before.is_some_and(|before| !before.running && before.code() == self.code());
+        self.on_the_way > 0 && self.later == 0 && !self.running && !ends_so
+    }
+
+    /// It ran beside production, ended badly beside the candidate, and lives beside production once more.
+    fn has_died(&self, before: Option<&Self>) -> bool {
+        let ran = before.is_some_and(|before| before.running);
+        ran && self.later > 0 && self.code().is_some_and(|code| code != 0) && self.back == Some(0)
+    }
+
     /// It was a one-shot, and has ended well at once.
     fn has_completed(&self) -> bool {
         let well = self.last.as_ref().is_some_and(|last| last.code == 0);

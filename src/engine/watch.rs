@@ -28,6 +28,8 @@ pub struct History {
     pub exits: Vec<Exit>,
     /// It runs now.
     pub running: bool,
+    /// Since when, where its start was seen.
+    pub since: Option<Instant>,
     /// What the engine's health check last said; `None` before its first word since the last start.
     pub healthy: Option<bool>,
     /// How often it was called unhealthy since its last start.
@@ -51,6 +53,8 @@ pub struct Exit {
     pub oom: bool,
     /// When it was seen.
     pub at: Instant,
+    /// How long it had run by then, where its start was seen.
+    pub ran: Option<Duration>,
     /// Whose doing it was.
     pub by: EndedBy,
 }
@@ -239,6 +243,7 @@ impl History {
             Happening::Start => {
                 self.starts += 1;
                 self.running = true;
+                self.since = Some(Instant::now());
                 self.healthy = None;
                 self.unhealthy = 0;
                 self.asked_to_end = false;
@@ -260,6 +265,7 @@ impl History {
             code: code.unwrap_or(-1),
             oom: std::mem::take(&mut self.out_of_memory),
             at: Instant::now(),
+            ran: self.since.take().map(|since| since.elapsed()),
             by: match std::mem::take(&mut self.asked_to_end) {
                 true => EndedBy::Us,
                 false => EndedBy::Itself,
@@ -280,6 +286,17 @@ impl History {
     /// Exits that are not our doing, in order.
     pub fn own_exits(&self) -> impl DoubleEndedIterator<Item = &Exit> {
         self.exits.iter().filter(|exit| exit.by == EndedBy::Itself)
+    }
+
+    /// Exits that are not our doing, without those that only show that it was watched for longer: it ended well after
+    /// more than `watched`, and was started again. What works in turns by its restart policy ends so.
+    pub fn telling_exits(&self, watched: Option<Duration>) -> usize {
+        let was_started_again = |number: usize| self.starts as usize > number + 1;
+        let is_turn = |exit: &Exit| exit.code == 0 && watched.zip(exit.ran).is_some_and(|(watched, ran)| ran > watched);
+        let numbered = self.exits.iter().enumerate();
+        let own = numbered.filter(|(_, exit)| exit.by == EndedBy::Itself);
+        own.filter(|(number, exit)| !(is_turn(exit) && was_started_again(*number)))
+            .count()
     }
 
     /// Its last end was its own, and it does not run since.

@@ -45,6 +45,7 @@ impl Mirror {
             services: Mutex::new(services),
             swapped: Mutex::default(),
             completed: Mutex::default(),
+            usual_exits: Mutex::default(),
             volumes: tokio::sync::Mutex::new(made(&setup)),
             trusts: Mutex::default(),
             made: Mutex::default(),

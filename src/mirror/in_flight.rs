@@ -12,6 +12,8 @@ use crate::agent::{Answer, Call};
 
 /// The engine tells of the signal; one that does not has sent it by then.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
+/// From the first bytes of a request until the release has taken it up: nobody cuts off what was not begun.
+const TAKEN_UP: Duration = Duration::from_millis(200);
 /// From the signal until the release has noticed it.
 const NOTICED: Duration = Duration::from_millis(200);
 
@@ -34,7 +36,11 @@ impl Mirror {
             at: self.inner.setup.directory().reached_alone(&running.replica),
         };
         match self.agent().call(Call::Held(begin)).await {
-            Ok(Answer::Held(HeldAnswer::Begun(_))) => Some(Waiting(running.name.clone())),
+            Ok(Answer::Held(HeldAnswer::Begun(_))) => {
+                // On a busy machine a release takes up a while later what has been sent to it.
+                tokio::time::sleep(TAKEN_UP).await;
+                Some(Waiting(running.name.clone()))
+            }
             // A release that takes no request has none in flight.
             _ => None,
         }

@@ -82,6 +82,7 @@ struct Inner {
     services: Mutex<Arc<BTreeMap<String, Service>>>,
     swapped: Mutex<BTreeSet<String>>,
     completed: Mutex<BTreeSet<String>>,
+    usual_exits: Mutex<BTreeMap<String, usize>>,
     volumes: tokio::sync::Mutex<BTreeSet<String>>,
     trusts: Mutex<HashMap<trust::Key, Arc<OnceCell<Trust>>>>,
     made: Mutex<BTreeMap<String, Origin>>,

@@ -33,6 +33,7 @@ impl Mirror {
             services: Mutex::new(services),
             swapped: Mutex::default(),
             completed: Mutex::default(),
+            usual_exits: Mutex::default(),
             volumes: tokio::sync::Mutex::default(),
             trusts: Mutex::default(),
             made: Mutex::default(),

@@ -23,6 +23,9 @@ use crate::world::model::{Condition, Restart};
 pub(super) const SILENT_PORTS: Duration = Duration::from_secs(15);
 /// Exits that are tolerated while something other than the candidate comes up under a restart policy.
 const TOLERATED_EXITS: usize = 5;
+/// The same at a first start, when what others wait for fills its volume. An engine doubles its pause from 100 ms at each
+/// exit, so these take 51 s; a database that initialises took up to 20 s here.
+const FIRST_EXITS: usize = 10;
 /// Exit code of what was killed.
 const KILLED: i64 = 137;
 /// Of what a health check said last, no more lines are told.
@@ -31,7 +34,7 @@ const HEALTH_LINES: usize = 3;
 const HEALTH_CHARACTERS: usize = 300;
 /// What the engine says of a check that it could not start.
 const NOT_STARTED: &str = "unable to start container process: ";
-/// A candidate crashes at its second exit.
+/// A candidate crashes at its second exit, where production's release has not exited as often in its place.
 const CANDIDATE_EXITS: usize = 2;
 
 /// Exit codes of a command that is not there, or cannot be run: no time will mend that.
@@ -104,7 +107,7 @@ impl Mirror {
     ) -> Result<CameUp, ServiceFailure> {
         let (begun, mut seen) = (Instant::now(), self.inner.watch.of(&running.id));
         let verdict = tokio::select! {
-            ended = self.await_end(running, before, &mut seen) => ended,
+            ended = self.await_end(running, before, patience.volumes, &mut seen) => ended,
             () = self.await_unhealthy(running, patience.volumes) => Err(End::Unhealthy),
             () = self.await_good(running, patience) => Ok(CameUp::Ready),
             () = tokio::time::sleep(patience.left) => Err(End::TooLate),
@@ -196,7 +199,7 @@ impl Mirror {
         };
         let mut seen = self.inner.watch.of(&running.id);
         let ended = tokio::select! {
-            ended = self.await_end(&running, 0, &mut seen) => ended,
+            ended = self.await_end(&running, 0, volumes, &mut seen) => ended,
             () = self.await_unhealthy(&running, volumes) => Err(End::Unhealthy),
         };
         let kind = match ended {
@@ -213,18 +216,15 @@ impl Mirror {
         &self,
         running: &Running,
         before: usize,
+        volumes: Volumes,
         seen: &mut watch::Receiver<History>,
     ) -> Result<CameUp, End> {
         let service = &running.service;
-        let tolerated = match (service.restart, self.is_candidate(&service.name)) {
-            (Restart::No, _) => 1,
-            (_, true) => CANDIDATE_EXITS,
-            // None at all means no limit.
-            (Restart::OnFailure(Some(count @ 1..)), _) => {
-                usize::try_from(count).unwrap_or(usize::MAX).saturating_add(1)
-            }
-            _ => TOLERATED_EXITS,
+        let whose = match self.is_candidate(&service.name) {
+            true => Whose::Candidate(self.usual_exits(&service.name)),
+            false => Whose::Production(volumes),
         };
+        let tolerated = tolerated(service.restart, whose);
         let done = |seen: &History| {
             let exits = seen.exits.len().saturating_sub(before);
             let well = seen.last_exit().is_some_and(|exit| exit.code == 0) && restarts_no_more(service.restart, 0);
@@ -298,6 +298,12 @@ impl Mirror {
         self.is_one_shot(name) || did || (may_end && !self.has_health_check(running))
     }
 
+    /// How often production's release had ended by itself in that place when it gave way.
+    fn usual_exits(&self, name: &str) -> usize {
+        let usual = self.inner.usual_exits.lock().unwrap_or_else(PoisonError::into_inner);
+        usual.get(name).copied().unwrap_or_default()
+    }
+
     /// Whether a service has ended as it was meant to, in whichever release.
     fn has_completed(&self, name: &str) -> bool {
         let completed = self.inner.completed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -306,6 +312,27 @@ impl Mirror {
 
     fn is_candidate(&self, name: &str) -> bool {
         self.role_of(name) == Role::Candidate
+    }
+}
+
+/// Whose exits are counted.
+#[derive(Debug, Clone, Copy)]
+enum Whose {
+    /// Production's, at such a start.
+    Production(Volumes),
+    /// The candidate's, in whose place production's exited so often.
+    Candidate(usize),
+}
+
+/// At so many exits a start has failed.
+fn tolerated(restart: Restart, whose: Whose) -> usize {
+    match (restart, whose) {
+        (Restart::No, _) => 1,
+        (_, Whose::Candidate(usual)) => CANDIDATE_EXITS.max(usual + 1),
+        // None at all means no limit.
+        (Restart::OnFailure(Some(count @ 1..)), _) => usize::try_from(count).unwrap_or(usize::MAX).saturating_add(1),
+        (_, Whose::Production(Volumes::Empty)) => FIRST_EXITS,
+        (_, Whose::Production(Volumes::Used)) => TOLERATED_EXITS,
     }
 }
 
@@ -358,6 +385,18 @@ pub(super) fn restarts_no_more(policy: Restart, code: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_first_start_may_exit_while_a_database_initialises_and_a_candidate_as_often_as_production() {
+        let (first, later) = (Whose::Production(Volumes::Empty), Whose::Production(Volumes::Used));
+        assert!(tolerated(Restart::Always, first) > tolerated(Restart::Always, later));
+        assert_eq!(tolerated(Restart::Always, Whose::Candidate(0)), 2);
+        assert_eq!(tolerated(Restart::Always, Whose::Candidate(4)), 5);
+        for whose in [first, later, Whose::Candidate(4)] {
+            assert_eq!(tolerated(Restart::No, whose), 1);
+        }
+        assert_eq!(tolerated(Restart::OnFailure(Some(3)), first), 4);
+    }
 
     #[test]
     fn a_failing_health_check_is_told_in_its_own_words() {

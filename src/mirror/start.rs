@@ -14,7 +14,7 @@ use super::restore::Restored;
 use super::{Mirror, Running};
 use crate::record::container::ContainerState;
 use crate::text::fatal::{first_fatal, last_words};
-use crate::world::model::{Condition, Service};
+use crate::world::model::{Condition, Restart, Service};
 use crate::world::replica::Replica;
 
 /// How far a service has come, for those who wait for it.
@@ -25,6 +25,15 @@ pub(super) enum Milestone {
     Ready,
     Completed,
     Failed,
+}
+
+/// What becomes of the others when one does not come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failing {
+    /// Nobody waits for them any more.
+    Ends,
+    /// They come up all the same.
+    Alone,
 }
 
 /// How a service comes up.
@@ -121,8 +130,10 @@ impl Mirror {
             let since = begun.elapsed();
             let patience = Patience::all_of(within, Volumes::Empty).after(since.saturating_sub(restoring));
             let coming = wave.services.iter().filter_map(|name| services.get(*name));
-            let mut started = self.come_up(to_make(coming), &progress, patience).await;
-            self.look_again(started.iter_mut());
+            let mut started = self
+                .come_up(to_make(coming), &progress, patience, |_| Failing::Ends)
+                .await;
+            self.look_again(&mut started);
             started.iter_mut().for_each(|started| started.begun += since);
             all.started.extend(started);
             if let (Some(restore), None) = (wave.restore, all.failure()) {
@@ -168,12 +179,14 @@ impl Mirror {
         self.inner.setup.images.contains_key(&service.image) && self.health_check(service).is_none()
     }
 
-    /// Brings services up, each as soon as what it depends on allows it.
+    /// Brings services up, each as soon as what it depends on allows it. `failing` says what a failure of one does to
+    /// the others.
     pub(super) async fn come_up(
         &self,
         coming: Vec<Coming>,
         progress: &Arc<Progress>,
         patience: Patience,
+        failing: impl Fn(&Replica) -> Failing,
     ) -> Vec<Started> {
         let begun = Instant::now();
         let (mut tasks, mut names) = (JoinSet::new(), HashMap::new());
@@ -182,14 +195,21 @@ impl Mirror {
             let task = tasks.spawn(async move { mirror.bring_up(one, &progress, begun, patience).await });
             names.insert(task.id(), replica);
         }
-        let mut all = gather(tasks, &names).await;
+        let mut all = gather(tasks, &names, failing).await;
         all.sort_by_key(|started| started.begun);
         all
     }
 
-    /// What has no check is ready when it has started, and may have failed since.
-    pub(super) fn look_again<'s>(&self, all: impl Iterator<Item = &'s mut Started>) {
-        for started in all.filter(|started| started.failure.is_none()) {
+    /// What has no check is ready when it has started, and may have failed since. What its policy starts again is on its
+    /// way: production waits for it, too.
+    pub(super) fn look_again(&self, all: &mut [Started]) {
+        let services = self.services();
+        let stays_down = |started: &&mut Started| {
+            let service = services.get(&started.replica.service);
+            service.is_some_and(|service| service.restart == Restart::No)
+        };
+        let up = all.iter_mut().filter(|started| started.failure.is_none());
+        for started in up.filter(stays_down) {
             let seen = self.history(&started.replica).unwrap_or_default();
             if !seen.running && seen.last_exit().is_some_and(|exit| exit.code != 0) {
                 started.failure = Some(self.failure(&started.replica, ServiceFailureKind::Exited));
@@ -380,7 +400,11 @@ impl Mirror {
 }
 
 /// What every task came to. The first failure cuts off the others.
-async fn gather(mut tasks: JoinSet<Started>, names: &HashMap<Id, Replica>) -> Vec<Started> {
+async fn gather(
+    mut tasks: JoinSet<Started>,
+    names: &HashMap<Id, Replica>,
+    failing: impl Fn(&Replica) -> Failing,
+) -> Vec<Started> {
     let mut all = Vec::new();
     while let Some(ended) = tasks.join_next_with_id().await {
         let started = match ended {
@@ -389,7 +413,7 @@ async fn gather(mut tasks: JoinSet<Started>, names: &HashMap<Id, Replica>) -> Ve
             Err(error) if error.is_cancelled() => continue,
             Err(error) => lost(names.get(&error.id()).cloned().unwrap_or_else(|| Replica::only(""))),
         };
-        if started.failure.is_some() {
+        if started.failure.is_some() && failing(&started.replica) == Failing::Ends {
             tasks.abort_all();
         }
         all.push(started);
@@ -470,12 +494,38 @@ pub(super) fn shares_namespace(service: &Service) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     fn came_up(service: &str) -> Started {
         Started {
             failure: None,
             ..lost(Replica::only(service))
+        }
+    }
+
+    /// A job that has run before, is run again and fails, ends nobody's wait.
+    #[tokio::test]
+    async fn a_failure_that_is_nobodys_business_lets_the_others_come_up() {
+        for (failing, came) in [(Failing::Alone, 2), (Failing::Ends, 1)] {
+            let (mut tasks, mut names) = (JoinSet::new(), HashMap::new());
+            let (failed, mut has_failed) = watch::channel(());
+            let job = tasks.spawn(async { lost(Replica::only("job")) });
+            let web = tasks.spawn(async move {
+                // Until the job's failure has been heard of.
+                let _gone = has_failed.changed().await;
+                came_up("web")
+            });
+            names.insert(job.id(), Replica::only("job"));
+            names.insert(web.id(), Replica::only("web"));
+            let hears = Mutex::new(Some(failed));
+            let all = gather(tasks, &names, |_| {
+                hears.lock().unwrap().take();
+                failing
+            })
+            .await;
+            assert_eq!(all.len(), came, "{failing:?}");
         }
     }
 
@@ -493,7 +543,7 @@ mod tests {
         });
         names.insert(db.id(), Replica::only("db"));
         names.insert(web.id(), Replica::only("web"));
-        let mut all = gather(tasks, &names).await;
+        let mut all = gather(tasks, &names, |_| Failing::Ends).await;
         all.sort_by(|one, other| one.replica.cmp(&other.replica));
         let said: Vec<Option<String>> = all.iter().map(|one| Some(one.failure.as_ref()?.line())).collect();
         assert_eq!(said[0], None);

@@ -11,14 +11,14 @@ use tokio::sync::watch;
 
 use super::failure::ServiceFailure;
 use super::readiness::{Patience, Volumes, restarts_no_more};
-use super::start::{Coming, Milestone, Progress, Started, first_failure, shares_namespace, to_make};
+use super::start::{Coming, Failing, Milestone, Progress, Started, first_failure, shares_namespace, to_make};
 use super::{Mirror, Running};
 use crate::agent::probe::Question;
 use crate::record::container::ContainerState;
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::world::deploy::Deploy;
-use crate::world::model::{Restart, Service};
+use crate::world::model::Service;
 use crate::world::replica::Replica;
 
 /// The engine's own default when production gives no grace period.
@@ -157,6 +157,7 @@ impl Mirror {
     fn begin(&self, deploy: &Deploy, to: Role) {
         let made = deploy.made();
         self.remember_what_has_ended(&made);
+        self.remember_usual_exits(&made);
         let restarted = made.iter().flat_map(|name| deploy.restarted_with(name));
         let restarted: Vec<&str> = restarted.map(|service| service.name.as_str()).collect();
         let gone: Vec<&str> = deploy.gone.iter().map(String::as_str).collect();
@@ -189,6 +190,19 @@ impl Mirror {
             .collect();
         let mut completed = self.inner.completed.lock().unwrap_or_else(PoisonError::into_inner);
         completed.extend(ended);
+    }
+
+    /// What production's release did on its way up, and since, is no crash of the next one's.
+    fn remember_usual_exits(&self, leaving: &BTreeSet<&str>) {
+        let own = leaving.iter().filter(|name| self.role_of(name) == Role::Baseline);
+        let exits = |running: &Running| {
+            self.history(&running.replica)
+                .map_or(0, |seen| seen.own_exits().count())
+        };
+        let most = |name: &str| self.containers_of(name).iter().map(exits).max().unwrap_or_default();
+        let usual: Vec<(String, usize)> = own.map(|name| ((*name).to_owned(), most(name))).collect();
+        let mut known = self.inner.usual_exits.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(usual);
     }
 
     /// Stops and removes what there is no more.
@@ -279,17 +293,18 @@ impl Mirror {
             progress.insert(replica, watch::Sender::new(milestone));
             coming.extend(comes);
         }
-        let mut started = self.come_up(coming, &Arc::new(progress), patience).await;
-        let stays_down = |one: &&mut Started| {
-            let service = deploy.services.get(&one.replica.service);
-            service.is_some_and(|service| service.restart == Restart::No)
-        };
-        self.look_again(started.iter_mut().filter(stays_down));
         // What had ended by itself, and ends so again, is no news, where nobody waits for it.
-        started.retain(|one| {
-            let service = one.replica.service.as_str();
-            one.failure.is_none() || deploy.waits_for(service) || deploy.made().contains(service)
-        });
+        let failing = |replica: &Replica| {
+            let service = replica.service.as_str();
+            let counts = deploy.waits_for(service) || deploy.made().contains(service);
+            match counts || places.stopped.contains_key(replica) {
+                true => Failing::Ends,
+                false => Failing::Alone,
+            }
+        };
+        let mut started = self.come_up(coming, &Arc::new(progress), patience, failing).await;
+        self.look_again(&mut started);
+        started.retain(|one| one.failure.is_none() || failing(&one.replica) == Failing::Ends);
         started
     }
 
@@ -370,7 +385,7 @@ impl Mirror {
     }
 
     /// Which release a service's present container is of.
-    pub(super) fn role_of(&self, service: &str) -> Role {
+    pub fn role_of(&self, service: &str) -> Role {
         let swapped = self.inner.swapped.lock().unwrap_or_else(PoisonError::into_inner);
         match swapped.contains(service) {
             true => Role::Candidate,

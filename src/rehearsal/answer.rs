@@ -4,8 +4,10 @@ use super::Rehearsal;
 use super::course::{Course, Look};
 use crate::check::{Entry, Unanswered};
 use crate::plan::StagePlan;
+use crate::record::check::CheckId;
 use crate::record::finding::{Finding, Severity};
 use crate::record::recorded::CheckRecord;
+use crate::record::stage::StageId;
 use crate::record::status::Status;
 
 impl Rehearsal<'_> {
@@ -37,6 +39,7 @@ impl Rehearsal<'_> {
             .collect();
         let (status, reason) = of_findings(&found)
             .or_else(|| of_looks(&looks))
+            .or_else(|| of_what_is_uncompared(course, id, stage.id))
             .or_else(|| self.of_what_is_unanswered(check, stage, &looks))
             .unwrap_or_else(|| (Status::Passed, found.first().map(|finding| finding.title.clone())));
         CheckRecord {
@@ -74,6 +77,13 @@ fn of_findings(found: &[&Finding]) -> Option<(Status, Option<String>)> {
         return told(Status::Failed, finding);
     }
     errors().next().and_then(|finding| told(Status::Error, finding))
+}
+
+/// A look tells nothing where production's was lost.
+fn of_what_is_uncompared(course: &Course, check: CheckId, stage: StageId) -> Option<(Status, Option<String>)> {
+    let own = |look: &&(CheckId, StageId, String)| (look.0, look.1) == (check, stage);
+    let (.., why) = course.uncompared.iter().find(own)?;
+    Some((Status::Error, Some(why.clone())))
 }
 
 fn of_looks(looks: &[&Look]) -> Option<(Status, Option<String>)> {

@@ -47,6 +47,8 @@ pub(super) struct Course {
     pub probe: Option<Question>,
     /// Every look of every check.
     pub looks: Vec<Look>,
+    /// Looks that had nothing of production's to be compared with, and why.
+    pub uncompared: Vec<(CheckId, StageId, String)>,
     /// A mirror that the candidate has not touched, once one was needed; an error says why none came up.
     pub untouched: Option<Result<Arc<dyn Ground>, String>>,
     /// Failures that must be confirmed before they block.
@@ -134,6 +136,14 @@ impl Course {
             .filter(is_production)
             .filter(|look| look.check.about().id == check);
         own.next().map(|look| &look.seen)
+    }
+
+    /// A check has seen this release and not production's: it tells nothing. Says why.
+    pub fn is_compared_with_nothing(&mut self, check: CheckId, stage: StageId, lost: Option<Lost>) -> String {
+        let why = lost.map_or_else(|| "it was not looked at".to_owned(), |lost| lost.to_string());
+        let why = format!("what production's release shows was not seen: {why}");
+        self.uncompared.push((check, stage, why.clone()));
+        why
     }
 
     /// Something failed that must be asked of an untouched baseline, and none has been sought.

@@ -1,6 +1,6 @@
 //! The laws of the authentication dependency's faults, each tried on a scripted mirror.
 
-use super::scripted::{Back, Bears, Behaviour, CONFIG, Played, SignIn, Story};
+use super::scripted::{Back, Bears, Behaviour, CONFIG, Played, SignIn, Starts, Story};
 use crate::agent::front::calls::{LdapSaid, Said};
 use crate::check::asked::tests::called;
 use crate::mirror::failure::ServiceFailureKind;
@@ -127,12 +127,27 @@ async fn what_exits_under_faults_as_production_does_is_not_crashing_later() {
 #[tokio::test(start_paused = true)]
 async fn who_does_not_start_without_the_product_is_blocked_unless_production_does_not_either() {
     let needy = bearing(Bears {
-        starts: false,
+        starts: Starts::Down,
         ..Bears::default()
     });
     let says = "with idp down at its start, the candidate does not come up";
     is_blocked(&asked("down-at-start", good(), needy.clone()).play().await, says);
     passes(&asked("down-at-start", needy.clone(), needy).play().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_starts_without_the_product_on_an_engine_that_does_not_answer_is_nobodys_fault() {
+    let unheard = bearing(Bears {
+        starts: Starts::Unheard,
+        ..Bears::default()
+    });
+    let played = asked("down-at-start", good(), unheard).play().await;
+    played.ends(Verdict::Inconclusive);
+    assert!(
+        played.findings().iter().all(|found| !found.contains(" candidate in ")),
+        "{:?}",
+        played.findings()
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Answers: what has no health check may run long before it listens, so the front pages of the addresses that the
+//! Front pages: what has no health check may run long before it listens, so the front pages of the addresses that the
 //! configuration names are asked until they answer. A service with a health check is ready when that says so, and is not asked.
 
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use crate::check::question::front_pages;
 use crate::mirror::Mirror;
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind, Waited};
 use crate::mirror::names::several::Asked;
+use crate::record::release::Role;
 use crate::text::units::millis;
 use crate::world::replica::Replica;
 
@@ -38,6 +39,7 @@ pub(super) async fn wait(
         let running = mirror.container_of(service);
         expected.services.contains(service) && running.is_some_and(|running| !mirror.has_health_check(&running))
     };
+    let is_named = |service: &String| expected.addresses.iter().any(|(named, _)| named == service);
     let asked = expected.addresses.iter().filter(|(service, _)| is_asked(service));
     let waits = asked.map(|(service, url)| async move {
         let good = expected.good_of(url);
@@ -48,9 +50,19 @@ pub(super) async fn wait(
         .iter()
         .flat_map(|service| mirror.containers_of(service));
     let mut crashes: FuturesUnordered<_> = containers.map(|running| mirror.crash_of(running)).collect();
-    let silent = tokio::select! {
-        done = join_all(waits) => done.into_iter().flatten().next(),
-        Some(crashed) = crashes.next() => return Err(Box::new(crashed)),
+    // Production's others are waited for whatever becomes of one that nobody asks.
+    let ends_the_wait = |name: &String| mirror.role_of(name) == Role::Candidate || is_named(name);
+    let (mut waits, mut bystander) = (std::pin::pin!(join_all(waits)), None);
+    let silent = loop {
+        tokio::select! {
+            done = &mut waits => break done.into_iter().flatten().next(),
+            Some(crashed) = crashes.next() => {
+                if ends_the_wait(&crashed.replica.service) {
+                    return Err(Box::new(crashed));
+                }
+                bystander.get_or_insert(crashed);
+            }
+        }
     };
     if let Some(replica) = silent {
         let waited = Waited {
@@ -67,7 +79,7 @@ pub(super) async fn wait(
         });
         join_all(settled).await;
     }
-    Ok(())
+    bystander.map_or(Ok(()), |crashed| Err(Box::new(crashed)))
 }
 
 impl Rehearsal<'_> {

@@ -1012,6 +1012,20 @@ async fn an_agent_that_is_lost_is_nobodys_fault() {
     }
 }
 
+/// What the candidate shows says nothing where nobody saw what production shows.
+#[tokio::test(start_paused = true)]
+async fn what_is_compared_with_nothing_is_no_pass() {
+    let lost_in = |stage| Story {
+        calls_lost_in: Some(stage),
+        ..Story::default()
+    };
+    for stage in [StageId::Control, StageId::Upgrade] {
+        let played = lost_in(stage).play().await;
+        played.ends(Verdict::Inconclusive);
+        assert_eq!(played.check("auth-traffic", StageId::Upgrade), Status::Error, "{stage}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn with_fail_fast_what_follows_a_failed_stage_does_not_run() {
     let story = Story {

@@ -1,5 +1,7 @@
 //! The laws of how containers live, each tried on a scripted mirror.
 
+use std::time::Duration;
+
 use super::scripted::{Behaviour, COMPOSE, CONFIG, Played, Story, When};
 use crate::record::stage::StageId;
 use crate::record::status::Status;
@@ -376,4 +378,64 @@ async fn what_stays_and_dies_once_the_baseline_is_back_is_no_way_back() {
     let back = good().ends(When::Asked, "worker", &[1; 4]);
     let story = Story { back, ..beside(good()) };
     is_blocked(&story.play().await, "after the rollback `worker` exited 4 times");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_every_deploy_runs_again_is_no_news_where_it_ends_as_it_did() {
+    let job = |code: i64| good().ends(When::ComingUp, "worker", &[code]).stays_down("worker");
+    let story = |candidate: Behaviour| Story {
+        compose: format!("{COMPOSE}  worker: {{image: 'worker:1'}}\n"),
+        baseline: job(0),
+        back: job(0),
+        candidate,
+        ..Story::default()
+    };
+    passes(&story(job(0)).play().await);
+    is_warned(
+        &story(job(1)).play().await,
+        "`worker`, which stays, does not run any more since the candidate came, last with code 1",
+    );
+}
+
+/// Production's own worker is down after such a deploy, though no test asks for it.
+#[tokio::test(start_paused = true)]
+async fn what_stays_and_dies_for_good_of_the_candidate_blocks_it() {
+    let dies = |code: i64| good().ends(When::Asked, "worker", &[code]).stays_down("worker");
+    let story = |candidate: Behaviour, back: Behaviour| Story {
+        compose: format!("{COMPOSE}  worker: {{image: 'worker:1'}}\n"),
+        candidate,
+        back,
+        ..Story::default()
+    };
+    is_blocked(
+        &story(dies(1), good()).play().await,
+        "`worker`, which stays, exited beside the candidate, and nothing starts it again, last with code 1",
+    );
+    // Every deploy does it.
+    let hiccup = good().ends(When::ComingUp, "worker", &[1]);
+    passes(&story(dies(1), hiccup).play().await);
+}
+
+/// A scheduler by its restart policy: it sleeps, does its work and ends well. `control` was shorter than its turn.
+#[tokio::test(start_paused = true)]
+async fn what_ends_well_after_longer_than_production_was_watched_shows_no_difference() {
+    let minute = Duration::from_secs(60);
+    for service in ["web", "worker"] {
+        let turns = |code: i64| good().ends(When::Asked, service, &[code, code]);
+        passes(&beside(turns(0).runs(minute)).play().await);
+        beside(turns(1).runs(minute)).play().await.ends(Verdict::Block);
+        beside(turns(0)).play().await.ends(Verdict::Block);
+        let at_once = turns(0).runs(Duration::ZERO);
+        beside(at_once).play().await.ends(Verdict::Block);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_neighbours_say_of_a_swap_is_nothing_that_a_release_does() {
+    let jolted = good().jolts("[Warning] Aborted connection 5 to db: got an error reading communication packets");
+    let story = Story {
+        candidate: jolted,
+        ..Story::default()
+    };
+    passes(&story.play().await);
 }

@@ -23,11 +23,15 @@ use crate::record::status::Status;
 use crate::text::units::millis;
 
 /// What a look came to, for the step that it is.
-struct Judged {
-    /// In words, where it is not as it must be.
-    title: Option<String>,
-    /// Somebody has signed for all of it.
-    signed: bool,
+enum Judged {
+    /// Nothing is to be said of it.
+    Fine,
+    /// It is not as it must be, in words.
+    Found(String),
+    /// It is not, and somebody has signed for all of it.
+    Signed,
+    /// It cannot be told, and why.
+    Untold(String),
 }
 
 impl Rehearsal<'_> {
@@ -46,18 +50,14 @@ impl Rehearsal<'_> {
         self.is_strained_by(check, stage, course);
         let looked = self.look(check, &*ground, stage, planned.on, course).await;
         course.lives_on(stage, &self.replicas());
-        let lost = looked.as_ref().err().map(ToString::to_string);
-        if let (Some(lost), StageId::Control) = (&lost, stage) {
-            course.broken.get_or_insert(lost.clone());
+        if let (Err(lost), StageId::Control) = (&looked, stage) {
+            course.broken.get_or_insert(lost.to_string());
         }
-        let judged = self.judge(check, stage, planned.on, looked, course).await;
-        let (status, reason) = match (lost, &judged.title, stage) {
-            (Some(lost), ..) => (Status::Error, Some(lost)),
-            (None, None, _) => (Status::Passed, None),
-            (None, Some(_), _) if judged.signed => (Status::Passed, None),
-            (None, Some(title), StageId::Control) => (Status::Error, Some(title.clone())),
-            (None, Some(title), _) if has_comparison(check) => (Status::Failed, Some(title.clone())),
-            (None, Some(title), _) => (Status::Error, Some(title.clone())),
+        let (status, reason) = match self.judge(check, stage, planned.on, looked, course) {
+            Judged::Fine | Judged::Signed => (Status::Passed, None),
+            Judged::Untold(why) => (Status::Error, Some(why)),
+            Judged::Found(title) if stage != StageId::Control && has_comparison(check) => (Status::Failed, Some(title)),
+            Judged::Found(title) => (Status::Error, Some(title)),
         };
         step.ended(status, reason);
         let ends = course.broken.is_some() && check.about().moment_in(stage) == Some(Moment::Up);
@@ -96,7 +96,7 @@ impl Rehearsal<'_> {
         };
         for check in asked {
             let looked = self.look(check, &*ground, stage, role, course).await;
-            self.judge(check, stage, role, looked, course).await;
+            self.judge(check, stage, role, looked, course);
         }
     }
 
@@ -108,7 +108,7 @@ impl Rehearsal<'_> {
         for check in self.compared_later().filter(here).collect::<Vec<_>>() {
             let looked = self.look(check, &*ground, stage, left, course).await;
             if left == Role::Candidate {
-                self.judge(check, stage, left, looked, course).await;
+                self.judge(check, stage, left, looked, course);
             }
         }
     }
@@ -224,7 +224,7 @@ impl Rehearsal<'_> {
 
     /// What a look means. In `control`, and of checks that do not look there, it is said at once; elsewhere it is what the
     /// candidate shows and the baseline did not.
-    async fn judge(
+    fn judge(
         &self,
         check: &'static dyn Entry,
         stage: StageId,
@@ -232,25 +232,23 @@ impl Rehearsal<'_> {
         looked: Result<Seen, Lost>,
         course: &mut Course,
     ) -> Judged {
-        let Ok(seen) = looked else {
-            return Judged {
-                title: None,
-                signed: false,
-            };
+        let seen = match looked {
+            Ok(seen) => seen,
+            Err(lost) => return Judged::Untold(lost.to_string()),
         };
-        let before = match stage {
+        let production = match stage {
             StageId::Control => None,
-            _ => course.baseline_of(check.about().id).and_then(|seen| seen.as_ref().ok()),
+            _ => course.baseline_of(check.about().id),
         };
+        let before = production.and_then(|seen| seen.as_ref().ok());
         self.remark(check, stage, before, &seen);
         if stage == StageId::Control || !has_comparison(check) {
             return self.doubt(check, stage, &seen, course);
         }
-        let Some(Ok(before)) = course.baseline_of(check.about().id) else {
-            return Judged {
-                title: None,
-                signed: false,
-            };
+        let Some(before) = before else {
+            let lost = production.and_then(|seen| seen.as_ref().err());
+            let why = course.is_compared_with_nothing(check.about().id, stage, lost.cloned());
+            return Judged::Untold(why);
         };
         let findings = self.compared(check, stage, before, &seen);
         let title = findings
@@ -260,7 +258,7 @@ impl Rehearsal<'_> {
         for finding in findings {
             self.take(check, role, finding, course);
         }
-        Judged { title, signed: false }
+        title.map_or(Judged::Fine, Judged::Found)
     }
 
     fn remark(&self, check: &'static dyn Entry, stage: StageId, before: Option<&Seen>, seen: &Seen) {
@@ -281,13 +279,14 @@ impl Rehearsal<'_> {
     fn doubt(&self, check: &'static dyn Entry, stage: StageId, seen: &Seen, course: &mut Course) -> Judged {
         let doubts = check.doubts(&self.case(stage), seen);
         let found: Vec<Finding> = doubts.into_iter().map(|doubt| self.found(doubt)).collect();
-        let open = found.iter().find(|finding| finding.waived.is_none());
-        if let (Some(open), StageId::Control) = (open, stage) {
+        let open = found.iter().find(|finding| finding.waived.is_none()).cloned();
+        if let (Some(open), StageId::Control) = (&open, stage) {
             course.broken.get_or_insert(open.title.clone());
         }
-        Judged {
-            title: found.first().map(|finding| finding.title.clone()),
-            signed: open.is_none(),
+        match (found.into_iter().next(), open) {
+            (None, _) => Judged::Fine,
+            (Some(_), None) => Judged::Signed,
+            (Some(first), Some(_)) => Judged::Found(first.title),
         }
     }
 

@@ -25,12 +25,12 @@ use crate::world::model::World;
 use crate::world::replica::Replica;
 
 mod answer;
-mod answers;
 mod apart;
 mod bring_up;
 mod confirm;
 pub mod course;
 mod driver;
+mod front_pages;
 mod look;
 pub mod not_run;
 pub mod on_mirror;

@@ -152,7 +152,7 @@ impl Ground for Mirror {
         patience: Duration,
         budget: Duration,
     ) -> Outcome<(), ServiceFailure> {
-        match super::answers::wait(self, expected, patience, budget).await {
+        match super::front_pages::wait(self, expected, patience, budget).await {
             Ok(()) => Outcome::Held(()),
             Err(failure) => whose(self, *failure).await,
         }
@@ -178,8 +178,11 @@ impl Ground for Mirror {
         Mirror::take_from_beside(self, service).await;
     }
 
-    async fn is_ready_again(&self, service: &str, within: Duration) -> bool {
-        Mirror::start_again(self, service, within).await.is_ok()
+    async fn comes_up_again(&self, service: &str, within: Duration) -> Outcome<(), ServiceFailure> {
+        match Mirror::start_again(self, service, within).await {
+            Ok(()) => Outcome::Held(()),
+            Err(failure) => whose(self, *failure).await,
+        }
     }
 
     async fn fault_begins(&self, fault: Fault, reach: Reach) -> Result<FaultAnswer, Lost> {
@@ -406,18 +409,24 @@ impl Ground for Mirror {
         self.logs().replicas_of(service).into_iter().flat_map(of).collect()
     }
 
+    fn said_since(&self, services: &[String], marks: &Marks) -> BTreeMap<Replica, Vec<String>> {
+        let of = |replica: Replica| {
+            let mark = marks.0.get(&replica).copied().unwrap_or_default();
+            let said = self.logs().since(&replica, mark).lines;
+            (replica, said)
+        };
+        heard(self, services).map(of).collect()
+    }
+
     async fn set_aside(&self, services: &[String], marks: &Marks) -> BTreeMap<Replica, Vec<String>> {
         let mut more = self.logs().more();
         let limit = tokio::time::Instant::now() + CAUSE_WITHIN;
         let quiet = || limit.min(tokio::time::Instant::now() + QUIET);
         while let Ok(Ok(())) = tokio::time::timeout_at(quiet(), more.changed()).await {}
-        let of = |replica: Replica| {
-            let mark = marks.0.get(&replica).copied().unwrap_or_default();
-            let said = self.logs().since(&replica, mark).lines;
-            self.logs().set_aside(&replica, &said);
-            (replica, said)
-        };
-        heard(self, services).map(of).collect()
+        let said = self.said_since(services, marks);
+        said.iter()
+            .for_each(|(replica, said)| self.logs().set_aside(replica, said));
+        said
     }
 
     fn new_lines(&self, services: &[String], marks: &Marks) -> Vec<String> {

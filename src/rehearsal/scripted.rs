@@ -154,6 +154,10 @@ pub struct Behaviour {
     pub exits: Vec<i64>,
     /// Further exits, while it is in place: when, of which service, code.
     pub ends: Vec<(When, String, i64)>,
+    /// How long what ends had run, where that was seen.
+    pub runs: Option<Duration>,
+    /// What the product says while it comes.
+    pub jolts: Option<String>,
     /// Services that nothing starts again once they have ended by themselves.
     pub stays_down: BTreeSet<String>,
     /// Processes of its that the kernel kills for memory when it is asked something.
@@ -317,12 +321,23 @@ pub struct Bears {
     pub answers_users: Option<u16>,
     /// Exits of its container under each fault.
     pub exits: usize,
-    /// It starts.
-    pub starts: bool,
+    /// Whether it starts.
+    pub starts: Starts,
     /// Under each fault every so manieth sign-in ends in 503, if any does.
     pub loses_every: Option<usize>,
     /// How it comes back when the product does.
     pub back: Back,
+}
+
+/// What becomes of a release that starts under a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Starts {
+    /// It comes up.
+    Up,
+    /// It does not.
+    Down,
+    /// The engine does not say.
+    Unheard,
 }
 
 /// How a release comes back when the product does.
@@ -340,7 +355,7 @@ impl Default for Bears {
             answers: Some(503),
             answers_users: None,
             exits: 0,
-            starts: true,
+            starts: Starts::Up,
             loses_every: None,
             back: Back::AtOnce,
         }
@@ -436,6 +451,18 @@ impl Behaviour {
     pub fn ends(mut self, when: When, service: &str, codes: &[i64]) -> Self {
         let ends = codes.iter().map(|code| (when, service.to_owned(), *code));
         self.ends.extend(ends);
+        self
+    }
+
+    /// What ends had run for so long.
+    pub fn runs(mut self, long: Duration) -> Self {
+        self.runs = Some(long);
+        self
+    }
+
+    /// While it comes, the product says this.
+    pub fn jolts(mut self, line: &str) -> Self {
+        self.jolts = Some(line.to_owned());
         self
     }
 
@@ -584,6 +611,8 @@ pub struct Story {
     pub beside: Behaviour,
     /// The agent is gone from this stage on.
     pub agent_lost_in: Option<StageId>,
+    /// In this stage nobody can read what passed the fronts, though the agent lives.
+    pub calls_lost_in: Option<StageId>,
     /// The product stopped is not noticed by the sign-in.
     pub deaf_to_auth: bool,
     /// Every call of the product passes a front.
@@ -620,6 +649,7 @@ impl Default for Story {
             untouched: Behaviour::default(),
             beside: Behaviour::default(),
             agent_lost_in: None,
+            calls_lost_in: None,
             deaf_to_auth: false,
             hears_all: false,
             fronts_stand: true,
@@ -911,6 +941,7 @@ impl Grounds for ScriptedGrounds {
             memory_kills: 0,
             fault: None,
             signed_in: 0,
+            begun: Instant::now(),
             lives: BTreeMap::new(),
             is_asked: false,
             wedged: false,
@@ -954,6 +985,8 @@ struct State {
     fault: Option<Fault>,
     /// Sign-ins since it began.
     signed_in: usize,
+    /// When the mirror came up.
+    begun: Instant,
     /// What has happened to each container.
     lives: BTreeMap<Replica, Vec<Exit>>,
     /// The release in place was asked something.
@@ -1036,12 +1069,14 @@ impl State {
 
     fn ends(&mut self, service: &str, lame: Option<u32>, code: i64, by: EndedBy) {
         let all = self.replicas([&service.to_owned()]).into_iter();
+        let ran = self.now().runs;
         for replica in all.filter(|replica| lame.is_none_or(|number| number == replica.number)) {
             let exits = self.lives.entry(replica).or_default();
             exits.push(Exit {
                 code,
                 oom: false,
                 at: Instant::now(),
+                ran,
                 by,
             });
         }
@@ -1337,11 +1372,15 @@ impl Ground for ScriptedGround {
         }
     }
 
-    async fn is_ready_again(&self, service: &str, _within: Duration) -> bool {
+    async fn comes_up_again(&self, service: &str, _within: Duration) -> Outcome<(), ServiceFailure> {
         let mut state = self.state();
         state.stopped.remove(service);
         state.wedged = false;
-        state.now().bears.starts
+        match state.now().bears.starts {
+            Starts::Up => Outcome::Held(()),
+            Starts::Down => Outcome::Broke(state.failure(&Replica::only(service), ServiceFailureKind::Exited)),
+            Starts::Unheard => Outcome::Lost(Lost::new(outcome::Part::Engine, "it does not answer")),
+        }
     }
 
     async fn fault_begins(&self, fault: Fault, _reach: Reach) -> Result<FaultAnswer, Lost> {
@@ -1785,6 +1824,9 @@ impl Ground for ScriptedGround {
     async fn calls(&self) -> Result<Calls, Lost> {
         let mut state = self.state();
         state.agent()?;
+        if state.story.calls_lost_in == Some(state.stage) {
+            return Err(Lost::new(outcome::Part::Agent, "a page of calls was not answered"));
+        }
         let calls = state.now().calls.clone();
         let all = Some(0..calls.len());
         Ok(Calls {
@@ -1848,6 +1890,7 @@ impl Ground for ScriptedGround {
         let is_there = state.present.contains_key(&replica.service) && !state.stopped.contains(&replica.service);
         History {
             starts: 1 + exits.len() as u32,
+            since: Some(state.begun),
             exits,
             memory_kills: state.memory_kills + own,
             running: is_there && !is_down,
@@ -1879,9 +1922,24 @@ impl Ground for ScriptedGround {
             let now = state.now();
             let scolds = now.scolds.clone().filter(|_| scolded);
             now.log.iter().cloned().chain(scolds).collect()
+        } else if replica.service == "idp" && stage == StageId::Upgrade {
+            state.now().jolts.clone().into_iter().collect()
         } else {
             Vec::new()
         }
+    }
+
+    fn said_since(&self, services: &[String], _marks: &Marks) -> BTreeMap<Replica, Vec<String>> {
+        let mut state = self.state();
+        let jolts = state
+            .now()
+            .jolts
+            .clone()
+            .filter(|_| services.iter().any(|name| name == "idp"));
+        jolts
+            .into_iter()
+            .map(|line| (Replica::only("idp"), vec![line]))
+            .collect()
     }
 
     async fn set_aside(&self, _services: &[String], _marks: &Marks) -> BTreeMap<Replica, Vec<String>> {

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::course::Course;
 use super::{Next, Rehearsal};
 use crate::agent::probe::Question;
-use crate::check::facts::Swap;
-use crate::check::ground::Ground;
+use crate::check::facts::{Aside, Swap};
+use crate::check::ground::{Ground, Marks};
+use crate::check::lives;
 use crate::check::spans::Span;
 use crate::check::traffic::Good;
 use crate::config::settings::Rollback;
@@ -37,6 +38,8 @@ impl Rehearsal<'_> {
         let step = self.recorder.step(stage, &planned.id);
         let within = self.within(planned.on);
         course.begins(Span::swapping(stage, planned.on), &self.replicas());
+        let neighbours = self.neighbours();
+        let marks = ground.marks(&neighbours);
         let begun = Instant::now();
         let swap = Swap {
             outcome: self.put_in_place(&*ground, planned.on, within, course).await,
@@ -50,6 +53,7 @@ impl Rehearsal<'_> {
         }
         self.recorder.times(self.measured(stage, planned.on, &swap, course));
         course.in_place = swap.outcome.held().map(|_| planned.on);
+        self.set_neighbours_aside(&*ground, (stage, planned.on), (&neighbours, &marks), course);
         self.live_anew(stage, planned.on, course);
         course.marks = match planned.on {
             Role::Candidate => ground.beginnings(&self.candidates()),
@@ -61,6 +65,27 @@ impl Rehearsal<'_> {
         }
         self.look_at(stage, crate::check::Moment::Swapped, course).await;
         Next::On
+    }
+
+    /// Services that the release does not touch.
+    fn neighbours(&self) -> Vec<String> {
+        let all = lives::stays(&self.case(StageId::Upgrade)).into_iter();
+        all.map(|replica| replica.service).collect()
+    }
+
+    /// What is away for a moment makes its neighbours say so, whichever release comes: that is nothing that the release
+    /// does. Where it does not come up, they may have said why.
+    fn set_neighbours_aside(
+        &self,
+        ground: &dyn Ground,
+        (stage, role): (StageId, Role),
+        (neighbours, since): (&[String], &Marks),
+        course: &mut Course,
+    ) {
+        if course.in_place.is_some() {
+            let said = ground.said_since(neighbours, since);
+            course.facts.aside.push(Aside { stage, role, said });
+        }
     }
 
     /// The containers that were made anew have no past.
