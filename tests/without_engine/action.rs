@@ -359,6 +359,12 @@ fn a_run_that_is_divided_gives_a_matrix_and_no_verdict_and_a_merge_opens_the_gat
         (code, verdict.as_str(), asked.as_str()),
         (Some(0), "pass", "merge -- -shards\n")
     );
+    // The base's commit is in no checkout of the job that merges.
+    let mut merge = script(dir.path(), "/usr/bin:/bin", &stub(), 2);
+    merge
+        .env("INPUT_MERGE", "shards")
+        .env("INPUT_PRODUCTION_FROM", "0".repeat(40));
+    assert_eq!(merge.output().expect("bash is there").status.code(), Some(0));
     let mut both = script(dir.path(), "/usr/bin:/bin", &stub(), 2);
     both.env("INPUT_INTO", "3").env("INPUT_MERGE", "shards");
     assert_eq!(both.output().expect("bash is there").status.code(), Some(2));
