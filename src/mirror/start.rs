@@ -133,7 +133,7 @@ impl Mirror {
             let mut started = self
                 .come_up(to_make(coming), &progress, patience, |_| Failing::Ends)
                 .await;
-            self.look_again(&mut started);
+            self.look_again(&mut started).await;
             started.iter_mut().for_each(|started| started.begun += since);
             all.started.extend(started);
             if let (Some(restore), None) = (wave.restore, all.failure()) {
@@ -202,7 +202,7 @@ impl Mirror {
 
     /// What has no check is ready when it has started, and may have failed since. What its policy starts again is on its
     /// way: production waits for it, too.
-    pub(super) fn look_again(&self, all: &mut [Started]) {
+    pub(super) async fn look_again(&self, all: &mut [Started]) {
         let services = self.services();
         let stays_down = |started: &&mut Started| {
             let service = services.get(&started.replica.service);
@@ -212,6 +212,10 @@ impl Mirror {
         for started in up.filter(stays_down) {
             let seen = self.history(&started.replica).unwrap_or_default();
             if !seen.running && seen.last_exit().is_some_and(|exit| exit.code != 0) {
+                // Its last words say why.
+                if let Some(running) = self.container(&started.replica) {
+                    self.logs().settled(&running.id).await;
+                }
                 started.failure = Some(self.failure(&started.replica, ServiceFailureKind::Exited));
             }
         }

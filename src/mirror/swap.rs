@@ -303,7 +303,7 @@ impl Mirror {
             }
         };
         let mut started = self.come_up(coming, &Arc::new(progress), patience, failing).await;
-        self.look_again(&mut started);
+        self.look_again(&mut started).await;
         started.retain(|one| one.failure.is_none() || failing(&one.replica) == Failing::Ends);
         started
     }
