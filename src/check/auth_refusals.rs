@@ -119,6 +119,9 @@ impl Check for AuthRefusals {
             match tried.answered {
                 Answered::Limited => format!("{request} had been asked too often (429) to tell for {way}"),
                 Answered::Over => format!("the token of {request} was over before {way} was tried"),
+                Answered::Unclear => {
+                    format!("{request} asks for a password, maybe the user, too: nobody can tell for {way}")
+                }
                 Answered::Deaf => format!("{request} takes no good token by our key here: nobody can tell for {way}"),
                 _ => format!("{request} got no answer for {way}"),
             }

@@ -4,18 +4,22 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use url::{Url, form_urlencoded};
 
-use super::guarded::{Guarded, LIMIT_MS};
-use super::login::{Session, is_html};
-use super::page::Page;
+use super::guarded::{Guarded, LIMIT_MS, Own};
+use super::known_form::{self, KnownForm};
+use super::login::Session;
 use super::request::{self, Response};
 use crate::agent::exchange::{HttpAnswer, HttpCall};
-use crate::config::settings::{Bearer, Login, LoginFields, SignInBy, StatusPattern};
+use crate::config::settings::{Bearer, HttpExpect, Login, SignInBy, StatusPattern};
 
 /// The page behind the sign-in, as whoever has signed in asks for it; none where its address is none.
 pub fn behind(login: &Login, session: &Session, ca: &[String]) -> Option<Guarded> {
     let address = Url::parse(&login.expect.get);
     let address = address.or_else(|_| Url::parse(&login.start)?.join(&login.expect.get));
-    let mut expect = login.expect.expect.clone();
+    // A slow answer gives as much as a fast one.
+    let mut expect = HttpExpect {
+        within: None,
+        ..login.expect.expect.clone()
+    };
     if expect.status.is_empty() {
         expect.status = vec![StatusPattern::Exact(200)];
     }
@@ -31,18 +35,54 @@ pub fn behind(login: &Login, session: &Session, ca: &[String]) -> Option<Guarded
             ..HttpCall::default()
         },
         expect,
+        own: Own::Seen(session.page.clone()),
     })
 }
 
-/// An answer gives what whoever has the credentials gets. A page that asks for a password is none of it.
-pub fn is_given(guarded: &Guarded, answer: &HttpAnswer) -> bool {
-    let response = Response::read(answer);
-    response.problems(&guarded.expect).is_empty() && !asks_for_a_password(guarded, answer, response.body())
+/// What an answer gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gives {
+    /// What whoever has the credentials gets.
+    All,
+    /// Something else.
+    Nothing,
+    /// It asks for a password, and nobody knows whether the user's own does so, too.
+    Unclear,
 }
 
-fn asks_for_a_password(guarded: &Guarded, answer: &HttpAnswer, body: &str) -> bool {
-    let url = Url::parse(&guarded.call.url).ok().filter(|_| is_html(answer));
-    url.is_some_and(|url| Page::read(body, &url).sign_in_form(&LoginFields::default()).is_some())
+/// What an answer gives. A page that asks for a password where the user's own does not gives nothing.
+pub fn gives(guarded: &Guarded, answer: &HttpAnswer) -> Gives {
+    if !Response::read(answer).problems(&guarded.expect).is_empty() {
+        return Gives::Nothing;
+    }
+    let asking = asking(guarded, answer);
+    match &guarded.own {
+        _ if asking.is_empty() => Gives::All,
+        Own::Unseen => Gives::Unclear,
+        Own::Seen(own) => match is_among(&asking, own) {
+            true => Gives::All,
+            false => Gives::Nothing,
+        },
+    }
+}
+
+/// The same where the user was asked for once more, because nobody has kept what they got. Where both are asked for the same
+/// password the user may be signed in no more.
+pub fn gives_beside(guarded: &Guarded, answer: &HttpAnswer, own: &HttpAnswer) -> Gives {
+    let holds = Response::read(own).problems(&guarded.expect).is_empty();
+    match holds && !is_among(&asking(guarded, answer), &asking(guarded, own)) {
+        true => Gives::Nothing,
+        false => Gives::Unclear,
+    }
+}
+
+fn is_among(asking: &[KnownForm], own: &[KnownForm]) -> bool {
+    asking.iter().all(|form| own.iter().any(|known| known.is(form)))
+}
+
+fn asking(guarded: &Guarded, answer: &HttpAnswer) -> Vec<KnownForm> {
+    let url = Url::parse(&guarded.call.url);
+    url.map_or_else(|_| Vec::new(), |url| known_form::asking(&url, answer))
 }
 
 /// Takes a token back at its issuer's endpoint (RFC 7009), in the name of the client that asked for it; none where no
@@ -84,25 +124,44 @@ pub fn revocation(login: &Login, endpoint: &str, token: &str, ca: &[String]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::settings::HttpExpect;
 
-    #[test]
-    fn a_page_that_asks_for_a_password_gives_nothing() {
-        let guarded = Guarded {
-            name: "smoke / account".to_owned(),
-            call: HttpCall {
-                url: "http://web/account".to_owned(),
-                ..HttpCall::default()
-            },
-            expect: HttpExpect::default(),
-        };
-        let page = |html: &str| HttpAnswer {
+    const SIGN_IN: &str = "<form method=post action=/login><input name=u><input type=password name=p></form>";
+    const CHANGE: &str = "<form method=post><input type=password name=old><input type=password name=new></form>";
+
+    fn page(html: &str) -> HttpAnswer {
+        HttpAnswer {
             status: 200,
             body: BASE64_STANDARD.encode(html),
             ..HttpAnswer::default()
+        }
+    }
+
+    fn guarded(own: &str) -> Guarded {
+        let call = HttpCall {
+            method: "GET".to_owned(),
+            url: "http://web/account".to_owned(),
+            headers: vec![("Authorization".to_owned(), "Bearer t".to_owned())],
+            ..HttpCall::default()
         };
-        assert!(is_given(&guarded, &page("<p>alice</p>")));
-        let form = "<form method=post><input name=u><input type=password name=p></form>";
-        assert!(!is_given(&guarded, &page(form)));
+        Guarded::of("smoke / account".to_owned(), call, HttpExpect::default(), &page(own)).unwrap()
+    }
+
+    #[test]
+    fn a_page_that_asks_for_a_password_gives_nothing_but_where_the_users_own_asks_for_it() {
+        assert_eq!(gives(&guarded("alice"), &page("<p>alice</p>")), Gives::All);
+        assert_eq!(gives(&guarded("alice"), &page(SIGN_IN)), Gives::Nothing);
+        assert_eq!(gives(&guarded(CHANGE), &page(CHANGE)), Gives::All);
+        assert_eq!(gives(&guarded(CHANGE), &page(SIGN_IN)), Gives::Nothing);
+    }
+
+    #[test]
+    fn where_nobody_has_kept_the_users_own_answer_it_is_asked_for_beside() {
+        let unseen = guarded("alice").unseen();
+        assert_eq!(gives(&unseen, &page("<p>alice</p>")), Gives::All);
+        assert_eq!(gives(&unseen, &page(SIGN_IN)), Gives::Unclear);
+        let beside = |own: &str| gives_beside(&unseen, &page(SIGN_IN), &page(own));
+        assert_eq!((beside("alice"), beside(CHANGE)), (Gives::Nothing, Gives::Nothing));
+        // They may have signed out since.
+        assert_eq!(beside(SIGN_IN), Gives::Unclear);
     }
 }

@@ -1,5 +1,8 @@
 //! Requests that carried credentials: by them is known what must be refused without.
 
+use url::Url;
+
+use super::known_form::{self, KnownForm};
 use super::words;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::config::settings::HttpExpect;
@@ -15,6 +18,17 @@ pub struct Guarded {
     /// As it was sent.
     pub call: HttpCall,
     pub(super) expect: HttpExpect,
+    pub(super) own: Own,
+}
+
+/// The forms of the user's own answer that ask for a password: by them a page that asks a stranger for one is told from one by
+/// which users change theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Own {
+    /// These and no others.
+    Seen(Vec<KnownForm>),
+    /// Nobody has kept the answer.
+    Unseen,
 }
 
 impl Guarded {
@@ -22,8 +36,23 @@ impl Guarded {
     pub(crate) fn of(name: String, call: HttpCall, expect: HttpExpect, answer: &HttpAnswer) -> Option<Self> {
         let gives = (200..300).contains(&answer.status);
         let expect = HttpExpect { within: None, ..expect };
-        let asked = Self { name, call, expect };
+        let url = Url::parse(&answer.url).or_else(|_| Url::parse(&call.url));
+        let own = url.map_or_else(|_| Vec::new(), |url| known_form::asking(&url, answer));
+        let asked = Self {
+            name,
+            call,
+            expect,
+            own: Own::Seen(own),
+        };
         (gives && asked.carries(!answer.cookies.is_empty())).then_some(asked)
+    }
+
+    /// The same, of an answer whose body nobody has kept.
+    pub(super) fn unseen(self) -> Self {
+        Self {
+            own: Own::Unseen,
+            ..self
+        }
     }
 
     /// A cookie that lies in a jar anyway says little, so it counts only where asking without it changes nothing.

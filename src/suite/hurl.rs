@@ -595,7 +595,8 @@ fn guarded(run: &SuiteRun<'_>, name: String, entry: &HurlEntry) -> Option<Guarde
         status: vec![StatusPattern::Exact(response.status)],
         ..HttpExpect::default()
     };
-    Guarded::of(name, call, expect, &answer).filter(|guarded| !guarded.writes())
+    let guarded = Guarded::of(name, call, expect, &answer).filter(|guarded| !guarded.writes());
+    guarded.map(Guarded::unseen)
 }
 
 /// Takes over what an entry captured, and learns its secrets.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use url::Url;
 
-use super::given;
+use super::given::{self, Gives};
 use super::login::{Halt, MOST_PASSED_ON, Session, Trouble, Visit, came_to, onwards, parse};
 use super::navigation::Go;
 use super::way_out;
@@ -92,12 +92,14 @@ pub async fn sign_out(
     let mut visit = Visit::begin(client, login, session, ca, None).await;
     let copy = format!("{session}-kept");
     let left = left(&mut visit, login, exit, (client, session, &copy)).await;
+    let as_before = visit.left();
     let mut secrets = visit.secrets;
     let parted = match left {
         Ok(Ok((by, way))) => {
             let mut afterwards = Afterwards {
                 client,
                 login,
+                left: &as_before,
                 ca,
                 patience,
                 secrets: &mut secrets,
@@ -196,6 +198,8 @@ impl Patience {
 struct Afterwards<'a> {
     client: &'a Client,
     login: &'a Login,
+    /// What the sign-in left.
+    left: &'a Session,
     ca: &'a [String],
     patience: Patience,
     secrets: &'a mut BTreeSet<String>,
@@ -221,7 +225,7 @@ impl Afterwards<'_> {
         let mut visit = Visit::go_on(self.client, self.login, jar, self.ca);
         let after = loop {
             let answered = match visit.ask_protected(self.login).await {
-                Ok((_, answer)) => of(self.login, &answer),
+                Ok((_, answer)) => of(self.login, self.left, &answer),
                 Err(Halt::Trouble(_)) => After::Silent,
                 Err(lost) => return Err(lost),
             };
@@ -235,10 +239,10 @@ impl Afterwards<'_> {
     }
 }
 
-fn of(login: &Login, answer: &HttpAnswer) -> After {
-    let behind = given::behind(login, &Session::default(), &[]);
+fn of(login: &Login, left: &Session, answer: &HttpAnswer) -> After {
+    let behind = given::behind(login, left, &[]);
     match answer.status {
-        status if behind.is_some_and(|behind| given::is_given(&behind, answer)) => After::Given(status),
+        status if behind.is_some_and(|behind| given::gives(&behind, answer) == Gives::All) => After::Given(status),
         TOO_MANY => After::Silent,
         status if status >= SERVER_ERROR => After::Broken(status),
         status => After::Ended(status),

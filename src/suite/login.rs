@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use url::{Url, form_urlencoded};
 
+use super::known_form::{self, KnownForm};
 use super::navigation::Go;
 use super::page::{Form, Page};
 use super::referrer::{self, Referrer, ReferrerPolicy};
@@ -64,6 +65,8 @@ pub struct Session {
     pub headers: Vec<(String, String)>,
     /// By it whoever has the token gets another (RFC 6749, 6), where the product has given one.
     pub refresh_token: Option<String>,
+    /// Forms of the page behind the sign-in that ask for a password, as the user has got it.
+    pub page: Vec<KnownForm>,
 }
 
 /// Signs the test user in and asks for the protected page. What `session` held before is forgotten; afterwards it
@@ -298,6 +301,8 @@ pub(super) struct Visit<'a> {
     code: Option<Go>,
     /// What came with the token.
     refresh_token: Option<String>,
+    /// Forms of the protected page that ask for a password.
+    page: Vec<KnownForm>,
     /// Where the last way through pages ended, and what was answered there.
     pub landed: Option<(Url, HttpAnswer)>,
 }
@@ -387,6 +392,7 @@ impl<'a> Visit<'a> {
             kept_before_code: None,
             code: None,
             refresh_token: None,
+            page: Vec::new(),
             landed: None,
         }
     }
@@ -402,17 +408,23 @@ impl<'a> Visit<'a> {
         self.expect(login, self.first_bad.clone()).await
     }
 
+    /// What it leaves.
+    pub fn left(&self) -> Session {
+        Session {
+            jar: self.session.to_owned(),
+            headers: self.headers.clone(),
+            refresh_token: self.refresh_token.clone(),
+            page: self.page.clone(),
+        }
+    }
+
     fn end(self, result: Result<(), Halt>) -> (LoginOutcome, Vec<Doubt>) {
         let outcome = LoginOutcome {
+            left: self.left(),
             came_to: came_to(result),
             trail: self.trail,
             secrets: self.secrets.into_iter().collect(),
             remarks: self.remarks.into_iter().collect(),
-            left: Session {
-                jar: self.session.to_owned(),
-                headers: self.headers,
-                refresh_token: self.refresh_token,
-            },
             duration: self.started.elapsed(),
         };
         (outcome, self.ruled)
@@ -569,6 +581,7 @@ impl<'a> Visit<'a> {
         };
         let problems = problems(&answer, &login.expect.expect);
         if problems.is_empty() {
+            self.page = known_form::asking(&url, &answer);
             return Ok(());
         }
         let what = format!("after the sign-in: {}", problems.join("; "));

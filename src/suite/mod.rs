@@ -11,6 +11,7 @@ pub mod given;
 pub mod guarded;
 mod hurl;
 mod junit;
+pub mod known_form;
 pub mod leaving;
 mod limits;
 pub mod login;

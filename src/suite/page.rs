@@ -10,6 +10,7 @@ use regex::{Captures, Regex};
 use scraper::{ElementRef, Html};
 use url::Url;
 
+use super::known_form::{KnownForm, Leads};
 use super::referrer::ReferrerPolicy;
 use super::words;
 use crate::config::settings::{Login, LoginFields};
@@ -63,6 +64,7 @@ pub(super) struct Form {
     pub is_post: bool,
     /// It says neither where it goes nor how: without a script it would put the password into an address.
     pub is_bare: bool,
+    leads: Leads,
     controls: Vec<Control>,
     /// Index of the submit button that is pressed.
     pressed: Option<usize>,
@@ -118,6 +120,11 @@ impl Page {
     /// The forms that ask for nothing.
     pub fn untouched_forms(&self) -> impl Iterator<Item = &Form> {
         self.forms.iter().filter(|form| form.asks_for_nothing())
+    }
+
+    /// All forms, as they are known again.
+    pub fn known_forms(&self, fields: &LoginFields) -> Vec<KnownForm> {
+        self.forms.iter().map(|form| form.known(fields)).collect()
     }
 
     /// The first form with a password field.
@@ -189,6 +196,7 @@ impl Form {
             action,
             is_post,
             is_bare: form.attr("method").is_none() && own.is_none(),
+            leads: own.map_or(Leads::ToItsPage, |_| Leads::Elsewhere),
             controls,
             pressed,
         }
@@ -201,6 +209,21 @@ impl Form {
             self.action = action;
         }
         self
+    }
+
+    /// As it is known again.
+    pub fn known(&self, fields: &LoginFields) -> KnownForm {
+        let is_password = |control: &&Control| {
+            control.kind == FieldKind::Password || fields.password.as_ref().is_some_and(|name| control.name == *name)
+        };
+        let is_typed = |control: &&Control| control.kind == FieldKind::Typed && !is_password(control);
+        let names = |control: &Control| control.name.clone();
+        KnownForm {
+            path: self.action.path().to_owned(),
+            leads: self.leads,
+            typed: self.controls.iter().filter(is_typed).map(names).collect(),
+            passwords: self.controls.iter().filter(is_password).map(names).collect(),
+        }
     }
 
     fn asks_for_nothing(&self) -> bool {

@@ -820,7 +820,8 @@ enum AtLogout {
     Fails,
 }
 
-/// Sessions are kept on the server's side. The account has a form by which users sign out, and one that asks once more.
+/// Sessions are kept on the server's side. The account has a form by which users sign out, behind which one asks once more, and
+/// one by which they change their password.
 async fn with_sessions(does: AtLogout) -> SocketAddr {
     let (sessions, number) = (
         std::sync::Mutex::new(std::collections::BTreeSet::new()),
@@ -839,7 +840,8 @@ async fn with_sessions(does: AtLogout) -> SocketAddr {
             ("GET", "/account") if is_in => say(
                 200,
                 &[html],
-                "hello <form method=post action=/leave><button>Sign out</button></form>",
+                "hello <form method=post action=/leave><button>Sign out</button></form><form method=post action=/password>\
+                 <input type=password name=old><input type=password name=new></form>",
             ),
             ("GET", "/account") => say(302, &["Location: /login"], ""),
             ("GET", "/login") => say(

@@ -9,7 +9,7 @@ use crate::agent::exchange::{HttpAnswer, SERVER_ERROR};
 use crate::check::fault_trial::SAYS_SO;
 use crate::check::forged::Forgery;
 use crate::record::test::TOO_MANY;
-use crate::suite::given;
+use crate::suite::given::{self, Gives};
 use crate::suite::guarded::Guarded;
 
 /// What strangers and forged tokens came to.
@@ -58,14 +58,26 @@ pub enum Answered {
     Over,
     /// Nobody knows for what it was refused: so was a good token by the same key, or none could be made.
     Deaf,
+    /// It asks for a password, and nobody knows whether the user's own does so, too.
+    Unclear,
     /// Nothing: neither given nor refused.
     Silence,
 }
 
 impl Answered {
     pub(in crate::check) fn of(asked: &Guarded, answer: &HttpAnswer) -> Self {
+        Self::that(given::gives(asked, answer), answer)
+    }
+
+    /// The same beside what the user gets, where nobody has kept that.
+    pub(super) fn beside(asked: &Guarded, answer: &HttpAnswer, own: &HttpAnswer) -> Self {
+        Self::that(given::gives_beside(asked, answer, own), answer)
+    }
+
+    fn that(gives: Gives, answer: &HttpAnswer) -> Self {
         match answer.status {
-            status if given::is_given(asked, answer) => Self::Given(status),
+            status if gives == Gives::All => Self::Given(status),
+            _ if gives == Gives::Unclear => Self::Unclear,
             TOO_MANY => Self::Limited,
             status if status >= SERVER_ERROR => Self::Broken(status),
             status => Self::Refused(status),
@@ -89,14 +101,17 @@ impl Answered {
         match self {
             Self::Given(status) | Self::Refused(status) | Self::Broken(status) => format!("answers {status}"),
             Self::Limited => format!("answers {TOO_MANY}"),
-            Self::Over | Self::Deaf => "answers what nobody can tell".to_owned(),
+            Self::Over | Self::Deaf | Self::Unclear => "answers what nobody can tell".to_owned(),
             Self::Silence => "gives no answer".to_owned(),
         }
     }
 
     /// Nobody can tell what this says of who may come in.
     pub(in crate::check) fn tells_nothing(self) -> bool {
-        matches!(self, Self::Silence | Self::Limited | Self::Over | Self::Deaf)
+        matches!(
+            self,
+            Self::Silence | Self::Limited | Self::Over | Self::Deaf | Self::Unclear
+        )
     }
 }
 
@@ -110,7 +125,7 @@ impl Refusals {
     pub(super) fn kept_back(&self, request: &str, forgery: Forgery) -> Option<u16> {
         match self.answered(request, forgery)? {
             Answered::Refused(status) | Answered::Broken(status) => Some(status),
-            Answered::Given(_) | Answered::Limited | Answered::Over | Answered::Deaf | Answered::Silence => None,
+            _ => None,
         }
     }
 

@@ -191,8 +191,16 @@ impl<'a> Trial<'a> {
     }
 
     async fn ask(&self, asked: &Guarded, call: HttpCall) -> Result<Answered, Lost> {
-        let answer = self.at.ground.http(call).await?;
-        Ok(answer.map_or(Answered::Silence, |answer| Answered::of(asked, &answer)))
+        let Some(answer) = self.at.ground.http(call).await? else {
+            return Ok(Answered::Silence);
+        };
+        match Answered::of(asked, &answer) {
+            Answered::Unclear => {
+                let own = self.at.ground.http(asked.by("refusals as the user")).await?;
+                Ok(own.map_or(Answered::Unclear, |own| Answered::beside(asked, &answer, &own)))
+            }
+            answered => Ok(answered),
+        }
     }
 
     /// What production refused, whose turn it is, and this release gave without credentials or not at all.
@@ -221,8 +229,8 @@ impl<'a> Trial<'a> {
             match before.answered(&asked.name, way) {
                 Some(Answered::Refused(_) | Answered::Broken(_)) => {}
                 // What nobody could tell of production cannot be told of this release either.
-                Some(Answered::Limited) => {
-                    self.note(asked, way, Answered::Limited);
+                Some(untold @ (Answered::Limited | Answered::Unclear)) => {
+                    self.note(asked, way, untold);
                     return Ok(None);
                 }
                 Some(Answered::Silence) if way.is_issuers() => {
