@@ -76,7 +76,7 @@ impl Check for AuthRefusals {
         if (at.case.stage, at.role, at.facts.on) == (StageId::Rollback, Role::Baseline, Copy::First) {
             return Ok(Refusals::default());
         }
-        let requests = requests(at).await;
+        let requests = requests(at).await?;
         let (mut trial, begun) = (Trial::of(at, at.seen_before::<Self>(), requests.is_empty()), at.marks());
         for asked in &requests {
             trial.all_ways(asked).await?;

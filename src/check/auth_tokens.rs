@@ -77,7 +77,7 @@ impl Check for AuthTokens {
     }
 
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<Good, Lost> {
-        let (requests, begun) = (requests(at).await, at.marks());
+        let (requests, begun) = (requests(at).await?, at.marks());
         let before = at.seen_before::<AuthTokens>();
         let mut good = Good {
             left: before.map(|before| before.left.clone()).unwrap_or_default(),

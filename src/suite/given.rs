@@ -36,6 +36,7 @@ pub fn behind(login: &Login, session: &Session, ca: &[String]) -> Option<Guarded
         },
         expect,
         own: Own::Seen(session.page.clone()),
+        ways_in: session.forms.clone(),
     })
 }
 
@@ -55,8 +56,12 @@ pub fn gives(guarded: &Guarded, answer: &HttpAnswer) -> Gives {
     if !Response::read(answer).problems(&guarded.expect).is_empty() {
         return Gives::Nothing;
     }
-    let asking = asking(guarded, answer);
+    let (shown, asking) = (
+        forms(guarded, answer, known_form::shown),
+        forms(guarded, answer, known_form::asking),
+    );
     match &guarded.own {
+        _ if known_form::holds(&shown, &guarded.ways_in) => Gives::Nothing,
         _ if asking.is_empty() => Gives::All,
         Own::Unseen => Gives::Unclear,
         Own::Seen(own) => match is_among(&asking, own) {
@@ -70,7 +75,8 @@ pub fn gives(guarded: &Guarded, answer: &HttpAnswer) -> Gives {
 /// password the user may be signed in no more.
 pub fn gives_beside(guarded: &Guarded, answer: &HttpAnswer, own: &HttpAnswer) -> Gives {
     let holds = Response::read(own).problems(&guarded.expect).is_empty();
-    match holds && !is_among(&asking(guarded, answer), &asking(guarded, own)) {
+    let asking = |answer: &HttpAnswer| forms(guarded, answer, known_form::asking);
+    match holds && !is_among(&asking(answer), &asking(own)) {
         true => Gives::Nothing,
         false => Gives::Unclear,
     }
@@ -80,9 +86,9 @@ fn is_among(asking: &[KnownForm], own: &[KnownForm]) -> bool {
     asking.iter().all(|form| own.iter().any(|known| known.is(form)))
 }
 
-fn asking(guarded: &Guarded, answer: &HttpAnswer) -> Vec<KnownForm> {
+fn forms(guarded: &Guarded, answer: &HttpAnswer, of: impl Fn(&Url, &HttpAnswer) -> Vec<KnownForm>) -> Vec<KnownForm> {
     let url = Url::parse(&guarded.call.url);
-    url.map_or_else(|_| Vec::new(), |url| known_form::asking(&url, answer))
+    url.map_or_else(|_| Vec::new(), |url| of(&url, answer))
 }
 
 /// Takes a token back at its issuer's endpoint (RFC 7009), in the name of the client that asked for it; none where no
@@ -163,5 +169,16 @@ mod tests {
         assert_eq!((beside("alice"), beside(CHANGE)), (Gives::Nothing, Gives::Nothing));
         // They may have signed out since.
         assert_eq!(beside(SIGN_IN), Gives::Unclear);
+    }
+    #[test]
+    fn a_form_by_which_users_sign_in_gives_nothing_whatever_it_asks_for() {
+        let name_first = "<form method=post action=/login><input name=user></form>";
+        let session = Session {
+            forms: known_form::shown(&Url::parse("http://web/login").unwrap(), &page(name_first)),
+            ..Session::default()
+        };
+        let asked = guarded("alice");
+        assert_eq!(gives(&asked, &page(name_first)), Gives::All);
+        assert_eq!(gives(&asked.with_ways_in(&session), &page(name_first)), Gives::Nothing);
     }
 }

@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::known_form::{self, KnownForm};
+use super::login::Session;
 use super::words;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::config::settings::HttpExpect;
@@ -19,6 +20,8 @@ pub struct Guarded {
     pub call: HttpCall,
     pub(super) expect: HttpExpect,
     pub(super) own: Own,
+    /// The forms by which the user has signed in: who is shown one of them is nobody.
+    pub(super) ways_in: Vec<KnownForm>,
 }
 
 /// The forms of the user's own answer that ask for a password: by them a page that asks a stranger for one is told from one by
@@ -43,8 +46,17 @@ impl Guarded {
             call,
             expect,
             own: Own::Seen(own),
+            ways_in: Vec::new(),
         };
         (gives && asked.carries(!answer.cookies.is_empty())).then_some(asked)
+    }
+
+    /// The same, where it is known how users sign in.
+    pub fn with_ways_in(self, session: &Session) -> Self {
+        Self {
+            ways_in: session.forms.clone(),
+            ..self
+        }
     }
 
     /// The same, of an answer whose body nobody has kept.

@@ -7,7 +7,6 @@ use super::login::is_html;
 use super::page::Page;
 use super::request::Response;
 use crate::agent::exchange::HttpAnswer;
-use crate::config::settings::LoginFields;
 
 /// A form of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,16 +43,21 @@ impl KnownForm {
 }
 
 /// The forms of a page.
-pub(super) fn shown(url: &Url, answer: &HttpAnswer, fields: &LoginFields) -> Vec<KnownForm> {
+pub(super) fn shown(url: &Url, answer: &HttpAnswer) -> Vec<KnownForm> {
     match is_html(answer) {
-        true => Page::read(Response::read(answer).body(), url).known_forms(fields),
+        true => Page::read(Response::read(answer).body(), url).known_forms(),
         false => Vec::new(),
     }
 }
 
+/// One of them is one of those.
+pub(super) fn holds(forms: &[KnownForm], those: &[KnownForm]) -> bool {
+    forms.iter().any(|form| those.iter().any(|known| known.is(form)))
+}
+
 /// Those that ask for a password.
 pub(super) fn asking(url: &Url, answer: &HttpAnswer) -> Vec<KnownForm> {
-    let mut forms = shown(url, answer, &LoginFields::default());
+    let mut forms = shown(url, answer);
     forms.retain(KnownForm::asks_for_a_password);
     forms
 }

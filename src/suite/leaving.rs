@@ -222,7 +222,7 @@ impl Afterwards<'_> {
     }
 
     async fn of(&mut self, jar: &str, until: Instant) -> Result<After, Halt> {
-        let mut visit = Visit::go_on(self.client, self.login, jar, self.ca);
+        let mut visit = Visit::with(self.client, self.login, (jar, self.left), self.ca);
         let after = loop {
             let answered = match visit.ask_protected(self.login).await {
                 Ok((_, answer)) => of(self.login, self.left, &answer),

@@ -65,6 +65,8 @@ pub struct Session {
     pub headers: Vec<(String, String)>,
     /// By it whoever has the token gets another (RFC 6749, 6), where the product has given one.
     pub refresh_token: Option<String>,
+    /// The forms by which the user has signed in: who is shown one of them is nobody.
+    pub forms: Vec<KnownForm>,
     /// Forms of the page behind the sign-in that ask for a password, as the user has got it.
     pub page: Vec<KnownForm>,
 }
@@ -123,7 +125,7 @@ pub async fn use_code_again(client: &Client, login: &Login, session: &str, ca: &
     visit.kept_before_code = Some(before.clone());
     visit.arrive(login).await.ok()?;
     let code = visit.code.take()?;
-    let mut again = Visit::go_on(client, login, &before, ca);
+    let mut again = Visit::with(client, login, (&before, &visit.left()), ca);
     again.secrets = visit.secrets;
     if again.is_given(login).await.ok()? {
         return None;
@@ -141,7 +143,7 @@ pub async fn refresh(client: &Client, login: &Login, left: &Session, ca: &[Strin
         return None;
     };
     let by = left.refresh_token.as_deref()?;
-    let mut visit = Visit::go_on(client, login, &left.jar, ca);
+    let mut visit = Visit::with(client, login, (&left.jar, left), ca);
     let came_to = visit.refreshed(login, request, by).await;
     Some(visit.end(came_to).0)
 }
@@ -153,16 +155,7 @@ pub async fn protected_without_session(client: &Client, login: &Login, session: 
     if login.by == SignInBy::Header {
         visit.headers.clear();
     }
-    let refused = match visit.ask_protected(login).await {
-        Ok((url, answer)) if problems(&answer, &login.expect.expect).is_empty() => {
-            let what = format!("answered {} without a session, as for a signed-in user", answer.status);
-            Err(Trouble::at(Kind::Behind, "GET", &url, Some(answer.status), &what).into())
-        }
-        Ok(_) => Ok(()),
-        // What does not answer is neither open nor closed.
-        Err(Halt::Trouble(trouble)) => Err(Halt::Lost(Lost::new(Part::Step, trouble.message))),
-        Err(lost) => Err(lost),
-    };
+    let refused = visit.is_refused(login).await;
     visit.end(refused).0
 }
 
@@ -301,6 +294,8 @@ pub(super) struct Visit<'a> {
     code: Option<Go>,
     /// What came with the token.
     refresh_token: Option<String>,
+    /// The forms that lead in: of the user's name, of the password.
+    forms: Vec<KnownForm>,
     /// Forms of the protected page that ask for a password.
     page: Vec<KnownForm>,
     /// Where the last way through pages ended, and what was answered there.
@@ -373,8 +368,17 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// With what a sign-in has left, and the cookies of a jar.
+    pub fn with(client: &'a Client, login: &Login, (jar, left): (&'a str, &Session), ca: &[String]) -> Self {
+        Self {
+            headers: left.headers.clone(),
+            forms: left.forms.clone(),
+            ..Self::go_on(client, login, jar, ca)
+        }
+    }
+
     /// With whatever the session holds.
-    pub fn go_on(client: &'a Client, login: &Login, session: &'a str, ca: &[String]) -> Self {
+    fn go_on(client: &'a Client, login: &Login, session: &'a str, ca: &[String]) -> Self {
         Self {
             client,
             session,
@@ -392,6 +396,7 @@ impl<'a> Visit<'a> {
             kept_before_code: None,
             code: None,
             refresh_token: None,
+            forms: Vec::new(),
             page: Vec::new(),
             landed: None,
         }
@@ -414,6 +419,7 @@ impl<'a> Visit<'a> {
             jar: self.session.to_owned(),
             headers: self.headers.clone(),
             refresh_token: self.refresh_token.clone(),
+            forms: self.forms.clone(),
             page: self.page.clone(),
         }
     }
@@ -516,6 +522,7 @@ impl<'a> Visit<'a> {
         let mut named_user = false;
         for _ in 0..=MOST_PASSED_ON {
             if let Some(form) = open.page.sign_in_form(&login.fields).cloned() {
+                self.forms.push(form.known());
                 // What a script takes from such a form no one else can send.
                 return match form.is_bare && open.page.is_scripted {
                     true => Err(needs_script(&open).into()),
@@ -531,6 +538,7 @@ impl<'a> Visit<'a> {
                 None => onwards(&open),
             };
             named_user |= user_form.is_some();
+            self.forms.extend(user_form.map(|form| form.known()));
             open = self.go(next.ok_or_else(|| no_form(&open))?).await?;
         }
         Err(no_form(&open).into())
@@ -580,6 +588,11 @@ impl<'a> Visit<'a> {
             Err(lost) => return Err(lost),
         };
         let problems = problems(&answer, &login.expect.expect);
+        if problems.is_empty() && self.asks_who_it_is(&url, &answer) {
+            let what = format!("answered {} with the sign-in form: nobody is signed in", answer.status);
+            let trouble = Trouble::at(Kind::Refused, "GET", &url, Some(answer.status), &what);
+            return Err(first_bad.unwrap_or(trouble).into());
+        }
         if problems.is_empty() {
             self.page = known_form::asking(&url, &answer);
             return Ok(());
@@ -591,8 +604,36 @@ impl<'a> Visit<'a> {
 
     /// Whether the protected page is to be had.
     async fn is_given(&mut self, login: &Login) -> Result<bool, Halt> {
-        let (_, answer) = self.ask_protected(login).await?;
-        Ok(problems(&answer, &login.expect.expect).is_empty())
+        let (url, answer) = self.ask_protected(login).await?;
+        Ok(self.gives(login, (&url, &answer)))
+    }
+
+    /// It is the protected page as the user gets it.
+    pub fn gives(&self, login: &Login, answered: (&Url, &HttpAnswer)) -> bool {
+        problems(answered.1, &login.expect.expect).is_empty() && !self.asks_who_it_is(answered.0, answered.1)
+    }
+
+    /// A form that leads in is shown to nobody who is in.
+    fn asks_who_it_is(&self, url: &Url, answer: &HttpAnswer) -> bool {
+        known_form::holds(&known_form::shown(url, answer), &self.forms)
+    }
+
+    /// The protected page is refused to whoever has no session: an answer of another kind, or the way in itself.
+    async fn is_refused(&mut self, login: &Login) -> Result<(), Halt> {
+        let (url, answer) = self.ask_protected(login).await.map_err(untold)?;
+        if !problems(&answer, &login.expect.expect).is_empty() {
+            return Ok(());
+        }
+        if login.by == SignInBy::Form && !known_form::shown(&url, &answer).is_empty() {
+            // Whose forms they are tells the way in.
+            match self.reach_form(login).await {
+                Ok(_) if self.asks_who_it_is(&url, &answer) => return Ok(()),
+                Err(halt) if !known_form::asking(&url, &answer).is_empty() => return Err(untold(halt)),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        let what = format!("answered {} without a session, as for a signed-in user", answer.status);
+        Err(Trouble::at(Kind::Behind, "GET", &url, Some(answer.status), &what).into())
     }
 
     /// A code that was used, and what it leads to.
@@ -747,6 +788,14 @@ impl<'a> Visit<'a> {
     }
 }
 
+/// What does not answer is neither open nor closed.
+fn untold(halt: Halt) -> Halt {
+    match halt {
+        Halt::Trouble(trouble) => Halt::Lost(Lost::new(Part::Step, trouble.message)),
+        lost @ Halt::Lost(_) => lost,
+    }
+}
+
 /// What a visit came to.
 pub(super) fn came_to<T>(result: Result<T, Halt>) -> Outcome<T, Trouble> {
     match result {
@@ -845,7 +894,7 @@ pub(super) fn is_html(answer: &HttpAnswer) -> bool {
     kind.is_none_or(|kind| kind.to_ascii_lowercase().contains("html"))
 }
 
-pub(super) fn problems(answer: &HttpAnswer, expect: &HttpExpect) -> Vec<String> {
+fn problems(answer: &HttpAnswer, expect: &HttpExpect) -> Vec<String> {
     let mut expect = expect.clone();
     if expect.status.is_empty() {
         expect.status = vec![StatusPattern::Exact(200)];

@@ -123,8 +123,8 @@ impl Page {
     }
 
     /// All forms, as they are known again.
-    pub fn known_forms(&self, fields: &LoginFields) -> Vec<KnownForm> {
-        self.forms.iter().map(|form| form.known(fields)).collect()
+    pub fn known_forms(&self) -> Vec<KnownForm> {
+        self.forms.iter().map(Form::known).collect()
     }
 
     /// The first form with a password field.
@@ -212,17 +212,16 @@ impl Form {
     }
 
     /// As it is known again.
-    pub fn known(&self, fields: &LoginFields) -> KnownForm {
-        let is_password = |control: &&Control| {
-            control.kind == FieldKind::Password || fields.password.as_ref().is_some_and(|name| control.name == *name)
+    pub fn known(&self) -> KnownForm {
+        let names = |kind: FieldKind| {
+            let own = self.controls.iter().filter(|control| control.kind == kind);
+            own.map(|control| control.name.clone()).collect()
         };
-        let is_typed = |control: &&Control| control.kind == FieldKind::Typed && !is_password(control);
-        let names = |control: &Control| control.name.clone();
         KnownForm {
             path: self.action.path().to_owned(),
             leads: self.leads,
-            typed: self.controls.iter().filter(is_typed).map(names).collect(),
-            passwords: self.controls.iter().filter(is_password).map(names).collect(),
+            typed: names(FieldKind::Typed),
+            passwords: names(FieldKind::Password),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Coming back: somebody who signed in earlier asks for the protected page with what that sign-in left, and signs in anew
 //! where it is not taken any more, as a browser that still holds the old cookies does.
 
-use super::login::{Halt, Kind, Session, Trouble, Visit, came_to, problems};
+use super::login::{Halt, Kind, Session, Trouble, Visit, came_to};
 use crate::agent::Call;
 use crate::agent::client::Client;
 use crate::agent::exchange::SERVER_ERROR;
@@ -37,8 +37,7 @@ pub async fn come_back(client: &Client, login: &Login, left: &Session, jar: &str
     };
     // An agent that is gone shows with the first request.
     let _ = client.call(Call::Session(fork)).await;
-    let mut visit = Visit::go_on(client, login, jar, ca);
-    visit.headers.clone_from(&left.headers);
+    let mut visit = Visit::with(client, login, (jar, left), ca);
     let received = received(&mut visit, login).await;
     Returned {
         came_to: came_to(received),
@@ -49,7 +48,7 @@ pub async fn come_back(client: &Client, login: &Login, left: &Session, jar: &str
 
 async fn received(visit: &mut Visit<'_>, login: &Login) -> Result<Received, Halt> {
     let (url, answer) = visit.ask_protected(login).await?;
-    if problems(&answer, &login.expect.expect).is_empty() {
+    if visit.gives(login, (&url, &answer)) {
         return Ok(Received::Known);
     }
     let refused = |kind, what: &str| Trouble::at(kind, "GET", &url, Some(answer.status), what);

@@ -19,7 +19,10 @@ use rehearsal::agent::{Answer, Call};
 use rehearsal::config::settings::{Bearer, HttpExpect, Login, LoginExpect, LoginFields, SignInBy, TokenRequest};
 use rehearsal::record::outcome::Outcome;
 use rehearsal::suite::leaving::{After, Exit, Gone, Parting, Patience, sign_out};
-use rehearsal::suite::login::{Kind, LoginOutcome, protected_without_session, refresh, sign_in, sign_in_wrongly};
+use rehearsal::suite::login::{
+    Kind, LoginOutcome, Session, protected_without_session, refresh, sign_in, sign_in_wrongly,
+};
+use rehearsal::suite::returning::{Received, come_back};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -569,6 +572,66 @@ async fn an_error_on_the_way_back_explains_a_sign_in_that_failed() {
     assert_eq!(
         outcome.message(),
         format!("GET http://{at}/callback?code=*** answered 500 (“Server Error”)")
+    );
+}
+
+/// A release that shows its way in at whatever address somebody asks for who is not signed in, by 200.
+async fn inline(takes: &'static str, holds: bool) -> SocketAddr {
+    let html = "Content-Type: text/html";
+    let way_in = r#"<form method="post" action="/login"><input name="u"><input type="password" name="p"></form>"#;
+    server(move |asked| {
+        let is_in = holds && asked.header("cookie").contains("sid=0123456789abcdef");
+        match (asked.method.as_str(), asked.path.as_str()) {
+            ("POST", _) if asked.form("p") == takes => say(
+                303,
+                &["Location: /account", "Set-Cookie: sid=0123456789abcdef; Path=/"],
+                "",
+            ),
+            ("GET", "/account") if is_in => say(
+                200,
+                &[html],
+                "hello <form method=post><input type=password name=old></form>",
+            ),
+            _ => say(200, &[html], way_in),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_way_in_at_200_is_no_protected_page() {
+    let at = inline("wonderland", true).await;
+    let (client, login) = (agent(), login(at, "wonderland"));
+    let stranger = protected_without_session(&client, &login, "stranger", &[]).await;
+    assert!(stranger.held(), "{stranger:?}");
+    let right = sign_in(&client, &login, "user", &[]).await;
+    assert!(right.held(), "{right:?}");
+    let back = come_back(&client, &login, &right.left, "back", &[]).await;
+    assert_eq!(back.came_to, Outcome::Held(Received::Known));
+    let wrong = sign_in_wrongly(&client, &login, "wrong", &[])
+        .await
+        .expect("a password decides");
+    assert!(!wrong.held(), "{wrong:?}");
+    // Its sessions have ended.
+    let nobody = Session {
+        jar: "nobody".to_owned(),
+        ..right.left
+    };
+    let back = come_back(&client, &login, &nobody, "back", &[]).await;
+    assert!(
+        matches!(back.came_to, Outcome::Held(Received::Anew(_))),
+        "{:?}",
+        back.came_to
+    );
+}
+
+#[tokio::test]
+async fn a_release_that_shows_its_way_in_to_whoever_has_signed_in_signs_nobody_in() {
+    let at = inline("wonderland", false).await;
+    let outcome = sign_in(&agent(), &login(at, "wonderland"), "user", &[]).await;
+    assert!(
+        outcome.message().contains("answered 200 with the sign-in form"),
+        "{outcome:?}"
     );
 }
 

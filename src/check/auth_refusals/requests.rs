@@ -7,13 +7,18 @@ use url::Url;
 use crate::check::At;
 use crate::check::ground::Copy;
 use crate::config::settings::Rollback;
+use crate::record::outcome::{Lost, Outcome};
 use crate::record::stage::StageId;
 use crate::record::step::Subject;
 use crate::suite::given;
 use crate::suite::guarded::Guarded;
+use crate::suite::login::Session;
 
 /// Every request that is to be refused without its credentials, of those whose turn it is.
-pub(in crate::check) async fn requests(at: &At<'_>) -> Vec<Guarded> {
+///
+/// # Errors
+/// Nobody can tell whether the user could sign in.
+pub(in crate::check) async fn requests(at: &At<'_>) -> Result<Vec<Guarded>, Lost> {
     // Behind the upgrade the candidate is asked what it was asked there.
     let stage = match at.case.stage {
         StageId::Rollback | StageId::Faults => StageId::Upgrade,
@@ -27,11 +32,18 @@ pub(in crate::check) async fn requests(at: &At<'_>) -> Vec<Guarded> {
             suites.flat_map(|ran| ran.guarded.clone()).collect()
         }
     };
-    let all = of_suites.into_iter().chain(behind_the_sign_in(at, stage).await);
+    let session = signed_in(at, stage).await?;
+    let known = |asked: Guarded| match &session {
+        Some(session) => asked.with_ways_in(session),
+        None => asked,
+    };
+    let all = of_suites
+        .into_iter()
+        .map(known)
+        .chain(behind_the_sign_in(at, session.as_ref()));
     let mut asked_once = BTreeSet::new();
-    all.filter(|asked| !is_of_the_product(at, asked) && is_its_turn(at, asked))
-        .filter(|asked| asked_once.insert(place(asked)))
-        .collect()
+    let asked = all.filter(|asked| !is_of_the_product(at, asked) && is_its_turn(at, asked));
+    Ok(asked.filter(|asked| asked_once.insert(place(asked))).collect())
 }
 
 /// What is protected as one thing: an address without its query, by one method, with a token or without.
@@ -62,16 +74,24 @@ async fn anew(at: &At<'_>) -> Vec<Guarded> {
     all
 }
 
-async fn behind_the_sign_in(at: &At<'_>, stage: StageId) -> Option<Guarded> {
+fn behind_the_sign_in(at: &At<'_>, session: Option<&Session>) -> Option<Guarded> {
     let login = at.case.settings.auth.as_ref()?.login.as_ref()?;
-    let session = match at.facts.sessions.get(&stage) {
-        Some(session) => session.clone(),
-        None => {
-            let outcome = at.driver.sign_in().await?;
-            outcome.held().then_some(outcome.left)?
-        }
+    given::behind(login, session?, at.ca)
+}
+
+/// What the user's sign-in has left; none where it does not hold, which its own check tells.
+async fn signed_in(at: &At<'_>, stage: StageId) -> Result<Option<Session>, Lost> {
+    if let Some(session) = at.facts.sessions.get(&stage) {
+        return Ok(Some(session.clone()));
+    }
+    let Some(outcome) = at.driver.sign_in().await else {
+        return Ok(None);
     };
-    given::behind(login, &session, at.ca)
+    match outcome.came_to {
+        Outcome::Held(()) => Ok(Some(outcome.left)),
+        Outcome::Broke(_) => Ok(None),
+        Outcome::Lost(lost) => Err(lost),
+    }
 }
 
 /// What writes waits until no entry of `data` follows that this release answers.

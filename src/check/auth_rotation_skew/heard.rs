@@ -16,7 +16,7 @@ use crate::suite::guarded::Guarded;
 /// The agent is gone.
 pub(super) async fn heard(at: &At<'_>, before: Option<&Kept>, kept: &mut Kept) -> Result<Vec<Guarded>, Lost> {
     let (mut heard, mut signers) = (Vec::new(), Signers::default());
-    for asked in requests(at).await.into_iter().filter(|asked| !asked.writes()) {
+    for asked in requests(at).await?.into_iter().filter(|asked| !asked.writes()) {
         let is_known = before.is_none_or(|before| before.requests().contains(asked.name.as_str()));
         let Some(token) = asked.token().filter(|_| is_known) else {
             continue;
