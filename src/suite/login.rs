@@ -551,7 +551,8 @@ impl<'a> Visit<'a> {
             match self.go(next).await {
                 Ok(open) => {
                     self.note_bad(&open, login);
-                    let Some(further) = onwards(&open) else { return Ok(()) };
+                    let further = onwards(&open).filter(|_| !self.has_landed(login));
+                    let Some(further) = further else { return Ok(()) };
                     next = further;
                 }
                 Err(Halt::Trouble(trouble)) => {
@@ -562,6 +563,15 @@ impl<'a> Visit<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The way has ended at the protected page itself: whatever that leads to, nobody has to go there.
+    fn has_landed(&self, login: &Login) -> bool {
+        let Some((url, answer)) = &self.landed else {
+            return false;
+        };
+        let is_there = protected(login).is_ok_and(|there| bare(&there) == bare(url));
+        is_there && self.gives(login, (url, answer))
     }
 
     fn note_bad(&mut self, open: &Open, login: &Login) {
@@ -661,12 +671,7 @@ impl<'a> Visit<'a> {
     }
 
     pub async fn ask_protected(&mut self, login: &Login) -> Result<(Url, HttpAnswer), Halt> {
-        let url = match Url::parse(&login.expect.get) {
-            Ok(url) => url,
-            Err(_) => parse(&login.start)?
-                .join(&login.expect.get)
-                .map_err(|error| bad_url(&login.expect.get, error))?,
-        };
+        let url = protected(login)?;
         let answer = self.ask(&Go::typed(url.clone())).await?;
         Ok((url, answer))
     }
@@ -827,6 +832,21 @@ fn is_password(name: &str) -> bool {
 
 pub(super) fn parse(url: &str) -> Result<Url, Trouble> {
     Url::parse(url).map_err(|error| bad_url(url, error))
+}
+
+/// Where the protected page is.
+fn protected(login: &Login) -> Result<Url, Trouble> {
+    match Url::parse(&login.expect.get) {
+        Ok(url) => Ok(url),
+        Err(_) => parse(&login.start)?
+            .join(&login.expect.get)
+            .map_err(|error| bad_url(&login.expect.get, error)),
+    }
+}
+
+/// An address without what is no part of the request.
+fn bare(url: &Url) -> &str {
+    &url[..url::Position::AfterQuery]
 }
 
 fn bad_url(url: &str, error: url::ParseError) -> Trouble {

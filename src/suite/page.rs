@@ -12,6 +12,7 @@ use url::Url;
 
 use super::known_form::{KnownForm, Leads};
 use super::referrer::ReferrerPolicy;
+use super::way_out;
 use super::words;
 use crate::config::settings::{Login, LoginFields};
 
@@ -50,9 +51,20 @@ pub(super) struct Page {
     pub policy: Option<ReferrerPolicy>,
     /// It has a script that runs.
     pub is_scripted: bool,
-    /// A script or `onload` submits a form.
-    submits_itself: bool,
+    /// The forms that a script or `onload` sends, as it names them.
+    sent: Vec<Sent>,
     title: String,
+}
+
+/// A form as a script names it that sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Sent {
+    /// `document.forms[0]`.
+    At(usize),
+    /// `document.getElementById("back")`.
+    By(String),
+    /// Something else, as a variable.
+    Unnamed,
 }
 
 /// A form with what a browser would send.
@@ -65,6 +77,8 @@ pub(super) struct Form {
     /// It says neither where it goes nor how: without a script it would put the password into an address.
     pub is_bare: bool,
     leads: Leads,
+    /// Its `id` and its `name`.
+    names: Vec<String>,
     controls: Vec<Control>,
     /// Index of the submit button that is pressed.
     pressed: Option<usize>,
@@ -103,7 +117,7 @@ impl Page {
             refresh: elements.iter().find_map(|element| refresh(element, &base)),
             policy: elements.iter().rev().find_map(policy),
             is_scripted: elements.iter().any(|element| is(element, "script")),
-            submits_itself: elements.iter().any(submits),
+            sent: elements.iter().flat_map(sent).collect(),
             title: elements
                 .iter()
                 .find(|element| is(element, "title"))
@@ -152,17 +166,31 @@ impl Page {
     }
 
     /// A form that a browser or a willing user sends on as it is: one that submits itself, or one that asks for
-    /// consent.
+    /// consent. By one that signs out nobody is passed on.
     pub fn passing_form(&self) -> Option<Form> {
-        let mut forms = self.untouched_forms().filter(|form| form.is_post);
-        if self.submits_itself {
-            let form = forms.find(|form| form.controls.iter().any(|control| control.kind == FieldKind::Hidden))?;
-            return Some(Form {
-                pressed: None,
-                ..form.clone()
-            });
+        let passes = |form: &&Form| form.is_post && form.asks_for_nothing() && !way_out::is_one(form);
+        let sent = self.sent.iter().filter_map(|sent| self.named(sent));
+        let by_script = sent.filter(passes).find(|form| form.hides_something());
+        let by_script = by_script.map(|form| Form {
+            pressed: None,
+            ..form.clone()
+        });
+        by_script.or_else(|| self.forms.iter().filter(passes).find_map(Form::consented))
+    }
+
+    /// The form that is meant; where a script does not say which, the only one.
+    fn named(&self, sent: &Sent) -> Option<&Form> {
+        match sent {
+            Sent::At(at) => self.forms.get(*at),
+            Sent::By(name) => {
+                let named = self.forms.iter().find(|form| form.names.contains(name));
+                named.or_else(|| self.named(&Sent::Unnamed))
+            }
+            Sent::Unnamed => match self.forms.as_slice() {
+                [only] => Some(only),
+                _ => None,
+            },
         }
-        forms.find_map(Form::consented)
     }
 
     /// The title, as an explanation: ` (“Server Error”)`.
@@ -196,6 +224,11 @@ impl Form {
             action,
             is_post,
             is_bare: form.attr("method").is_none() && own.is_none(),
+            names: ["id", "name"]
+                .iter()
+                .filter_map(|name| form.attr(name))
+                .map(str::to_owned)
+                .collect(),
             leads: own.map_or(Leads::ToItsPage, |_| Leads::Elsewhere),
             controls,
             pressed,
@@ -223,6 +256,15 @@ impl Form {
             typed: names(FieldKind::Typed),
             passwords: names(FieldKind::Password),
         }
+    }
+
+    /// What it is called in its page.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    fn hides_something(&self) -> bool {
+        self.controls.iter().any(|control| control.kind == FieldKind::Hidden)
     }
 
     fn asks_for_nothing(&self) -> bool {
@@ -277,10 +319,7 @@ impl Form {
                     .split(|c: char| !c.is_alphanumeric())
                     .any(|word| CONSENT.contains(&word))
         };
-        self.controls
-            .iter()
-            .any(|control| control.kind == FieldKind::Hidden)
-            .then_some(())?;
+        self.hides_something().then_some(())?;
         let pressed = self.controls.iter().position(agrees)?;
         Some(Self {
             pressed: Some(pressed),
@@ -374,7 +413,7 @@ fn relevant<'h>(html: &'h str, also: &[&str]) -> Cow<'h, str> {
             RELEVANT.contains(&name.as_str()) || also.contains(&name.as_str())
         };
         match (found.get(1), found.get(2)) {
-            (Some(_), _) if whole.contains(".submit(") => "<script>x.submit()</script>".to_owned(),
+            (Some(_), _) if is_submission(whole) => format!("<script>{}</script>", submissions(whole).join(";")),
             (Some(name), _) if is_program(name.as_str(), whole) => "<script></script>".to_owned(),
             (None, Some(name)) if is_relevant(name.as_str()) => whole.to_owned(),
             _ => " ".to_owned(),
@@ -445,12 +484,63 @@ fn refresh(element: &ElementRef<'_>, base: &Url) -> Option<Url> {
         .filter(|url| matches!(url.scheme(), "http" | "https"))
 }
 
-fn submits(element: &ElementRef<'_>) -> bool {
-    let script = |text: &str| text.contains(".submit(") || text.contains(".submit ()");
-    match element.value().name() {
-        "body" => element.attr("onload").is_some_and(|code| code.contains("submit")),
-        "script" => script(&text(element)),
-        _ => false,
+/// What a script sends: what stands before `.submit()`, and that. With something in its parentheses it says what is to happen
+/// when somebody else sends it.
+static SUBMISSION: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"((?:[\w$.]|\[[^\]<>]{0,80}\]|\([^()<>]{0,80}\))*)\.submit\s*\(\s*\)"#).ok());
+
+/// So many of a script are looked at.
+const MOST_SUBMISSIONS: usize = 20;
+
+fn is_submission(script: &str) -> bool {
+    SUBMISSION
+        .as_ref()
+        .is_some_and(|submission| submission.is_match(script))
+}
+
+fn submissions(script: &str) -> Vec<&str> {
+    let Some(submission) = SUBMISSION.as_ref() else {
+        return Vec::new();
+    };
+    let found = submission.find_iter(script).take(MOST_SUBMISSIONS);
+    found.map(|found| found.as_str()).collect()
+}
+
+/// The forms that an element sends by script.
+fn sent(element: &ElementRef<'_>) -> Vec<Sent> {
+    let code = match element.value().name() {
+        "body" => element.attr("onload").unwrap_or_default().to_owned(),
+        "script" => text(element),
+        _ => return Vec::new(),
+    };
+    let sent: Vec<Sent> = submissions(&code).into_iter().map(Sent::read).collect();
+    // A function of its own, as likely as not.
+    let calls_one = sent.is_empty() && is(element, "body") && code.contains("submit");
+    if calls_one { vec![Sent::Unnamed] } else { sent }
+}
+
+impl Sent {
+    fn read(submission: &str) -> Self {
+        let receiver = submission.rsplit_once(".submit").map_or("", |(receiver, _)| receiver);
+        let index = receiver.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
+        if let Some(at) = index.and_then(|(_, at)| at.trim().parse().ok()) {
+            return Self::At(at);
+        }
+        let mut quoted = receiver.split(['"', '\'']).skip(1);
+        if let Some(name) = quoted.next().map(str::trim) {
+            let name = name
+                .strip_prefix("form")
+                .filter(|rest| rest.is_empty() || rest.starts_with('#'))
+                .unwrap_or(name);
+            return match name.strip_prefix('#').unwrap_or(name) {
+                "" => Self::At(0),
+                name => Self::By(name.to_owned()),
+            };
+        }
+        match receiver.rsplit('.').next().unwrap_or_default() {
+            "" => Self::Unnamed,
+            name => Self::By(name.to_owned()),
+        }
     }
 }
 
@@ -589,6 +679,43 @@ mod tests {
                 .passing_form()
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_script_sends_the_form_that_it_names_and_none_beside_it() {
+        let forms = r#"<form method=post action=/cart id=cart><input type=hidden name=item value=1></form>
+            <form method=post action=/cb name=back><input type=hidden name=code value=c></form>"#;
+        for (sends, to) in [
+            ("document.forms[1].submit()", Some("/cb")),
+            ("document.forms['back'].submit();", Some("/cb")),
+            ("document.back.submit ( )", Some("/cb")),
+            ("document.getElementById(\"cart\").submit()", Some("/cart")),
+            ("$('form#cart').submit()", Some("/cart")),
+            ("document.querySelector('form').submit()", Some("/cart")),
+            ("f.submit()", None),
+            ("$('#cart').submit(function () { check() })", None),
+            ("document.forms[7].submit()", None),
+        ] {
+            let sent = page(&format!("{forms}<script>{sends}</script>")).passing_form();
+            assert_eq!(sent.as_ref().map(|form| form.action.path()), to, "{sends}");
+        }
+        let only = page(
+            "<form method=post action=/cb><input type=hidden name=c></form><script>var f = x; f.submit()</script>",
+        );
+        assert!(only.passing_form().is_some());
+    }
+
+    #[test]
+    fn a_form_that_signs_out_is_never_passed_on() {
+        for form in [
+            "<form method=post action=/logout><input type=hidden name=csrf value=t></form>",
+            "<form method=post action=/session id=logout-form><input type=hidden name=_method value=delete></form>",
+            "<form method=post action=/session><input type=hidden name=t><button name=yes>Sign out everywhere</button></form>",
+            "<form method=post action=/session><input type=hidden name=do value=logout><button>Yes</button></form>",
+        ] {
+            let sends = "<script>document.querySelector('a').onclick = () => document.forms[0].submit()</script>";
+            assert!(page(&format!("{form}{sends}")).passing_form().is_none(), "{form}");
+        }
     }
 
     #[test]

@@ -56,6 +56,14 @@ pub(super) fn form(page: &Page) -> Option<Form> {
     page.untouched_forms().find_map(|form| form.pressed_where(leads_out))
 }
 
+/// By it somebody signs out, here or everywhere: in words, in its address, in its name or in what it hides.
+pub(super) fn is_one(form: &Form) -> bool {
+    let names_it = |name: &str| WORDS.iter().any(|word| joined(name).contains(word));
+    let hides_it = |(name, value): (&str, &str)| is_word(name) || is_word(value);
+    let says_it = |label: &str, address: &Url| says(label) || is_named(address);
+    form.names().any(names_it) || form.data().any(hides_it) || form.pressed_where(says_it).is_some()
+}
+
 fn leads_out(label: &str, address: &Url) -> bool {
     let is_http = matches!(address.scheme(), "http" | "https");
     is_http && !is_everywhere(label) && (says(label) || is_named(address))
@@ -74,13 +82,14 @@ fn is_everywhere(label: &str) -> bool {
 
 /// A part of its path or of its query is the word alone.
 fn is_named(address: &Url) -> bool {
-    let is_word = |part: &str| {
-        let stem = part.split('.').next().unwrap_or_default();
-        WORDS.contains(&joined(stem).as_str())
-    };
     let mut segments = address.path_segments().into_iter().flatten();
     let mut query = address.query_pairs();
     segments.any(is_word) || query.any(|(name, value)| is_word(&name) || is_word(&value))
+}
+
+fn is_word(part: &str) -> bool {
+    let stem = part.split('.').next().unwrap_or_default();
+    WORDS.contains(&joined(stem).as_str())
 }
 
 fn joined(text: &str) -> String {

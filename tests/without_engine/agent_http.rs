@@ -635,6 +635,46 @@ async fn a_release_that_shows_its_way_in_to_whoever_has_signed_in_signs_nobody_i
     );
 }
 
+/// The page after the sign-in signs out by a form that a script sends when somebody presses a link.
+async fn with_a_scripted_way_out(action: &'static str) -> SocketAddr {
+    let html = "Content-Type: text/html";
+    let is_in = AtomicUsize::new(0);
+    server(move |asked| match (asked.method.as_str(), asked.path.as_str()) {
+        ("POST", "/login") => {
+            is_in.store(1, Ordering::Relaxed);
+            say(303, &["Location: /account"], "")
+        }
+        ("POST", _) => {
+            is_in.store(0, Ordering::Relaxed);
+            say(303, &["Location: /login"], "")
+        }
+        ("GET", "/account") if is_in.load(Ordering::Relaxed) == 1 => say(
+            200,
+            &[html],
+            &format!(
+                "<form id=f method=post action={action}><input type=hidden name=csrf value=t></form>\
+                 <script>function go() {{ document.getElementById('f').submit() }}</script>"
+            ),
+        ),
+        ("GET", "/account") => say(302, &["Location: /login"], ""),
+        _ => say(
+            200,
+            &[html],
+            "<form method=post><input name=u><input type=password name=p></form>",
+        ),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn nobody_is_passed_on_from_the_protected_page_or_by_a_form_that_signs_out() {
+    for action in ["/logout", "/leave"] {
+        let at = with_a_scripted_way_out(action).await;
+        let outcome = sign_in(&agent(), &login(at, "x"), "user", &[]).await;
+        assert!(outcome.held(), "{action}: {outcome:?}");
+    }
+}
+
 /// A provider on a site of its own that answers by a page which posts itself to the application, the user's name and the
 /// password asked on two pages.
 async fn provider() -> SocketAddr {
