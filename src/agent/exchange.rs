@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use url::Url;
 
 use super::failure::{CallFailure, Failure, millis};
-use super::jar::{CookieRule, Ruled, Trip};
+use super::jar::{Lifted, Ruled, Trip};
 use super::resolver::{INSTEAD, Instead, LOOKUP, Resolver, TURNS};
 use super::session::{self, Jar, Sessions, lock};
 
@@ -56,8 +56,9 @@ pub struct HttpCall {
     /// The page in a browser's window that leads there, so that cookies with `SameSite` are asked; none where an address
     /// is typed, or a tool asks. Absolute.
     pub led_by: Option<String>,
-    /// A rule of cookies that does not hold for once.
-    pub lifted: Option<CookieRule>,
+    /// Rules of cookies that do not hold for once.
+    #[serde(default)]
+    pub lifted: Lifted,
 }
 
 impl HttpCall {
@@ -211,7 +212,7 @@ struct Hop {
     headers: HeaderMap,
     body: Vec<u8>,
     led_by: Option<Url>,
-    lifted: Option<CookieRule>,
+    lifted: Lifted,
     /// Of this hop and those before it.
     ruled: Vec<Ruled>,
     by_grace: Vec<String>,
@@ -234,7 +235,7 @@ impl Hop {
             headers: headers_of(&call.headers)?,
             body,
             led_by: call.led_by.as_deref().map(parsed).transpose()?,
-            lifted: call.lifted,
+            lifted: call.lifted.clone(),
             ruled: Vec::new(),
             by_grace: Vec::new(),
         })
@@ -264,7 +265,7 @@ impl Hop {
             url: &self.url,
             method: self.method.as_str(),
             led_by: self.led_by.as_ref(),
-            lifted: self.lifted,
+            lifted: &self.lifted,
         }
     }
 

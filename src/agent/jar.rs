@@ -2,7 +2,7 @@
 //! client would have done otherwise. Parsing, domains, paths and expiry are `cookie_store`'s; which domains share a site
 //! is the public suffix list's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use cookie_store::{Cookie as Kept, CookieDomain, CookieStore, RawCookie, StoreAction};
 use serde::{Deserialize, Serialize};
@@ -60,9 +60,14 @@ pub(super) struct Trip<'a> {
     pub method: &'a str,
     /// The page that causes it; none where a person types an address, or a tool asks.
     pub led_by: Option<&'a Url>,
-    /// A rule that does not hold for once.
-    pub lifted: Option<CookieRule>,
+    /// Rules that do not hold for once.
+    pub lifted: &'a Lifted,
 }
+
+/// Rules that do not hold for once.
+pub type Lifted = BTreeSet<CookieRule>;
+
+static NONE: Lifted = Lifted::new();
 
 impl<'a> Trip<'a> {
     /// As a tool asks: nobody led it there.
@@ -71,7 +76,7 @@ impl<'a> Trip<'a> {
             url,
             method: "GET",
             led_by: None,
-            lifted: None,
+            lifted: &NONE,
         }
     }
 }
@@ -89,16 +94,14 @@ impl CookieJar {
     /// is no cookie at all is dropped without a word.
     pub fn take(&mut self, header: &str, trip: &Trip<'_>, now: OffsetDateTime) -> Option<Ruled> {
         let raw = RawCookie::parse(header.to_owned()).ok()?;
-        let ruled = |(rule, says)| Ruled {
-            name: raw.name().to_owned(),
-            rule,
-            says,
-        };
-        let refusal = self
-            .refusal(&raw, trip.url)
-            .filter(|(rule, _)| trip.lifted != Some(*rule));
-        if let Some(refusal) = refusal {
-            return Some(ruled(refusal));
+        let refusals = self.refusals(&raw, trip.url).into_iter();
+        let mut refusals = refusals.filter(|(rule, _)| !trip.lifted.contains(rule));
+        if let Some((rule, says)) = refusals.next() {
+            return Some(Ruled {
+                name: raw.name().to_owned(),
+                rule,
+                says,
+            });
         }
         if self.store.iter_any().count() < MOST_COOKIES {
             self.keep(raw, trip.url, now);
@@ -107,7 +110,11 @@ impl CookieJar {
     }
 
     fn keep(&mut self, mut raw: RawCookie<'static>, url: &Url, now: OffsetDateTime) {
-        if raw.domain().is_some_and(|domain| is_own_suffix(domain, url)) {
+        // What a domain may not be has been asked by now: where the rule is lifted the cookie is its host's alone.
+        if raw
+            .domain()
+            .is_some_and(|domain| is_own_suffix(domain, url) || !may_set(domain, url))
+        {
             raw.unset_domain();
         }
         let Ok(cookie) = Kept::try_from_raw_cookie(&raw, url) else {
@@ -132,26 +139,28 @@ impl CookieJar {
         }
     }
 
-    /// What a browser has against a cookie.
-    fn refusal(&self, raw: &RawCookie<'_>, url: &Url) -> Option<(CookieRule, String)> {
+    /// Everything that a browser has against a cookie.
+    fn refusals(&self, raw: &RawCookie<'_>, url: &Url) -> Vec<(CookieRule, String)> {
         let secure = raw.secure().unwrap_or(false);
         let domain = raw.domain().filter(|domain| !domain.is_empty());
-        if let Some(domain) = domain.filter(|domain| !may_set(domain, url)) {
-            return Some((CookieRule::Domain, format!("Domain={domain}")));
-        }
-        if secure && !is_trustworthy(url) {
-            return Some((CookieRule::Secure, "Secure".to_owned()));
-        }
-        if !secure && !is_trustworthy(url) && self.hides_secure(raw, url) {
-            return Some((
-                CookieRule::Secure,
-                "no Secure, beside one of its name that does".to_owned(),
-            ));
-        }
-        if raw.same_site().is_some_and(|site| site.is_none()) && !secure {
-            return Some((CookieRule::NoneWithoutSecure, "SameSite=None without Secure".to_owned()));
-        }
-        broken_promise(raw).map(|what| (CookieRule::Prefix, what.to_owned()))
+        let domain = domain.filter(|domain| !may_set(domain, url));
+        let by_secure = match (is_trustworthy(url), secure) {
+            (true, _) => None,
+            (false, true) => Some("Secure"),
+            (false, false) => self
+                .hides_secure(raw, url)
+                .then_some("no Secure, beside one of its name that does"),
+        };
+        let is_none = raw.same_site().is_some_and(|site| site.is_none());
+        let none = (is_none && !secure).then_some("SameSite=None without Secure");
+        let refusals = [
+            (CookieRule::Domain, domain.map(|domain| format!("Domain={domain}"))),
+            (CookieRule::Secure, by_secure.map(str::to_owned)),
+            (CookieRule::NoneWithoutSecure, none.map(str::to_owned)),
+            (CookieRule::Prefix, broken_promise(raw).map(str::to_owned)),
+        ];
+        let refusals = refusals.into_iter();
+        refusals.filter_map(|(rule, says)| Some((rule, says?))).collect()
     }
 
     /// A cookie from plain HTTP may not stand in the way of one from TLS.
@@ -170,13 +179,13 @@ impl CookieJar {
 
     /// What a request carries.
     pub fn carried(&self, trip: &Trip<'_>, now: OffsetDateTime) -> Carried {
-        let mut found: Vec<&Kept<'static>> = match trip.lifted {
-            Some(CookieRule::Secure) => self
+        let mut found: Vec<&Kept<'static>> = match trip.lifted.contains(&CookieRule::Secure) {
+            true => self
                 .store
                 .iter_unexpired()
                 .filter(|kept| fits(kept, trip.url))
                 .collect(),
-            _ => self.store.matches(trip.url),
+            false => self.store.matches(trip.url),
         };
         found.sort_by_key(|kept| std::cmp::Reverse(String::from(&kept.path).len()));
         let mut carried = Carried::default();
@@ -200,7 +209,7 @@ impl CookieJar {
 
     fn goes(&self, kept: &Kept<'_>, trip: &Trip<'_>, now: OffsetDateTime) -> Goes {
         let foreign = trip.led_by.is_some_and(|page| !same_site(page, trip.url));
-        if !foreign || trip.lifted == Some(CookieRule::SameSite) {
+        if !foreign || trip.lifted.contains(&CookieRule::SameSite) {
             return Goes::Along;
         }
         let is_safe = matches!(trip.method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
@@ -336,7 +345,7 @@ mod tests {
             url: &to,
             method,
             led_by: page.as_ref(),
-            lifted: None,
+            lifted: &NONE,
         };
         jar.carried(&trip, BEGIN + Duration::seconds(later))
     }
@@ -492,8 +501,9 @@ mod tests {
     #[test]
     fn a_rule_that_is_lifted_shows_what_it_decided() {
         let app = url("http://app:8080/");
+        let (secure, site) = (Lifted::from([CookieRule::Secure]), Lifted::from([CookieRule::SameSite]));
         let lifted = |rule| Trip {
-            lifted: Some(rule),
+            lifted: if rule == CookieRule::Secure { &secure } else { &site },
             ..Trip::of_tool(&app)
         };
         let mut jar = CookieJar::default();
@@ -502,6 +512,26 @@ mod tests {
         assert_eq!(jar.carried(&lifted(CookieRule::Secure), BEGIN).pairs.len(), 1);
         let other = jar.take("b=1; Secure", &lifted(CookieRule::SameSite), BEGIN);
         assert_eq!(other.map(|ruled| ruled.rule), Some(CookieRule::Secure));
+    }
+
+    #[test]
+    fn a_cookie_of_another_hosts_domain_is_its_own_hosts_where_that_rule_is_lifted() {
+        let app = url("http://app:8080/");
+        let sent = |rules: &[CookieRule]| {
+            let lifted: Lifted = rules.iter().copied().collect();
+            let trip = Trip {
+                lifted: &lifted,
+                ..Trip::of_tool(&app)
+            };
+            let mut jar = CookieJar::default();
+            let ruled = jar.take("a=1; Secure; Domain=shop.example.com", &trip, BEGIN);
+            (ruled.map(|ruled| ruled.rule), jar.carried(&trip, BEGIN).pairs.len())
+        };
+        use CookieRule::{Domain, Secure};
+        assert_eq!(sent(&[]), (Some(Domain), 0));
+        assert_eq!(sent(&[Domain]), (Some(Secure), 0));
+        assert_eq!(sent(&[Secure]), (Some(Domain), 0));
+        assert_eq!(sent(&[Domain, Secure]), (None, 1));
     }
 
     /// Hosts with their site and what their cookies' `Domain` may say, written down by hand.

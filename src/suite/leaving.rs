@@ -16,6 +16,7 @@ use super::words;
 use crate::agent::Call;
 use crate::agent::client::Client;
 use crate::agent::exchange::{HttpAnswer, SERVER_ERROR};
+use crate::agent::jar::Lifted;
 use crate::agent::session::SessionCall;
 use crate::config::settings::Login;
 use crate::record::outcome::Outcome;
@@ -89,7 +90,7 @@ pub async fn sign_out(
     ca: &[String],
     patience: Patience,
 ) -> SignedOut {
-    let mut visit = Visit::begin(client, login, session, ca, None).await;
+    let mut visit = Visit::begin(client, login, session, ca, Lifted::new()).await;
     let copy = format!("{session}-kept");
     let left = left(&mut visit, login, exit, (client, session, &copy)).await;
     let as_before = visit.left();

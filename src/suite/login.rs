@@ -1,7 +1,7 @@
 //! The sign-in of a test user, as a browser does it: pages, redirects, forms. It knows no product: whatever leads from
 //! `start` to a form with a password field and back is followed, and the protected page has the last word.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -17,7 +17,7 @@ use super::words;
 use crate::agent::client::Client;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::agent::failure::CallFailure;
-use crate::agent::jar::{CookieRule, Ruled};
+use crate::agent::jar::{CookieRule, Lifted, Ruled};
 use crate::agent::session::SessionCall;
 use crate::agent::{Answer, Call};
 use crate::config::settings::{Bearer, HttpExpect, Login, SignInBy, StatusPattern, TokenRequest};
@@ -74,28 +74,74 @@ pub struct Session {
 /// Signs the test user in and asks for the protected page. What `session` held before is forgotten; afterwards it
 /// holds the signed-in cookies. `ca`: CAs to trust, PEM.
 ///
-/// Where it fails, and a rule of browsers kept a cookie back on the way, it is tried again without that rule: so the rule
-/// is blamed where it decided, and only there. Fails only as an outcome: also an agent that is gone is a message.
+/// Where it fails, and a rule of browsers kept a cookie back on the way, it is tried again without that rule, and, where no rule
+/// decides alone, without all of them: so the rule is blamed where it decided, and only there. Fails only as an outcome: also an agent that is gone is a message.
 pub async fn sign_in(client: &Client, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
-    let (mut outcome, ruled) = Visit::begin(client, login, session, ca, None).await.whole(login).await;
+    let (mut outcome, ruled) = Visit::begin(client, login, session, ca, Lifted::new())
+        .await
+        .whole(login)
+        .await;
     let Outcome::Broke(trouble) = &outcome.came_to else {
         return outcome;
     };
     if trouble.may_be_a_cookies() {
         let trouble = trouble.clone();
-        let mut tried = BTreeSet::new();
-        for doubt in ruled.iter().filter(|doubt| tried.insert(doubt.rule)) {
-            let again = format!("{session}-without-a-rule");
-            let visit = Visit::begin(client, login, &again, ca, Some(doubt.rule)).await;
-            let (without, _) = visit.whole(login).await;
-            outcome.secrets.extend(without.secrets);
-            if without.came_to.held().is_some() {
-                outcome.came_to = Outcome::Broke(doubt.decided(trouble));
-                break;
-            }
+        let mut experiment = Experiment {
+            client,
+            login,
+            session: &format!("{session}-without-a-rule"),
+            ca,
+            secrets: Vec::new(),
+        };
+        let decided = experiment.deciding(ruled).await;
+        outcome.secrets.extend(experiment.secrets);
+        if let Some(doubt) = decided {
+            outcome.came_to = Outcome::Broke(doubt.decided(trouble));
         }
     }
     outcome
+}
+
+/// A sign-in that failed, tried again without what browsers hold against cookies.
+struct Experiment<'a> {
+    client: &'a Client,
+    login: &'a Login,
+    session: &'a str,
+    ca: &'a [String],
+    secrets: Vec<String>,
+}
+
+impl Experiment<'_> {
+    /// The first cookie over which the rule decided without which it works; or the first of all, where it works without all
+    /// of those rules.
+    async fn deciding(&mut self, doubts: Vec<Doubt>) -> Option<Doubt> {
+        let (mut doubts, mut all) = (VecDeque::from(doubts), Lifted::new());
+        let mut first = None;
+        while let Some(doubt) = doubts.pop_front() {
+            if !all.insert(doubt.rule) {
+                continue;
+            }
+            match self.without(&Lifted::from([doubt.rule])).await {
+                Ok(()) => return Some(doubt),
+                // What one rule has dropped no other one has been asked of.
+                Err(further) => doubts.extend(further),
+            }
+            first.get_or_insert(doubt);
+        }
+        let works = all.len() > 1 && self.without(&all).await.is_ok();
+        first.filter(|_| works)
+    }
+
+    /// Whether it works then; else over which cookies rules decide that still hold.
+    async fn without(&mut self, lifted: &Lifted) -> Result<(), Vec<Doubt>> {
+        let visit = Visit::begin(self.client, self.login, self.session, self.ca, lifted.clone()).await;
+        let (outcome, doubts) = visit.whole(self.login).await;
+        self.secrets.extend(outcome.secrets);
+        match outcome.came_to {
+            Outcome::Held(()) => Ok(()),
+            Outcome::Broke(_) | Outcome::Lost(_) => Err(doubts),
+        }
+    }
 }
 
 /// The same with a password that is not the user's, tried once; `None` where no password decides. Held = it signs in.
@@ -112,7 +158,7 @@ pub async fn sign_in_wrongly(client: &Client, login: &Login, session: &str, ca: 
         password: format!("not-{}", login.password),
         ..login.clone()
     };
-    let visit = Visit::begin(client, &wrong, session, ca, None).await;
+    let visit = Visit::begin(client, &wrong, session, ca, Lifted::new()).await;
     Some(visit.whole(&wrong).await.0)
 }
 
@@ -121,7 +167,7 @@ pub async fn sign_in_wrongly(client: &Client, login: &Login, session: &str, ca: 
 /// as where the release keeps one session on its side. Held = the code signs in again.
 pub async fn use_code_again(client: &Client, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome> {
     let before = format!("{session}-before-the-code");
-    let mut visit = Visit::begin(client, login, session, ca, None).await;
+    let mut visit = Visit::begin(client, login, session, ca, Lifted::new()).await;
     visit.kept_before_code = Some(before.clone());
     visit.arrive(login).await.ok()?;
     let code = visit.code.take()?;
@@ -151,7 +197,7 @@ pub async fn refresh(client: &Client, login: &Login, left: &Session, ca: &[Strin
 /// Asks for the protected page in a fresh session. Held = it was *not* answered as it is for a signed-in user, so
 /// that a sign-in proves something; lost = it did not answer, and nobody can tell.
 pub async fn protected_without_session(client: &Client, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
-    let mut visit = Visit::begin(client, login, session, ca, None).await;
+    let mut visit = Visit::begin(client, login, session, ca, Lifted::new()).await;
     if login.by == SignInBy::Header {
         visit.headers.clear();
     }
@@ -283,8 +329,8 @@ pub(super) struct Visit<'a> {
     pub secrets: BTreeSet<String>,
     /// The first answer after the submission that a user would call an error.
     first_bad: Option<Trouble>,
-    /// A rule of cookies that does not hold for once.
-    lifted: Option<CookieRule>,
+    /// Rules of cookies that do not hold for once.
+    lifted: Lifted,
     /// Cookies that a browser's rule kept back.
     ruled: Vec<Doubt>,
     remarks: BTreeSet<String>,
@@ -350,13 +396,7 @@ impl Doubt {
 }
 
 impl<'a> Visit<'a> {
-    pub async fn begin(
-        client: &'a Client,
-        login: &Login,
-        session: &'a str,
-        ca: &[String],
-        lifted: Option<CookieRule>,
-    ) -> Self {
+    pub async fn begin(client: &'a Client, login: &Login, session: &'a str, ca: &[String], lifted: Lifted) -> Self {
         // An agent that is gone shows with the first request.
         let close = SessionCall::Close {
             session: session.to_owned(),
@@ -390,7 +430,7 @@ impl<'a> Visit<'a> {
             trail: Vec::new(),
             secrets: BTreeSet::new(),
             first_bad: None,
-            lifted: None,
+            lifted: Lifted::new(),
             ruled: Vec::new(),
             remarks: BTreeSet::new(),
             kept_before_code: None,
@@ -758,7 +798,7 @@ impl<'a> Visit<'a> {
             insecure: self.insecure,
             ca: self.ca.clone(),
             led_by: go.from.as_ref().map(|from| from.page.to_string()),
-            lifted: self.lifted,
+            lifted: self.lifted.clone(),
         }
     }
 

@@ -797,6 +797,19 @@ async fn a_secure_cookie_over_plain_http_is_named_as_the_cause_and_an_ordinary_o
 }
 
 #[tokio::test]
+async fn a_cookie_of_another_hosts_domain_is_named_as_the_cause_alone_and_beside_another_rule() {
+    for says in ["; Domain=shop.example.com", "; Secure; Domain=shop.example.com"] {
+        let outcome = signs_in_without_tls(says).await;
+        let Outcome::Broke(trouble) = &outcome.came_to else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(trouble.kind, Kind::Cookie(CookieRule::Domain), "{says}");
+        let wanted = "no browser keeps the cookie `sid` (Domain=shop.example.com): POST http://0.0.0.0:";
+        assert!(trouble.message.starts_with(wanted), "{}", trouble.message);
+    }
+}
+
+#[tokio::test]
 async fn a_cookie_that_is_kept_back_without_deciding_anything_is_not_blamed() {
     let at = server(|asked| match asked.path.as_str() {
         "/login" => say(
