@@ -38,6 +38,7 @@ impl Guarded {
     /// A request that was answered as it must be, where it carried credentials and the answer gave something.
     pub(crate) fn of(name: String, call: HttpCall, expect: HttpExpect, answer: &HttpAnswer) -> Option<Self> {
         let gives = (200..300).contains(&answer.status);
+        let call = where_it_ended(call, answer);
         let expect = HttpExpect { within: None, ..expect };
         let url = Url::parse(&answer.url).or_else(|_| Url::parse(&call.url));
         let own = url.map_or_else(|_| Vec::new(), |url| known_form::asking(&url, answer));
@@ -111,6 +112,21 @@ impl Guarded {
     }
 }
 
+/// What was led on is asked for where that ended: without its credentials nobody follows it, and the way there is no secret. Of
+/// another origin nothing is asked: credentials are not led there.
+fn where_it_ended(call: HttpCall, answer: &HttpAnswer) -> HttpCall {
+    let both = || Some((Url::parse(&call.url).ok()?, Url::parse(&answer.url).ok()?));
+    let is_led = call.follow > 0 && matches!(call.method.as_str(), "GET" | "HEAD");
+    let ended = both().filter(|(begun, ended)| is_led && begun.origin() == ended.origin());
+    match ended {
+        Some((_, ended)) => HttpCall {
+            url: ended.into(),
+            ..call
+        },
+        None => call,
+    }
+}
+
 fn is_authorization(name: &str) -> bool {
     name.eq_ignore_ascii_case("authorization")
 }
@@ -159,6 +175,30 @@ mod tests {
                 .headers
                 .contains(&("authorization".to_owned(), "Bearer u".to_owned()))
         );
+    }
+
+    #[test]
+    fn what_is_followed_is_guarded_where_it_ends() {
+        let asked = |method: &str, follow: u32, ended: &str| {
+            let call = HttpCall {
+                method: method.to_owned(),
+                url: "http://web/old".to_owned(),
+                headers: vec![("Authorization".to_owned(), "Bearer t".to_owned())],
+                follow,
+                ..HttpCall::default()
+            };
+            let answer = HttpAnswer {
+                status: 200,
+                url: ended.to_owned(),
+                ..HttpAnswer::default()
+            };
+            let guarded = Guarded::of("smoke / old".to_owned(), call, HttpExpect::default(), &answer).unwrap();
+            guarded.without_credentials("stranger").url
+        };
+        assert_eq!(asked("GET", 10, "http://web/account?a=1"), "http://web/account?a=1");
+        assert_eq!(asked("GET", 10, "http://idp/account"), "http://web/old");
+        assert_eq!(asked("GET", 0, "http://web/account"), "http://web/old");
+        assert_eq!(asked("POST", 10, "http://web/account"), "http://web/old");
     }
 
     #[test]
