@@ -46,9 +46,10 @@ pub(in crate::check) async fn requests(at: &At<'_>) -> Result<Vec<Guarded>, Lost
     Ok(asked.filter(|asked| asked_once.insert(place(asked))).collect())
 }
 
-/// What is protected as one thing: an address without its query, by one method, with a token or without.
+/// What is protected as one thing: an address with its query, which may say what is asked for, by one method, with a token or
+/// without.
 fn place(asked: &Guarded) -> (String, String, bool) {
-    let address = asked.call.url.split(['?', '#']).next().unwrap_or_default();
+    let address = asked.call.url.split('#').next().unwrap_or_default();
     (asked.call.method.clone(), address.to_owned(), asked.token().is_some())
 }
 
@@ -106,5 +107,31 @@ pub(super) fn is_turn_of(at: &At<'_>, writes: bool) -> bool {
         StageId::Upgrade | StageId::Faults => forward || !writes,
         StageId::Load => false,
         StageId::Rollback => writes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::exchange::{HttpAnswer, HttpCall};
+    use crate::config::settings::HttpExpect;
+
+    #[test]
+    fn what_a_query_asks_for_is_a_place_of_its_own_and_a_part_of_a_page_is_none() {
+        let at = |url: &str| {
+            let call = HttpCall {
+                method: "GET".to_owned(),
+                url: url.to_owned(),
+                headers: vec![("Authorization".to_owned(), "Bearer t".to_owned())],
+                ..HttpCall::default()
+            };
+            let good = HttpAnswer {
+                status: 200,
+                ..HttpAnswer::default()
+            };
+            place(&Guarded::of("smoke / it".to_owned(), call, HttpExpect::default(), &good).unwrap())
+        };
+        assert_ne!(at("http://web/api?do=list"), at("http://web/api?do=export"));
+        assert_eq!(at("http://web/api?do=list"), at("http://web/api?do=list#first"));
     }
 }
