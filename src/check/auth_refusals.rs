@@ -185,7 +185,7 @@ fn may_write(body: &SuiteBody) -> bool {
     writing.any(|step| body.basic.is_some() || step.basic.is_some() || !step.headers.is_empty())
 }
 
-fn finding(case: &Case<'_>, newly: &[(&Tried, u16, u16)]) -> Option<Finding> {
+fn finding(case: &Case<'_>, newly: &[(&Tried, Answered, u16)]) -> Option<Finding> {
     let (first, ..) = newly.first()?;
     let baseline = case.pair.baseline();
     let title = match first.forgery {
@@ -198,7 +198,7 @@ fn finding(case: &Case<'_>, newly: &[(&Tried, u16, u16)]) -> Option<Finding> {
     };
     let lines = newly.iter().map(|(tried, then, now)| {
         let (request, way) = (&tried.request, tried.forgery);
-        format!("{request}, {way}: the baseline answers {then}, the candidate {now}")
+        format!("{request}, {way}: the baseline {}, the candidate {now}", then.words())
     });
     let found = Finding::new(ABOUT.id, case.stage, Blame::Candidate, title)
         .about(case.pair.first_service())

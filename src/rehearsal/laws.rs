@@ -423,6 +423,37 @@ async fn where_too_much_was_asked_of_either_nobody_can_tell() {
     }
 }
 
+/// As `guarded`; who is not let in is hung up on after so long.
+fn hanging_up(baseline: Option<u64>, candidate: Option<u64>, lets_in: &[Stranger]) -> Story {
+    let mut story = guarded(&[], lets_in);
+    let after = |seconds: Option<u64>| seconds.map(Duration::from_secs);
+    for behaviour in [&mut story.baseline, &mut story.untouched, &mut story.back] {
+        behaviour.hangs_up = after(baseline);
+    }
+    story.candidate.hangs_up = after(candidate);
+    story
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_closes_the_connection_on_strangers_keeps_them_out() {
+    hanging_up(Some(0), Some(0), &[]).play().await.ends(Verdict::Pass);
+    let played = hanging_up(Some(0), Some(0), &[Stranger::Nobody]).play().await;
+    played.ends(Verdict::Block);
+    let evidence = &played.recorded.findings[0].evidence;
+    let says = "smoke / mine, no-credentials: the baseline closes the connection, the candidate 200";
+    assert!(evidence.iter().any(|line| line == says), "{evidence:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_production_does_not_answer_strangers_at_all_nobody_can_tell() {
+    let late = Some(11);
+    for (baseline, candidate) in [(late, late), (late, None), (None, Some(0)), (None, late)] {
+        let played = hanging_up(baseline, candidate, &[]).play().await;
+        played.ends(Verdict::Inconclusive);
+        assert_eq!(played.check("auth-refusals", StageId::Upgrade), Status::NotRun);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_token_that_was_over_by_itself_says_nothing_of_its_forgeries() {
     let mut story = guarded(&[], &[]);

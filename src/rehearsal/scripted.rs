@@ -131,6 +131,8 @@ pub struct Behaviour {
     pub scolds: Option<String>,
     /// The status by which it answers whom it does not let in, if it is not 401.
     pub keeps_out_by: Option<u16>,
+    /// It closes the connection on whom it does not let in, after so long.
+    pub hangs_up: Option<Duration>,
     /// The user's token is taken no more when it has been forged.
     pub ends_tokens: bool,
     /// How it answers tokens that the run's own key has signed; `None` = as any forger's.
@@ -1179,6 +1181,72 @@ impl ScriptedGround {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// What comes of a request; `None` = the connection is closed.
+    fn answered(&self, call: &HttpCall) -> Result<Option<HttpAnswer>, Lost> {
+        let mut state = self.state();
+        state.alone(&call.url);
+        state.agent()?;
+        if call.method != "GET" {
+            state.note(&format!("{} {}", call.method, call.url));
+        }
+        let mut headers = call.headers.iter();
+        let who = headers
+            .find(|(name, _)| name == "Authorization")
+            .map(|(_, value)| value.as_str());
+        if call.url.ends_with("/login") {
+            // Everybody may see the page, where there is something to sign in with.
+            let status = match state.stopped.contains("idp") || state.stopped.contains("web") {
+                true => 500,
+                false => 200,
+            };
+            let is_slow = state.rate >= state.now().climbs.slow || matches!(state.fault, Some(Fault::Slow(_)));
+            return Ok(Some(HttpAnswer {
+                status,
+                duration_ms: if is_slow { 3_000 } else { 0 },
+                ..HttpAnswer::default()
+            }));
+        }
+        if let Some(document) = state.document(&call.url) {
+            return Ok(Some(HttpAnswer {
+                status: 200,
+                body: BASE64_STANDARD.encode(document.to_string()),
+                ..HttpAnswer::default()
+            }));
+        }
+        let user_info = state
+            .now()
+            .user_info
+            .filter(|_| call.url == format!("{ISSUER}/userinfo"));
+        if let Some((status, sub)) = user_info {
+            return Ok(Some(HttpAnswer {
+                status,
+                body: BASE64_STANDARD.encode(json!({"sub": sub}).to_string()),
+                ..HttpAnswer::default()
+            }));
+        }
+        if let Some(status) = who.and_then(|who| state.by_our_key(who)) {
+            return Ok(Some(HttpAnswer {
+                status,
+                ..HttpAnswer::default()
+            }));
+        }
+        let keeps_out_by = state.now().keeps_out_by.unwrap_or(401);
+        let is_out = state.is_revoked && state.now().revoked != Revoked::IsTaken;
+        let lets_in = &state.now().lets_in;
+        let is_in = match who {
+            Some(value) if value == format!("Bearer {TOKEN}") => !state.now().ends_tokens && !is_out,
+            Some(_) => lets_in.contains(&Stranger::Forger),
+            None => lets_in.contains(&Stranger::Nobody),
+        };
+        if !is_in && state.now().hangs_up.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(HttpAnswer {
+            status: if is_in { 200 } else { keeps_out_by },
+            ..HttpAnswer::default()
+        }))
+    }
 }
 
 /// Steps with a token carry it.
@@ -1644,65 +1712,12 @@ impl Ground for ScriptedGround {
     }
 
     async fn http(&self, call: HttpCall) -> Result<Option<HttpAnswer>, Lost> {
-        let mut state = self.state();
-        state.alone(&call.url);
-        state.agent()?;
-        if call.method != "GET" {
-            state.note(&format!("{} {}", call.method, call.url));
+        let answer = self.answered(&call)?;
+        if answer.is_none() {
+            let after = self.state().now().hangs_up.unwrap_or_default();
+            tokio::time::sleep(after).await;
         }
-        let mut headers = call.headers.iter();
-        let who = headers
-            .find(|(name, _)| name == "Authorization")
-            .map(|(_, value)| value.as_str());
-        if call.url.ends_with("/login") {
-            // Everybody may see the page, where there is something to sign in with.
-            let status = match state.stopped.contains("idp") || state.stopped.contains("web") {
-                true => 500,
-                false => 200,
-            };
-            let is_slow = state.rate >= state.now().climbs.slow || matches!(state.fault, Some(Fault::Slow(_)));
-            return Ok(Some(HttpAnswer {
-                status,
-                duration_ms: if is_slow { 3_000 } else { 0 },
-                ..HttpAnswer::default()
-            }));
-        }
-        if let Some(document) = state.document(&call.url) {
-            return Ok(Some(HttpAnswer {
-                status: 200,
-                body: BASE64_STANDARD.encode(document.to_string()),
-                ..HttpAnswer::default()
-            }));
-        }
-        let user_info = state
-            .now()
-            .user_info
-            .filter(|_| call.url == format!("{ISSUER}/userinfo"));
-        if let Some((status, sub)) = user_info {
-            return Ok(Some(HttpAnswer {
-                status,
-                body: BASE64_STANDARD.encode(json!({"sub": sub}).to_string()),
-                ..HttpAnswer::default()
-            }));
-        }
-        if let Some(status) = who.and_then(|who| state.by_our_key(who)) {
-            return Ok(Some(HttpAnswer {
-                status,
-                ..HttpAnswer::default()
-            }));
-        }
-        let keeps_out_by = state.now().keeps_out_by.unwrap_or(401);
-        let is_out = state.is_revoked && state.now().revoked != Revoked::IsTaken;
-        let lets_in = &state.now().lets_in;
-        let is_in = match who {
-            Some(value) if value == format!("Bearer {TOKEN}") => !state.now().ends_tokens && !is_out,
-            Some(_) => lets_in.contains(&Stranger::Forger),
-            None => lets_in.contains(&Stranger::Nobody),
-        };
-        Ok(Some(HttpAnswer {
-            status: if is_in { 200 } else { keeps_out_by },
-            ..HttpAnswer::default()
-        }))
+        Ok(answer)
     }
 
     async fn exec(&self, _service: &str, _command: &[String]) -> Option<ExecOutput> {

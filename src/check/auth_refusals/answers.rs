@@ -60,6 +60,8 @@ pub enum Answered {
     Deaf,
     /// It asks for a password, and nobody knows whether the user's own does so, too.
     Unclear,
+    /// Twice in a row the connection was closed without an answer: who is meant gets none.
+    Closed,
     /// Nothing: neither given nor refused.
     Silence,
 }
@@ -84,6 +86,11 @@ impl Answered {
         }
     }
 
+    /// It gave nothing, whatever else it was.
+    pub(super) fn keeps_back(self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Broken(_) | Self::Closed)
+    }
+
     pub(in crate::check) fn is_given(self) -> bool {
         matches!(self, Self::Given(_))
     }
@@ -102,6 +109,7 @@ impl Answered {
             Self::Given(status) | Self::Refused(status) | Self::Broken(status) => format!("answers {status}"),
             Self::Limited => format!("answers {TOO_MANY}"),
             Self::Over | Self::Deaf | Self::Unclear => "answers what nobody can tell".to_owned(),
+            Self::Closed => "closes the connection".to_owned(),
             Self::Silence => "gives no answer".to_owned(),
         }
     }
@@ -121,17 +129,14 @@ impl Refusals {
         self.tried.iter().find(own).map(|tried| tried.answered)
     }
 
-    /// The status of an answer that gave nothing, whatever else it was.
-    pub(super) fn kept_back(&self, request: &str, forgery: Forgery) -> Option<u16> {
-        match self.answered(request, forgery)? {
-            Answered::Refused(status) | Answered::Broken(status) => Some(status),
-            _ => None,
-        }
+    /// An answer that gave nothing, whatever else it was.
+    pub(super) fn kept_back(&self, request: &str, forgery: Forgery) -> Option<Answered> {
+        self.answered(request, forgery).filter(|answered| answered.keeps_back())
     }
 
-    /// What it refused, of what writes or of what does not.
+    /// What it gave nobody, of what writes or of what does not.
     pub(super) fn refused(&self, turn: impl Fn(&Tried) -> bool) -> BTreeSet<String> {
-        let refused = |tried: &&Tried| matches!(tried.answered, Answered::Refused(_)) && turn(tried);
+        let refused = |tried: &&Tried| tried.answered.keeps_back() && turn(tried);
         self.tried
             .iter()
             .filter(refused)
@@ -142,5 +147,39 @@ impl Refusals {
     pub(super) fn is_broken(&self) -> bool {
         let mut tried = self.tried.iter();
         tried.any(|tried| matches!(tried.answered, Answered::Broken(_))) || self.parted.iter().any(Parted::is_broken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_given_nothing_was_kept_back_by_whatever_answer() {
+        let of = |answered: Answered| {
+            let tried = Tried {
+                request: "smoke / mine".to_owned(),
+                writes: false,
+                forgery: Forgery::NoCredentials,
+                answered,
+            };
+            let seen = Refusals {
+                tried: vec![tried],
+                ..Refusals::default()
+            };
+            let kept_back = seen.kept_back("smoke / mine", Forgery::NoCredentials);
+            (kept_back.is_some(), seen.refused(|_| true).len())
+        };
+        for answered in [Answered::Refused(401), Answered::Broken(500), Answered::Closed] {
+            assert_eq!(of(answered), (true, 1), "{answered:?}");
+        }
+        for answered in [
+            Answered::Given(200),
+            Answered::Limited,
+            Answered::Silence,
+            Answered::Unclear,
+        ] {
+            assert_eq!(of(answered), (false, 0), "{answered:?}");
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! The attempts: each request in each way, and the token that is taken back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use strum::VariantArray as _;
+use tokio::time::Instant;
 
 use super::answers::{Answered, Refusals, Tried};
 use super::issuer::{self, Revoked, TakenBack};
@@ -83,7 +84,7 @@ impl<'a> Trial<'a> {
             return Ok(());
         }
         let forged = self.seen.tried.iter_mut().filter(|tried| is_forged(tried));
-        let refused = forged.filter(|tried| matches!(tried.answered, Answered::Refused(_)));
+        let refused = forged.filter(|tried| tried.answered.keeps_back());
         refused.for_each(|tried| tried.answered = Answered::Over);
         // Of production's own nobody knows more: then the candidate is not asked.
         if self.before.is_none() {
@@ -133,7 +134,7 @@ impl<'a> Trial<'a> {
                 tokio::time::sleep(REVOKED_EVERY).await;
                 continue;
             }
-            if self.before.is_none() && !matches!(answered, Answered::Refused(_)) {
+            if self.before.is_none() && !matches!(answered, Answered::Refused(_) | Answered::Closed) {
                 let seconds = limit.as_secs();
                 self.leave(format!(
                     "revoked is skipped: production takes a revoked token for {seconds} s and more"
@@ -191,8 +192,24 @@ impl<'a> Trial<'a> {
     }
 
     async fn ask(&self, asked: &Guarded, call: HttpCall) -> Result<Answered, Lost> {
+        match self.once(asked, call.clone()).await? {
+            // What writes is not sent twice.
+            Answered::Closed if asked.writes() => Ok(Answered::Silence),
+            first @ (Answered::Closed | Answered::Silence) if !asked.writes() => {
+                match (first, self.once(asked, call).await?) {
+                    (Answered::Silence, Answered::Closed) => Ok(Answered::Silence),
+                    (_, second) => Ok(second),
+                }
+            }
+            answered => Ok(answered),
+        }
+    }
+
+    async fn once(&self, asked: &Guarded, call: HttpCall) -> Result<Answered, Lost> {
+        let (begun, limit) = (Instant::now(), Duration::from_millis(call.timeout_ms));
         let Some(answer) = self.at.ground.http(call).await? else {
-            return Ok(Answered::Silence);
+            let is_cut = begun.elapsed() < limit;
+            return Ok(if is_cut { Answered::Closed } else { Answered::Silence });
         };
         match Answered::of(asked, &answer) {
             Answered::Unclear => {
@@ -216,6 +233,12 @@ impl<'a> Trial<'a> {
     }
 
     fn note(&mut self, asked: &Guarded, forgery: Forgery, answered: Answered) {
+        let then = self.before.map(|before| before.answered(&asked.name, forgery));
+        let answered = match answered {
+            // A release that is away closes them, too: it is an answer only where production's is the same.
+            Answered::Closed if !matches!(then, None | Some(Some(Answered::Closed))) => Answered::Silence,
+            answered => answered,
+        };
         self.seen.tried.push(Tried {
             request: asked.name.clone(),
             writes: asked.writes(),
@@ -225,20 +248,15 @@ impl<'a> Trial<'a> {
     }
 
     async fn one_way(&mut self, asked: &Guarded, way: Forgery) -> Result<Option<Answered>, Lost> {
-        if let Some(before) = self.before {
-            match before.answered(&asked.name, way) {
-                Some(Answered::Refused(_) | Answered::Broken(_)) => {}
-                // What nobody could tell of production cannot be told of this release either.
-                Some(untold @ (Answered::Limited | Answered::Unclear)) => {
-                    self.note(asked, way, untold);
-                    return Ok(None);
-                }
-                Some(Answered::Silence) if way.is_issuers() => {
-                    self.note(asked, way, Answered::Silence);
-                    return Ok(None);
-                }
-                _ => return Ok(None),
+        match self.before.map(|before| before.answered(&asked.name, way)) {
+            None => {}
+            Some(Some(then)) if then.keeps_back() => {}
+            // What nobody could tell of production cannot be told of this release either.
+            Some(Some(untold @ (Answered::Limited | Answered::Unclear | Answered::Silence))) => {
+                self.note(asked, way, untold);
+                return Ok(None);
             }
+            Some(_) => return Ok(None),
         }
         if way.is_issuers() && !self.is_heard(asked, way).await? {
             return Ok(None);
@@ -250,7 +268,9 @@ impl<'a> Trial<'a> {
         self.calls += 1;
         let answered = self.ask(asked, call).await?;
         let answered = match (answered, self.controls.get(&asked.name)) {
-            (Answered::Refused(_), Some(control)) if way.is_issuers() && !control.is_given() => Answered::Deaf,
+            (Answered::Refused(_) | Answered::Closed, Some(control)) if way.is_issuers() && !control.is_given() => {
+                Answered::Deaf
+            }
             (other, _) => other,
         };
         self.note(asked, way, answered);
