@@ -19,7 +19,7 @@ use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::stage::StageId;
 use crate::record::test::TOO_MANY;
-use crate::suite::login::{Kind, LoginOutcome, Trouble};
+use crate::suite::login::{Kind, LoginOutcome, Trouble, UsedCode};
 use tokens::Tokens;
 
 static ABOUT: About = About {
@@ -83,6 +83,8 @@ enum Wrong {
     Broken(String),
     /// The page behind the sign-in was answered as for a user.
     Taken,
+    /// It could not be tried, in words.
+    Untried(String),
 }
 
 /// What a failed sign-in left to see.
@@ -203,8 +205,7 @@ impl Check for AuthLogin {
         let refused = refused().and_then(|refused| refused.into_iter().next());
         let failed = after.failed.iter();
         let fails = failed.map(|failed| fails(case, failed, refused.as_ref()));
-        let kept_out = |before: &Wrong| matches!(before, Wrong::Refused(_) | Wrong::Broken(_));
-        let newly = |before: &Wrong, after: &Wrong| *after == Wrong::Taken && kept_out(before);
+        let newly = |before: &Wrong, after: &Wrong| *after == Wrong::Taken && before.is_kept_out();
         let any = newly(&before.wrong, &after.wrong).then(|| takes_any(case));
         let used = newly(&before.used_code, &after.used_code).then(|| takes_used(case));
         let breaks = breaks(case, &before.wrong, &after.wrong);
@@ -216,8 +217,8 @@ impl Check for AuthLogin {
         fails.chain(any).chain(used).chain(breaks).chain(tokens).collect()
     }
 
-    fn unanswered(&self, _case: &Case<'_>, after: &SignIn) -> Option<Unanswered> {
-        let untold = || tokens::untold(&after.tokens);
+    fn unanswered(&self, case: &Case<'_>, after: &SignIn) -> Option<Unanswered> {
+        let untold = || tokens::untold(&after.tokens).or_else(|| untried(case, after).map(str::to_owned));
         let is_in = after.failed.is_none();
         is_in.then(untold).flatten().map(Unanswered::NotRun)
     }
@@ -234,8 +235,36 @@ impl Check for AuthLogin {
             StageId::Control if seen.failed.is_none() => tokens::left(&seen.tokens),
             _ => Vec::new(),
         };
-        let remarks = seen.remarks.iter().cloned().chain(taken).chain(used).chain(left);
+        let untried = match &seen.used_code {
+            Wrong::Untried(why) if case.stage == StageId::Control => {
+                Some(format!("a code's second use is skipped: {why}"))
+            }
+            _ => None,
+        };
+        let remarks = seen
+            .remarks
+            .iter()
+            .cloned()
+            .chain(taken)
+            .chain(used)
+            .chain(untried)
+            .chain(left);
         remarks.map(said).collect()
+    }
+}
+
+impl Wrong {
+    /// Nobody came in by it.
+    fn is_kept_out(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Broken(_))
+    }
+}
+
+/// What production refused and nobody could try of this release. Production's own is a note.
+fn untried<'a>(case: &Case<'_>, after: &'a SignIn) -> Option<&'a str> {
+    match &after.used_code {
+        Wrong::Untried(why) if case.stage != StageId::Control => Some(why),
+        _ => None,
     }
 }
 
@@ -289,22 +318,46 @@ async fn used_code(at: &At<'_>) -> Result<Wrong, Lost> {
     if at.case.stage == StageId::Rollback {
         return Ok(Wrong::NotTried);
     }
-    let Some(outcome) = at.driver.use_code_again().await else {
+    let Some(again) = at.driver.use_code_again().await else {
         return Ok(Wrong::NotTried);
     };
-    kept_apart(at, &begun, wrong(outcome)?).await
+    let came_to = match again.came_to {
+        Outcome::Held(UsedCode::NoCode) => return Ok(Wrong::NotTried),
+        Outcome::Held(UsedCode::NotNeeded) => Wrong::NotTried,
+        Outcome::Held(UsedCode::Taken) => Wrong::Taken,
+        Outcome::Held(UsedCode::Refused(trouble)) => kept_out(trouble)?,
+        Outcome::Broke(trouble) => return Ok(untried_code(at, &trouble)),
+        Outcome::Lost(lost) => return Err(lost),
+    };
+    kept_apart(at, &begun, came_to).await
+}
+
+/// The sign-in of before held, and this one does not. Where production takes used codes, or could not be asked, nothing is
+/// compared with it.
+fn untried_code(at: &At<'_>, trouble: &Trouble) -> Wrong {
+    match at.seen_before::<AuthLogin>() {
+        Some(before) if !before.used_code.is_kept_out() => Wrong::NotTried,
+        _ => Wrong::Untried(format!(
+            "nobody could sign in after a wrong password: {}",
+            trouble.message
+        )),
+    }
 }
 
 fn wrong(outcome: LoginOutcome) -> Result<Wrong, Lost> {
     match outcome.came_to {
         Outcome::Held(()) => Ok(Wrong::Taken),
-        // What does not answer has neither taken nor refused it.
-        Outcome::Broke(trouble) if trouble.kind == Kind::NoAnswer => Err(Lost::new(Part::Test, trouble.message)),
-        Outcome::Broke(trouble) if trouble.status.is_some_and(|status| status >= SERVER_ERROR) => {
-            Ok(Wrong::Broken(trouble.message))
-        }
-        Outcome::Broke(trouble) => Ok(Wrong::Refused(trouble.message)),
+        Outcome::Broke(trouble) => kept_out(trouble),
         Outcome::Lost(lost) => Err(lost),
+    }
+}
+
+fn kept_out(trouble: Trouble) -> Result<Wrong, Lost> {
+    match trouble.status {
+        // What does not answer has neither taken nor refused it.
+        _ if trouble.kind == Kind::NoAnswer => Err(Lost::new(Part::Test, trouble.message)),
+        Some(SERVER_ERROR..) => Ok(Wrong::Broken(trouble.message)),
+        _ => Ok(Wrong::Refused(trouble.message)),
     }
 }
 

@@ -32,7 +32,7 @@ use crate::record::outcome::{Lost, Outcome};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::suite::leaving::{Exit, Patience, SignedOut};
-use crate::suite::login::{LoginOutcome, Session};
+use crate::suite::login::{CodeAgain, LoginOutcome, Session};
 use crate::suite::returning::Returned;
 use crate::suite::{SuiteOutcome, SuiteRun};
 use crate::world::deploy::Deploy;
@@ -156,7 +156,7 @@ pub trait Ground: Send + Sync {
     async fn sign_in_wrongly(&self, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome>;
 
     /// Signs in, and uses the code of that a second time; `None` where that says nothing. Held = it signs in again.
-    async fn use_code_again(&self, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome>;
+    async fn use_code_again(&self, login: &Login, session: &str, ca: &[String]) -> CodeAgain;
 
     /// Signs in and out again, and asks for the protected page then; so long at most, until it is refused.
     async fn sign_out(&self, login: &Login, by: (&str, &Exit), ca: &[String], patience: Patience) -> SignedOut;

@@ -90,7 +90,7 @@ use crate::record::step::Subject;
 use crate::record::test::TestRecord;
 use crate::suite::guarded::Guarded;
 use crate::suite::leaving::{Exit, Patience, SignedOut};
-use crate::suite::login::{LoginOutcome, Session};
+use crate::suite::login::{CodeAgain, LoginOutcome, Session};
 use crate::suite::mix::Mix;
 use crate::suite::returning::Returned;
 use crate::world::candidates::Candidates;
@@ -321,8 +321,8 @@ pub trait Driver: Sync {
     /// A test of theirs does not pass: which, and why.
     async fn mix(&self) -> Result<Mix, String>;
 
-    /// Uses the code of a sign-in of its own a second time; `None` as before, and where that says nothing.
-    async fn use_code_again(&self) -> Option<LoginOutcome>;
+    /// Uses the code of a sign-in of its own a second time; `None` as before.
+    async fn use_code_again(&self) -> Option<CodeAgain>;
 
     /// Gets another token by what came with that of a sign-in; `None` as before, and where nothing came.
     async fn refresh(&self, left: &Session) -> Option<LoginOutcome>;

@@ -20,7 +20,7 @@ use crate::record::step::Subject;
 use crate::record::test::TestRecord;
 use crate::suite::guarded::Guarded;
 use crate::suite::leaving::{Exit, Patience, SignedOut};
-use crate::suite::login::{LoginOutcome, Session};
+use crate::suite::login::{CodeAgain, LoginOutcome, Session};
 use crate::suite::mix::Mix;
 use crate::suite::returning::{Received, Returned};
 use crate::suite::{Captures, SuiteOutcome, SuiteRun};
@@ -214,11 +214,13 @@ impl Driver for OnGround<'_> {
         Some(self.learned(outcome))
     }
 
-    async fn use_code_again(&self) -> Option<LoginOutcome> {
+    async fn use_code_again(&self) -> Option<CodeAgain> {
         let session = format!("code-{}", next_run());
         let ca = &self.rehearsal.ca;
-        let outcome = self.ground.use_code_again(self.login()?, &session, ca).await?;
-        Some(self.learned(outcome))
+        let again = self.ground.use_code_again(self.login()?, &session, ca).await;
+        let redactor = &self.rehearsal.redactor;
+        again.secrets.iter().for_each(|secret| redactor.learn(secret));
+        Some(again)
     }
 
     async fn refresh(&self, left: &Session) -> Option<LoginOutcome> {

@@ -342,6 +342,34 @@ async fn a_used_code_that_only_the_candidate_takes_blocks() {
     both.ends(Verdict::Pass);
 }
 
+#[tokio::test(start_paused = true)]
+async fn where_nobody_signs_in_after_a_wrong_password_nobody_can_tell_of_used_codes() {
+    let locking = |is_locking| Behaviour {
+        locks_out: is_locking,
+        ..good()
+    };
+    let story = |baseline: Behaviour, candidate| Story {
+        untouched: baseline.clone(),
+        baseline,
+        candidate,
+        ..Story::default()
+    };
+    let played = story(good(), locking(true)).play().await;
+    played.ends(Verdict::Inconclusive);
+    assert_eq!(played.check("auth-login", StageId::Upgrade), Status::NotRun);
+    // What could not be tried of production either is a note, and what it takes itself is no question.
+    let both = story(locking(true), locking(true)).play().await;
+    both.ends(Verdict::Pass);
+    let notes = &both.recorded.notes;
+    let says = "auth-login in control: a code's second use is skipped: nobody could sign in after a wrong password";
+    assert!(notes.iter().any(|note| note.starts_with(says)), "{notes:?}");
+    let takes = Behaviour {
+        takes_used_codes: true,
+        ..good()
+    };
+    story(takes, locking(true)).play().await.ends(Verdict::Pass);
+}
+
 /// A suite whose two last steps carry the user's token, the very last by a POST.
 fn guarded(baseline: &[Stranger], candidate: &[Stranger]) -> Story {
     let own = |lets_in: &[Stranger]| Behaviour {

@@ -36,7 +36,7 @@ use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::suite::leaving::{self, Exit, Patience, SignedOut};
-use crate::suite::login::{self, LoginOutcome, Session};
+use crate::suite::login::{self, CodeAgain, LoginOutcome, Session};
 use crate::suite::returning::{self, Returned};
 use crate::suite::{self, SuiteOutcome, SuiteRun};
 use crate::text::fatal::first_fatal;
@@ -220,7 +220,7 @@ impl Ground for Mirror {
         login::sign_in_wrongly(self.agent(), login, session, ca).await
     }
 
-    async fn use_code_again(&self, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome> {
+    async fn use_code_again(&self, login: &Login, session: &str, ca: &[String]) -> CodeAgain {
         login::use_code_again(self.agent(), login, session, ca).await
     }
 

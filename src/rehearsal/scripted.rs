@@ -56,7 +56,7 @@ use crate::record::v1::{self, Parts, Record};
 use crate::record::verdict::Verdict;
 use crate::suite::guarded::Guarded;
 use crate::suite::leaving::{self, After, Gone, Parting, SignedOut};
-use crate::suite::login::{Kind, LoginOutcome, Session, Trouble};
+use crate::suite::login::{CodeAgain, Kind, LoginOutcome, Session, Trouble, UsedCode};
 use crate::suite::returning::{Received, Returned};
 use crate::suite::{Captures, SuiteOutcome, SuiteRun};
 use crate::text::redact::Redactor;
@@ -125,6 +125,8 @@ pub struct Behaviour {
     pub refreshes: Option<u16>,
     /// It takes any password.
     pub takes_any_password: bool,
+    /// Who has tried a wrong password signs in no more for a while.
+    pub locks_out: bool,
     /// What it says while it is in place.
     pub log: Vec<String>,
     /// What it says to whoever tries a wrong password or token.
@@ -1623,18 +1625,24 @@ impl Ground for ScriptedGround {
         }))
     }
 
-    async fn use_code_again(&self, _login: &Login, _session: &str, _ca: &[String]) -> Option<LoginOutcome> {
+    async fn use_code_again(&self, _login: &Login, _session: &str, _ca: &[String]) -> CodeAgain {
         let mut state = self.state();
-        state.agent().ok()?;
         let refused = Trouble {
             kind: Kind::Refused,
             status: Some(400),
             ..trouble()
         };
-        Some(login_outcome(match state.now().takes_used_codes {
-            true => Outcome::Held(()),
-            false => Outcome::Broke(refused),
-        }))
+        let now = state.now().clone();
+        let came_to = match state.agent() {
+            Err(lost) => Outcome::Lost(lost),
+            Ok(()) if now.locks_out => Outcome::Broke(answered(401)),
+            Ok(()) if now.takes_used_codes => Outcome::Held(UsedCode::Taken),
+            Ok(()) => Outcome::Held(UsedCode::Refused(refused)),
+        };
+        CodeAgain {
+            came_to,
+            secrets: Vec::new(),
+        }
     }
 
     async fn sign_out(

@@ -162,22 +162,39 @@ pub async fn sign_in_wrongly(client: &Client, login: &Login, session: &str, ca: 
     Some(visit.whole(&wrong).await.0)
 }
 
-/// Signs in and sends the code, with which the product leads back, a second time, from a window as it was before the first;
-/// `None` where no code passes through the browser, the sign-in fails, or that window is signed in by now all the same,
-/// as where the release keeps one session on its side. Held = the code signs in again.
-pub async fn use_code_again(client: &Client, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome> {
+/// How using a code again went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeAgain {
+    /// What became of the code; or why nobody could sign in to get one; or nobody can tell.
+    pub came_to: Outcome<UsedCode, Trouble>,
+    /// What redaction must learn.
+    pub secrets: Vec<String>,
+}
+
+/// What became of a code that was used before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsedCode {
+    /// No code passes through the browser.
+    NoCode,
+    /// The window in which it was tried is signed in without it, as where the release keeps one session on its side.
+    NotNeeded,
+    /// It signs in again.
+    Taken,
+    /// It leads to no session.
+    Refused(Trouble),
+}
+
+/// Signs in and sends the code, with which the product leads back, a second time, from a window as it was before the first.
+/// Fails only as an outcome.
+pub async fn use_code_again(client: &Client, login: &Login, session: &str, ca: &[String]) -> CodeAgain {
     let before = format!("{session}-before-the-code");
     let mut visit = Visit::begin(client, login, session, ca, Lifted::new()).await;
     visit.kept_before_code = Some(before.clone());
-    visit.arrive(login).await.ok()?;
-    let code = visit.code.take()?;
-    let mut again = Visit::with(client, login, (&before, &visit.left()), ca);
-    again.secrets = visit.secrets;
-    if again.is_given(login).await.ok()? {
-        return None;
+    let used = visit.use_code_again(login, &before, ca).await;
+    CodeAgain {
+        came_to: came_to(used),
+        secrets: visit.secrets.into_iter().collect(),
     }
-    let came_to = again.once_more(code, login).await;
-    Some(again.end(came_to).0)
 }
 
 /// Asks for another token by what came with the first, and for the protected page with it; `None` where nothing came by which
@@ -686,6 +703,35 @@ impl<'a> Visit<'a> {
         Err(Trouble::at(Kind::Behind, "GET", &url, Some(answer.status), &what).into())
     }
 
+    /// Signs in, and sends the code again from the window of before.
+    async fn use_code_again(&mut self, login: &Login, before: &str, ca: &[String]) -> Result<UsedCode, Halt> {
+        self.arrive(login).await?;
+        let Some(code) = self.code.take() else {
+            return Ok(UsedCode::NoCode);
+        };
+        // Whoever asks for the page is led to the product anew, and what is kept for the code's way back is forgotten: so the
+        // code goes first, and a copy tells what the window gets without it.
+        let without = format!("{before}-without-it");
+        self.fork(before, &without).await;
+        let left = self.left();
+        let mut again = Visit::with(self.client, login, (before, &left), ca);
+        let used = again.once_more(code, login).await;
+        self.secrets.append(&mut again.secrets);
+        match used {
+            Ok(()) => {}
+            Err(Halt::Trouble(trouble)) => return Ok(UsedCode::Refused(trouble)),
+            Err(lost) => return Err(lost),
+        }
+        let mut beside = Visit::with(self.client, login, (&without, &left), ca);
+        let is_needed = !beside.is_given(login).await.map_err(untold)?;
+        self.secrets.append(&mut beside.secrets);
+        Ok(if is_needed {
+            UsedCode::Taken
+        } else {
+            UsedCode::NotNeeded
+        })
+    }
+
     /// A code that was used, and what it leads to.
     async fn once_more(&mut self, code: Go, login: &Login) -> Result<(), Halt> {
         let url = code.url.clone();
@@ -705,8 +751,12 @@ impl<'a> Visit<'a> {
             return;
         };
         self.code = Some(go.clone());
-        let from = self.session.to_owned();
-        // An agent that is gone shows with the request.
+        self.fork(self.session, &to).await;
+    }
+
+    async fn fork(&self, from: &str, to: &str) {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        // An agent that is gone shows with the next request.
         let _ = self.client.call(Call::Session(SessionCall::Fork { from, to })).await;
     }
 

@@ -20,7 +20,7 @@ use rehearsal::config::settings::{Bearer, HttpExpect, Login, LoginExpect, LoginF
 use rehearsal::record::outcome::Outcome;
 use rehearsal::suite::leaving::{After, Exit, Gone, Parting, Patience, sign_out};
 use rehearsal::suite::login::{
-    Kind, LoginOutcome, Session, protected_without_session, refresh, sign_in, sign_in_wrongly,
+    Kind, LoginOutcome, Session, UsedCode, protected_without_session, refresh, sign_in, sign_in_wrongly, use_code_again,
 };
 use rehearsal::suite::returning::{Received, come_back};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
@@ -925,6 +925,78 @@ async fn a_token_that_is_not_given_out_is_told_with_the_endpoints_word() {
         outcome.message(),
         format!("POST http://{at}/token answered 400: invalid_grant")
     );
+}
+
+/// A release that keeps in a cookie for which way back it waits, and a product that takes each code once, if it does.
+async fn with_codes(takes: usize) -> SocketAddr {
+    let html = "Content-Type: text/html";
+    let (number, uses) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    server(move |asked| {
+        let cookies = asked.header("cookie").to_owned();
+        match (asked.method.as_str(), asked.path.split('?').next().unwrap_or_default()) {
+            ("GET", "/account") if cookies.contains("sid=0123456789abcdef") => say(200, &[], "hello"),
+            ("GET", "/account" | "/start") => {
+                let state = format!("state-{}", number.fetch_add(1, Ordering::Relaxed));
+                let cookie = format!("Set-Cookie: waits={state}; Path=/");
+                say(302, &[&format!("Location: /authorize?state={state}"), &cookie], "")
+            }
+            ("GET", "/authorize") => {
+                let state = asked.path.rsplit('=').next().unwrap_or_default();
+                let form = format!(
+                    "<form method=post action=/in><input type=hidden name=state value={state}><input name=u>\
+                     <input type=password name=p></form>"
+                );
+                say(200, &[html], &form)
+            }
+            ("POST", "/in") => {
+                let to = format!("Location: /callback?code=0123456789&state={}", asked.form("state"));
+                say(303, &[&to], "")
+            }
+            ("GET", "/callback") => {
+                let state = asked.path.rsplit('=').next().unwrap_or_default();
+                let is_awaited = cookies.contains(&format!("waits={state}"));
+                match is_awaited && uses.fetch_add(1, Ordering::Relaxed) < takes {
+                    true => say(
+                        303,
+                        &["Location: /account", "Set-Cookie: sid=0123456789abcdef; Path=/"],
+                        "",
+                    ),
+                    false => say(400, &[html], "<title>no</title>"),
+                }
+            }
+            _ => say(404, &[], ""),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_code_is_used_again_from_a_window_that_still_waits_for_it() {
+    for (takes, taken) in [(1, false), (2, true)] {
+        let at = with_codes(takes).await;
+        let login = Login {
+            start: format!("http://{at}/start"),
+            ..login(at, "x")
+        };
+        let again = use_code_again(&agent(), &login, "code", &[]).await;
+        match again.came_to {
+            Outcome::Held(UsedCode::Taken) => assert!(taken),
+            Outcome::Held(UsedCode::Refused(_)) => assert!(!taken),
+            other => panic!("{takes}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_signs_in_or_no_code_comes_none_is_used_again() {
+    let at = with_codes(0).await;
+    let login = login(at, "x");
+    let start = format!("http://{at}/start");
+    let again = use_code_again(&agent(), &Login { start, ..login }, "code", &[]).await;
+    assert!(matches!(again.came_to, Outcome::Broke(_)), "{:?}", again.came_to);
+    let at = server(|asked| django(asked, false)).await;
+    let again = use_code_again(&agent(), &self::login(at, "pass w&rd"), "code", &[]).await;
+    assert_eq!(again.came_to, Outcome::Held(UsedCode::NoCode));
 }
 
 /// What a release does with the session of who signs out.
