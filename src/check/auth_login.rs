@@ -142,10 +142,11 @@ impl Check for AuthLogin {
         let calls = at.ground.calls().await.ok();
         let failed = match &outcome.came_to {
             Outcome::Held(()) => None,
-            // Neither release is to blame for what only a browser can tell.
-            Outcome::Broke(trouble) if trouble.kind == Kind::Script => {
-                return Err(Lost::new(Part::Test, trouble.message.clone()));
-            }
+            Outcome::Broke(trouble) if trouble.kind == Kind::Script => match in_its_place(at, trouble) {
+                Some(trouble) => Some(examine(at, &trouble, outcome.trail.clone(), &begun).await),
+                // Neither release is to blame for what only a browser can tell.
+                None => return Err(Lost::new(Part::Test, trouble.message.clone())),
+            },
             // Ours are many, and a limit that both releases have may fall on the one or the other.
             Outcome::Broke(trouble) if trouble.status == Some(TOO_MANY) => {
                 return Err(Lost::new(Part::Test, format!("asked too often: {}", trouble.message)));
@@ -292,6 +293,20 @@ impl AuthLogin {
             Outcome::Lost(lost) => Err(lost),
         }
     }
+}
+
+/// A page of the product's that needs a script, where the baseline came to its form on the same mirror: it is another page, as
+/// the product's for errors.
+fn in_its_place(at: &At<'_>, trouble: &Trouble) -> Option<Trouble> {
+    let services = at.case.settings.auth_services();
+    let mut services = services.iter();
+    let is_the_same = !services.any(|service| at.case.candidate.services.contains_key(service));
+    let signed_in = at
+        .seen_before::<AuthLogin>()
+        .is_some_and(|before| before.failed.is_none());
+    let url = trouble.url.as_deref().and_then(|url| url::Url::parse(url).ok());
+    let is_its = url.is_some_and(|url| is_of_auth(at, &url));
+    (is_the_same && signed_in && is_its).then(|| trouble.without_a_form())
 }
 
 /// Once, after the right one: accounts lock.

@@ -300,6 +300,22 @@ async fn a_sign_in_page_that_needs_a_script_decides_nothing_and_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_of_the_products_with_scripts_alone_where_production_was_shown_a_form_blocks_with_its_diagnosis() {
+    let refused = ["GET /.well-known/openid-configuration 404"];
+    let played = asking(&refused, SignIn::NeedsScriptOfProduct).play().await;
+    played.ends(Verdict::Block);
+    let line = played.judgement.headline.to_string();
+    assert!(
+        line.starts_with("auth-login: shop 2 asks for OpenID Connect discovery; production's idp "),
+        "{line}"
+    );
+    // Nobody knows what the page is where production sees it, too.
+    let mut both = asking(&refused, SignIn::NeedsScriptOfProduct);
+    both.baseline.sign_ins = [SignIn::NeedsScriptOfProduct].into();
+    both.play().await.ends(Verdict::Inconclusive);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wrong_password_that_only_the_candidate_takes_blocks() {
     let careless = || Behaviour {
         takes_any_password: true,

@@ -416,6 +416,8 @@ pub enum SignIn {
     KeptBack(CookieRule),
     /// At a page that needs a script.
     NeedsScript,
+    /// At such a page of the product's.
+    NeedsScriptOfProduct,
     /// There were too many of them.
     Limited,
     /// Nobody can tell.
@@ -1591,6 +1593,12 @@ impl Ground for ScriptedGround {
                 kind: Kind::Script,
                 message: "the sign-in page of idp needs JavaScript: use a test container".to_owned(),
                 ..trouble()
+            }),
+            SignIn::NeedsScriptOfProduct => Outcome::Broke(Trouble {
+                kind: Kind::Script,
+                message: "the sign-in page of idp needs JavaScript: use a test container".to_owned(),
+                url: Some("http://idp/authorize".to_owned()),
+                status: Some(200),
             }),
             SignIn::KeptBack(rule) => Outcome::Broke(Trouble {
                 kind: Kind::Cookie(rule),

@@ -298,6 +298,19 @@ impl Trouble {
         }
     }
 
+    /// A page that needs a script where another release is shown a form.
+    pub fn without_a_form(&self) -> Self {
+        let url = self.url.as_deref().unwrap_or_default();
+        let status = self
+            .status
+            .map_or(String::new(), |status| format!("answered {status}, "));
+        Self {
+            kind: Kind::NoForm,
+            message: format!("{url} {status}and its page has scripts and no form with a password field"),
+            ..self.clone()
+        }
+    }
+
     /// A cookie that is missing can be what lies behind it.
     fn may_be_a_cookies(&self) -> bool {
         match self.kind {
