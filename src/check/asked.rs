@@ -207,27 +207,54 @@ impl Refusal {
 
 /// What only the candidate asks for and the dependency refuses, the most telling first.
 pub fn newly_refused(before: &[Called], after: &[Called]) -> Vec<Refusal> {
+    let mut refused: Vec<Refusal> = refusals(before, after)
+        .into_iter()
+        .map(|(_, refusal)| refusal)
+        .collect();
+    refused.sort_by(|one, other| one.ask.cmp(&other.ask));
+    refused.dedup_by(|one, other| one.ask == other.ask);
+    refused
+}
+
+/// Of that, where it is one sign-in's and this fails, what most likely decided: the last that no later call made good.
+pub fn deciding(before: &[Called], after: &[Called]) -> Option<Refusal> {
+    let mut refused = refusals(before, after);
+    refused.retain(|(at, refusal)| !after[*at + 1..].iter().any(|later| makes_good(later, refusal)));
+    let last = refused.iter().map(|(at, _)| *at).max()?;
+    let of_last = refused.into_iter().filter(|(at, _)| *at == last);
+    of_last
+        .map(|(_, refusal)| refusal)
+        .min_by(|one, other| one.ask.cmp(&other.ask))
+}
+
+/// The same was granted, or the same call without what was refused.
+fn makes_good(later: &Called, refusal: &Refusal) -> bool {
+    let is_same = call(&later.call) == refusal.call || asks(&later.call).contains(&refusal.ask);
+    is_same && taken(&later.call) == Taken::Granted
+}
+
+/// Each with the place of its call.
+fn refusals(before: &[Called], after: &[Called]) -> Vec<(usize, Refusal)> {
     let asked = |calls: &[Called]| -> BTreeSet<Ask> { calls.iter().flat_map(|called| asks(&called.call)).collect() };
     let (old, new) = (asked(before), asked(after));
     let known: BTreeSet<(String, String)> = before
         .iter()
         .map(|called| (call(&called.call), answer(&called.call)))
         .collect();
-    let is_new = |called: &&Called| {
+    let is_new = |called: &Called| {
         taken(&called.call) == Taken::Refused && !known.contains(&(call(&called.call), answer(&called.call)))
     };
-    let mut refused: Vec<Refusal> = Vec::new();
-    for called in after.iter().filter(is_new) {
+    let mut refused = Vec::new();
+    for (at, called) in after.iter().enumerate().filter(|(_, called)| is_new(called)) {
         let own: BTreeSet<Ask> = asks(&called.call).into_iter().collect();
-        refused.extend(own.difference(&old).map(|ask| refusal(called, ask, How::Asks)));
+        let newly = own.difference(&old);
+        refused.extend(newly.map(|ask| (at, refusal(called, ask, How::Asks))));
         if let Some(there) = before.iter().find(|one| call(&one.call) == call(&called.call)) {
             let others: BTreeSet<Ask> = asks(&there.call).into_iter().collect();
             let left = others.difference(&own).filter(|ask| !new.contains(ask));
-            refused.extend(left.map(|ask| refusal(called, ask, How::LeavesOut)));
+            refused.extend(left.map(|ask| (at, refusal(called, ask, How::LeavesOut))));
         }
     }
-    refused.sort_by(|one, other| one.ask.cmp(&other.ask));
-    refused.dedup_by(|one, other| one.ask == other.ask);
     refused
 }
 
@@ -458,6 +485,28 @@ pub(crate) mod tests {
         let after = [web("GET /authorize 400 response_type=code")];
         let wanted = ("PKCE (S256)".to_owned(), How::LeavesOut, "400".to_owned());
         assert_eq!(refused(&before, &after), [wanted]);
+    }
+
+    #[test]
+    fn what_was_made_good_or_came_earlier_does_not_decide() {
+        let before = [web("GET /authorize 302 response_type=code")];
+        let ask = |calls: &[&str]| {
+            let after: Vec<Called> = calls.iter().map(|told| web(told)).collect();
+            deciding(&before, &after).map(|refusal| refusal.ask)
+        };
+        let (none, discovery) = (
+            "GET /.well-known/openid-configuration 404",
+            "GET /o/.well-known/openid-configuration 200",
+        );
+        let grant = "POST /token 400 grant_type=refresh_token";
+        assert_eq!(ask(&[none]), Some(Ask::Discovery));
+        assert_eq!(ask(&[none, discovery]), None);
+        assert_eq!(ask(&[none, grant]), Some(Ask::Grant("refresh_token".to_owned())));
+        assert_eq!(
+            ask(&[none, discovery, grant, "POST /token 200 grant_type=authorization_code"]),
+            None
+        );
+        assert_eq!(ask(&[grant, none]), Some(Ask::Discovery));
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod tokens;
 
 use serde::Serialize;
 
-use super::asked::{self, Refusal, newly_refused};
+use super::asked::{self, Refusal, deciding};
 use super::auth_capability;
 use super::ground::Marks;
 use super::memory::MemoryKills;
@@ -202,8 +202,8 @@ impl Check for AuthLogin {
     }
 
     fn judge(&self, case: &Case<'_>, before: &SignIn, after: &SignIn) -> Vec<Finding> {
-        let refused = || Some(newly_refused(before.calls.as_ref()?, after.calls.as_ref()?));
-        let refused = refused().and_then(|refused| refused.into_iter().next());
+        let calls = before.calls.as_deref().zip(after.calls.as_deref());
+        let refused = calls.and_then(|(before, after)| deciding(before, after));
         let failed = after.failed.iter();
         let fails = failed.map(|failed| fails(case, failed, refused.as_ref()));
         let newly = |before: &Wrong, after: &Wrong| *after == Wrong::Taken && before.is_kept_out();

@@ -961,6 +961,21 @@ async fn what_the_candidate_asks_for_and_is_refused_names_the_cause_of_a_failed_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_refused_and_made_good_before_a_sign_in_fails_is_not_its_cause() {
+    let calls = [
+        "GET /.well-known/openid-configuration 404",
+        "GET /o/.well-known/openid-configuration 200",
+    ];
+    let played = asking(&calls, SignIn::Fails).play().await;
+    played.ends(Verdict::Block);
+    let line = played.judgement.headline.to_string();
+    assert!(
+        line.starts_with("auth-login: nobody can sign in: GET http://web/login answered 500"),
+        "{line}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_refused_where_the_sign_in_works_is_a_warning() {
     let refused = [
         "GET /.well-known/openid-configuration 404",
