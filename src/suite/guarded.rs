@@ -132,8 +132,56 @@ fn is_authorization(name: &str) -> bool {
 }
 
 fn is_credential((name, value): &(String, String)) -> bool {
+    let name = name.to_ascii_lowercase();
     let known = ["authorization", "proxy-authorization", "cookie"];
-    known.iter().any(|known| name.eq_ignore_ascii_case(known)) || words::is_secret(name, value)
+    known.contains(&&*name) || (!is_ordinary(&name) && words::is_secret(&name, value))
+}
+
+/// Headers that say nothing of who asks, however long or random their values are: what is wanted, what is sent, and by which
+/// request something is known again.
+const ORDINARY: [&str; 26] = [
+    "b3",
+    "baggage",
+    "cache-control",
+    "date",
+    "expect",
+    "forwarded",
+    "from",
+    "host",
+    "idempotency-key",
+    "origin",
+    "prefer",
+    "priority",
+    "range",
+    "referer",
+    "request-id",
+    "te",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "via",
+    "x-correlation-id",
+    "x-idempotency-key",
+    "x-real-ip",
+    "x-request-id",
+    "x-requested-with",
+    "x-trace-id",
+];
+
+/// The same of all that begin so.
+const ORDINARY_BEGINNINGS: [&str; 8] = [
+    "accept",
+    "content-",
+    "if-",
+    "sec-fetch-",
+    "sec-websocket-",
+    "x-b3-",
+    "x-forwarded-",
+    "x-amzn-trace-",
+];
+
+fn is_ordinary(name: &str) -> bool {
+    ORDINARY.contains(&name) || ORDINARY_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
 #[cfg(test)]
@@ -199,6 +247,22 @@ mod tests {
         assert_eq!(asked("GET", 10, "http://idp/account"), "http://web/old");
         assert_eq!(asked("GET", 0, "http://web/account"), "http://web/old");
         assert_eq!(asked("POST", 10, "http://web/account"), "http://web/old");
+    }
+
+    #[test]
+    fn what_every_client_says_is_no_credential() {
+        let ordinary = [
+            ("Accept", "application/vnd.shop.v3+json"),
+            ("Content-Type", "application/vnd.shop.v3+json"),
+            ("Idempotency-Key", "8e03978e-40d5-43e8-bc93-6894a57f9324"),
+            ("X-Request-ID", "8e03978e-40d5-43e8-bc93-6894a57f9324"),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            ("If-None-Match", "W/8e03978e40d543e8bc936894a57f9324"),
+        ];
+        assert!(asked("POST", &ordinary, &[]).is_none());
+        let own = [&ordinary[..], &[("X-Session", "8e03978e-40d5")]].concat();
+        let stranger = asked("POST", &own, &[]).unwrap().without_credentials("jar");
+        assert_eq!(stranger.headers.len(), ordinary.len(), "{:?}", stranger.headers);
     }
 
     #[test]
