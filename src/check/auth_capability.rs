@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use super::asked::{self, How, Product, Refusal, newly_refused};
-use super::{About, At, Case, Check, Evidence, Given, Moment};
+use super::{About, At, Case, Check, Evidence, Given, Moment, Unanswered};
+use crate::agent::front::calls::Said;
 use crate::mirror::names::calls::Called;
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
@@ -38,6 +39,8 @@ pub struct AuthCapability;
 #[derive(Debug, Serialize)]
 pub struct Asked {
     calls: Vec<Called>,
+    /// Where calls may have gone past the fronts.
+    unseen: Vec<String>,
 }
 
 /// Why nothing is seen at a front, where the configuration is the reason.
@@ -49,6 +52,17 @@ pub(super) fn unseen(given: &Given<'_>) -> Option<String> {
         }
         Some(_) => None,
     }
+}
+
+/// Where a sign-in asked nothing at the fronts that could be read, what it asked elsewhere nobody has seen.
+pub(super) fn unread(sign_in: &[Called], unseen: &[String]) -> Option<Unanswered> {
+    let is_read = |called: &Called| !matches!(called.call.said, Said::Other);
+    if sign_in.iter().any(is_read) {
+        return None;
+    }
+    let why = "the sign-in asks nothing at the fronts that can be read".to_owned();
+    let all: Vec<String> = std::iter::once(why).chain(unseen.iter().cloned()).collect();
+    Some(Unanswered::Skipped(all.join("; ")))
 }
 
 impl Check for AuthCapability {
@@ -66,6 +80,7 @@ impl Check for AuthCapability {
         let calls = at.ground.calls().await?;
         Ok(Asked {
             calls: calls.of(&calls.first_sign_in).to_vec(),
+            unseen: calls.unseen,
         })
     }
 
@@ -75,6 +90,10 @@ impl Check for AuthCapability {
         refused
             .map(|refusal| finding(case, &refusal, product.as_ref()))
             .collect()
+    }
+
+    fn unanswered(&self, _case: &Case<'_>, after: &Asked) -> Option<Unanswered> {
+        unread(&after.calls, &after.unseen)
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::asked::{answer, by, call, newly_refused, taken};
-use super::auth_capability::unseen;
-use super::{About, At, Case, Check, Evidence, Given, Moment};
+use super::auth_capability::{unread, unseen};
+use super::{About, At, Case, Check, Evidence, Given, Moment, Unanswered};
 use crate::agent::front::calls::{CallSeen, Said};
 use crate::mirror::names::calls::Called;
 use crate::record::calls::{CallRecord, Taken};
@@ -97,6 +97,10 @@ impl Check for AuthTraffic {
             .chain(refused)
             .map(|finding| finding.about(service.clone()))
             .collect()
+    }
+
+    fn unanswered(&self, _case: &Case<'_>, after: &Traffic) -> Option<Unanswered> {
+        unread(&after.sign_in, &after.unseen)
     }
 
     fn notes(&self, case: &Case<'_>, seen: &Traffic) -> Vec<String> {

@@ -991,6 +991,20 @@ async fn what_is_refused_where_the_sign_in_works_is_a_warning() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_the_sign_in_asks_nothing_at_the_fronts_nothing_is_said_of_what_it_asks() {
+    for (calls, wanted) in [
+        (&["GET /authorize 302 response_type=code"][..], Status::Passed),
+        (&[], Status::Skipped),
+    ] {
+        let played = asking(calls, SignIn::Works).play().await;
+        played.ends(Verdict::Pass);
+        for check in ["auth-capability", "auth-traffic"] {
+            assert_eq!(played.check(check, StageId::Upgrade), wanted, "{check} {calls:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn much_more_traffic_is_a_warning_and_a_little_more_is_none() {
     let page = "GET /authorize 302 response_type=code";
     for (times, wanted) in [(1, 0), (4, 0), (5, 1)] {
