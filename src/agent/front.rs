@@ -280,9 +280,14 @@ async fn receive(mut stream: TcpStream, peer: IpAddr, port: Arc<Port>) {
     if let ([only], None) = (port.fronts.as_slice(), port.relay.get()) {
         return only.clone().receive(stream, peer).await;
     }
-    let Ok(Some((said, host))) = timeout(HANDSHAKE_LIMIT, first_words::read(&mut stream)).await else {
-        return;
+    let said = match port.relay.get() {
+        Some(relay) => relay.first_words(&mut stream).await,
+        None => timeout(HANDSHAKE_LIMIT, first_words::read(&mut stream))
+            .await
+            .ok()
+            .flatten(),
     };
+    let Some((said, host)) = said else { return };
     let meant = port
         .fronts
         .iter()

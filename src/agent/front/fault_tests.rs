@@ -53,6 +53,47 @@ async fn serve(listener: TcpListener) {
     }
 }
 
+/// A service that speaks first, as those of mail do, and the relay before it.
+async fn greeting() -> (Fronts, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _gone = stream.write_all(b"220 idp\r\n").await;
+            tokio::spawn(async move { while let Ok(1..) = stream.read(&mut [0; 64]).await {} });
+        }
+    });
+    let fronts = Fronts::default();
+    let relay = RelayCall {
+        service: "idp".to_owned(),
+        reached_at: "127.0.0.1".to_owned(),
+        port,
+    };
+    fronts.stand(&[FRONT], relay, &Resolver::system());
+    while TcpStream::connect((FRONT, port)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    (fronts, port)
+}
+
+#[tokio::test]
+async fn a_service_that_speaks_first_is_heard_under_a_fault_and_cut_where_the_fault_says_so() {
+    let (fronts, port) = greeting().await;
+    let greeted = || async {
+        let mut stream = TcpStream::connect((FRONT, port)).await.unwrap();
+        let mut said = [0; 9];
+        let within = Duration::from_secs(10);
+        let read = tokio::time::timeout(within, stream.read_exact(&mut said)).await;
+        read.expect("nobody waits for ever").map(|_| said)
+    };
+    begins(&fronts, Fault::Errors).await;
+    assert_eq!(&greeted().await.unwrap(), b"220 idp\r\n");
+    begins(&fronts, Fault::Reset).await;
+    assert!(greeted().await.is_err());
+    ends(&fronts).await;
+    assert_eq!(&greeted().await.unwrap(), b"220 idp\r\n");
+}
+
 fn call(fault: Fault, reach: Reach, spares: &[Ipv4Addr]) -> FaultCall {
     FaultCall {
         services: vec!["idp".to_owned()],

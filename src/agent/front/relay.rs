@@ -33,6 +33,8 @@ use crate::agent::session::lock;
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Between two questions whether a service listens, while it does not.
 const PAUSE: Duration = Duration::from_millis(50);
+/// A client that has said nothing for so long may wait for the service to speak first.
+const SILENT: Duration = Duration::from_millis(100);
 /// What is read at a time.
 const BUFFER: usize = 64 * 1024;
 /// The first byte of every message of LDAP.
@@ -153,7 +155,7 @@ impl Relay {
     async fn serve(&self, mut stream: TcpStream, peer: IpAddr) -> bool {
         let stand = self.calls.faults().of(self.service());
         if stand.is_faulty(peer) {
-            if let Ok(Some((said, _))) = timeout(HANDSHAKE_LIMIT, first_words::read(&mut stream)).await {
+            if let Some((said, _)) = self.first_words(&mut stream).await {
                 self.meet(&stand, said, stream, peer).await;
             }
             return true;
@@ -166,10 +168,33 @@ impl Relay {
         let _delays = (stream.set_nodelay(true), behind.set_nodelay(true));
         if !self.http.is_issuer() {
             self.carry_on(&stand, stream, behind, peer).await;
-        } else if let Ok(Some((said, _))) = timeout(HANDSHAKE_LIMIT, first_words::read(&mut stream)).await {
+        } else if let Some((said, _)) = self.first_words(&mut stream).await {
             self.answer_or_carry(&stand, said, stream, behind, peer).await;
         }
         true
+    }
+
+    /// What a client says first, and the host that it means; nothing of both where the service speaks first. `None` where
+    /// neither says anything.
+    pub(super) async fn first_words(&self, stream: &mut TcpStream) -> Option<(Vec<u8>, Option<String>)> {
+        let is_silent = timeout(SILENT, stream.peek(&mut [0])).await.is_err();
+        if is_silent && self.speaks_before(stream).await {
+            return Some((Vec::new(), None));
+        }
+        timeout(HANDSHAKE_LIMIT, first_words::read(stream)).await.ok().flatten()
+    }
+
+    /// The service greets whoever comes, as those of mail and of databases do, before this client says anything.
+    async fn speaks_before(&self, client: &TcpStream) -> bool {
+        let Ok(behind) = self.connect().await else {
+            return false;
+        };
+        let (mut greeting, mut asked) = ([0], [0]);
+        tokio::select! {
+            greeted = behind.peek(&mut greeting) => greeted.is_ok_and(|length| length > 0),
+            _ = client.peek(&mut asked) => false,
+            () = tokio::time::sleep(HANDSHAKE_LIMIT) => false,
+        }
     }
 
     /// Where keys of ours stand among the service's, what is asked over HTTP is answered by us.
