@@ -17,6 +17,8 @@ use crate::agent::session::lock;
 
 /// Calls that are kept; more are counted.
 const MOST_CALLS: usize = 100_000;
+/// Bytes of calls that are kept, as they are told; of what is beyond them the parameters are forgotten, and then it is counted.
+const MOST_BYTES: usize = 128 << 20;
 /// Characters of a text that is kept.
 const TEXT_LIMIT: usize = 200;
 /// Parameters of one call that are kept.
@@ -219,12 +221,43 @@ pub(in crate::agent) struct Calls {
     kept: Arc<Mutex<Kept>>,
     begun: Instant,
     faults: Faults,
+    most_bytes: usize,
 }
 
 #[derive(Default)]
 struct Kept {
     calls: Vec<CallSeen>,
+    /// Of all of them.
+    bytes: usize,
     more: u64,
+}
+
+impl Kept {
+    /// Takes account of what has been learnt of a call; where it is too much, what is long of that is forgotten.
+    fn account(&mut self, at: usize, before: usize, most: usize) {
+        let said = &mut self.calls[at].said;
+        let mut now = said.bytes();
+        if self.bytes + now.saturating_sub(before) > most {
+            said.forget();
+            now = said.bytes();
+        }
+        self.bytes = (self.bytes + now).saturating_sub(before);
+    }
+}
+
+impl Said {
+    /// As it is told.
+    fn bytes(&self) -> usize {
+        serde_json::to_vec(self).map_or(0, |told| told.len())
+    }
+
+    /// What can be long and many.
+    fn forget(&mut self) {
+        if let Self::Http(http) = self {
+            http.params = Vec::new();
+            http.error_words = None;
+        }
+    }
 }
 
 impl Default for Calls {
@@ -233,6 +266,7 @@ impl Default for Calls {
             kept: Arc::default(),
             begun: Instant::now(),
             faults: Faults::default(),
+            most_bytes: MOST_BYTES,
         }
     }
 }
@@ -311,7 +345,7 @@ impl Client {
     /// It begins a call; `None` where there are too many.
     pub(super) fn begins(&self, said: Said) -> Option<Ticket> {
         let (mut name, mut kept) = (lock(&self.name), lock(&self.calls.kept));
-        if kept.calls.len() >= MOST_CALLS {
+        if kept.calls.len() >= MOST_CALLS || kept.bytes >= self.calls.most_bytes {
             kept.more += 1;
             return None;
         }
@@ -329,6 +363,7 @@ impl Client {
             fault: self.fault(&said),
             said,
         });
+        kept.account(at, 0, self.calls.most_bytes);
         let begun = Instant::now();
         Some(Ticket { at, begun })
     }
@@ -344,7 +379,11 @@ impl Client {
     /// Something is learned of a call.
     pub(super) fn learns(&self, ticket: Option<Ticket>, learn: impl FnOnce(&mut Said)) {
         if let Some(ticket) = ticket {
-            learn(&mut lock(&self.calls.kept).calls[ticket.at].said);
+            let mut kept = lock(&self.calls.kept);
+            let said = &mut kept.calls[ticket.at].said;
+            let before = said.bytes();
+            learn(said);
+            kept.account(ticket.at, before, self.calls.most_bytes);
         }
     }
 
@@ -396,16 +435,47 @@ mod tests {
         assert_eq!(path("/a\u{1b}[31m\n"), "/a [31m ");
     }
 
-    #[test]
-    fn more_calls_than_are_kept_are_counted() {
-        let calls = Calls::default();
-        let client = Client {
+    fn client(calls: &Calls) -> Client {
+        Client {
             calls: calls.clone(),
             from: [127, 0, 0, 1].into(),
             service: "idp".to_owned(),
             port: 80,
             name: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn calls_in_which_as_much_is_said_as_can_be_fill_no_memory() {
+        let most_bytes = 1 << 20;
+        let calls = Calls {
+            most_bytes,
+            ..Calls::default()
         };
+        let client = client(&calls);
+        let long = |number: usize| Param::open(&format!("{number}{}", "€".repeat(TEXT_LIMIT)), "");
+        let mut begun = 0;
+        for _ in 0..20_000 {
+            let ticket = client.begins(Said::Http(HttpSaid::default()));
+            begun += usize::from(ticket.is_some());
+            client.learns(ticket, |said| {
+                if let Said::Http(http) = said {
+                    http.add_params((0..MOST_PARAMS).map(long));
+                }
+            });
+        }
+        let kept = lock(&calls.kept);
+        let bytes: usize = kept.calls.iter().map(|call| call.said.bytes()).sum();
+        assert_eq!(bytes, kept.bytes);
+        let overshoot = serde_json::to_vec(&Said::Http(HttpSaid::default())).unwrap().len();
+        assert!(bytes <= most_bytes + overshoot && bytes > most_bytes / 2, "{bytes}");
+        assert_eq!((begun, begun as u64 + kept.more), (kept.calls.len(), 20_000));
+    }
+
+    #[test]
+    fn more_calls_than_are_kept_are_counted() {
+        let calls = Calls::default();
+        let client = client(&calls);
         for _ in 0..MOST_CALLS {
             assert!(client.begins(Said::Other).is_some());
         }
