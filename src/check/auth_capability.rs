@@ -23,7 +23,7 @@ static ABOUT: About = About {
               with the answer, the version that the lock says production runs, and, from a table with sources, the \
               version that would do; where nobody knows that, it says unknown. So is what the candidate leaves out. \
               Where the sign-in fails this names the cause in the first line; alone it warns: a release may ask for \
-              more than it needs. What to do: move the product first, or let the release do without.",
+              more than it needs. Where the sign-in asks nothing there that can be read, this is skipped. What to do: move the product first, or let the release do without.",
     evidence: Evidence::Text,
     looks: &[
         (StageId::Control, Moment::ForComparison),

@@ -30,7 +30,7 @@ static ABOUT: About = About {
               answered as said. On the baseline the same page is asked without a session and must not be answered \
               so. A start-up or health check cannot see what this sees: the process is healthy, only the sign-in \
               fails. Cookies go along as a browser sends them: where one is kept back and the sign-in fails, it is \
-              tried again without that rule, so that the rule is blamed only where it decided. A cookie with \
+              tried again without that rule, and where none decides alone without all of them, so that a rule is blamed only where it decided. A cookie with \
               Secure that is set over plain http is sent back by nobody: where production speaks https, \
               production.hosts names the address. A page that needs JavaScript is for a test container. Then a \
               wrong password is tried, once, after the right one, and an authorization code is used a \

@@ -37,7 +37,7 @@ static ABOUT: About = About {
               it held before; where production's session has ended, the candidate's must within 5 s. Where auth.act_as_issuer says so and production \
               takes the token signed anew by a key of the run's own, requests that read are made with it expired, not yet \
               valid, of another issuer and for another audience. What production refuses (a redirect to the sign-in \
-              is a refusal) and the candidate answers as for the user blocks. Requests that write are made after the \
+              is a refusal, and so is a page with the form by which users sign in) and the candidate answers as for the user blocks. Requests that write are made after the \
               last entry of data that the release still answers, only those with credentials in a header, and of the \
               candidate only where production refused. What to do: do not deploy; look at how the release verifies \
               tokens, and which paths it protects.",

@@ -23,7 +23,7 @@ static ABOUT: About = About {
               identity provider of another company bills or bans), and so is a refusal or a failure that production's \
               release never gets. It blocks nothing alone. All calls of a stage are in the evidence, without codes, \
               tokens and passwords, and in the report's part on authentication. What is asked past the fronts is named \
-              and not counted. What to do: cache the signing keys and the discovery document; see what was refused.",
+              and not counted; where nothing can be read at them, this is skipped. What to do: cache the signing keys and the discovery document; see what was refused.",
     evidence: Evidence::Text,
     looks: &[
         (StageId::Control, Moment::ForComparison),
