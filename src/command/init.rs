@@ -1,5 +1,6 @@
 //! `rehearsal init`: writes a first configuration for the Compose file of this folder, and the workflows that go with it.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,12 +11,13 @@ use super::common::{self, context, refuse, shown};
 use crate::cli::InitArgs;
 use crate::compose::{self, LoadOptions, Project};
 use crate::context::Context;
-use crate::init::{Choice, Draft, Found, Login, Release, Repository, Secrets, Seen, workflow};
+use crate::init::{Choice, Draft, Found, Login, Release, Replaced, Repository, Secrets, Seen, workflow};
 use crate::prepare::{self, Asked};
 use crate::record::exit_code::ExitCode;
 use crate::report::terminal::say;
 use crate::text::redact::Redactor;
 use crate::world::from_compose;
+use crate::world::model::World;
 use crate::yaml::diagnostic::Diagnostic;
 
 /// Whoever the umask lets.
@@ -29,7 +31,7 @@ const CONFIG: &str = "rehearsal.yaml";
 /// A file cannot be written: the machine's doing.
 pub fn init(args: &InitArgs) -> Result<ExitCode> {
     let context = context()?;
-    let (files, project) = match found(args, &context) {
+    let (options, project) = match found(args, &context) {
         Ok(found) => found,
         Err(error) => return Ok(refuse(&[error])),
     };
@@ -44,13 +46,13 @@ pub fn init(args: &InitArgs) -> Result<ExitCode> {
     }
     let named = |path: &PathBuf| path.to_string_lossy().into_owned();
     let found = Found {
-        compose: files.iter().map(named).collect(),
+        compose: options.files.iter().map(|file| relative(file, &context)).collect(),
         env_file: args.env_file.as_ref().map(named),
         blank: project.unset.values().flatten().cloned().collect(),
     };
     let seen = Seen {
         world: &world,
-        secrets: &Secrets::of(&project.environment),
+        secrets: &secrets(&project, &options),
         folder: &context.directory,
     };
     let mut draft = Draft::of(&seen, found, release);
@@ -62,8 +64,8 @@ pub fn init(args: &InitArgs) -> Result<ExitCode> {
     Ok(checked(&draft, &context))
 }
 
-/// The Compose files as the configuration names them, and what they say.
-fn found(args: &InitArgs, context: &Context) -> Result<(Vec<PathBuf>, Project), Diagnostic> {
+/// What Compose was given for production, and what that says.
+fn found(args: &InitArgs, context: &Context) -> Result<(LoadOptions, Project), Diagnostic> {
     let folder = &context.directory;
     if folder.join(CONFIG).exists() {
         let error = Diagnostic::new(format!("there is a `{CONFIG}` here already"));
@@ -80,12 +82,30 @@ fn found(args: &InitArgs, context: &Context) -> Result<(Vec<PathBuf>, Project), 
     options.files = compose::files(&options).map_err(|error| {
         error.help("production is described by one: go to its folder, or name it by `--compose FILE`")
     })?;
-    let named = options
-        .files
-        .iter()
-        .map(|file| file.strip_prefix(folder).unwrap_or(file));
-    let named = named.map(Path::to_path_buf).collect();
-    Ok((named, compose::load(&options)?))
+    let project = compose::load(&options)?;
+    Ok((options, project))
+}
+
+/// A file as the configuration names it.
+fn relative(file: &Path, context: &Context) -> String {
+    let file = file.strip_prefix(&context.directory).unwrap_or(file);
+    file.to_string_lossy().into_owned()
+}
+
+/// Where values stand that must not be written down. Where production cannot be read with anything else in their place, the
+/// values themselves are looked for.
+fn secrets(project: &Project, options: &LoadOptions) -> Secrets {
+    let suspects = Secrets::suspects(project.environment.iter().chain(&project.used));
+    for replaced in [Replaced::All, Replaced::ButNumbers] {
+        let stand_ins = Secrets::stand_ins(&suspects, replaced);
+        let mut options = options.clone();
+        options.environment.extend(stand_ins.clone());
+        if let Ok(world) = compose::load(&options).and_then(|project| from_compose::world(&project)) {
+            return Secrets::seen_in(world, stand_ins, suspects);
+        }
+    }
+    let used = Secrets::suspects(&project.used);
+    Secrets::seen_in(World::default(), BTreeMap::new(), used)
 }
 
 /// Where git says that the repository came from; without git, nowhere.

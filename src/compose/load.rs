@@ -1,6 +1,7 @@
 //! Files into one tree, in the order Compose takes them: each file's variables, `extends`, `include`, then the file
 //! over those before it.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub(super) struct Loaded {
     pub environment: BTreeMap<String, String>,
     pub warnings: Vec<Diagnostic>,
     pub unset: BTreeMap<String, BTreeSet<String>>,
+    pub used: BTreeMap<String, String>,
 }
 
 /// The name that these files and this environment give the project.
@@ -60,6 +62,7 @@ pub(super) fn load(options: &LoadOptions, fragments: &[Fragment]) -> Result<Load
     let mut loader = Loader {
         warnings: Vec::new(),
         unset: BTreeMap::new(),
+        used: BTreeMap::new(),
         including: Vec::new(),
     };
     let world = World {
@@ -87,6 +90,7 @@ pub(super) fn load(options: &LoadOptions, fragments: &[Fragment]) -> Result<Load
         environment,
         warnings: loader.warnings,
         unset: loader.unset,
+        used: loader.used,
     })
 }
 
@@ -267,6 +271,7 @@ struct World {
 struct Loader {
     warnings: Vec<Diagnostic>,
     unset: BTreeMap<String, BTreeSet<String>>,
+    used: BTreeMap<String, String>,
     including: Vec<PathBuf>,
 }
 
@@ -323,7 +328,12 @@ impl Loader {
         if root.as_map().is_none() {
             return Err(root.expected("a compose file: a mapping with `services`"));
         }
-        let lookup = |name: &str| world.environment.get(name).cloned();
+        let used = RefCell::new(BTreeMap::new());
+        let lookup = |name: &str| {
+            let value = world.environment.get(name)?;
+            used.borrow_mut().insert(name.to_owned(), value.clone());
+            Some(value.clone())
+        };
         self.warnings
             .extend(interpolate_tree(&mut root, Dialect::Compose, &lookup)?);
         let home = world.environment.get("HOME").map(String::as_str);
@@ -333,6 +343,7 @@ impl Loader {
             lookup: &lookup,
         }
         .file(&mut root)?;
+        self.used.append(&mut used.borrow_mut());
         Ok(root)
     }
 

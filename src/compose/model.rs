@@ -43,6 +43,8 @@ pub struct Project {
     pub warnings: Vec<Diagnostic>,
     /// Variables that are blank because nothing sets them: service → names.
     pub unset: BTreeMap<String, BTreeSet<String>>,
+    /// Variables that are set, and that `${…}` of some file asked for, with what it got.
+    pub used: BTreeMap<String, String>,
     /// What it was loaded with: a fragment is one more file of the same list.
     pub(super) options: LoadOptions,
     /// The fragments merged over it so far.

@@ -40,6 +40,7 @@ pub(super) fn project(
         extensions: sections.extensions,
         warnings: loaded.warnings,
         unset: loaded.unset,
+        used: loaded.used,
         options,
         fragments,
     };

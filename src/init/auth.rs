@@ -5,6 +5,7 @@ use url::Url;
 use super::products;
 use super::release::Release;
 use super::seen::Seen;
+use crate::world::model::Service;
 
 /// The variable that holds the test user's password.
 pub(super) const PASSWORD: &str = "TEST_PASSWORD";
@@ -68,7 +69,9 @@ fn issuer(seen: &Seen<'_>) -> Option<Issuer> {
         .find_map(|(service, name, value)| {
             let url = Url::parse(value.as_deref()?).ok()?;
             let is_outside = !seen.world.services.contains_key(url.host_str()?);
-            let is_open = url.password().is_none() && !seen.secrets.stand_in(url.as_str());
+            let shown = |service: &Service| service.env.get(name).cloned().flatten().into_iter().collect();
+            let secret = seen.secrets.told_by(service, &[url.to_string()], shown);
+            let is_open = url.password().is_none() && secret.is_none();
             (is_outside && is_open && matches!(url.scheme(), "http" | "https")).then(|| Issuer {
                 url: value.clone().unwrap_or_default(),
                 variable: name.clone(),

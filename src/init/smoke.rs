@@ -1,6 +1,7 @@
 //! A first suite: what health checks ask anyway, front pages, and what an OpenAPI file promises.
 
 use std::collections::BTreeSet;
+use std::mem::discriminant;
 use std::path::PathBuf;
 
 use super::openapi;
@@ -18,10 +19,21 @@ pub struct Smoke {
     pub requests: Vec<Step>,
     /// Commands inside containers, in order.
     pub commands: Vec<Step>,
+    /// What is not written down.
+    pub left_out: Vec<LeftOut>,
     /// Services of the release that nothing here asks.
     pub unasked: Vec<String>,
     /// The OpenAPI file that some of it is from.
     pub openapi: Option<PathBuf>,
+}
+
+/// A step that would tell what must not be written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The service whose health check says it.
+    pub service: String,
+    /// The variable that it would tell.
+    pub variable: String,
 }
 
 /// A step.
@@ -49,12 +61,20 @@ pub enum Asks {
 }
 
 impl Asks {
-    /// Whether what must not be written down stands in it.
-    fn tells(&self, secrets: &Secrets) -> bool {
+    /// All that is written down of it.
+    fn texts(&self) -> Vec<String> {
         match self {
-            Self::Get(url) | Self::GetExactly(url, _) | Self::FrontPage(url) => secrets.stand_in(url),
-            Self::Command(words) => words.iter().any(|word| secrets.stand_in(word)),
+            Self::Get(url) | Self::GetExactly(url, _) | Self::FrontPage(url) => vec![url.clone()],
+            Self::Command(words) => words.clone(),
         }
+    }
+
+    /// The variable that it would tell. With stand-ins a health check may say something else: then all of it counts.
+    fn told<'a>(&self, service: &Service, secrets: &'a Secrets) -> Option<&'a str> {
+        secrets.told_by(service, &self.texts(), |replaced| match step(replaced) {
+            Some(step) if discriminant(&step.asks) == discriminant(self) => step.asks.texts(),
+            _ => health_test(replaced).to_vec(),
+        })
     }
 }
 
@@ -68,10 +88,14 @@ impl Smoke {
             .filter(|service| !ends_by_itself(seen.world, service));
         let running: Vec<&Service> = running.collect();
         for service in &running {
-            match step(service).filter(|step| !step.asks.tells(seen.secrets)) {
-                Some(step) if matches!(step.asks, Asks::Command(_)) => smoke.commands.push(step),
-                Some(step) => smoke.requests.push(step),
-                None => {}
+            let Some(step) = step(service) else { continue };
+            match step.asks.told(service, seen.secrets) {
+                Some(variable) => smoke.left_out.push(LeftOut {
+                    service: step.service,
+                    variable: variable.to_owned(),
+                }),
+                None if matches!(step.asks, Asks::Command(_)) => smoke.commands.push(step),
+                None => smoke.requests.push(step),
             }
         }
         let of_release = release.services();
@@ -117,11 +141,7 @@ fn ends_by_itself(world: &World, service: &Service) -> bool {
 
 fn step(service: &Service) -> Option<Step> {
     let host = service.shares_network.as_deref().unwrap_or(&service.name);
-    let test = service
-        .health
-        .as_ref()
-        .map(|health| health.test.as_slice())
-        .unwrap_or_default();
+    let test = health_test(service);
     let (name, asks) = if let Some(url) = health_url(test, host).filter(|_| !service.no_network) {
         (format!("{} is healthy", service.name), Asks::Get(url))
     } else if let Some(command) = command(test) {
@@ -138,6 +158,11 @@ fn step(service: &Service) -> Option<Step> {
         service: service.name.clone(),
         asks,
     })
+}
+
+fn health_test(service: &Service) -> &[String] {
+    let health = service.health.as_ref();
+    health.map(|health| health.test.as_slice()).unwrap_or_default()
 }
 
 fn command(test: &[String]) -> Option<Vec<String>> {

@@ -6,7 +6,7 @@ use super::auth::{Auth, Login};
 use super::draft::Draft;
 use super::hosts::Host;
 use super::release::Release;
-use super::smoke::{Asks, Smoke, Step};
+use super::smoke::{Asks, LeftOut, Smoke, Step};
 
 /// Lines of a file in the making.
 struct Lines(String);
@@ -164,6 +164,13 @@ fn auth(auth: &Auth, lines: &mut Lines) {
 
 fn suites(smoke: &Smoke, lines: &mut Lines) {
     lines.add(0, "");
+    for LeftOut { service, variable } in &smoke.left_out {
+        lines.add(
+            0,
+            format_args!("# Left out: what `{service}` is asked by its health check holds `{variable}`. By hand, with"),
+        );
+        lines.add(0, format_args!("# {{secret: {variable}}} in the place of its value."));
+    }
     if smoke.requests.is_empty() && smoke.commands.is_empty() {
         lines.add(0, "# Nothing tells how to ask this production anything: no health check, no port. Without a suite nothing passes.");
         lines.add(

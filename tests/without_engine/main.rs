@@ -42,6 +42,7 @@ mod foreign_bytes;
 mod function_lengths;
 mod html_in_a_browser;
 mod init;
+mod init_guesses;
 mod junit_consumers;
 mod laws_of_text;
 mod lock_tls;

@@ -1,0 +1,135 @@
+//! What `rehearsal init` makes of ordinary Compose projects, guess by guess: what it writes can be read, planned and run, and
+//! what it cannot know it says.
+
+use std::path::{Path, PathBuf};
+
+use crate::driver::{Ended, end, folder, without_engine};
+use crate::in_workflow::git;
+
+/// A project in a repository of git.
+struct Project {
+    folder: PathBuf,
+    environment: Vec<(&'static str, &'static str)>,
+}
+
+impl Project {
+    fn of(name: &str, files: &[(&str, &str)]) -> Self {
+        let project = Self {
+            folder: folder(&format!("guesses/{name}")),
+            environment: Vec::new(),
+        };
+        git(&project.folder, &["init", "--quiet", "--initial-branch=trunk"]);
+        project.write(files);
+        project
+    }
+
+    fn write(&self, files: &[(&str, &str)]) {
+        for (name, text) in files {
+            let file = self.folder.join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        }
+    }
+
+    fn commit(&self) {
+        git(&self.folder, &["add", "--all"]);
+        git(&self.folder, &["commit", "--quiet", "--message=x"]);
+    }
+
+    fn run_in(&self, below: &str, words: &[&str]) -> Ended {
+        let mut command = without_engine(words);
+        command.current_dir(self.folder.join(below));
+        command.envs(self.environment.iter().copied());
+        end(command)
+    }
+
+    fn run(&self, words: &[&str]) -> Ended {
+        self.run_in("", words)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The configuration that is written here: it can be planned, or init says otherwise.
+    fn written(&self) -> String {
+        let told = self.run(&["init", "--yes"]);
+        let text = self.read("rehearsal.yaml");
+        assert_eq!(told.code, Some(0), "{}\n{text}", told.stderr);
+        text
+    }
+}
+
+/// The configuration for one Compose file.
+fn written(name: &str, compose: &str) -> String {
+    Project::of(name, &[("compose.yaml", compose)]).written()
+}
+
+fn has(text: &str, wanted: &str) {
+    assert!(text.contains(wanted), "no `{wanted}` in\n{text}");
+}
+
+fn has_not(text: &str, unwanted: &str) {
+    assert!(!text.contains(unwanted), "`{unwanted}` in\n{text}");
+}
+
+// Secrets.
+
+const SHOP: &str = r#"services:
+  web: {image: "example.com/shop:1", expose: ["3000"], environment: {PW: "${POSTGRES_PASSWORD}", TTL: "${ACCESS_TOKEN_EXPIRE_MINUTES}"}}
+  db: {image: "postgres:15", environment: {POSTGRES_PASSWORD: "${POSTGRES_PASSWORD}"}, healthcheck: {test: ["CMD-SHELL", "pg_isready -U postgres"]}}
+"#;
+
+#[test]
+fn a_value_that_stands_there_anyway_hides_no_step() {
+    let mut project = Project::of(
+        "no-secret",
+        &[
+            ("compose.yaml", SHOP),
+            (".env", "POSTGRES_PASSWORD=postgres\nACCESS_TOKEN_EXPIRE_MINUTES=30\n"),
+        ],
+    );
+    project.environment = vec![("OLDPWD", "/"), ("PWD", "/"), ("MONKEY", "http")];
+    let text = project.written();
+    has(&text, "get: \"http://web:3000/\"");
+    has(&text, "pg_isready -U postgres");
+    has_not(&text, "left out");
+}
+
+#[test]
+fn a_step_in_which_a_secret_stands_is_left_out_and_named() {
+    let compose = r#"services:
+  web: {image: "example.com/shop:1", expose: ["80"], healthcheck: {test: ["CMD", "curl", "http://localhost/up?key=${API_KEY}"]}}
+  cache: {image: "redis:7", healthcheck: {test: ["CMD", "redis-cli", "-a", "${REDIS_PASSWORD}", "-p", "6379", "ping"]}}
+  other: {image: "redis:7", healthcheck: {test: ["CMD", "redis-cli", "-p", "6379", "ping"]}}
+"#;
+    let project = Project::of(
+        "secret",
+        &[("compose.yaml", compose), (".env", "REDIS_PASSWORD=6379\nAPI_KEY=k\n")],
+    );
+    let text = project.written();
+    has(
+        &text,
+        "# Left out: what `cache` is asked by its health check holds `REDIS_PASSWORD`",
+    );
+    has(
+        &text,
+        "# Left out: what `web` is asked by its health check holds `API_KEY`",
+    );
+    has_not(&text, "key=k");
+    has_not(&text, "\"-a\"");
+    has(&text, "service: other, command: [redis-cli, \"-p\", \"6379\", ping]");
+}
+
+#[test]
+fn a_number_of_such_a_name_where_only_a_number_can_stand_hides_nothing_else() {
+    let compose = r#"services:
+  web: {image: "example.com/shop:1", ports: ["${AUTH_PORT}:3000", "${KEY_LENGTH}"]}
+  cache: {image: "redis:7", healthcheck: {test: ["CMD", "redis-cli", "-a", "${REDIS_PASSWORD}", "ping"]}}
+"#;
+    let env = "AUTH_PORT=8080\nKEY_LENGTH=30\nREDIS_PASSWORD=1234\n";
+    let project = Project::of("numbers", &[("compose.yaml", compose), (".env", env)]);
+    let text = project.written();
+    has(&text, "get: \"http://web:30/\"");
+    has_not(&text, "1234");
+}
