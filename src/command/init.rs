@@ -45,10 +45,12 @@ pub fn init(args: &InitArgs) -> Result<ExitCode> {
         release = ask_release(release, &mut std::io::stdin().lock())?;
     }
     let named = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let files: Vec<String> = options.files.iter().map(|file| relative(file, &context)).collect();
     let found = Found {
-        compose: options.files.iter().map(|file| relative(file, &context)).collect(),
         env_file: args.env_file.as_ref().map(named),
         blank: project.unset.values().flatten().cloned().collect(),
+        base: base(&context.directory, &files),
+        compose: files,
     };
     let seen = Seen {
         world: &world,
@@ -110,10 +112,29 @@ fn secrets(project: &Project, options: &LoadOptions) -> Secrets {
 
 /// Where git says that the repository came from; without git, nowhere.
 fn repository(folder: &Path) -> Option<Repository> {
+    Repository::of_remote(&git(folder, &["config", "--get", "remote.origin.url"])?)
+}
+
+/// The branch that the remote calls its own, else the current one, where it has any of production's files: with what a change is
+/// compared.
+fn base(folder: &Path, files: &[String]) -> Option<String> {
+    let named = |name| git(folder, &["symbolic-ref", "--quiet", "--short", name]);
+    let names = [
+        named("refs/remotes/origin/HEAD"),
+        named("HEAD"),
+        Some("HEAD".to_owned()),
+    ];
+    let has = |name: &String, file: &String| git(folder, &["cat-file", "-e", &format!("{name}:./{file}")]).is_some();
+    let mut names = names.into_iter().flatten();
+    names.find(|name| files.iter().any(|file| has(name, file)))
+}
+
+/// What git says; nothing where it says no, or is not there.
+fn git(folder: &Path, words: &[&str]) -> Option<String> {
     let mut git = Command::new("git");
-    git.arg("-C").arg(folder).args(["config", "--get", "remote.origin.url"]);
+    git.arg("-C").arg(folder).args(words);
     let output = git.output().ok().filter(|output| output.status.success())?;
-    Repository::of_remote(&String::from_utf8_lossy(&output.stdout))
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// What no file tells. An empty answer takes the likeliest.
@@ -201,28 +222,45 @@ fn workflows(draft: &Draft, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Whether the file that was written can be planned, and what comes next.
+/// Whether what comes next can be planned, and what that is.
 fn checked(draft: &Draft, context: &Context) -> ExitCode {
     let mut context = context.clone();
     for variable in draft.variables() {
         let value = context.environment.entry(variable);
         value.or_insert_with(|| "to-be-named".to_owned());
     }
+    let base = draft
+        .found
+        .base
+        .clone()
+        .filter(|_| matches!(draft.release, Release::Built(_)));
     let asked = Asked {
-        candidate: draft.release.stand_ins(),
-        ..Asked::of(Some(Path::new(CONFIG)))
+        candidate: match base {
+            Some(_) => Vec::new(),
+            None => draft.release.stand_ins(),
+        },
+        production_from: base.clone(),
+        ..Asked::of(Some(&context.directory.join(CONFIG)))
     };
     if let Err(errors) = prepare::prepare(&asked, &context) {
         say("this is still to be mended before it can run:");
         return refuse(&errors);
     }
-    let (before, after) = match &draft.release {
-        Release::Built(_) => (String::new(), " --production-from main"),
-        Release::Own(_) => (draft.release.variables().join("=… ") + "=… ", ""),
-        Release::Perhaps(_) => (String::new(), " --candidate SERVICE=IMAGE"),
-    };
-    say(format!(
-        "next: `{before}rehearsal plan{after}`, then `{before}rehearsal run{after}`"
-    ));
+    say(next(draft, base));
     ExitCode::Pass
+}
+
+fn next(draft: &Draft, base: Option<String>) -> String {
+    let (first, before, after) = match &draft.release {
+        Release::Built(_) => {
+            let files = draft.found.compose.join(", ");
+            let first = base.is_none().then(|| format!("commit {files}; then, with a change, "));
+            let base = base.unwrap_or_else(|| "HEAD".to_owned());
+            (first, String::new(), format!(" --production-from {base}"))
+        }
+        Release::Own(_) => (None, draft.release.variables().join("=… ") + "=… ", String::new()),
+        Release::Perhaps(_) => (None, String::new(), " --candidate SERVICE=IMAGE".to_owned()),
+    };
+    let first = first.unwrap_or_default();
+    format!("next: {first}`{before}rehearsal plan{after}`, then `{before}rehearsal run{after}`")
 }

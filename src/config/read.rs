@@ -35,6 +35,7 @@ use super::settings::{Faults, Load, Next, Settings, Tops};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::file::{self, MOST_TEXT};
 use crate::yaml::tree::{Entry, Node};
+pub use base::Lacking;
 use fields::{Origin, Reader};
 
 /// The name under which the configuration is searched.
@@ -66,10 +67,22 @@ pub struct Options {
 pub struct Base {
     /// Its file.
     pub config: PathBuf,
+    /// Where its paths lead.
+    pub place: Place,
     /// The process's environment, as it is there.
     pub environment: BTreeMap<String, String>,
     /// Where the same files are.
     pub tops: Tops,
+}
+
+/// Where a configuration's paths lead.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Place {
+    /// To what is beside it.
+    #[default]
+    Beside,
+    /// Into a folder that has no configuration yet: what it lacks of [`Lacking`] apart.
+    Folder(PathBuf),
 }
 
 /// Which keys are resolved. What the other keys say is not looked at: they may well name variables and secrets that only a
@@ -94,6 +107,13 @@ pub fn find(from: &Path) -> Option<PathBuf> {
 /// A file's absolute path, as [`Settings::file`] has it.
 pub fn absolute(file: &Path) -> PathBuf {
     files::absolute(file)
+}
+
+/// What a folder without a configuration lacks of the files that this one says production is. `None` where it has none of the
+/// Compose files, or where that cannot be told: nothing there is known to be production.
+pub fn lacking(config: &Path, folder: &Path) -> Option<Lacking> {
+    let document = parse(config).ok()?;
+    base::lacking(&document, folder, beside(config))
 }
 
 /// Reads the configuration. The only way to fail is a mistake of the user's; all that its phase shows are returned, in
@@ -149,8 +169,8 @@ struct Whole {
 
 /// The configuration with the base's description of production.
 fn described(options: &Options, base: &Base) -> Result<Whole, Vec<Diagnostic>> {
-    let base_tops = &base.tops;
-    let base = written(&base.config, &base.environment, base::keep_description)?;
+    let (base_tops, place) = (&base.tops, &base.place);
+    let base = written(&base.config, place, &base.environment, base::keep_description)?;
     base::describes(&base.document).map_err(|error| vec![error])?;
     // What the mirror's production is given is what tests know, too.
     let mut process = base.origin.environment.clone();
@@ -162,7 +182,11 @@ fn described(options: &Options, base: &Base) -> Result<Whole, Vec<Diagnostic>> {
     if own.document.get("production").is_some() {
         own.check()?;
     }
-    let unheard = base::unheard(&own.document, &base.document);
+    let unheard = match place {
+        Place::Beside => base::unheard(&own.document, &base.document),
+        // It is the same one.
+        Place::Folder(_) => Vec::new(),
+    };
     base::describe(&mut own.document, base.document);
     Ok(Whole {
         own,
@@ -243,7 +267,7 @@ fn without_secrets(secrets: &BTreeMap<String, String>, errors: Vec<Diagnostic>) 
 fn own(options: &Options, process: &BTreeMap<String, String>) -> Result<Written, Vec<Diagnostic>> {
     let overrides = options.candidate_overrides.iter();
     let overridden: BTreeSet<_> = overrides.map(|(service, _)| service.as_str()).collect();
-    written(&options.config, process, |document| {
+    written(&options.config, &Place::Beside, process, |document| {
         variables::forget_overridden(document, &overridden);
         if options.keys == Keys::Production {
             variables::forget_all_but_production(document);
@@ -254,11 +278,18 @@ fn own(options: &Options, process: &BTreeMap<String, String>) -> Result<Written,
 /// Reads a file. `forget` takes out what nobody will ask for.
 fn written(
     file: &Path,
+    place: &Place,
     process: &BTreeMap<String, String>,
     forget: impl Fn(&mut Node),
 ) -> Result<Written, Vec<Diagnostic>> {
     let mut document = parse(file).map_err(|error| vec![error])?;
-    let folder = file.parent().unwrap_or(Path::new(""));
+    let folder = match place {
+        Place::Beside => beside(file),
+        Place::Folder(folder) => {
+            base::settle(&mut document, folder, beside(file));
+            folder.as_path()
+        }
+    };
     let environment = variables::environment(&document, folder, process)?;
     let marked = variables::secrets(&document, &environment);
     forget(&mut document);
@@ -275,6 +306,10 @@ fn written(
         origin,
         secrets,
     })
+}
+
+fn beside(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
 }
 
 fn parse(path: &Path) -> Result<Node, Diagnostic> {

@@ -32,6 +32,8 @@ pub struct Found {
     pub env_file: Option<String>,
     /// Variables that nothing sets.
     pub blank: BTreeSet<String>,
+    /// The ref of git that has them, against which a change is rehearsed.
+    pub base: Option<String>,
 }
 
 impl Draft {

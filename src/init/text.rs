@@ -31,7 +31,7 @@ pub fn yaml(draft: &Draft) -> String {
         "# `rehearsal explain` say what there is. First `rehearsal plan`, then `rehearsal run`.",
     );
     production(draft, &mut lines);
-    release(&draft.release, &mut lines);
+    release(draft, &mut lines);
     if let Some(auth) = &draft.auth {
         self::auth(auth, &mut lines);
     }
@@ -80,13 +80,15 @@ fn hosts(all: &[Host], lines: &mut Lines) {
     }
 }
 
-fn release(release: &Release, lines: &mut Lines) {
+fn release(draft: &Draft, lines: &mut Lines) {
     lines.add(0, "");
+    let release = &draft.release;
     match release {
         Release::Built(services) => {
             lines.add(0, format_args!("# Built from this tree: {}.", some(services)));
             lines.add(0, "# What a change alters is the release, against production as the base of the pull request has it; by hand:");
-            lines.add(0, "# `rehearsal run --production-from main`.");
+            let base = draft.found.base.as_deref().unwrap_or("HEAD");
+            lines.add(0, format_args!("# `rehearsal run --production-from {base}`."));
         }
         Release::Own(repositories) => {
             lines.add(0, "release:");

@@ -28,7 +28,7 @@ use crate::plan::shard::{self, Mine};
 pub use crate::plan::shard::{Part, Spec, divide, joined};
 use crate::plan::{self, Narrowing, Only, Plan};
 use crate::prepare::candidate::candidates;
-use crate::prepare::elsewhere::Elsewhere;
+use crate::prepare::elsewhere::{Described, Elsewhere};
 use crate::prepare::names::names_exist;
 pub use crate::prepare::production::load_options;
 use crate::text::redact::Redactor;
@@ -154,8 +154,16 @@ fn prepare_keys(asked: &Asked, context: &Context, keys: Keys, named: Named) -> R
 
 /// What was prepared with a description from elsewhere: files, those of mistakes too, are called as they are there.
 fn told(elsewhere: Elsewhere, prepared: Result<Prepared, Vec<Diagnostic>>) -> Result<Prepared, Vec<Diagnostic>> {
+    let why = elsewhere
+        .warning
+        .clone()
+        .filter(|_| elsewhere.described == Described::Here);
+    let why = why.map(|why| {
+        Diagnostic::new(why).help("what is released is said by `--candidate`, `candidate` or `release` then")
+    });
     let name = |errors: Vec<Diagnostic>| -> Vec<Diagnostic> {
-        errors.into_iter().map(|error| elsewhere.name(error)).collect()
+        let named = errors.into_iter().map(|error| elsewhere.name(error));
+        named.chain(why.clone()).collect()
     };
     let mut prepared = prepared.map_err(name)?;
     let plan = &mut prepared.plan;

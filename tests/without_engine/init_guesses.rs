@@ -133,3 +133,58 @@ fn a_number_of_such_a_name_where_only_a_number_can_stand_hides_nothing_else() {
     has(&text, "get: \"http://web:30/\"");
     has_not(&text, "1234");
 }
+
+// What is built here.
+
+const BUILT: &str = "services:\n  web: {build: ., expose: [\"3000\"]}\n";
+const DOCKERFILE: (&str, &str) = ("Dockerfile", "FROM debian:bookworm-slim\n");
+
+#[test]
+fn what_init_says_comes_next_can_be_planned_where_the_base_has_no_configuration_yet() {
+    let project = Project::of("next", &[("compose.yaml", BUILT), DOCKERFILE]);
+    project.commit();
+    let told = project.run(&["init", "--yes"]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    has(&told.stderr, "`rehearsal plan --production-from trunk`");
+    has(
+        &project.read("rehearsal.yaml"),
+        "`rehearsal run --production-from trunk`",
+    );
+    let plan = project.run(&["plan", "--production-from", "trunk"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+    has(&plan.stdout, "trunk");
+
+    // The pull request that adds the file, with a change.
+    git(&project.folder, &["checkout", "--quiet", "-b", "change"]);
+    project.write(&[("compose.yaml", &BUILT.replace("3000", "3001"))]);
+    project.commit();
+    let plan = project.run(&["plan", "--production-from", "trunk"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+    has(&plan.stdout, "candidate  web");
+}
+
+#[test]
+fn the_base_is_the_branch_that_the_remote_calls_its_own() {
+    let project = Project::of("origin-head", &[("compose.yaml", BUILT), DOCKERFILE]);
+    project.commit();
+    git(&project.folder, &["update-ref", "refs/remotes/origin/develop", "HEAD"]);
+    git(
+        &project.folder,
+        &[
+            "symbolic-ref",
+            "refs/remotes/origin/HEAD",
+            "refs/remotes/origin/develop",
+        ],
+    );
+    let told = project.run(&["init", "--yes"]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    has(&told.stderr, "`rehearsal plan --production-from origin/develop`");
+}
+
+#[test]
+fn where_nothing_is_committed_that_is_what_comes_first() {
+    let project = Project::of("unborn", &[("compose.yaml", BUILT), DOCKERFILE]);
+    let told = project.run(&["init", "--yes"]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    has(&told.stderr, "next: commit compose.yaml");
+}

@@ -414,7 +414,7 @@ fn which_product_signs_in_says_the_base_and_how_says_the_working_tree() {
 }
 
 #[test]
-fn where_the_base_has_no_configuration_yet_the_working_trees_holds_and_that_is_said() {
+fn where_the_base_has_no_configuration_yet_the_working_trees_names_its_files_and_that_is_said() {
     let repository = Repository::with(&[("compose.yaml", COMPOSE)]);
     repository.change(&[("rehearsal.yaml", &format!("{CONFIG}{WAIVED}"))]);
     let prepared = repository.prepare("main");
@@ -423,7 +423,9 @@ fn where_the_base_has_no_configuration_yet_the_working_trees_holds_and_that_is_s
     let said = prepared.plan.production.as_ref().expect("it is said").statement.clone();
     assert_eq!(
         said,
-        format!("production as the working tree says: main ({short}) has no `rehearsal.yaml` yet")
+        format!(
+            "production as the files of main ({short}) say: it has no `rehearsal.yaml` yet, and the working tree's names them"
+        )
     );
     assert!(notes(&prepared).contains("warning: main"), "{}", notes(&prepared));
     assert!(
@@ -431,6 +433,58 @@ fn where_the_base_has_no_configuration_yet_the_working_trees_holds_and_that_is_s
             .elsewhere
             .as_ref()
             .is_some_and(|elsewhere| elsewhere.warning.is_some())
+    );
+}
+
+#[test]
+fn a_change_that_brings_the_configuration_is_compared_with_the_files_that_the_base_has() {
+    let compose = COMPOSE.replace("shop:1", "shop:${VERSION}");
+    let repository = Repository::with(&[("compose.yaml", &compose), (".gitignore", ".env\n")]);
+    let config = "
+production: {compose: [compose.yaml, more.yaml], lock: production.lock}
+suites: {smoke: {target: \"http://web:8080\", requests: [{name: one, get: /}]}}
+";
+    repository.change(&[
+        ("rehearsal.yaml", config),
+        ("compose.yaml", &compose.replace("shop:", "new:")),
+        ("more.yaml", "services: {web: {environment: {MORE: \"1\"}}}\n"),
+        (".env", "VERSION=7\n"),
+    ]);
+    repository.write(&[("production.lock", "version: 1\n")]);
+    let prepared = repository.prepare("main");
+    assert_eq!(image(&prepared, "web"), "shop:7");
+    assert!(!prepared.world.services["web"].env.contains_key("MORE"));
+    assert_eq!(prepared.candidate.services["web"].image, "new:7");
+    assert!(prepared.candidate.services["web"].env.contains_key("MORE"));
+    let said = notes(&prepared);
+    for wanted in [
+        "for want of them there, `production.lock`, `.env`",
+        "no part of production there: `more.yaml`",
+    ] {
+        assert!(said.contains(wanted), "{said}");
+    }
+    assert!(!said.contains("once it is merged"), "{said}");
+    // The same without a change.
+    repository.write(&[("compose.yaml", &compose)]);
+    std::fs::remove_file(repository.checkout().join("more.yaml")).expect("it is ours");
+    let config = config.replace("[compose.yaml, more.yaml]", "compose.yaml");
+    repository.write(&[("rehearsal.yaml", &config)]);
+    assert!(repository.prepare("main").alters_nothing());
+}
+
+#[test]
+fn a_base_with_nothing_that_describes_production_is_told_where_nothing_else_says_what_is_released() {
+    let repository = Repository::with(&[("x", "x")]);
+    let config = CONFIG.replace("candidate:\n  web: {image: \"shop:2\"}\n", "");
+    repository.change(&[("rehearsal.yaml", &config), ("compose.yaml", COMPOSE)]);
+    let Err(errors) = repository.prepare_config("rehearsal.yaml", "main") else {
+        panic!("there is nothing to compare with")
+    };
+    let said: String = errors.iter().map(ToString::to_string).collect();
+    assert!(said.contains("there is no candidate"), "{said}");
+    assert!(
+        said.contains("none of the Compose files that the working tree's names"),
+        "{said}"
     );
 }
 

@@ -1,6 +1,12 @@
 //! The base: the configuration that production's description is taken from, where that is another file. Of it hold
 //! `production`, `policy`, and of `auth` the `service` and the `issuer`; all else is the configuration's own.
+//!
+//! A base without a configuration has production's files all the same: then the configuration's own description holds, of the
+//! files that are there.
 
+use std::path::Path;
+
+use super::files;
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::tree::{Entry, Node, Value};
 
@@ -8,6 +14,96 @@ use crate::yaml::tree::{Entry, Node, Value};
 const OF_AUTH: [&str; 2] = ["service", "issuer"];
 /// What stands in the place of these.
 const INSTEAD: [&str; 1] = ["twin"];
+
+/// Files that describe production and that no base needs: what the working tree has stands in.
+const STAND_INS: [&str; 2] = ["env_file", "lock"];
+/// What Docker Compose reads beside the first Compose file, where no env file is named.
+const DOTENV: &str = ".env";
+
+/// What a base lacks of the files that describe production, as they are named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lacking {
+    /// Compose files: production had none such.
+    pub left_out: Vec<String>,
+    /// The env file and the lock: the working tree's stand in.
+    pub stands_in: Vec<String>,
+}
+
+/// See [`super::lacking`]. `here` is the working tree's folder.
+pub(super) fn lacking(document: &Node, there: &Path, here: &Path) -> Option<Lacking> {
+    let production = document.get("production")?;
+    let compose = compose(production);
+    let names = || compose.iter().filter_map(|node| node.as_text());
+    if !names().any(|name| !name.contains("${") && there.join(name).is_file()) {
+        return None;
+    }
+    let named = STAND_INS.iter().filter_map(|key| production.get(key)?.as_text());
+    let stands_in = named.filter(|name| is_only_here(name, there, here));
+    Some(Lacking {
+        left_out: compose
+            .iter()
+            .filter(|node| !is_in(node, there))
+            .filter_map(|node| node.as_text())
+            .collect(),
+        stands_in: stands_in.chain(dotenv(production, there, here)).collect(),
+    })
+}
+
+/// Makes the description one of the files that are there.
+pub(super) fn settle(document: &mut Node, there: &Path, here: &Path) {
+    let Some(production) = value_mut(document, "production") else {
+        return;
+    };
+    if let Some(name) = dotenv(production, there, here)
+        && let Some(first) = production.entry("compose").cloned()
+        && let Value::Map(entries) = &mut production.value
+    {
+        entries.push(Entry {
+            key: "env_file".to_owned(),
+            node: Node::string(name, first.node.span.clone()),
+            ..first
+        });
+    }
+    if let Some(Value::Seq(files)) = value_mut(production, "compose").map(|node| &mut node.value) {
+        files.retain(|node| is_in(node, there));
+    }
+    for key in STAND_INS {
+        if let Some(node) = value_mut(production, key)
+            && let Some(name) = node.as_text().filter(|name| is_only_here(name, there, here))
+        {
+            let file = files::absolute(&here.join(name));
+            *node = Node::string(file.to_string_lossy(), node.span.clone());
+        }
+    }
+}
+
+fn compose(production: &Node) -> &[Node] {
+    let node = production.get("compose");
+    node.and_then(Node::as_seq)
+        .or(node.map(std::slice::from_ref))
+        .unwrap_or_default()
+}
+
+/// Where a name has variables nobody knows yet.
+fn is_in(node: &Node, there: &Path) -> bool {
+    let name = node.as_text().unwrap_or_default();
+    name.contains("${") || there.join(name).is_file()
+}
+
+fn is_only_here(name: &str, there: &Path, here: &Path) -> bool {
+    !name.contains("${") && !there.join(name).exists() && here.join(name).exists()
+}
+
+/// An `.env` that git does not have: the same stands beside the files of both.
+fn dotenv(production: &Node, there: &Path, here: &Path) -> Option<String> {
+    let is_plain = ["env_file", "project_directory"]
+        .iter()
+        .all(|key| production.get(key).is_none());
+    let first = compose(production).iter().find(|node| is_in(node, there))?.as_text()?;
+    let name = Path::new(&first).with_file_name(DOTENV);
+    let name = name.to_string_lossy().into_owned();
+    (is_plain && is_only_here(&name, there, here)).then_some(name)
+}
 
 /// Forgets what the base has no say in: it may well be wrong there, or name what only its own pipeline has.
 pub(super) fn keep_description(base: &mut Node) {

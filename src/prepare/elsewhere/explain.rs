@@ -27,7 +27,9 @@ between the two, service by service and file by file, is the candidate. Where no
 line says \"this change alters nothing that runs\". What is behind a tag that moves is not compared: name the image.
 
 Where the base has no rehearsal.yaml, the next above that place holds; where there is none either, the working tree's
-does, with a warning. Where the base has no `auth`, the working tree's holds. Where production, policy or auth say
+does, with a warning: the Compose files that it names are read from the base's tree, and those that are not there are
+left out; an env file, an .env and a lock that are not there are the working tree's. Where the base has none of the
+Compose files, production is as the working tree says. Where the base has no `auth`, the working tree's holds. Where production, policy or auth say
 something else in the working tree, a note says that it holds once it is merged.
 
 In GitHub Actions the input production-from is the base of the pull request (pull_request.base.sha) or of the merge

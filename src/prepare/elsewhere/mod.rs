@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use self::export::{Export, Missing};
 use self::git::{GitError, Repository};
-use crate::config::read;
+use crate::config::read::{self, Lacking, Place};
 use crate::config::settings::{Production, Tops};
 use crate::context::Context;
 use crate::record::release::ProductionRecord;
@@ -28,8 +28,8 @@ const FOLDERS: [&str; 3] = ["/", "./", "../"];
 
 /// A description of production that is not the working tree's. What was written for it goes with this.
 pub struct Elsewhere {
-    /// The configuration there; `None` where there is none yet, and the working tree's holds.
-    pub config: Option<PathBuf>,
+    /// Who describes it.
+    pub described: Described,
     /// For the plan and the record.
     pub record: ProductionRecord,
     /// What a reader must know of it, one sentence each.
@@ -40,6 +40,24 @@ pub struct Elsewhere {
     tops: Tops,
     /// How files there are called, where they are a ref's.
     tree: Option<Tree>,
+}
+
+/// Who describes production.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Described {
+    /// A configuration there.
+    There(PathBuf),
+    /// The working tree's configuration, of the files there: there is none yet.
+    OfFiles {
+        /// The working tree's.
+        config: PathBuf,
+        /// Its place there.
+        folder: PathBuf,
+        /// What is not there.
+        lacking: Lacking,
+    },
+    /// The working tree's configuration, of its own files: there are none of them.
+    Here,
 }
 
 /// An exported tree.
@@ -55,6 +73,7 @@ impl Elsewhere {
     /// # Errors
     /// There is no such ref or folder, or it cannot be read.
     pub(super) fn find(asked: &str, config: &Path, context: &Context) -> Result<Self, Diagnostic> {
+        let config = &read::absolute(config);
         let checkout = git::checkout_of(config.parent().unwrap_or(Path::new("")));
         if asked.trim().is_empty() || asked.starts_with('-') {
             let error = format!("`--production-from={asked}` names neither a ref of git nor a folder");
@@ -73,10 +92,14 @@ impl Elsewhere {
         of_ref(asked, config, checkout, context)
     }
 
-    /// The configuration there with what it is read with; nothing where there is none. Whoever names files by `PWD` means
+    /// The configuration that describes production there, with what it is read with; nothing where that is the working tree's. Whoever names files by `PWD` means
     /// those beside the configuration.
     pub(super) fn base(&self, context: &Context) -> Option<read::Base> {
-        let config = self.config.clone()?;
+        let (config, place) = match self.described.clone() {
+            Described::There(config) => (config, Place::Beside),
+            Described::OfFiles { config, folder, .. } => (config, Place::Folder(folder)),
+            Described::Here => return None,
+        };
         let mut environment = context.environment.clone();
         if let Some(folder) = environment.get_mut("PWD")
             && let Ok(within) = Path::new(folder).strip_prefix(&self.tops.here)
@@ -85,6 +108,7 @@ impl Elsewhere {
         }
         Some(read::Base {
             config,
+            place,
             environment,
             tops: self.tops.clone(),
         })
@@ -183,7 +207,7 @@ fn of_folder(asked: &str, config: &Path, checkout: Option<&Path>, context: &Cont
         let repository = Repository::of(top, &context.environment);
         repository.commit("HEAD").ok().flatten()
     });
-    let found = configuration(&folder, config, checkout);
+    let found = described(&folder, config, checkout);
     let beside = std::fs::canonicalize(config.parent().unwrap_or(Path::new(""))).unwrap_or_default();
     let tops = Tops {
         there: std::fs::canonicalize(&folder).unwrap_or(folder),
@@ -213,7 +237,7 @@ fn of_ref(asked: &str, config: &Path, checkout: PathBuf, context: &Context) -> R
     } else {
         asked
     };
-    let found = configuration(&export.top, config, Some(&checkout));
+    let found = described(&export.top, config, Some(&checkout));
     let missing = std::mem::take(&mut export.missing);
     let tops = Tops {
         there: export.top.clone(),
@@ -232,26 +256,14 @@ fn elsewhere(
     asked: &str,
     name: String,
     commit: Option<String>,
-    config: Option<PathBuf>,
+    described: Described,
     (tops, missing): (Tops, Missing),
 ) -> Elsewhere {
     let known = commit.as_deref().map(short).filter(|commit| *commit != name);
     let whole = known.map_or_else(|| name.clone(), |commit| format!("{name} ({commit})"));
-    let warning = config.is_none().then(|| {
-        format!(
-            "{whole} has no `{}`: production, policy and the authentication product are as the working tree says",
-            read::FILE_NAME
-        )
-    });
-    let statement = match &warning {
-        Some(_) => format!(
-            "production as the working tree says: {whole} has no `{}` yet",
-            read::FILE_NAME
-        ),
-        None => format!("production as of {whole}"),
-    };
+    let (statement, warning) = described.words(&whole);
     Elsewhere {
-        config,
+        described,
         record: ProductionRecord {
             from: asked.to_owned(),
             commit,
@@ -268,16 +280,71 @@ fn elsewhere(
     }
 }
 
-/// The configuration in another checkout that has the place of this one. Where there is none, the next above it held for
-/// that folder: one that a change adds further down does not hide it.
-fn configuration(top: &Path, config: &Path, checkout: Option<&Path>) -> Option<PathBuf> {
-    let folder = std::fs::canonicalize(config.parent().unwrap_or(Path::new(""))).ok()?;
+/// Who describes production in another checkout: the configuration that has the place of this one. Where there is none, the next
+/// above it held for that folder: one that a change adds further down does not hide it. Where there is none either, this one
+/// does, of the files that are there.
+fn described(top: &Path, config: &Path, checkout: Option<&Path>) -> Described {
+    let Ok(folder) = std::fs::canonicalize(config.parent().unwrap_or(Path::new(""))) else {
+        return Described::Here;
+    };
     let within = checkout.and_then(|checkout| folder.strip_prefix(checkout).ok());
     let folder = top.join(within.unwrap_or(Path::new("")));
-    let same = folder.join(config.file_name()?);
+    let same = config.file_name().map(|name| folder.join(name));
     let above = folder.ancestors().take_while(|folder| folder.starts_with(top));
     let above = above.map(|folder| folder.join(read::FILE_NAME));
-    std::iter::once(same).chain(above).find(|file| file.is_file())
+    if let Some(there) = same.into_iter().chain(above).find(|file| file.is_file()) {
+        return Described::There(there);
+    }
+    match read::lacking(config, &folder) {
+        Some(lacking) => Described::OfFiles {
+            config: config.to_path_buf(),
+            folder,
+            lacking,
+        },
+        None => Described::Here,
+    }
+}
+
+impl Described {
+    /// What it is called in the plan and the record; and a warning where the working tree has a say.
+    fn words(&self, whole: &str) -> (String, Option<String>) {
+        let name = read::FILE_NAME;
+        match self {
+            Self::There(_) => (format!("production as of {whole}"), None),
+            Self::OfFiles { lacking, .. } => (
+                format!(
+                    "production as the files of {whole} say: it has no `{name}` yet, and the working tree's names them"
+                ),
+                Some(format!(
+                    "{whole} has no `{name}`: which files describe production, the policy and the authentication product are \
+                     as the working tree says{}",
+                    lacking_words(lacking)
+                )),
+            ),
+            Self::Here => (
+                format!("production as the working tree says: {whole} has no `{name}` yet"),
+                Some(format!(
+                    "{whole} has no `{name}`, and none of the Compose files that the working tree's names: production, policy \
+                     and the authentication product are as the working tree says"
+                )),
+            ),
+        }
+    }
+}
+
+fn lacking_words(lacking: &Lacking) -> String {
+    let named = |names: &[String]| {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        names.join(", ")
+    };
+    let stands_in = named(&lacking.stands_in);
+    let left_out = named(&lacking.left_out);
+    let all = [
+        (stands_in, "and so are, for want of them there,"),
+        (left_out, "no part of production there:"),
+    ];
+    let said = all.iter().filter(|(names, _)| !names.is_empty());
+    said.map(|(names, words)| format!("; {words} {names}")).collect()
 }
 
 impl Missing {
