@@ -5,6 +5,7 @@ use url::Url;
 use super::products;
 use super::release::Release;
 use super::seen::Seen;
+use crate::config::read;
 use crate::world::model::Service;
 
 /// The variable that holds the test user's password.
@@ -61,7 +62,7 @@ pub(super) fn found(seen: &Seen<'_>, release: &Release) -> Option<Auth> {
     })
 }
 
-/// What a variable with such a name holds, where it is an address by a name that no service bears.
+/// What a variable with such a name holds, where it is an address by a name that no service bears and that the mirror can.
 fn issuer(seen: &Seen<'_>) -> Option<Issuer> {
     let services = seen.world.services.values();
     let said = services.flat_map(|service| service.env.iter().map(move |(name, value)| (service, name, value)));
@@ -69,10 +70,11 @@ fn issuer(seen: &Seen<'_>) -> Option<Issuer> {
         .find_map(|(service, name, value)| {
             let url = Url::parse(value.as_deref()?).ok()?;
             let is_outside = !seen.world.services.contains_key(url.host_str()?);
+            let is_name = read::place(&url.origin().ascii_serialization()).is_ok();
             let shown = |service: &Service| service.env.get(name).cloned().flatten().into_iter().collect();
             let secret = seen.secrets.told_by(service, &[url.to_string()], shown);
             let is_open = url.password().is_none() && secret.is_none();
-            (is_outside && is_open && matches!(url.scheme(), "http" | "https")).then(|| Issuer {
+            (is_outside && is_name && is_open).then(|| Issuer {
                 url: value.clone().unwrap_or_default(),
                 variable: name.clone(),
                 service: service.name.clone(),

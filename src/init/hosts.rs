@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use url::Url;
 
+use crate::config::read;
 use crate::world::model::{Service, World};
 
 /// A name, and who answers to it.
@@ -28,8 +29,11 @@ pub(super) fn found(world: &World) -> Vec<Host> {
         let told = by_labels
             .chain(of_nginx_proxy(service))
             .chain(of_portal(service, world));
+        let place = |host: &Host| read::place(&host.url).ok();
         for host in told {
-            if !all.iter().any(|other| other.url == host.url) {
+            let is_new = !all.iter().any(|other| place(other) == place(&host));
+            // A service is reached by its own name without this.
+            if is_new && place(&host).is_some_and(|(name, _)| !world.services.contains_key(&name)) {
                 all.push(host);
             }
         }
@@ -69,17 +73,28 @@ fn of_traefik(service: &Service) -> Vec<Host> {
     )
 }
 
-/// `caddy: shop.example.com`, as caddy-docker-proxy reads labels; Caddy ends TLS by itself.
+/// The port in `{{upstreams 3000}}`.
+static UPSTREAM: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"upstreams\s+(?:[a-z0-9]+\s+)?(\d+)").expect("a pattern of ours"));
+
+/// `caddy: shop.example.com` and `caddy_1: …`, as caddy-docker-proxy reads labels; Caddy ends TLS by itself.
 fn of_caddy(service: &Service) -> Vec<Host> {
-    let named = service.labels.get("caddy").map(String::as_str).unwrap_or_default();
-    let names: Vec<&str> = named.split([',', ' ']).filter(|name| name.contains('.')).collect();
-    hosts(
-        service,
-        &names,
-        "https",
-        None,
-        &format!("a label of `{}` for Caddy", service.name),
-    )
+    let is_site = |key: &str| match key.strip_prefix("caddy") {
+        Some("") => true,
+        Some(number) => number
+            .strip_prefix('_')
+            .is_some_and(|number| number.parse::<u32>().is_ok()),
+        None => false,
+    };
+    let sites = service.labels.iter().filter(|(key, _)| is_site(key));
+    let of_site = |(key, named): (&String, &String)| {
+        let names: Vec<&str> = named.split([',', ' ']).collect();
+        let leads_to = service.labels.get(&format!("{key}.reverse_proxy"));
+        let port = leads_to.and_then(|upstream| UPSTREAM.captures(upstream)?.get(1)?.as_str().parse().ok());
+        let because = format!("a label of `{}` for Caddy", service.name);
+        hosts(service, &names, "https", port, &because)
+    };
+    sites.flat_map(of_site).collect()
 }
 
 /// `VIRTUAL_HOST`, as nginx-proxy reads it; with TLS where its companion gets a certificate.
@@ -121,7 +136,7 @@ fn of_portal(service: &Service, world: &World) -> Vec<Host> {
     pairs.filter_map(host).collect()
 }
 
-/// Only names that stand for one host, and a service whose port is known.
+/// Only names that `production.hosts` takes, and a service whose port is known.
 fn hosts(service: &Service, names: &[&str], scheme: &str, port: Option<u16>, because: &str) -> Vec<Host> {
     let Some(port) = port.or_else(|| service.ports.iter().min().copied()) else {
         return Vec::new();
@@ -130,8 +145,14 @@ fn hosts(service: &Service, names: &[&str], scheme: &str, port: Option<u16>, bec
         .iter()
         .map(|name| name.trim())
         .filter(|name| name.contains('.') && !name.contains(['*', '~']));
+    let whole = |name: &str| match name.contains("://") {
+        true => name.to_owned(),
+        false => format!("{scheme}://{name}"),
+    };
     names
-        .filter_map(|name| Url::parse(&format!("{scheme}://{name}")).ok())
+        .map(whole)
+        .filter(|url| read::place(url).is_ok())
+        .filter_map(|url| Url::parse(&url).ok())
         .map(|url| Host {
             url: url.as_str().trim_end_matches('/').to_owned(),
             service: service.name.clone(),

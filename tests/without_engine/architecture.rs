@@ -45,7 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["publish", "report", "attest", "prepare", "lock", "config", "agent"],
     ),
     ("publish", &["report", "attest", "yaml", "text", "record", "context"]),
-    ("init", &["check", "lock", "engine", "world", "yaml"]),
+    ("init", &["check", "lock", "engine", "config", "world", "yaml"]),
     ("report", &["attest", "text", "record"]),
     ("attest", &["record"]),
     ("merge", &["verdict", "plan", "check", "text", "record"]),

@@ -188,3 +188,46 @@ fn where_nothing_is_committed_that_is_what_comes_first() {
     assert_eq!(told.code, Some(0), "{}", told.stderr);
     has(&told.stderr, "next: commit compose.yaml");
 }
+
+// Names of production.
+
+#[test]
+fn only_names_that_the_configuration_takes_are_written() {
+    let text = written(
+        "hosts",
+        r#"services:
+  a: {image: "a:1", expose: ["80"], labels: {traefik.http.routers.a.rule: "Host(`app.localhost`)"}}
+  b: {image: "b:1", expose: ["80"], environment: {VIRTUAL_HOST: "192.168.1.10,shop.example.com,c.d"}}
+  c.d: {image: "c:1", expose: ["80"], labels: {caddy: "https://x.example.com", caddy.reverse_proxy: "{{upstreams 8080}}"}}
+  d: {image: "d:1", expose: ["80"], labels: {caddy: "y.example.com/app"}}
+  e: {image: "e:1", expose: ["80"], labels: {caddy: "http://z.example.com:8080"}}
+"#,
+    );
+    for unwanted in ["localhost", "192.168", "https//", "y.example.com", "http://c.d\""] {
+        has_not(&text, unwanted);
+    }
+    has(&text, "\"http://shop.example.com\": {service: b, port: 80}");
+    has(&text, "\"https://x.example.com\": {service: c.d, port: 8080}");
+    has(&text, "\"http://z.example.com:8080\": {service: e, port: 80}");
+}
+
+#[test]
+fn only_an_issuer_that_the_mirror_can_bear_is_written() {
+    for (at, issuer) in [
+        "http://127.0.0.1:8080/realms/shop",
+        "http://localhost:8080/realms/shop",
+        "http://[::1]/realms/shop",
+        "https://login.localhost/realms/shop",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let compose = format!(
+            "services:\n  web: {{image: \"example.com/shop:1\", expose: [\"80\"], environment: {{OIDC_ISSUER: \"{issuer}\"}}}}\n  \
+             idp: {{image: \"quay.io/keycloak/keycloak:26\", expose: [\"8080\"]}}\n"
+        );
+        let text = written(&format!("issuer-{at}"), &compose);
+        has(&text, "service: idp");
+        has_not(&text, "issuer:");
+    }
+}

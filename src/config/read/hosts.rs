@@ -72,7 +72,10 @@ fn headers(fields: &Fields) -> Vec<(String, Option<String>)> {
 }
 
 /// Name and port of a URL that has nothing else.
-fn place(url: &str) -> Result<(String, u16), &'static str> {
+///
+/// # Errors
+/// Why it is no name of `production.hosts`, in words.
+pub fn place(url: &str) -> Result<(String, u16), &'static str> {
     let url = Url::parse(url).map_err(|_| "is not a URL")?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("is not a URL of HTTP");
