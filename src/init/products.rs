@@ -13,19 +13,25 @@ pub(super) enum Speaks {
     Other,
 }
 
-/// The last part of an image's path, and how its product is spoken to. The names are those under which the products
+/// The last parts of an image's path, and how its product is spoken to. The names are those under which the products
 /// themselves publish (their public image repositories, November 2026).
-const BESIDE: [(&str, Speaks); 40] = [
+const BESIDE: [(&str, Speaks); 57] = [
     ("postgres", Speaks::Other),
     ("postgresql", Speaks::Other),
     ("pgvector", Speaks::Other),
     ("postgis", Speaks::Other),
     ("timescaledb", Speaks::Other),
+    ("cockroach", Speaks::Other),
     ("mysql", Speaks::Other),
+    ("mysql-server", Speaks::Other),
     ("mariadb", Speaks::Other),
+    ("percona-server", Speaks::Other),
+    ("mssql/server", Speaks::Other),
     ("mongo", Speaks::Other),
     ("mongodb", Speaks::Other),
     ("redis", Speaks::Other),
+    ("redis-stack", Speaks::Other),
+    ("redis-stack-server", Speaks::Other),
     ("valkey", Speaks::Other),
     ("keydb", Speaks::Other),
     ("dragonfly", Speaks::Other),
@@ -35,9 +41,21 @@ const BESIDE: [(&str, Speaks); 40] = [
     ("kafka", Speaks::Other),
     ("cp-kafka", Speaks::Other),
     ("zookeeper", Speaks::Other),
+    ("cp-zookeeper", Speaks::Other),
     ("cassandra", Speaks::Other),
+    ("scylla", Speaks::Other),
     ("pgbouncer", Speaks::Other),
+    ("pgpool", Speaks::Other),
     ("eclipse-mosquitto", Speaks::Other),
+    ("emqx", Speaks::Other),
+    ("openldap", Speaks::Other),
+    ("openldap-alpine", Speaks::Other),
+    ("389ds/dirsrv", Speaks::Other),
+    ("freeradius", Speaks::Other),
+    ("freeradius-server", Speaks::Other),
+    ("opentelemetry-collector", Speaks::Other),
+    ("opentelemetry-collector-contrib", Speaks::Other),
+    ("acme-companion", Speaks::Other),
     ("elasticsearch", Speaks::Http),
     ("opensearch", Speaks::Http),
     ("clickhouse-server", Speaks::Http),
@@ -51,12 +69,22 @@ const BESIDE: [(&str, Speaks); 40] = [
     ("envoy", Speaks::Http),
     ("https-portal", Speaks::Http),
     ("nginx-proxy", Speaks::Http),
-    ("acme-companion", Speaks::Other),
     ("adminer", Speaks::Http),
     ("prometheus", Speaks::Http),
     ("grafana", Speaks::Http),
     ("gotenberg", Speaks::Http),
 ];
+
+/// TCP ports at which usual products speak anything but HTTP: the services that IANA's registry of ports has there, and the
+/// defaults of the products in [`BESIDE`].
+const NO_HTTP: [u16; 78] = [
+    20, 21, 22, 23, 25, 53, 88, 110, 111, 119, 135, 139, 143, 179, 389, 445, 465, 514, 587, 636, 749, 853, 873, 990,
+    993, 995, 1025, 1194, 1433, 1434, 1521, 1812, 1813, 1883, 2049, 2181, 2525, 2888, 3268, 3269, 3306, 3389, 3478,
+    3888, 3890, 4222, 4317, 4369, 5222, 5269, 5432, 5433, 5671, 5672, 5900, 6222, 6360, 6379, 6380, 6432, 6514, 7687,
+    8883, 9042, 9092, 9300, 11211, 16379, 18120, 25672, 26257, 26379, 27017, 27018, 27019, 33060, 61613, 61616,
+];
+/// TCP ports at which HTTP usually is spoken within TLS.
+const TLS: [u16; 4] = [443, 4443, 8443, 9443];
 
 /// Products that people sign in with, beside those that a lock's probe knows.
 const SIGN_IN: [&str; 9] = [
@@ -73,20 +101,33 @@ const SIGN_IN: [&str; 9] = [
 
 /// The product that an image is, where it is one of these.
 pub(super) fn beside(service: &Service) -> Option<Speaks> {
-    let name = last(service)?;
-    let found = BESIDE.iter().find(|(product, _)| *product == name);
+    let path = Reference::of(&service.image).path;
+    let found = BESIDE.iter().find(|(product, _)| is_named(&path, product));
     found.map(|(_, speaks)| *speaks)
+}
+
+/// Where a service speaks HTTP, as far as its image and its ports tell: scheme and port, without TLS where there is both.
+pub(super) fn http(service: &Service) -> Option<(&'static str, u16)> {
+    let reference = Reference::of(&service.image);
+    // PHP's process manager speaks FastCGI, at a port of others.
+    let is_fpm = reference.tag.as_deref().is_some_and(|tag| tag.contains("fpm"));
+    if beside(service) == Some(Speaks::Other) || service.no_network || is_fpm {
+        return None;
+    }
+    let ports = service.ports.iter().copied().filter(|port| !NO_HTTP.contains(port));
+    let port = ports.min_by_key(|port| (TLS.contains(port), *port))?;
+    Some((if TLS.contains(&port) { "https" } else { "http" }, port))
+}
+
+fn is_named(path: &str, product: &str) -> bool {
+    let rest = path.strip_suffix(product);
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
 }
 
 /// The product that people sign in with which a service is, by its image's name.
 pub(super) fn signs_in(service: &Service) -> Option<&'static str> {
     probe::signs_in(&Reference::of(&service.image).path).or_else(|| {
-        let name = last(service)?;
-        SIGN_IN.into_iter().find(|product| *product == name)
+        let path = Reference::of(&service.image).path;
+        SIGN_IN.into_iter().find(|product| is_named(&path, product))
     })
-}
-
-fn last(service: &Service) -> Option<String> {
-    let path = Reference::of(&service.image).path;
-    path.rsplit('/').next().map(str::to_owned)
 }

@@ -5,7 +5,7 @@ use std::mem::discriminant;
 use std::path::PathBuf;
 
 use super::openapi;
-use super::products::{self, Speaks};
+use super::products;
 use super::release::Release;
 use super::secrets::Secrets;
 use super::seen::Seen;
@@ -66,6 +66,14 @@ impl Asks {
         match self {
             Self::Get(url) | Self::GetExactly(url, _) | Self::FrontPage(url) => vec![url.clone()],
             Self::Command(words) => words.clone(),
+        }
+    }
+
+    /// The address that it asks.
+    pub(super) fn url(&self) -> Option<&str> {
+        match self {
+            Self::Get(url) | Self::GetExactly(url, _) | Self::FrontPage(url) => Some(url),
+            Self::Command(_) => None,
         }
     }
 
@@ -173,14 +181,7 @@ fn command(test: &[String]) -> Option<Vec<String>> {
     }
 }
 
-/// Of what is no known product, or one that speaks HTTP, where a port is known.
 fn front_page(service: &Service, host: &str) -> Option<String> {
-    let speaks = products::beside(service).unwrap_or(Speaks::Http);
-    let port = service
-        .ports
-        .iter()
-        .min()
-        .filter(|_| speaks == Speaks::Http && !service.no_network)?;
-    let scheme = if [443, 8443].contains(port) { "https" } else { "http" };
+    let (scheme, port) = products::http(service)?;
     Some(format!("{scheme}://{host}:{port}/"))
 }

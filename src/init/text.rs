@@ -204,6 +204,13 @@ fn requests(smoke: &Smoke, lines: &mut Lines) {
         );
     }
     lines.add(1, "smoke:");
+    let is_https = |step: &Step| step.asks.url().is_some_and(|url| url.starts_with("https:"));
+    if smoke.requests.iter().any(is_https) {
+        lines.add(
+            2,
+            "tls: {insecure: true} # by a service's own name: its certificate is for another, or of its own making",
+        );
+    }
     lines.add(2, "requests:");
     smoke.requests.iter().for_each(|step| request(step, lines));
 }

@@ -231,3 +231,66 @@ fn only_an_issuer_that_the_mirror_can_bear_is_written() {
         has_not(&text, "issuer:");
     }
 }
+
+// Ports that speak no HTTP.
+
+#[test]
+fn no_front_page_is_asked_of_what_speaks_no_http() {
+    let text = written(
+        "no-http",
+        r#"services:
+  web: {image: "example.com/shop:1", expose: ["3000"]}
+  mail: {image: "mailhog/mailhog", expose: ["1025", "8025"]}
+  sql: {image: "mcr.microsoft.com/mssql/server:2022-latest", expose: ["1433"]}
+  mysql: {image: "mysql/mysql-server:8.0", expose: ["3306"]}
+  stack: {image: "redis/redis-stack-server", expose: ["6379"]}
+  zoo: {image: "confluentinc/cp-zookeeper:7", expose: ["2181"]}
+  otel: {image: "otel/opentelemetry-collector", expose: ["4317"]}
+  mqtt: {image: "emqx/emqx:5", expose: ["1883", "18083"]}
+  ldap: {image: "osixia/openldap:1.5.0", expose: ["389", "636"]}
+  users: {image: "lldap/lldap:stable", expose: ["3890", "17170"]}
+  radius: {image: "freeradius/freeradius-server", expose: ["18120"]}
+  own: {build: ./own, expose: ["5432"]}
+  fpm: {image: "wordpress:6-fpm", expose: ["9000"]}
+"#,
+    );
+    for unwanted in [
+        "//sql:",
+        "//mysql:",
+        "//stack:",
+        "//zoo:",
+        "//otel:",
+        "//ldap:",
+        "//radius:",
+        "//own:",
+        "//fpm:",
+        ":1025/",
+        ":1883/",
+        ":3890/",
+    ] {
+        has_not(&text, unwanted);
+    }
+    for wanted in [
+        "\"http://mail:8025/\"",
+        "\"http://users:17170/\"",
+        "\"http://web:3000/\"",
+    ] {
+        has(&text, wanted);
+    }
+}
+
+#[test]
+fn a_guessed_https_trusts_what_the_container_made_itself() {
+    let text = written(
+        "https",
+        "services:\n  web: {image: \"example.com/shop:1\", expose: [\"443\", \"8443\"]}\n",
+    );
+    has(&text, "get: \"https://web:443/\"");
+    has(&text, "tls: {insecure: true}");
+    let text = written(
+        "https-beside-http",
+        "services:\n  web: {image: \"example.com/shop:1\", expose: [\"443\", \"8080\"]}\n",
+    );
+    has(&text, "get: \"http://web:8080/\"");
+    has_not(&text, "tls:");
+}
