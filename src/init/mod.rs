@@ -21,5 +21,5 @@ pub use hosts::Host;
 pub use release::{Choice, Release, Repository};
 pub use secrets::{Replaced, Secrets};
 pub use seen::Seen;
-pub use smoke::{Asks, LeftOut, Smoke, Step};
+pub use smoke::{Asks, LeftOut, Promised, Smoke, Step};
 pub use text::yaml;

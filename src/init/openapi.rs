@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use url::Url;
+
 use crate::yaml::file;
 use crate::yaml::span::Source;
 use crate::yaml::tree::{self, Node};
@@ -26,7 +28,7 @@ const MOST: usize = 5;
 pub(super) struct Promises {
     /// The file, as seen from the folder.
     pub file: PathBuf,
-    /// Paths and the success that each is promised to answer with.
+    /// Whole paths and the success that each is promised to answer with.
     pub gets: Vec<(String, u16)>,
 }
 
@@ -39,7 +41,11 @@ pub(super) fn found(folder: &Path) -> Option<Promises> {
     let path = folder.join(&file);
     let text = file::text(&path).ok()?;
     let document = tree::parse(Arc::new(Source { path, text })).ok()?;
-    let gets = gets(&document);
+    let base = base(&document)?;
+    let gets: Vec<_> = gets(&document)
+        .into_iter()
+        .map(|(path, status)| (format!("{base}{path}"), status))
+        .collect();
     (!gets.is_empty()).then_some(Promises { file, gets })
 }
 
@@ -60,6 +66,39 @@ fn gets(document: &Node) -> Vec<(String, u16)> {
         (asks_nothing && !is_guarded(get)).then(|| (path.key.clone(), status))
     });
     promised.take(MOST).collect()
+}
+
+/// Below what all paths are: the path of the first server, or Swagger's own word for it. Nothing where that cannot be told.
+fn base(document: &Node) -> Option<String> {
+    let server = document.get("servers").and_then(Node::as_seq).and_then(<[Node]>::first);
+    let named = match server {
+        Some(server) => filled(server.get("url")?.as_str()?, server.get("variables"))?,
+        None => document
+            .get("basePath")
+            .and_then(Node::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+    };
+    let path = match named.contains("://") {
+        true => Url::parse(&named).ok()?.path().to_owned(),
+        false => named,
+    };
+    let path = path.trim_end_matches('/');
+    let is_plain = !path.contains(['?', '#']) && !path.starts_with('.');
+    is_plain.then(|| match path {
+        "" => String::new(),
+        path => format!("/{}", path.trim_start_matches('/')),
+    })
+}
+
+/// A server's address with what its variables are by default.
+fn filled(url: &str, variables: Option<&Node>) -> Option<String> {
+    let mut url = url.to_owned();
+    for entry in variables.and_then(Node::as_map).unwrap_or_default() {
+        let default = entry.node.get("default").and_then(Node::as_text)?;
+        url = url.replace(&format!("{{{}}}", entry.key), &default);
+    }
+    (!url.contains('{')).then_some(url)
 }
 
 fn names_any(security: &Node) -> bool {
@@ -114,6 +153,18 @@ paths:
   /alive: {get: {security: [], responses: {200: {description: yes}}}}
 ";
         assert_eq!(promised(text), [("/alive".to_owned(), 200)]);
+    }
+
+    #[test]
+    fn where_nobody_can_tell_below_what_the_paths_are_nothing_is_promised() {
+        let paths = "paths: {/items: {get: {responses: {200: {description: all}}}}}";
+        assert_eq!(promised(&format!("servers: [{{url: '/{{tenant}}'}}]\n{paths}")), []);
+        assert_eq!(promised(&format!("servers: [{{url: ../api}}]\n{paths}")), []);
+        assert_eq!(promised(&format!("servers: [{{url: 'http://[/'}}]\n{paths}")), []);
+        assert_eq!(
+            promised(&format!("servers: [{{url: 'https://example.com'}}]\n{paths}")),
+            [("/items".to_owned(), 200)]
+        );
     }
 
     #[test]

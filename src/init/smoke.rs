@@ -25,6 +25,19 @@ pub struct Smoke {
     pub unasked: Vec<String>,
     /// The OpenAPI file that some of it is from.
     pub openapi: Option<PathBuf>,
+    /// What that promises, where nobody can tell who keeps it.
+    pub promised: Option<Promised>,
+}
+
+/// What one of several services may keep.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Promised {
+    /// The file that says so.
+    pub file: PathBuf,
+    /// The services, each with its port.
+    pub by: Vec<String>,
+    /// What they would be asked.
+    pub steps: Vec<Step>,
 }
 
 /// A step that would tell what must not be written down.
@@ -121,23 +134,41 @@ impl Smoke {
         smoke
     }
 
-    /// What the OpenAPI file promises, asked of the first service of the release that has a port.
+    /// What the OpenAPI file promises, asked of the service of the release that speaks HTTP, if that is one.
     fn promise(&mut self, seen: &Seen<'_>, running: &[&Service], release: &BTreeSet<&str>) {
         let Some(promises) = openapi::found(seen.folder) else {
             return;
         };
-        let mut of_release = running.iter().filter(|service| release.contains(&*service.name));
-        let Some((service, port)) = of_release.find_map(|service| Some((service, *service.ports.iter().min()?))) else {
-            return;
-        };
-        for (path, status) in promises.gets {
-            self.requests.push(Step {
+        let of_release = running.iter().filter(|service| release.contains(&*service.name));
+        let by: Vec<_> = of_release
+            .filter_map(|service| Some((service.name.as_str(), products::http(service)?)))
+            .collect();
+        let steps = |service: &str, front: &str| {
+            let step = |(path, status): &(String, u16)| Step {
                 name: format!("{path} is as promised"),
-                service: service.name.clone(),
-                asks: Asks::GetExactly(format!("http://{}:{port}{path}", service.name), status),
-            });
+                service: service.to_owned(),
+                asks: Asks::GetExactly(format!("{front}{path}"), *status),
+            };
+            promises.gets.iter().map(step).collect::<Vec<_>>()
+        };
+        match by.as_slice() {
+            [] => {}
+            [(service, (scheme, port))] => {
+                self.requests
+                    .extend(steps(service, &format!("{scheme}://{service}:{port}")));
+                self.openapi = Some(promises.file);
+            }
+            several => {
+                self.promised = Some(Promised {
+                    by: several
+                        .iter()
+                        .map(|(name, (_, port))| format!("{name}:{port}"))
+                        .collect(),
+                    steps: steps("SERVICE", "http://SERVICE:PORT"),
+                    file: promises.file,
+                });
+            }
         }
-        self.openapi = Some(promises.file);
     }
 }
 

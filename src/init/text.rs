@@ -6,7 +6,7 @@ use super::auth::{Auth, Login};
 use super::draft::Draft;
 use super::hosts::Host;
 use super::release::Release;
-use super::smoke::{Asks, LeftOut, Smoke, Step};
+use super::smoke::{Asks, LeftOut, Promised, Smoke, Step};
 
 /// Lines of a file in the making.
 struct Lines(String);
@@ -188,8 +188,9 @@ fn suites(smoke: &Smoke, lines: &mut Lines) {
     if !smoke.commands.is_empty() {
         lines.add(1, "inside: # what health checks ask in the containers");
         lines.add(2, "exec:");
-        smoke.commands.iter().for_each(|step| request(step, lines));
+        smoke.commands.iter().for_each(|step| lines.add(3, request(step)));
     }
+    promised(smoke, lines);
 }
 
 fn requests(smoke: &Smoke, lines: &mut Lines) {
@@ -212,34 +213,51 @@ fn requests(smoke: &Smoke, lines: &mut Lines) {
         );
     }
     lines.add(2, "requests:");
-    smoke.requests.iter().for_each(|step| request(step, lines));
+    smoke.requests.iter().for_each(|step| lines.add(3, request(step)));
 }
 
-fn request(step: &Step, lines: &mut Lines) {
+fn request(step: &Step) -> String {
     let name = scalar(&step.name);
+    match &step.asks {
+        Asks::Get(url) => format!("- {{name: {name}, get: {}}}", scalar(url)),
+        Asks::GetExactly(url, status) => {
+            format!("- {{name: {name}, get: {}, expect: {{status: {status}}}}}", scalar(url))
+        }
+        Asks::FrontPage(url) => {
+            format!(
+                "- {{name: {name}, get: {}, expect: {{status: [2xx, 3xx, 401, 403, 404]}}}}",
+                scalar(url)
+            )
+        }
+        Asks::Command(words) => {
+            let words: Vec<String> = words.iter().map(|word| scalar(word)).collect();
+            let service = scalar(&step.service);
+            format!(
+                "- {{name: {name}, service: {service}, command: [{}]}}",
+                words.join(", ")
+            )
+        }
+    }
+}
+
+/// Requests that the user gives to the service that they are for.
+fn promised(smoke: &Smoke, lines: &mut Lines) {
+    let Some(Promised { file, by, steps }) = &smoke.promised else {
+        return;
+    };
     lines.add(
-        3,
-        match &step.asks {
-            Asks::Get(url) => format!("- {{name: {name}, get: {}}}", scalar(url)),
-            Asks::GetExactly(url, status) => {
-                format!("- {{name: {name}, get: {}, expect: {{status: {status}}}}}", scalar(url))
-            }
-            Asks::FrontPage(url) => {
-                format!(
-                    "- {{name: {name}, get: {}, expect: {{status: [2xx, 3xx, 401, 403, 404]}}}}",
-                    scalar(url)
-                )
-            }
-            Asks::Command(words) => {
-                let words: Vec<String> = words.iter().map(|word| scalar(word)).collect();
-                let service = scalar(&step.service);
-                format!(
-                    "- {{name: {name}, service: {service}, command: [{}]}}",
-                    words.join(", ")
-                )
-            }
-        },
+        1,
+        format_args!(
+            "# What {} promises one of these keeps, and nobody could tell which: {}.",
+            file.display(),
+            by.join(", ")
+        ),
     );
+    lines.add(1, "# promised:");
+    lines.add(1, "#   requests:");
+    steps
+        .iter()
+        .for_each(|step| lines.add(1, format_args!("#     {}", request(step))));
 }
 
 fn unexercised(smoke: &Smoke, lines: &mut Lines) {

@@ -294,3 +294,55 @@ fn a_guessed_https_trusts_what_the_container_made_itself() {
     has(&text, "get: \"http://web:8080/\"");
     has_not(&text, "tls:");
 }
+
+// What an OpenAPI file promises.
+
+const PATHS: &str = "paths: {/items: {get: {responses: {'200': {description: all}}}}}\n";
+
+#[test]
+fn what_is_promised_is_asked_below_the_base_path() {
+    for (at, (head, wanted)) in [
+        ("servers: [{url: 'https://api.example.com/v1/'}]\n", "http://web:80/v1/items"),
+        ("servers: [{url: /api}]\n", "http://web:80/api/items"),
+        (
+            "servers: [{url: '{base}/{version}', variables: {base: {default: 'https://x.example.com'}, version: {default: v2}}}]\n",
+            "http://web:80/v2/items",
+        ),
+        ("swagger: '2.0'\nbasePath: /v3\n", "http://web:80/v3/items"),
+        ("openapi: 3.1.0\n", "http://web:80/items"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let project = Project::of(
+            &format!("promised-{at}"),
+            &[
+                ("compose.yaml", "services: {web: {image: \"example.com/shop:1\", expose: [\"80\"]}}\n"),
+                ("openapi.yaml", &format!("{head}{PATHS}")),
+            ],
+        );
+        has(&project.written(), &format!("get: \"{wanted}\""));
+    }
+}
+
+#[test]
+fn what_one_of_several_services_may_keep_is_a_comment() {
+    let project = Project::of(
+        "promised-by-one",
+        &[
+            (
+                "compose.yaml",
+                "services:\n  admin: {build: ., expose: [\"3000\"]}\n  api: {build: ., expose: [\"4000\"]}\n  db: {build: ., expose: [\"5432\"]}\n",
+            ),
+            DOCKERFILE,
+            ("openapi.yaml", PATHS),
+        ],
+    );
+    let text = project.written();
+    has_not(&text, "get: \"http://admin:3000/items\"");
+    has(
+        &text,
+        "#     - {name: /items is as promised, get: \"http://SERVICE:PORT/items\", expect: {status: 200}}",
+    );
+    has(&text, "admin:3000, api:4000");
+}
