@@ -11,6 +11,7 @@ use crate::record::release::Role;
 use crate::record::stage::StageId;
 use crate::record::status::Status;
 use crate::record::step::Subject;
+use crate::world::model::World;
 
 static ABOUT: About = About {
     id: CheckId::Control,
@@ -83,9 +84,15 @@ impl Check for Control {
             .into_iter()
             .filter_map(|subject| fails(case, subject, seen))
             .collect();
-        let sockets = case.world.engine_sockets.iter().map(|service| drives_engine(service));
-        sockets.chain(with_consequences(failing, seen)).collect()
+        drive_engine(case.world)
+            .chain(with_consequences(failing, seen))
+            .collect()
     }
+}
+
+/// Services that no mirror can have as production has them: known before anything starts.
+pub fn drive_engine(world: &World) -> impl Iterator<Item = Finding> {
+    world.engine_sockets.iter().map(|service| drives_engine(service))
 }
 
 /// What a service starts through the engine's socket would stand outside the mirror, and is not rehearsed.
@@ -93,8 +100,8 @@ fn drives_engine(service: &str) -> Finding {
     let title = format!(
         "`{service}` is given the engine's socket in production: what it starts or reads there is no part of the mirror"
     );
-    let help =
-        "where that does not matter, take the mount out in a further file of production.compose (`volumes: !override`)";
+    let help = "where that does not matter, leave the service out (`profiles: [not-rehearsed]`) or take the mount out \
+                (`volumes: !override`) in a further file of production.compose";
     Finding::new(CheckId::Control, StageId::Control, Blame::Mirror, title)
         .about(service.to_owned())
         .help(help)

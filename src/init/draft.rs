@@ -15,6 +15,8 @@ pub struct Draft {
     pub found: Found,
     /// What replaces what.
     pub release: Release,
+    /// Services that are given the engine's socket.
+    pub engine_sockets: BTreeSet<String>,
     /// With what people sign in.
     pub auth: Option<Auth>,
     /// Under which names people reach production.
@@ -42,6 +44,7 @@ impl Draft {
         Self {
             auth: auth::found(seen, &release),
             hosts: hosts::found(seen.world),
+            engine_sockets: seen.world.engine_sockets.clone(),
             smoke: Smoke::of(seen, &release),
             found,
             release,

@@ -108,7 +108,10 @@ impl Smoke {
             .values()
             .filter(|service| !ends_by_itself(seen.world, service));
         let running: Vec<&Service> = running.collect();
-        for service in &running {
+        let of_release = release.services();
+        // What drives the engine had better be left out.
+        let is_left = |name: &str| seen.world.engine_sockets.contains(name) && !of_release.contains(name);
+        for service in running.iter().filter(|service| !is_left(&service.name)) {
             let Some(step) = step(service) else { continue };
             match step.asks.told(service, seen.secrets) {
                 Some(variable) => smoke.left_out.push(LeftOut {
@@ -119,7 +122,6 @@ impl Smoke {
                 None => smoke.requests.push(step),
             }
         }
-        let of_release = release.services();
         smoke.promise(seen, &running, &of_release);
         let asked: BTreeSet<&str> = smoke
             .requests

@@ -1,5 +1,6 @@
 //! The file: each line that was guessed with its reason, each that nobody can know as a comment to fill in.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::auth::{Auth, Login};
@@ -62,7 +63,32 @@ fn production(draft: &Draft, lines: &mut Lines) {
         "# What production really runs, digest by digest: take it by `rehearsal lock --from docker:CONTEXT`, then",
     );
     lines.add(1, "# lock: production.lock");
+    engine_sockets(&draft.engine_sockets, lines);
     hosts(&draft.hosts, lines);
+}
+
+fn engine_sockets(services: &BTreeSet<String>, lines: &mut Lines) {
+    let names: Vec<String> = services.iter().map(|name| format!("`{name}`")).collect();
+    let (verb, it) = match names.len() {
+        0 => return,
+        1 => ("is", "it"),
+        _ => ("are", "them"),
+    };
+    let names = names.join(", ");
+    lines.add(
+        1,
+        format_args!("# {names} {verb} given the engine's socket: what is started there is no part of the mirror, and so nothing passes."),
+    );
+    lines.add(
+        1,
+        format_args!("# Where that does not matter, leave {it} out: a further file behind those of `compose`, not-rehearsed.yaml for example,"),
+    );
+    lines.add(1, "# that says (nothing else may depend on it then; else take the mount out, by `volumes: !override [the others]`)");
+    let services = services.iter();
+    let entries: Vec<String> = services
+        .map(|name| format!("{}: {{profiles: [not-rehearsed]}}", scalar(name)))
+        .collect();
+    lines.add(1, format_args!("#   services: {{{}}}", entries.join(", ")));
 }
 
 fn hosts(all: &[Host], lines: &mut Lines) {

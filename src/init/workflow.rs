@@ -106,6 +106,7 @@ mod tests {
         Draft {
             found: Found::default(),
             release,
+            engine_sockets: std::collections::BTreeSet::new(),
             auth: None,
             hosts: Vec::new(),
             smoke: Smoke::default(),

@@ -19,7 +19,7 @@ pub mod wanted;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::check::{Given, no_auth, release};
+use crate::check::{Given, control, no_auth, release};
 use crate::config::read::{self, Keys};
 use crate::config::settings::Settings;
 use crate::context::Context;
@@ -225,6 +225,12 @@ fn prepared(
     let refused = candidate.refused.iter().map(|why| release::refused(why).title);
     let said: Vec<String> = refused.chain(of_release).chain(release::notes(&candidate)).collect();
     plan.notes.splice(0..0, disagreements.into_iter().chain(said));
+    plan.notes.extend(control::drive_engine(&world).map(|finding| {
+        format!(
+            "warning: {}, and no verdict is more than inconclusive; {}",
+            finding.title, finding.help
+        )
+    }));
     let unasked = no_auth::warnings(&settings, &world, lock.as_ref());
     plan.notes.extend(
         unasked

@@ -346,3 +346,29 @@ fn what_one_of_several_services_may_keep_is_a_comment() {
     );
     has(&text, "admin:3000, api:4000");
 }
+
+// The engine's socket.
+
+#[test]
+fn a_service_that_drives_the_engine_is_told_of_by_init_and_by_plan() {
+    let compose = r#"services:
+  web: {image: "example.com/shop:1", expose: ["80"]}
+  traefik: {image: "traefik:3", expose: ["8080"], volumes: ["/var/run/docker.sock:/var/run/docker.sock:ro"]}
+"#;
+    let project = Project::of("socket", &[("compose.yaml", compose)]);
+    let text = project.written();
+    has(&text, "# `traefik` is given the engine's socket");
+    has(&text, "#   services: {traefik: {profiles: [not-rehearsed]}}");
+    let plan = project.run(&["plan", "--candidate", "web=example.com/shop:2"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+    has(&plan.stdout, "`traefik` is given the engine's socket in production");
+
+    // As it says.
+    project.write(&[
+        ("not-rehearsed.yaml", "services: {traefik: {profiles: [not-rehearsed]}}\n"),
+        ("rehearsal.yaml", &text.replace("compose: compose.yaml", "compose: [compose.yaml, not-rehearsed.yaml]")),
+    ]);
+    let plan = project.run(&["plan", "--candidate", "web=example.com/shop:2"]);
+    assert_eq!(plan.code, Some(0), "{}{}", plan.stderr, project.read("rehearsal.yaml"));
+    has_not(&plan.stdout, "engine's socket in production");
+}
