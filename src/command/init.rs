@@ -205,9 +205,13 @@ fn workflows(draft: &Draft, context: &Context) -> Result<()> {
         return Ok(());
     };
     let (folder, below) = (root.join(".github/workflows"), context.directory.strip_prefix(root)?);
+    let lock = match context.directory.join("production.lock").exists() {
+        true => workflow::Lock::Taken,
+        false => workflow::Lock::Missing,
+    };
     let both = [
         ("rehearsal.yml", workflow::rehearsal(draft, below)),
-        ("production-lock.yml", workflow::LOCK.to_owned()),
+        ("production-lock.yml", workflow::lock(below, lock)),
     ];
     for (name, text) in both {
         let path = folder.join(name);

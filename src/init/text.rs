@@ -314,7 +314,7 @@ fn unexercised(smoke: &Smoke, lines: &mut Lines) {
 
 /// A value as YAML: plain where it can stand so within braces, else in JSON's quotes. `${` is written so that it is not read
 /// as a variable.
-fn scalar(text: &str) -> String {
+pub(super) fn scalar(text: &str) -> String {
     let text = text.replace("${", "$${");
     let is_word = |symbol: char| symbol.is_ascii_alphanumeric() || "/._- =".contains(symbol);
     let starts_well = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/' || first == '.');

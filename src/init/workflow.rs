@@ -5,11 +5,12 @@ use std::path::Path;
 use super::auth::PASSWORD;
 use super::draft::Draft;
 use super::release::Release;
+use super::text;
 
 /// Rehearses every pull request.
 const REHEARSAL: &str = include_str!("../../.github/examples/rehearsal.yml");
 /// Asks production whether the lock still holds.
-pub const LOCK: &str = include_str!("../../.github/examples/production-lock.yml");
+const LOCK: &str = include_str!("../../.github/examples/production-lock.yml");
 
 /// What the job builds.
 const BUILT: &str = "candidate:ci";
@@ -18,6 +19,49 @@ const BUILDS: &str = "      - run: docker build --tag shop:candidate .\n";
 const CANDIDATE: &str = "        with:\n          candidate: web=shop:candidate\n";
 const SECRET: &str = "        env:\n          # What rehearsal.yaml names as {secret: …}.\n          ALICE_PASSWORD: ${{ secrets.ALICE_PASSWORD }}\n";
 
+/// Before the path of what is kept.
+const REPORTS: &str = "          path: ";
+/// When production is asked.
+const SCHEDULE: &str = "  schedule:\n    - cron: \"17 5 * * *\"\n";
+/// Before what the lock's job does.
+const STEPS: &str = "    steps:\n";
+
+/// Whether production's lock is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// It is.
+    Taken,
+    /// Nobody has taken one.
+    Missing,
+}
+
+/// The workflow that asks production, for a configuration in this folder of the repository. Until somebody has taken the first
+/// lock, and so has a runner that reaches production, it is started by hand.
+pub fn lock(folder: &Path, lock: Lock) -> String {
+    let schedule = match lock {
+        Lock::Taken => SCHEDULE.to_owned(),
+        Lock::Missing => {
+            let lines = SCHEDULE.lines().map(|line| format!("  # {}\n", &line[2..]));
+            let why = "  # When a runner reaches production and the first lock is merged:\n";
+            std::iter::once(why.to_owned()).chain(lines).collect()
+        }
+    };
+    let text = LOCK.replace(SCHEDULE, &schedule);
+    match named(folder) {
+        None => text,
+        Some(folder) => {
+            let there = format!("    defaults:\n      run:\n        working-directory: {folder}\n{STEPS}");
+            text.replace(STEPS, &there)
+        }
+    }
+}
+
+/// A folder of the repository that is not its first.
+fn named(folder: &Path) -> Option<String> {
+    let folder = folder.to_str().filter(|folder| !folder.is_empty());
+    folder.map(text::scalar)
+}
+
 /// The workflow for a draft whose configuration is in this folder of the repository. What is built from the tree needs no
 /// step: the difference is the release.
 pub fn rehearsal(draft: &Draft, folder: &Path) -> String {
@@ -25,12 +69,16 @@ pub fn rehearsal(draft: &Draft, folder: &Path) -> String {
         Release::Built(_) => String::new(),
         Release::Own(_) | Release::Perhaps(_) => BUILDS.replace("shop:candidate", BUILT),
     };
-    let folder = folder.to_str().filter(|folder| !folder.is_empty());
-    let folder = folder.map(|folder| format!("          working-directory: {folder}\n"));
+    let mut text = REHEARSAL.to_owned();
+    for reports in ["rehearsal-out", "rehearsal-out/report.html"] {
+        let there = folder.join(reports);
+        let there = text::scalar(&there.to_string_lossy());
+        text = text.replace(&format!("{REPORTS}{reports}\n"), &format!("{REPORTS}{there}\n"));
+    }
+    let folder = named(folder).map(|folder| format!("          working-directory: {folder}\n"));
     let with: String = folder.into_iter().chain(candidate(&draft.release)).collect();
     let said: String = draft.variables().iter().map(|name| variable(draft, name)).collect();
-    REHEARSAL
-        .replace(BUILDS, &builds)
+    text.replace(BUILDS, &builds)
         .replace(CANDIDATE, &below("with", &with))
         .replace(SECRET, &below("env", &said))
 }
@@ -72,7 +120,7 @@ mod tests {
 
     #[test]
     fn nothing_of_the_examples_own_shop_is_left() {
-        for part in [BUILDS, CANDIDATE, SECRET] {
+        for part in [BUILDS, CANDIDATE, SECRET, REPORTS] {
             assert!(REHEARSAL.contains(part), "the example has changed: {part}");
         }
         for release in [Release::Built(vec!["web".to_owned()]), Release::Perhaps(Vec::new())] {
@@ -81,6 +129,19 @@ mod tests {
                 assert!(!text.contains(word), "{word} in {text}");
             }
         }
+    }
+
+    #[test]
+    fn the_lock_is_asked_for_where_the_configuration_is_and_every_morning_once_it_is_there() {
+        assert_eq!(lock(Path::new(""), Lock::Taken), LOCK);
+        let text = lock(Path::new("deploy"), Lock::Missing);
+        for wanted in [
+            "  # schedule:\n  #   - cron: \"17 5 * * *\"\n",
+            "working-directory: deploy\n    steps:\n",
+        ] {
+            assert!(text.contains(wanted), "{text}");
+        }
+        assert!(!text.contains(SCHEDULE), "{text}");
     }
 
     #[test]

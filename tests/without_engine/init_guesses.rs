@@ -372,3 +372,99 @@ fn a_service_that_drives_the_engine_is_told_of_by_init_and_by_plan() {
     assert_eq!(plan.code, Some(0), "{}{}", plan.stderr, project.read("rehearsal.yaml"));
     has_not(&plan.stdout, "engine's socket in production");
 }
+
+// Workflows.
+
+#[test]
+fn in_a_folder_of_its_own_the_workflows_look_there() {
+    let project = Project::of(
+        "deploy",
+        &[(
+            "deploy/compose.yaml",
+            "services: {web: {image: \"example.com/shop:1\", expose: [\"80\"]}}\n",
+        )],
+    );
+    let told = project.run_in("deploy", &["init", "--yes"]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    let text = project.read(".github/workflows/rehearsal.yml");
+    has(&text, "          path: deploy/rehearsal-out\n");
+    has(&text, "          path: deploy/rehearsal-out/report.html\n");
+    has_not(&text, "path: rehearsal-out");
+    let text = project.read(".github/workflows/production-lock.yml");
+    has(&text, "    defaults:\n      run:\n        working-directory: deploy\n");
+    has(&text, "git add production.lock");
+    has(&text, "  # schedule:\n  #   - cron:");
+    has(&text, "  workflow_dispatch:");
+}
+
+#[test]
+fn where_there_is_a_lock_it_is_asked_every_morning() {
+    let project = Project::of(
+        "locked",
+        &[
+            (
+                "compose.yaml",
+                "services: {web: {image: \"example.com/shop:1\", expose: [\"80\"]}}\n",
+            ),
+            ("production.lock", "version: 1\n"),
+        ],
+    );
+    project.written();
+    let text = project.read(".github/workflows/production-lock.yml");
+    has(&text, "\n  schedule:\n    - cron:");
+    has_not(&text, "defaults:");
+}
+
+/// The step of the lock's workflow that asks production, with a `rehearsal` that does as this script says.
+fn asked_production(project: &Project, rehearsal: &str) -> (Option<i32>, String) {
+    let bin = project.folder.join("bin");
+    project.write(&[(
+        "bin/rehearsal",
+        &format!("#!/bin/sh\necho \"$@\" >>calls\n{rehearsal}\n"),
+    )]);
+    let run = |path: &Path| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    run(&bin.join("rehearsal"));
+    let text = project.read(".github/workflows/production-lock.yml");
+    let step = text.split("        run: |\n").nth(1).unwrap();
+    let script: String = step
+        .lines()
+        .take_while(|line| line.starts_with("          "))
+        .map(|line| format!("{}\n", line.trim_start()))
+        .collect();
+    let mut command = std::process::Command::new("bash");
+    command
+        .args(["-e", "-o", "pipefail", "-c", &script])
+        .current_dir(&project.folder)
+        .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()))
+        .env("GITHUB_OUTPUT", project.folder.join("output"));
+    let ended = end(command);
+    let output = std::fs::read_to_string(project.folder.join("output")).unwrap_or_default();
+    assert!(ended.stderr.is_empty(), "{}", ended.stderr);
+    (ended.code, output)
+}
+
+#[test]
+fn a_lock_that_is_not_there_is_taken_and_one_that_cannot_be_read_is_refused() {
+    let compose = (
+        "compose.yaml",
+        "services: {web: {image: \"example.com/shop:1\", expose: [\"80\"]}}\n",
+    );
+    let project = Project::of("first-lock", &[compose]);
+    project.written();
+    let (code, output) = asked_production(
+        &project,
+        "case $* in *--check*) exit 3;; *) echo lock >production.lock;; esac",
+    );
+    assert_eq!(
+        (code, output.as_str()),
+        (Some(0), "taken=true\n"),
+        "{}",
+        project.read("calls")
+    );
+    assert!(!project.read("moved.txt").is_empty());
+    let (code, _) = asked_production(&project, "exit 3");
+    assert_eq!(code, Some(3));
+}
