@@ -142,16 +142,26 @@ fn ask_release(release: Release, person: &mut impl BufRead) -> Result<Release> {
     let Release::Perhaps(choices) = &release else {
         return Ok(release);
     };
-    let Some(likely) = choices.first() else {
+    if choices.is_empty() {
         return Ok(release);
+    }
+    let likely = match release.likeliest() {
+        [likely] => Some(likely),
+        _ => None,
     };
-    let answer = answer(&format!("Whose image is the release? [{}]", likely.repository), person)?;
+    let all: Vec<&str> = choices.iter().map(|choice| choice.repository.as_str()).collect();
+    let empty = likely.map_or("nobody knows", |likely| &likely.repository);
+    let answer = answer(
+        &format!("Whose image is the release, of {}? [{empty}]", all.join(", ")),
+        person,
+    )?;
     let is_meant = |choice: &&Choice| choice.repository == answer || choice.services.contains(&answer);
-    Ok(match choices.iter().find(is_meant) {
-        Some(choice) => Release::chosen(choice),
-        None if answer.is_empty() => Release::chosen(likely),
-        None => release,
-    })
+    let likely = likely.filter(|_| answer.is_empty());
+    Ok(choices
+        .iter()
+        .find(is_meant)
+        .or(likely)
+        .map_or(release.clone(), Release::chosen))
 }
 
 fn ask_login(person: &mut impl BufRead) -> Result<Option<Login>> {

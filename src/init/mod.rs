@@ -18,7 +18,7 @@ pub mod workflow;
 pub use auth::{Auth, Issuer, Login};
 pub use draft::{Draft, Found};
 pub use hosts::Host;
-pub use release::{Choice, Release, Repository};
+pub use release::{Choice, Published, Release, Repository};
 pub use secrets::{Replaced, Secrets};
 pub use seen::Seen;
 pub use smoke::{Asks, LeftOut, Promised, Smoke, Step};

@@ -25,6 +25,24 @@ pub struct Choice {
     pub repository: String,
     /// The services that run it.
     pub services: Vec<String>,
+    /// Whether production publishes a port of one of them.
+    pub published: Published,
+}
+
+/// Whether people reach it directly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Published {
+    /// Only by way of others, if at all.
+    No,
+    /// By a port of production's machine.
+    Yes,
+}
+
+impl Choice {
+    /// The likelier, the more.
+    fn weight(&self) -> (Published, usize) {
+        (self.published, self.services.len())
+    }
 }
 
 /// Where a repository is kept for others: `acme/shop`.
@@ -83,6 +101,14 @@ impl Release {
         }
     }
 
+    /// What it most likely is: several where nothing tells them apart.
+    pub fn likeliest(&self) -> &[Choice] {
+        let Self::Perhaps(choices) = self else { return &[] };
+        let first = choices.first().map(Choice::weight);
+        let alike = choices.iter().take_while(|choice| Some(choice.weight()) == first);
+        &choices[..alike.count()]
+    }
+
     /// The one that was chosen.
     pub fn chosen(choice: &Choice) -> Self {
         Self::Own(BTreeMap::from([(choice.repository.clone(), choice.services.clone())]))
@@ -134,12 +160,7 @@ impl Release {
         let names: Vec<&String> = match self {
             Self::Built(names) => names.iter().collect(),
             Self::Own(all) => all.values().flatten().collect(),
-            Self::Perhaps(choices) => choices
-                .first()
-                .map(|first| &first.services)
-                .into_iter()
-                .flatten()
-                .collect(),
+            Self::Perhaps(_) => self.likeliest().iter().flat_map(|choice| &choice.services).collect(),
         };
         names.into_iter().map(String::as_str).collect()
     }
@@ -158,19 +179,17 @@ fn by_repository(world: &World) -> Vec<Choice> {
             .or_default()
             .push(service);
     }
-    let mut all: Vec<_> = all.into_iter().collect();
-    let weight = |services: &[&Service]| {
-        let published = services.iter().any(|service| !service.published.is_empty());
-        (published, services.len())
+    let choice = |(repository, services): (String, Vec<&Service>)| Choice {
+        repository,
+        published: match services.iter().all(|service| service.published.is_empty()) {
+            true => Published::No,
+            false => Published::Yes,
+        },
+        services: services.into_iter().map(|service| service.name.clone()).collect(),
     };
-    all.sort_by_key(|(_, services)| std::cmp::Reverse(weight(services)));
-    let named = |services: Vec<&Service>| services.into_iter().map(|service| service.name.clone()).collect();
-    all.into_iter()
-        .map(|(repository, services)| Choice {
-            repository,
-            services: named(services),
-        })
-        .collect()
+    let mut all: Vec<Choice> = all.into_iter().map(choice).collect();
+    all.sort_by_key(|choice| std::cmp::Reverse(choice.weight()));
+    all
 }
 
 #[cfg(test)]

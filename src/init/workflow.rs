@@ -93,12 +93,25 @@ fn below(key: &str, lines: &str) -> String {
 /// Where the configuration names none. A name that production has not is exit 2: nobody's gate is green because nobody said
 /// what the release is.
 fn candidate(release: &Release) -> Option<String> {
-    let Release::Perhaps(choices) = release else {
+    if !matches!(release, Release::Perhaps(_)) {
         return None;
+    }
+    let alike: Vec<&str> = release
+        .likeliest()
+        .iter()
+        .map(|choice| choice.repository.as_str())
+        .collect();
+    let why = match alike.as_slice() {
+        [likely] => {
+            return Some(format!(
+                "          candidate: {likely}={BUILT} # what init took for the release\n"
+            ));
+        }
+        [] => "write the service whose image the job builds".to_owned(),
+        alike => format!("{}, nobody could tell which the job builds", alike.join(" or ")),
     };
-    let likely = choices.first().map_or("SERVICE", |choice| &choice.repository);
     Some(format!(
-        "          candidate: {likely}={BUILT} # what init took for the release\n"
+        "          # SERVICE is a placeholder: {why}.\n          candidate: SERVICE={BUILT}\n"
     ))
 }
 
@@ -115,7 +128,7 @@ fn variable(draft: &Draft, name: &str) -> String {
 mod tests {
     use super::*;
     use crate::init::draft::Found;
-    use crate::init::release::Choice;
+    use crate::init::release::{Choice, Published};
     use crate::init::smoke::Smoke;
 
     #[test]
@@ -149,11 +162,12 @@ mod tests {
         let choice = Choice {
             repository: "example.com/desk".to_owned(),
             services: vec!["web".to_owned()],
+            published: Published::Yes,
         };
         for (choices, wanted) in [(vec![choice], "example.com/desk"), (Vec::new(), "SERVICE")] {
             let text = rehearsal(&draft(Release::Perhaps(choices)), Path::new("deploy"));
             assert!(
-                text.contains(&format!("          candidate: {wanted}=candidate:ci #")),
+                text.contains(&format!("          candidate: {wanted}=candidate:ci")),
                 "{text}"
             );
             assert!(

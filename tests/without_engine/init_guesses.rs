@@ -468,3 +468,48 @@ fn a_lock_that_is_not_there_is_taken_and_one_that_cannot_be_read_is_refused() {
     let (code, _) = asked_production(&project, "exit 3");
     assert_eq!(code, Some(3));
 }
+
+// Which image is the release.
+
+#[test]
+fn helpers_of_others_are_no_release() {
+    let project = Project::of(
+        "helpers",
+        &[(
+            "compose.yaml",
+            r#"services:
+  adminer: {image: "adminer", ports: ["1:8080"]}
+  mail: {image: "axllent/mailpit", ports: ["2:8025"]}
+  hog: {image: "mailhog/mailhog", ports: ["3:8025"]}
+  pg: {image: "dpage/pgadmin4", ports: ["4:80"]}
+  my: {image: "phpmyadmin/phpmyadmin", ports: ["5:80"]}
+  ui: {image: "portainer/portainer-ce", ports: ["6:9000"]}
+  tower: {image: "containrrr/watchtower", ports: ["7:8080"]}
+  front: {image: "traefik:3", ports: ["8:80"]}
+  web: {image: "ghcr.io/acme/app:1", ports: ["9:3000"]}
+"#,
+        )],
+    );
+    project.written();
+    has(
+        &project.read(".github/workflows/rehearsal.yml"),
+        "candidate: ghcr.io/acme/app=candidate:ci",
+    );
+}
+
+#[test]
+fn where_several_images_may_be_the_release_alike_none_is_chosen() {
+    let compose = r#"services:
+  a: {image: "example.com/a:1", ports: ["1:3000"]}
+  b: {image: "example.com/b:1", ports: ["2:3000"]}
+  c: {image: "example.com/c:1", expose: ["3000"]}
+"#;
+    let project = Project::of("alike", &[("compose.yaml", compose)]);
+    project.written();
+    let text = project.read(".github/workflows/rehearsal.yml");
+    has(&text, "          candidate: SERVICE=candidate:ci\n");
+    has(
+        &text,
+        "# SERVICE is a placeholder: example.com/a or example.com/b, nobody could tell which the job builds.",
+    );
+}
