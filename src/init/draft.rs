@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::auth::{self, Auth, PASSWORD};
-use super::hosts::{self, Host};
+use super::hosts::Hosts;
 use super::release::Release;
 use super::seen::Seen;
 use super::smoke::Smoke;
@@ -20,7 +20,7 @@ pub struct Draft {
     /// With what people sign in.
     pub auth: Option<Auth>,
     /// Under which names people reach production.
-    pub hosts: Vec<Host>,
+    pub hosts: Hosts,
     /// What looks at it.
     pub smoke: Smoke,
 }
@@ -43,7 +43,7 @@ impl Draft {
     pub fn of(seen: &Seen<'_>, found: Found, release: Release) -> Self {
         Self {
             auth: auth::found(seen, &release),
-            hosts: hosts::found(seen.world),
+            hosts: Hosts::of(seen.world),
             engine_sockets: seen.world.engine_sockets.clone(),
             smoke: Smoke::of(seen, &release),
             found,

@@ -17,28 +17,69 @@ pub struct Host {
     pub service: String,
     /// Its port there.
     pub port: u16,
+    /// How much of the name is its.
+    pub share: Share,
     /// What says so.
     pub because: String,
 }
 
-/// The names, each once.
-pub(super) fn found(world: &World) -> Vec<Host> {
-    let mut all: Vec<Host> = Vec::new();
-    for service in world.services.values() {
-        let by_labels = of_traefik(service).into_iter().chain(of_caddy(service));
-        let told = by_labels
-            .chain(of_nginx_proxy(service))
-            .chain(of_portal(service, world));
-        let place = |host: &Host| read::place(&host.url).ok();
-        for host in told {
-            let is_new = !all.iter().any(|other| place(other) == place(&host));
-            // A service is reached by its own name without this.
-            if is_new && place(&host).is_some_and(|(name, _)| !world.services.contains_key(&name)) {
-                all.push(host);
+/// How much of a name leads to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// All, but for what others have.
+    Whole,
+    /// Some of its requests: those below a path, for example.
+    Part,
+}
+
+/// Names of production.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Hosts {
+    /// Names, each with the one service that answers.
+    pub known: Vec<Host>,
+    /// Names for each of which several services answer, and nobody knows which answers most.
+    pub shared: Vec<Host>,
+}
+
+impl Hosts {
+    /// The names, each once. Of several services that of the router that takes all: the mirror's front knows no paths.
+    pub(super) fn of(world: &World) -> Self {
+        let mut hosts = Self::default();
+        let mut all: Vec<((String, u16), Vec<Host>)> = Vec::new();
+        for host in world.services.values().flat_map(|service| told(service, world)) {
+            let Ok(place) = read::place(&host.url) else { continue };
+            match all.iter_mut().find(|(other, _)| *other == place) {
+                // A service is reached by its own name without this.
+                None if world.services.contains_key(&place.0) => {}
+                None => all.push((place, vec![host])),
+                Some((_, same)) => same.push(host),
             }
         }
+        for (_, same) in all {
+            match same.iter().any(|host| host.share == Share::Whole) {
+                true => hosts.add(same.into_iter().filter(|host| host.share == Share::Whole).collect()),
+                false => hosts.add(same),
+            }
+        }
+        hosts
     }
-    all
+
+    /// Those who answer alike to one name.
+    fn add(&mut self, mut alike: Vec<Host>) {
+        alike.dedup_by_key(|host| (host.service.clone(), host.port));
+        match alike.len() {
+            1 => self.known.append(&mut alike),
+            _ => self.shared.append(&mut alike),
+        }
+    }
+}
+
+fn told(service: &Service, world: &World) -> Vec<Host> {
+    let by_labels = of_traefik(service).into_iter().chain(of_caddy(service));
+    by_labels
+        .chain(of_nginx_proxy(service))
+        .chain(of_portal(service, world))
+        .collect()
 }
 
 /// `Host(…)` of a router's rule, as Traefik 2 and 3 read labels.
@@ -47,30 +88,42 @@ static NAME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[`'\x22]([A-Za-z0-9.-]+)[`'\x22]").expect("a pattern of ours"));
 
 fn of_traefik(service: &Service) -> Vec<Host> {
-    let router = |key: &str| key.starts_with("traefik.http.routers.");
-    let labels = || service.labels.iter().filter(move |(key, _)| router(key));
-    let is_tls = labels().any(|(key, value)| {
+    let label = |key: &str| service.labels.get(key).map(String::as_str);
+    let routers = || {
+        let keys = service.labels.iter();
+        keys.filter_map(|(key, value)| Some((key.strip_prefix("traefik.http.routers.")?, value)))
+    };
+    let is_tls = routers().any(|(key, value)| {
         key.contains(".tls") && value != "false" || key.ends_with(".entrypoints") && value.contains("secure")
     });
     let scheme = if is_tls { "https" } else { "http" };
-    let port = service
-        .labels
-        .iter()
-        .find(|(key, _)| key.ends_with(".loadbalancer.server.port"));
-    let port = port.and_then(|(_, port)| port.parse().ok());
-    let rules = labels().filter(|(key, _)| key.ends_with(".rule"));
-    let names = rules.flat_map(|(_, rule)| {
-        let hosts = RULE.captures_iter(rule).filter_map(|found| found.get(1));
-        hosts.flat_map(|list| NAME.captures_iter(list.as_str()).filter_map(|found| found.get(1)))
-    });
-    let names: Vec<&str> = names.map(|name| name.as_str()).collect();
-    hosts(
-        service,
-        &names,
-        scheme,
-        port,
-        &format!("a label of `{}` for Traefik", service.name),
-    )
+    let port_of = |name: &str| {
+        label(&format!("traefik.http.services.{name}.loadbalancer.server.port"))?
+            .parse()
+            .ok()
+    };
+    let any = || {
+        let mut ports = service.labels.iter();
+        ports
+            .find(|(key, _)| key.ends_with(".loadbalancer.server.port"))?
+            .1
+            .parse()
+            .ok()
+    };
+    let of_rule = |(key, rule): (&str, &String)| {
+        let router = key.strip_suffix(".rule")?;
+        let behind = label(&format!("traefik.http.routers.{router}.service")).unwrap_or(router);
+        let lists = RULE.captures_iter(rule).filter_map(|found| found.get(1));
+        let names = lists.flat_map(|list| NAME.captures_iter(list.as_str()).filter_map(|found| found.get(1)));
+        let names: Vec<&str> = names.map(|name| name.as_str()).collect();
+        let because = format!("a label of `{}` for Traefik", service.name);
+        let mut hosts = hosts(service, &names, scheme, port_of(behind).or_else(any), &because);
+        // Anything else in the rule takes less than the name.
+        let share = if rule.contains("&&") { Share::Part } else { Share::Whole };
+        hosts.iter_mut().for_each(|host| host.share = share);
+        Some(hosts)
+    };
+    routers().filter_map(of_rule).flatten().collect()
 }
 
 /// The port in `{{upstreams 3000}}`.
@@ -157,6 +210,7 @@ fn hosts(service: &Service, names: &[&str], scheme: &str, port: Option<u16>, bec
             url: url.as_str().trim_end_matches('/').to_owned(),
             service: service.name.clone(),
             port,
+            share: Share::Whole,
             because: because.to_owned(),
         })
         .collect()

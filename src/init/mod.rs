@@ -17,7 +17,7 @@ pub mod workflow;
 
 pub use auth::{Auth, Issuer, Login};
 pub use draft::{Draft, Found};
-pub use hosts::Host;
+pub use hosts::{Host, Hosts, Share};
 pub use release::{Choice, Published, Release, Repository};
 pub use secrets::{Replaced, Secrets};
 pub use seen::Seen;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::auth::{Auth, Login};
 use super::draft::Draft;
-use super::hosts::Host;
+use super::hosts::{Host, Hosts};
 use super::release::Release;
 use super::smoke::{Asks, LeftOut, Promised, Smoke, Step};
 
@@ -91,18 +91,27 @@ fn engine_sockets(services: &BTreeSet<String>, lines: &mut Lines) {
     lines.add(1, format_args!("#   services: {{{}}}", entries.join(", ")));
 }
 
-fn hosts(all: &[Host], lines: &mut Lines) {
-    if all.is_empty() {
-        return;
-    }
-    lines.add(
-        1,
-        "hosts: # the names under which people reach it, with TLS by the run's own authority",
-    );
-    for host in all {
+fn hosts(hosts: &Hosts, lines: &mut Lines) {
+    let Hosts { known, shared } = hosts;
+    let entry = |host: &Host| {
         let (url, service) = (scalar(&host.url), scalar(&host.service));
-        let entry = format!("{url}: {{service: {service}, port: {}}}", host.port);
-        lines.add(2, format_args!("{entry} # {}", host.because));
+        format!("{url}: {{service: {service}, port: {}}} # {}", host.port, host.because)
+    };
+    if !known.is_empty() {
+        lines.add(
+            1,
+            "hosts: # the names under which people reach it, with TLS by the run's own authority",
+        );
+        known.iter().for_each(|host| lines.add(2, entry(host)));
+    }
+    if !shared.is_empty() {
+        lines.add(1, "# Several services answer to one of these names, by paths. The mirror's front knows no paths: take one for each.");
+        if known.is_empty() {
+            lines.add(1, "# hosts:");
+        }
+        shared
+            .iter()
+            .for_each(|host| lines.add(2, format_args!("# {}", entry(host))));
     }
 }
 

@@ -183,7 +183,7 @@ mod tests {
             release,
             engine_sockets: std::collections::BTreeSet::new(),
             auth: None,
-            hosts: Vec::new(),
+            hosts: crate::init::Hosts::default(),
             smoke: Smoke::default(),
         }
     }

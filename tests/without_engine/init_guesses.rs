@@ -365,8 +365,14 @@ fn a_service_that_drives_the_engine_is_told_of_by_init_and_by_plan() {
 
     // As it says.
     project.write(&[
-        ("not-rehearsed.yaml", "services: {traefik: {profiles: [not-rehearsed]}}\n"),
-        ("rehearsal.yaml", &text.replace("compose: compose.yaml", "compose: [compose.yaml, not-rehearsed.yaml]")),
+        (
+            "not-rehearsed.yaml",
+            "services: {traefik: {profiles: [not-rehearsed]}}\n",
+        ),
+        (
+            "rehearsal.yaml",
+            &text.replace("compose: compose.yaml", "compose: [compose.yaml, not-rehearsed.yaml]"),
+        ),
     ]);
     let plan = project.run(&["plan", "--candidate", "web=example.com/shop:2"]);
     assert_eq!(plan.code, Some(0), "{}{}", plan.stderr, project.read("rehearsal.yaml"));
@@ -512,4 +518,70 @@ fn where_several_images_may_be_the_release_alike_none_is_chosen() {
         &text,
         "# SERVICE is a placeholder: example.com/a or example.com/b, nobody could tell which the job builds.",
     );
+}
+
+// Several routers on one host.
+
+#[test]
+fn of_two_routers_on_one_host_the_one_without_a_path_answers() {
+    let text = written(
+        "routers",
+        r#"services:
+  api:
+    image: "api:1"
+    expose: ["4000"]
+    labels: {traefik.http.routers.api.rule: "Host(`shop.example.com`) && PathPrefix(`/api`)"}
+  web:
+    image: "web:1"
+    expose: ["3000"]
+    labels: {traefik.http.routers.web.rule: "Host(`shop.example.com`)"}
+"#,
+    );
+    has(&text, "    \"http://shop.example.com\": {service: web, port: 3000}");
+    has_not(&text, "service: api, port");
+}
+
+#[test]
+fn where_several_answer_alike_for_one_host_nobody_is_chosen() {
+    let text = written(
+        "routers-alike",
+        r#"services:
+  api:
+    image: "api:1"
+    expose: ["4000"]
+    labels: {traefik.http.routers.api.rule: "Host(`shop.example.com`) && PathPrefix(`/api`)"}
+  web:
+    image: "web:1"
+    expose: ["3000"]
+    labels: {traefik.http.routers.web.rule: "Host(`shop.example.com`) && PathPrefix(`/`)"}
+  other:
+    image: "other:1"
+    expose: ["3000"]
+    labels: {traefik.http.routers.other.rule: "Host(`other.example.com`)"}
+"#,
+    );
+    has(&text, "    # \"http://shop.example.com\": {service: api, port: 4000}");
+    has(&text, "    # \"http://shop.example.com\": {service: web, port: 3000}");
+    has(&text, "    \"http://other.example.com\": {service: other, port: 3000}");
+}
+
+#[test]
+fn each_router_leads_to_the_port_of_its_own_service() {
+    let text = written(
+        "router-ports",
+        r#"services:
+  store:
+    image: "example.com/store:1"
+    expose: ["9000", "9001"]
+    labels:
+      traefik.http.routers.api.rule: "Host(`api.example.com`)"
+      traefik.http.routers.api.service: api
+      traefik.http.services.api.loadbalancer.server.port: "9000"
+      traefik.http.routers.ui.rule: "Host(`ui.example.com`)"
+      traefik.http.routers.ui.service: ui
+      traefik.http.services.ui.loadbalancer.server.port: "9001"
+"#,
+    );
+    has(&text, "\"http://api.example.com\": {service: store, port: 9000}");
+    has(&text, "\"http://ui.example.com\": {service: store, port: 9001}");
 }
