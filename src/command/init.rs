@@ -11,7 +11,7 @@ use super::common::{self, context, refuse, shown};
 use crate::cli::InitArgs;
 use crate::compose::{self, LoadOptions, Project};
 use crate::context::Context;
-use crate::init::{Choice, Draft, Found, Login, Release, Replaced, Repository, Secrets, Seen, workflow};
+use crate::init::{Choice, Dotenv, Draft, Found, Login, Release, Replaced, Repository, Secrets, Seen, workflow};
 use crate::prepare::{self, Asked};
 use crate::record::exit_code::ExitCode;
 use crate::report::terminal::say;
@@ -49,6 +49,7 @@ pub fn init(args: &InitArgs) -> Result<ExitCode> {
     let found = Found {
         env_file: args.env_file.as_ref().map(named),
         blank: project.unset.values().flatten().cloned().collect(),
+        dotenv: dotenv(&project.directory),
         base: base(&context.directory, &files),
         compose: files,
     };
@@ -127,6 +128,15 @@ fn base(folder: &Path, files: &[String]) -> Option<String> {
     let has = |name: &String, file: &String| git(folder, &["cat-file", "-e", &format!("{name}:./{file}")]).is_some();
     let mut names = names.into_iter().flatten();
     names.find(|name| files.iter().any(|file| has(name, file)))
+}
+
+fn dotenv(folder: &Path) -> Dotenv {
+    let says = |words: &[&str]| git(folder, words).is_some();
+    let is_only_here = || says(&["rev-parse"]) && !says(&["ls-files", "--error-unmatch", ".env"]);
+    match folder.join(".env").is_file() && is_only_here() {
+        true => Dotenv::OnlyHere,
+        false => Dotenv::Alike,
+    }
 }
 
 /// What git says; nothing where it says no, or is not there.

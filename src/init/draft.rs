@@ -34,8 +34,20 @@ pub struct Found {
     pub env_file: Option<String>,
     /// Variables that nothing sets.
     pub blank: BTreeSet<String>,
+    /// What `.env` there is.
+    pub dotenv: Dotenv,
     /// The ref of git that has them, against which a change is rehearsed.
     pub base: Option<String>,
+}
+
+/// The `.env` that Docker Compose reads where no env file is named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dotenv {
+    /// None, or one that whoever checks the repository out has, too.
+    #[default]
+    Alike,
+    /// One that git does not keep.
+    OnlyHere,
 }
 
 impl Draft {

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use url::Url;
 
+use super::products;
 use crate::config::read;
 use crate::world::model::{Service, World};
 
@@ -191,7 +192,9 @@ fn of_portal(service: &Service, world: &World) -> Vec<Host> {
 
 /// Only names that `production.hosts` takes, and a service whose port is known.
 fn hosts(service: &Service, names: &[&str], scheme: &str, port: Option<u16>, because: &str) -> Vec<Host> {
-    let Some(port) = port.or_else(|| service.ports.iter().min().copied()) else {
+    let usual = || products::http(service).map(|(_, port)| port);
+    let lowest = || service.ports.iter().min().copied();
+    let Some(port) = port.or_else(usual).or_else(lowest) else {
         return Vec::new();
     };
     let names = names

@@ -16,7 +16,7 @@ mod text;
 pub mod workflow;
 
 pub use auth::{Auth, Issuer, Login};
-pub use draft::{Draft, Found};
+pub use draft::{Dotenv, Draft, Found};
 pub use hosts::{Host, Hosts, Share};
 pub use release::{Choice, Published, Release, Repository};
 pub use secrets::{Replaced, Secrets};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::auth::{Auth, Login};
-use super::draft::Draft;
+use super::draft::{Dotenv, Draft, Found};
 use super::hosts::{Host, Hosts};
 use super::release::Release;
 use super::smoke::{Asks, LeftOut, Promised, Smoke, Step};
@@ -48,16 +48,7 @@ fn production(draft: &Draft, lines: &mut Lines) {
         [file] => lines.add(1, format_args!("compose: {file}")),
         files => lines.add(1, format_args!("compose: [{}]", files.join(", "))),
     }
-    match &draft.found.env_file {
-        Some(file) => lines.add(1, format_args!("env_file: {}", scalar(file))),
-        None if draft.found.blank.is_empty() => {}
-        None => {
-            lines.add(1, "# Nothing sets these variables here; production does. Put what it says into this file, secrets replaced:");
-            let names: Vec<&str> = draft.found.blank.iter().map(String::as_str).collect();
-            lines.add(1, format_args!("#   {}", names.join(", ")));
-            lines.add(1, "# env_file: production.env");
-        }
-    }
+    env_file(&draft.found, lines);
     lines.add(
         1,
         "# What production really runs, digest by digest: take it by `rehearsal lock --from docker:CONTEXT`, then",
@@ -65,6 +56,29 @@ fn production(draft: &Draft, lines: &mut Lines) {
     lines.add(1, "# lock: production.lock");
     engine_sockets(&draft.engine_sockets, lines);
     hosts(&draft.hosts, lines);
+}
+
+fn env_file(found: &Found, lines: &mut Lines) {
+    if let Some(file) = &found.env_file {
+        return lines.add(1, format_args!("env_file: {}", scalar(file)));
+    }
+    if !found.blank.is_empty() {
+        let names: Vec<&str> = found.blank.iter().map(String::as_str).collect();
+        lines.add(
+            1,
+            format_args!("# Nothing sets {} here; production does.", names.join(", ")),
+        );
+    }
+    if found.dotenv == Dotenv::OnlyHere {
+        lines.add(1, "# Git does not keep .env, so the job of a pull request has none.");
+    }
+    if !found.blank.is_empty() || found.dotenv == Dotenv::OnlyHere {
+        lines.add(
+            1,
+            "# Put what production's .env says into a file that git keeps, secrets replaced:",
+        );
+        lines.add(1, "# env_file: production.env");
+    }
 }
 
 fn engine_sockets(services: &BTreeSet<String>, lines: &mut Lines) {

@@ -585,3 +585,33 @@ fn each_router_leads_to_the_port_of_its_own_service() {
     has(&text, "\"http://api.example.com\": {service: store, port: 9000}");
     has(&text, "\"http://ui.example.com\": {service: store, port: 9001}");
 }
+
+// What is only here.
+
+#[test]
+fn an_env_file_that_git_does_not_keep_is_told_and_stands_in_on_both_sides() {
+    let compose = "services:\n  web: {build: ., expose: [\"3000\"], env_file: .env, environment: {A: \"${A}\"}}\n";
+    let project = Project::of(
+        "only-here",
+        &[
+            ("compose.yaml", compose),
+            DOCKERFILE,
+            (".env", "A=1\n"),
+            (".gitignore", ".env\n"),
+        ],
+    );
+    project.commit();
+    has(&project.written(), "# Git does not keep .env");
+    let plan = project.run(&["plan", "--production-from", "trunk"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+    has(&plan.stdout, "alters nothing");
+}
+
+#[test]
+fn a_name_leads_to_the_port_that_speaks_http() {
+    let text = written(
+        "name-and-port",
+        "services:\n  git: {image: \"example.com/git:1\", expose: [\"22\", \"3000\"], environment: {VIRTUAL_HOST: git.example.com}}\n",
+    );
+    has(&text, "\"http://git.example.com\": {service: git, port: 3000}");
+}
