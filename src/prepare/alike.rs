@@ -60,6 +60,18 @@ fn go_on(production: &World, service: &mut Service, tops: &Tops) {
             mount.source = own.source.clone();
         }
     }
+    if let Some(own) = production.services.get(&service.name) {
+        for file in service.files.iter_mut().filter(|file| file.bound.is_none()) {
+            // A secret, a config: from which of the two trees is nobody's business.
+            if let Some(own) = own
+                .files
+                .iter()
+                .find(|own| own.bound.is_none() && is_same_file(own, file))
+            {
+                file.clone_from(own);
+            }
+        }
+    }
     for file in service.files.iter_mut().filter(|file| file.bound.is_some()) {
         let mut own = all().flat_map(|service| &service.files);
         let is_same = |own: &&FileInside| match (&own.bound, &file.bound) {

@@ -473,6 +473,19 @@ suites: {smoke: {target: \"http://web:8080\", requests: [{name: one, get: /}]}}
 }
 
 #[test]
+fn a_secret_that_both_trees_have_is_no_change_of_a_service_that_changes_otherwise() {
+    let compose = "services: {web: {image: \"shop:1\", secrets: [key]}}\nsecrets: {key: {file: key.txt}}\n";
+    let config = CONFIG.replace("candidate:\n  web: {image: \"shop:2\"}\n", "");
+    let repository = Repository::with(&[("rehearsal.yaml", &config), ("compose.yaml", compose), ("key.txt", "k")]);
+    repository.change(&[("compose.yaml", &compose.replace("shop:1", "shop:2"))]);
+    let text = repository.prepare("main").plan.to_text();
+    assert!(text.contains("change     web  image shop:1 → shop:2\n"), "{text}");
+    repository.write(&[("key.txt", "another")]);
+    let text = repository.prepare("main").plan.to_text();
+    assert!(text.contains("/run/secrets/key"), "{text}");
+}
+
+#[test]
 fn a_base_with_nothing_that_describes_production_is_told_where_nothing_else_says_what_is_released() {
     let repository = Repository::with(&[("x", "x")]);
     let config = CONFIG.replace("candidate:\n  web: {image: \"shop:2\"}\n", "");
