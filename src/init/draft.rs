@@ -53,11 +53,12 @@ pub enum Dotenv {
 impl Draft {
     /// The first guess, with the release as it was guessed or chosen.
     pub fn of(seen: &Seen<'_>, found: Found, release: Release) -> Self {
+        let hosts = Hosts::of(seen.world);
         Self {
             auth: auth::found(seen, &release),
-            hosts: Hosts::of(seen.world),
             engine_sockets: seen.world.engine_sockets.clone(),
-            smoke: Smoke::of(seen, &release),
+            smoke: Smoke::of(seen, &release, &hosts),
+            hosts,
             found,
             release,
         }

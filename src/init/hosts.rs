@@ -65,6 +65,12 @@ impl Hosts {
         hosts
     }
 
+    /// At which port a front speaks HTTP to a service.
+    pub(super) fn port_of(&self, service: &str) -> Option<u16> {
+        let mut all = self.known.iter().chain(&self.shared);
+        all.find(|host| host.service == service).map(|host| host.port)
+    }
+
     /// Those who answer alike to one name.
     fn add(&mut self, mut alike: Vec<Host>) {
         alike.dedup_by_key(|host| (host.service.clone(), host.port));

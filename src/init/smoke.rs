@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::mem::discriminant;
 use std::path::PathBuf;
 
+use super::hosts::Hosts;
 use super::openapi;
 use super::products;
 use super::release::Release;
@@ -91,8 +92,8 @@ impl Asks {
     }
 
     /// The variable that it would tell. With stand-ins a health check may say something else: then all of it counts.
-    fn told<'a>(&self, service: &Service, secrets: &'a Secrets) -> Option<&'a str> {
-        secrets.told_by(service, &self.texts(), |replaced| match step(replaced) {
+    fn told<'a>(&self, service: &Service, hosts: &Hosts, secrets: &'a Secrets) -> Option<&'a str> {
+        secrets.told_by(service, &self.texts(), |replaced| match step(replaced, hosts) {
             Some(step) if discriminant(&step.asks) == discriminant(self) => step.asks.texts(),
             _ => health_test(replaced).to_vec(),
         })
@@ -100,7 +101,7 @@ impl Asks {
 }
 
 impl Smoke {
-    pub(super) fn of(seen: &Seen<'_>, release: &Release) -> Self {
+    pub(super) fn of(seen: &Seen<'_>, release: &Release, hosts: &Hosts) -> Self {
         let mut smoke = Self::default();
         let running = seen
             .world
@@ -112,8 +113,8 @@ impl Smoke {
         // What drives the engine had better be left out.
         let is_left = |name: &str| seen.world.engine_sockets.contains(name) && !of_release.contains(name);
         for service in running.iter().filter(|service| !is_left(&service.name)) {
-            let Some(step) = step(service) else { continue };
-            match step.asks.told(service, seen.secrets) {
+            let Some(step) = step(service, hosts) else { continue };
+            match step.asks.told(service, hosts, seen.secrets) {
                 Some(variable) => smoke.left_out.push(LeftOut {
                     service: step.service,
                     variable: variable.to_owned(),
@@ -122,7 +123,9 @@ impl Smoke {
                 None => smoke.requests.push(step),
             }
         }
-        smoke.promise(seen, &running, &of_release);
+        let of_release_running = running.iter().filter(|service| of_release.contains(&*service.name));
+        let by = of_release_running.filter_map(|service| Some((service.name.as_str(), http(service, hosts)?)));
+        smoke.promise(seen, &by.collect::<Vec<_>>());
         let asked: BTreeSet<&str> = smoke
             .requests
             .iter()
@@ -136,15 +139,11 @@ impl Smoke {
         smoke
     }
 
-    /// What the OpenAPI file promises, asked of the service of the release that speaks HTTP, if that is one.
-    fn promise(&mut self, seen: &Seen<'_>, running: &[&Service], release: &BTreeSet<&str>) {
+    /// What the OpenAPI file promises, asked of the service of the release that speaks HTTP, where that is one.
+    fn promise(&mut self, seen: &Seen<'_>, by: &[(&str, (&str, u16))]) {
         let Some(promises) = openapi::found(seen.folder) else {
             return;
         };
-        let of_release = running.iter().filter(|service| release.contains(&*service.name));
-        let by: Vec<_> = of_release
-            .filter_map(|service| Some((service.name.as_str(), products::http(service)?)))
-            .collect();
         let steps = |service: &str, front: &str| {
             let step = |(path, status): &(String, u16)| Step {
                 name: format!("{path} is as promised"),
@@ -153,7 +152,7 @@ impl Smoke {
             };
             promises.gets.iter().map(step).collect::<Vec<_>>()
         };
-        match by.as_slice() {
+        match by {
             [] => {}
             [(service, (scheme, port))] => {
                 self.requests
@@ -180,7 +179,7 @@ fn ends_by_itself(world: &World, service: &Service) -> bool {
     needs.any(|need| need.service == service.name && need.condition == Condition::Completed)
 }
 
-fn step(service: &Service) -> Option<Step> {
+fn step(service: &Service, hosts: &Hosts) -> Option<Step> {
     let host = service.shares_network.as_deref().unwrap_or(&service.name);
     let test = health_test(service);
     let (name, asks) = if let Some(url) = health_url(test, host).filter(|_| !service.no_network) {
@@ -191,7 +190,8 @@ fn step(service: &Service) -> Option<Step> {
             Asks::Command(command),
         )
     } else {
-        let page = front_page(service, host)?;
+        let (scheme, port) = http(service, hosts)?;
+        let page = format!("{scheme}://{host}:{port}/");
         (format!("{} serves its front page", service.name), Asks::FrontPage(page))
     };
     Some(Step {
@@ -214,7 +214,8 @@ fn command(test: &[String]) -> Option<Vec<String>> {
     }
 }
 
-fn front_page(service: &Service, host: &str) -> Option<String> {
-    let (scheme, port) = products::http(service)?;
-    Some(format!("{scheme}://{host}:{port}/"))
+/// Where a service speaks HTTP: what a front is told of it, else what it says itself.
+fn http(service: &Service, hosts: &Hosts) -> Option<(&'static str, u16)> {
+    let told = hosts.port_of(&service.name).filter(|_| !service.no_network);
+    told.map(|port| ("http", port)).or_else(|| products::http(service))
 }

@@ -1,6 +1,5 @@
 //! The file: each line that was guessed with its reason, each that nobody can know as a comment to fill in.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::auth::{Auth, Login};
@@ -54,7 +53,7 @@ fn production(draft: &Draft, lines: &mut Lines) {
         "# What production really runs, digest by digest: take it by `rehearsal lock --from docker:CONTEXT`, then",
     );
     lines.add(1, "# lock: production.lock");
-    engine_sockets(&draft.engine_sockets, lines);
+    engine_sockets(draft, lines);
     hosts(&draft.hosts, lines);
 }
 
@@ -81,28 +80,27 @@ fn env_file(found: &Found, lines: &mut Lines) {
     }
 }
 
-fn engine_sockets(services: &BTreeSet<String>, lines: &mut Lines) {
-    let names: Vec<String> = services.iter().map(|name| format!("`{name}`")).collect();
-    let (verb, it) = match names.len() {
-        0 => return,
-        1 => ("is", "it"),
-        _ => ("are", "them"),
-    };
-    let names = names.join(", ");
-    lines.add(
-        1,
-        format_args!("# {names} {verb} given the engine's socket: what is started there is no part of the mirror, and so nothing passes."),
-    );
-    lines.add(
-        1,
-        format_args!("# Where that does not matter, leave {it} out: a further file behind those of `compose`, not-rehearsed.yaml for example,"),
-    );
-    lines.add(1, "# that says (nothing else may depend on it then; else take the mount out, by `volumes: !override [the others]`)");
-    let services = services.iter();
-    let entries: Vec<String> = services
-        .map(|name| format!("{}: {{profiles: [not-rehearsed]}}", scalar(name)))
-        .collect();
-    lines.add(1, format_args!("#   services: {{{}}}", entries.join(", ")));
+/// One of the release is needed, another one is hardly missed.
+fn engine_sockets(draft: &Draft, lines: &mut Lines) {
+    let of_release = draft.release.services();
+    for name in &draft.engine_sockets {
+        lines.add(
+            1,
+            format_args!("# `{name}` is given the engine's socket: what it starts there is no part of the mirror, and so nothing passes."),
+        );
+        lines.add(
+            1,
+            "# Where that does not matter, say in a further file behind those of `compose`, not-rehearsed.yaml for example,",
+        );
+        let (entry, why) = match of_release.contains(name.as_str()) {
+            true => ("volumes: !override []", "with its other volumes within the brackets"),
+            false => ("profiles: [not-rehearsed]", "nothing else may depend on it then"),
+        };
+        lines.add(
+            1,
+            format_args!("#   services: {{{}: {{{entry}}}}} # {why}", scalar(name)),
+        );
+    }
 }
 
 fn hosts(hosts: &Hosts, lines: &mut Lines) {

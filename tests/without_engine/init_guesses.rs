@@ -604,7 +604,7 @@ fn an_env_file_that_git_does_not_keep_is_told_and_stands_in_on_both_sides() {
     has(&project.written(), "# Git does not keep .env");
     let plan = project.run(&["plan", "--production-from", "trunk"]);
     assert_eq!(plan.code, Some(0), "{}", plan.stderr);
-    has(&plan.stdout, "alters nothing");
+    has(&plan.stdout, "change     web  build\n");
 }
 
 #[test]
@@ -614,4 +614,17 @@ fn a_name_leads_to_the_port_that_speaks_http() {
         "services:\n  git: {image: \"example.com/git:1\", expose: [\"22\", \"3000\"], environment: {VIRTUAL_HOST: git.example.com}}\n",
     );
     has(&text, "\"http://git.example.com\": {service: git, port: 3000}");
+}
+
+#[test]
+fn where_only_a_front_is_told_of_a_port_the_front_page_is_asked_there() {
+    let text = written(
+        "told-port",
+        r#"services:
+  web: {image: "example.com/web:1", labels: {traefik.http.routers.w.rule: "Host(`a.example.com`)", traefik.http.services.w.loadbalancer.server.port: "8080"}}
+  git: {image: "example.com/git:1", expose: ["22"], labels: {caddy: b.example.com, caddy.reverse_proxy: "{{upstreams 3000}}"}}
+"#,
+    );
+    has(&text, "get: \"http://web:8080/\"");
+    has(&text, "get: \"http://git:3000/\"");
 }
