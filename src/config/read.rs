@@ -37,7 +37,7 @@ use crate::yaml::file::{self, MOST_TEXT};
 use crate::yaml::tree::{Entry, Node};
 pub use base::Lacking;
 use fields::{Origin, Reader};
-pub use hosts::place;
+pub use hosts::place as host_place;
 
 /// The name under which the configuration is searched.
 pub const FILE_NAME: &str = "rehearsal.yaml";

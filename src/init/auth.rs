@@ -70,7 +70,7 @@ fn issuer(seen: &Seen<'_>) -> Option<Issuer> {
         .find_map(|(service, name, value)| {
             let url = Url::parse(value.as_deref()?).ok()?;
             let is_outside = !seen.world.services.contains_key(url.host_str()?);
-            let is_name = read::place(&url.origin().ascii_serialization()).is_ok();
+            let is_name = read::host_place(&url.origin().ascii_serialization()).is_ok();
             let shown = |service: &Service| service.env.get(name).cloned().flatten().into_iter().collect();
             let secret = seen.secrets.told_by(service, &[url.to_string()], shown);
             let is_open = url.password().is_none() && secret.is_none();

@@ -48,7 +48,9 @@ impl Hosts {
         let mut hosts = Self::default();
         let mut all: Vec<((String, u16), Vec<Host>)> = Vec::new();
         for host in world.services.values().flat_map(|service| told(service, world)) {
-            let Ok(place) = read::place(&host.url) else { continue };
+            let Ok(place) = read::host_place(&host.url) else {
+                continue;
+            };
             match all.iter_mut().find(|(other, _)| *other == place) {
                 // A service is reached by its own name without this.
                 None if world.services.contains_key(&place.0) => {}
@@ -213,7 +215,7 @@ fn hosts(service: &Service, names: &[&str], scheme: &str, port: Option<u16>, bec
     };
     names
         .map(whole)
-        .filter(|url| read::place(url).is_ok())
+        .filter(|url| read::host_place(url).is_ok())
         .filter_map(|url| Url::parse(&url).ok())
         .map(|url| Host {
             url: url.as_str().trim_end_matches('/').to_owned(),
