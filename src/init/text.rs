@@ -82,24 +82,29 @@ fn env_file(found: &Found, lines: &mut Lines) {
 
 /// One of the release is needed, another one is hardly missed.
 fn engine_sockets(draft: &Draft, lines: &mut Lines) {
+    if draft.engine_sockets.is_empty() {
+        return;
+    }
     let of_release = draft.release.services();
     for name in &draft.engine_sockets {
         lines.add(
             1,
-            format_args!("# `{name}` is given the engine's socket: what it starts there is no part of the mirror, and so nothing passes."),
+            format_args!(
+                "# `{name}` is given the engine's socket: what it starts there is no part of the mirror, and so nothing passes."
+            ),
         );
-        lines.add(
-            1,
-            "# Where that does not matter, say in a further file behind those of `compose`, not-rehearsed.yaml for example,",
-        );
+    }
+    lines.add(
+        1,
+        "# Where that does not matter, say in a further file behind those of `compose`, not-rehearsed.yaml for example:",
+    );
+    lines.add(1, "#   services:");
+    for name in &draft.engine_sockets {
         let (entry, why) = match of_release.contains(name.as_str()) {
             true => ("volumes: !override []", "with its other volumes within the brackets"),
             false => ("profiles: [not-rehearsed]", "nothing else may depend on it then"),
         };
-        lines.add(
-            1,
-            format_args!("#   services: {{{}: {{{entry}}}}} # {why}", scalar(name)),
-        );
+        lines.add(1, format_args!("#     {}: {{{entry}}} # {why}", scalar(name)));
     }
 }
 

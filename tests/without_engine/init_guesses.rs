@@ -358,7 +358,7 @@ fn a_service_that_drives_the_engine_is_told_of_by_init_and_by_plan() {
     let project = Project::of("socket", &[("compose.yaml", compose)]);
     let text = project.written();
     has(&text, "# `traefik` is given the engine's socket");
-    has(&text, "#   services: {traefik: {profiles: [not-rehearsed]}}");
+    has(&text, "#   services:\n  #     traefik: {profiles: [not-rehearsed]} #");
     let plan = project.run(&["plan", "--candidate", "web=example.com/shop:2"]);
     assert_eq!(plan.code, Some(0), "{}", plan.stderr);
     has(&plan.stdout, "`traefik` is given the engine's socket in production");
