@@ -502,7 +502,7 @@ pub struct SuggestArgs {
 /// Options of `explain`
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Id of the check, `alerts`, `lock` or `production-from`; all of them where absent
+    /// A check, `alerts`, or a page of the manual, such as `lock` or `sign-in`; every check where absent
     pub check: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! `rehearsal explain`: what a check does, what makes it fire and what to do then.
+//! `rehearsal explain`: what a check does, what makes it fire and what to do then; and the pages of the manual.
 
 use super::common::shown;
 use crate::cli::ExplainArgs;
@@ -11,6 +11,26 @@ use crate::{check, lock};
 
 /// What is explained beside checks, and the part of README that is about it.
 const OTHERS: [(&str, &str); 2] = [("lock", "the-lock"), ("production-from", "whose-production")];
+
+/// Pages of the manual, by name, in Markdown.
+const PAGES: [(&str, &str); 15] = [
+    ("alert-rules", include_str!("explain/alert-rules.md")),
+    ("auth", include_str!("explain/auth.md")),
+    ("budget", include_str!("explain/budget.md")),
+    ("engines", include_str!("explain/engines.md")),
+    ("github", include_str!("explain/github.md")),
+    ("images", include_str!("explain/images.md")),
+    ("install", include_str!("explain/install.md")),
+    ("laws", include_str!("explain/laws.md")),
+    ("mirror", include_str!("explain/mirror.md")),
+    ("release", include_str!("explain/release.md")),
+    ("restore", include_str!("explain/restore.md")),
+    ("shards", include_str!("explain/shards.md")),
+    ("sign-in", include_str!("explain/sign-in.md")),
+    ("under-load", include_str!("explain/under-load.md")),
+    ("verify", include_str!("explain/verify.md")),
+];
+
 /// The part that is about checks.
 const CHECKS: &str = "what-it-holds-to";
 
@@ -20,6 +40,10 @@ pub fn explain(args: &ExplainArgs) -> ExitCode {
         Some("production-from") => Some(elsewhere::explain::TEXT),
         _ => None,
     };
+    if let Some(page) = page(args.check.as_deref()) {
+        tell(page.trim_end());
+        return ExitCode::Pass;
+    }
     if let (Some(text), Some(own)) = (told, args.check.as_deref()) {
         tell(&format!("{}\n\n{}", text.trim_end(), link(own)));
         return ExitCode::Pass;
@@ -43,6 +67,11 @@ pub fn explain(args: &ExplainArgs) -> ExitCode {
     ExitCode::Pass
 }
 
+fn page(name: Option<&str>) -> Option<&'static str> {
+    let mut pages = PAGES.iter();
+    pages.find(|(own, _)| name == Some(own)).map(|(_, text)| *text)
+}
+
 /// What is configured as `alerts` is a check of a longer name.
 fn id_of(word: &str) -> &str {
     match word {
@@ -59,13 +88,17 @@ fn link(own: &str) -> String {
 }
 
 fn unknown(id: &str) -> String {
-    let ids: Vec<&str> = check::catalog::CATALOG
-        .iter()
-        .map(|check| check.about().id.as_str())
-        .collect();
-    let ids = ids.join(", ");
+    let checks = check::catalog::CATALOG.iter().map(|check| check.about().id.as_str());
+    let checks: Vec<&str> = checks.chain(["alerts"]).collect();
+    let others = PAGES.iter().chain(&OTHERS).map(|(name, _)| *name);
+    let others: Vec<&str> = others.collect();
+    let there_are = format!(
+        "there are the checks {}, and the pages {}",
+        checks.join(", "),
+        others.join(", ")
+    );
     match id.parse::<CheckId>() {
-        Ok(id) => format!("the check `{id}` is not built yet; there are {ids}, `alerts`, `lock` and `production-from`"),
-        Err(_) => format!("there is no check `{id}`; there are {ids}, `alerts`, `lock` and `production-from`"),
+        Ok(id) => format!("the check `{id}` is not built yet; {there_are}"),
+        Err(_) => format!("there is no check or page `{id}`; {there_are}"),
     }
 }

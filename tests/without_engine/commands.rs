@@ -314,6 +314,46 @@ fn every_check_is_explained() {
 }
 
 #[test]
+fn every_page_that_the_readme_names_is_printed_and_leads_only_to_what_is_there() {
+    let root = driver::root();
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("the README is there");
+    let pages = root.join("src/command/explain");
+    let links = |text: &str, from: &Path| {
+        let parts = text.split("](").skip(1).filter_map(|part| part.split(')').next());
+        let own = parts.filter(|link| !link.starts_with("http") && !link.starts_with('#'));
+        own.map(|link| from.join(link)).collect::<Vec<_>>()
+    };
+    assert!(
+        links(&readme, &root).iter().all(|path| path.exists()),
+        "{:?}",
+        links(&readme, &root)
+    );
+    let mut named = 0;
+    for page in std::fs::read_dir(&pages).expect("the pages are there") {
+        let page = page.expect("a page").path();
+        let text = std::fs::read_to_string(&page).expect("text");
+        assert!(
+            links(&text, &pages).iter().all(|path| path.exists()),
+            "{}",
+            page.display()
+        );
+        let name = page.file_stem().expect("a name").to_str().expect("text");
+        assert!(
+            readme.contains(&format!("| [{name}](src/command/explain/{name}.md) |")),
+            "{name}"
+        );
+        let told = end(without_engine(&["explain", name]));
+        assert_eq!(
+            (told.code, told.stdout.trim_end()),
+            (Some(0), text.trim_end()),
+            "{name}"
+        );
+        named += 1;
+    }
+    assert_eq!(readme.matches("](src/command/explain/").count(), named + 3);
+}
+
+#[test]
 fn the_configuration_in_the_readme_can_be_planned() {
     let readme = std::fs::read_to_string(driver::root().join("README.md")).expect("the README is there");
     let config = readme
