@@ -1,16 +1,22 @@
 //! `alert-lead-time`: production's own alert rules tell a failure, and in time.
 
+mod drill;
+mod leak;
+mod ramp;
+mod rest;
+mod squeeze;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use self::drill::Drill;
+use self::ramp::{Ramped, ramp};
+use self::squeeze::{Squeezed, squeezed};
 use super::auth_faults::reaching;
-use super::drill::Drill;
 use super::fault_trial::LATE_MS;
-use super::ramp::{Ramped, ramp};
-use super::squeeze::{Squeezed, squeezed};
 use super::{About, Again, At, Case, Check, Evidence, Given, Moment};
 use crate::agent::front::fault::{Fault, Reach};
 use crate::alerts::composed::Clock;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::At;
 use super::drill::Drill;
+use crate::check::At;
 use crate::record::outcome::{Lost, Part};
 
 /// So often the release is asked until users get what they want, and how long between.

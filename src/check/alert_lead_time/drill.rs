@@ -12,13 +12,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::At;
 use super::leak::Leak;
 use crate::agent::exchange::{HttpAnswer, HttpCall, SERVER_ERROR};
 use crate::alerts::exporters::{self, Asked};
 use crate::alerts::exposition;
 use crate::alerts::rules::Rules;
 use crate::alerts::series::{MOST_SERIES, Recorder, Recording, Sample};
+use crate::check::At;
 use crate::config::alerts::{Alerts, Preset};
 use crate::record::outcome::{Lost, Outcome};
 use crate::record::status::Status;

@@ -9,12 +9,12 @@ use futures_util::future::join;
 use tokio_util::sync::CancellationToken;
 
 use super::drill::{Drill, finished, harms, lock, of_seconds};
-use super::load::{most_at_once, nothing_to_send, sending};
 use super::rest::rest;
 use crate::agent::failure::CallFailureKind;
 use crate::agent::load::plan::{Counts, LoadPlan, Phase, Rate};
 use crate::agent::load::slice::Slice;
 use crate::alerts::series::{Recorder, Recording};
+use crate::check::load::{most_at_once, nothing_to_send, sending};
 use crate::config::settings::Load;
 use crate::record::outcome::Lost;
 use crate::text::units::{millis, rate};

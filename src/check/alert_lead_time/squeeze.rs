@@ -7,11 +7,11 @@ use futures_util::future::join;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::At;
 use super::drill::{Drill, finished, harms, lock, of_seconds};
 use super::leak::Leak;
 use super::rest::rest;
 use crate::alerts::series::{Recorder, Recording};
+use crate::check::At;
 use crate::record::outcome::{Lost, Outcome};
 use crate::text::units::bytes;
 
