@@ -43,33 +43,7 @@ mod swap;
 mod tests_run;
 
 #[cfg(test)]
-mod capacity_laws;
-#[cfg(test)]
-mod drill_laws;
-#[cfg(test)]
-mod fault_laws;
-#[cfg(test)]
 mod laws;
-#[cfg(test)]
-mod lives_laws;
-#[cfg(test)]
-mod probe_laws;
-#[cfg(test)]
-mod product_laws;
-#[cfg(test)]
-mod rotate_laws;
-#[cfg(test)]
-mod rotation_laws;
-#[cfg(test)]
-mod scripted;
-#[cfg(test)]
-mod session_laws;
-#[cfg(test)]
-mod shard_laws;
-#[cfg(test)]
-mod slowdown_laws;
-#[cfg(test)]
-mod token_laws;
 
 use course::{AfterFailure, Course};
 use recorder::Recorder;

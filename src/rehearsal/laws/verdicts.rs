@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::course::AfterFailure;
 use super::scripted::{Behaviour, COMPOSE, CONFIG, Played, Sessions, SignIn, Story, Stranger, TOKEN, Told, UnderLoad};
 use crate::agent::jar::CookieRule;
 use crate::check::asked::tests::called;
@@ -17,6 +16,7 @@ use crate::record::status::Status;
 use crate::record::step::Step;
 use crate::record::test::Reply;
 use crate::record::verdict::Verdict;
+use crate::rehearsal::course::AfterFailure;
 use crate::world::deploy::Deploy;
 use crate::world::model::Service;
 
