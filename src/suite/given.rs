@@ -7,6 +7,7 @@ use url::{Url, form_urlencoded};
 use super::guarded::{Guarded, LIMIT_MS, Own};
 use super::known_form::{self, KnownForm};
 use super::login::Session;
+use super::page;
 use super::request::{self, Response};
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::config::settings::{Bearer, HttpExpect, Login, SignInBy, StatusPattern};
@@ -57,8 +58,8 @@ pub fn gives(guarded: &Guarded, answer: &HttpAnswer) -> Gives {
         return Gives::Nothing;
     }
     let (shown, asking) = (
-        forms(guarded, answer, known_form::shown),
-        forms(guarded, answer, known_form::asking),
+        forms(guarded, answer, page::shown),
+        forms(guarded, answer, page::asking),
     );
     match &guarded.own {
         _ if known_form::holds(&shown, &guarded.ways_in) => Gives::Nothing,
@@ -75,7 +76,7 @@ pub fn gives(guarded: &Guarded, answer: &HttpAnswer) -> Gives {
 /// password the user may be signed in no more.
 pub fn gives_beside(guarded: &Guarded, answer: &HttpAnswer, own: &HttpAnswer) -> Gives {
     let holds = Response::read(own).problems(&guarded.expect).is_empty();
-    let asking = |answer: &HttpAnswer| forms(guarded, answer, known_form::asking);
+    let asking = |answer: &HttpAnswer| forms(guarded, answer, page::asking);
     match holds && !is_among(&asking(answer), &asking(own)) {
         true => Gives::Nothing,
         false => Gives::Unclear,
@@ -134,7 +135,7 @@ mod tests {
     const SIGN_IN: &str = "<form method=post action=/login><input name=u><input type=password name=p></form>";
     const CHANGE: &str = "<form method=post><input type=password name=old><input type=password name=new></form>";
 
-    fn page(html: &str) -> HttpAnswer {
+    fn shows(html: &str) -> HttpAnswer {
         HttpAnswer {
             status: 200,
             body: BASE64_STANDARD.encode(html),
@@ -149,23 +150,23 @@ mod tests {
             headers: vec![("Authorization".to_owned(), "Bearer t".to_owned())],
             ..HttpCall::default()
         };
-        Guarded::of("smoke / account".to_owned(), call, HttpExpect::default(), &page(own)).unwrap()
+        Guarded::of("smoke / account".to_owned(), call, HttpExpect::default(), &shows(own)).unwrap()
     }
 
     #[test]
     fn a_page_that_asks_for_a_password_gives_nothing_but_where_the_users_own_asks_for_it() {
-        assert_eq!(gives(&guarded("alice"), &page("<p>alice</p>")), Gives::All);
-        assert_eq!(gives(&guarded("alice"), &page(SIGN_IN)), Gives::Nothing);
-        assert_eq!(gives(&guarded(CHANGE), &page(CHANGE)), Gives::All);
-        assert_eq!(gives(&guarded(CHANGE), &page(SIGN_IN)), Gives::Nothing);
+        assert_eq!(gives(&guarded("alice"), &shows("<p>alice</p>")), Gives::All);
+        assert_eq!(gives(&guarded("alice"), &shows(SIGN_IN)), Gives::Nothing);
+        assert_eq!(gives(&guarded(CHANGE), &shows(CHANGE)), Gives::All);
+        assert_eq!(gives(&guarded(CHANGE), &shows(SIGN_IN)), Gives::Nothing);
     }
 
     #[test]
     fn where_nobody_has_kept_the_users_own_answer_it_is_asked_for_beside() {
         let unseen = guarded("alice").unseen();
-        assert_eq!(gives(&unseen, &page("<p>alice</p>")), Gives::All);
-        assert_eq!(gives(&unseen, &page(SIGN_IN)), Gives::Unclear);
-        let beside = |own: &str| gives_beside(&unseen, &page(SIGN_IN), &page(own));
+        assert_eq!(gives(&unseen, &shows("<p>alice</p>")), Gives::All);
+        assert_eq!(gives(&unseen, &shows(SIGN_IN)), Gives::Unclear);
+        let beside = |own: &str| gives_beside(&unseen, &shows(SIGN_IN), &shows(own));
         assert_eq!((beside("alice"), beside(CHANGE)), (Gives::Nothing, Gives::Nothing));
         // They may have signed out since.
         assert_eq!(beside(SIGN_IN), Gives::Unclear);
@@ -174,11 +175,14 @@ mod tests {
     fn a_form_by_which_users_sign_in_gives_nothing_whatever_it_asks_for() {
         let name_first = "<form method=post action=/login><input name=user></form>";
         let session = Session {
-            forms: known_form::shown(&Url::parse("http://web/login").unwrap(), &page(name_first)),
+            forms: page::shown(&Url::parse("http://web/login").unwrap(), &shows(name_first)),
             ..Session::default()
         };
         let asked = guarded("alice");
-        assert_eq!(gives(&asked, &page(name_first)), Gives::All);
-        assert_eq!(gives(&asked.with_ways_in(&session), &page(name_first)), Gives::Nothing);
+        assert_eq!(gives(&asked, &shows(name_first)), Gives::All);
+        assert_eq!(
+            gives(&asked.with_ways_in(&session.forms), &shows(name_first)),
+            Gives::Nothing
+        );
     }
 }

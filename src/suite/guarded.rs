@@ -2,8 +2,8 @@
 
 use url::Url;
 
-use super::known_form::{self, KnownForm};
-use super::login::Session;
+use super::known_form::KnownForm;
+use super::page;
 use super::words;
 use crate::agent::exchange::{HttpAnswer, HttpCall};
 use crate::config::settings::HttpExpect;
@@ -41,7 +41,7 @@ impl Guarded {
         let call = where_it_ended(call, answer);
         let expect = HttpExpect { within: None, ..expect };
         let url = Url::parse(&answer.url).or_else(|_| Url::parse(&call.url));
-        let own = url.map_or_else(|_| Vec::new(), |url| known_form::asking(&url, answer));
+        let own = url.map_or_else(|_| Vec::new(), |url| page::asking(&url, answer));
         let asked = Self {
             name,
             call,
@@ -53,9 +53,9 @@ impl Guarded {
     }
 
     /// The same, where it is known how users sign in.
-    pub fn with_ways_in(self, session: &Session) -> Self {
+    pub fn with_ways_in(self, forms: &[KnownForm]) -> Self {
         Self {
-            ways_in: session.forms.clone(),
+            ways_in: forms.to_vec(),
             ..self
         }
     }

@@ -10,7 +10,7 @@ use url::{Url, form_urlencoded};
 
 use super::known_form::{self, KnownForm};
 use super::navigation::Go;
-use super::page::{Form, Page};
+use super::page::{self, Form, Page, is_html};
 use super::referrer::{self, Referrer, ReferrerPolicy};
 use super::request::{self, Response, is_cookie_secret};
 use super::words;
@@ -674,7 +674,7 @@ impl<'a> Visit<'a> {
             return Err(first_bad.unwrap_or(trouble).into());
         }
         if problems.is_empty() {
-            self.page = known_form::asking(&url, &answer);
+            self.page = page::asking(&url, &answer);
             return Ok(());
         }
         let what = format!("after the sign-in: {}", problems.join("; "));
@@ -695,7 +695,7 @@ impl<'a> Visit<'a> {
 
     /// A form that leads in is shown to nobody who is in.
     fn asks_who_it_is(&self, url: &Url, answer: &HttpAnswer) -> bool {
-        known_form::holds(&known_form::shown(url, answer), &self.forms)
+        known_form::holds(&page::shown(url, answer), &self.forms)
     }
 
     /// The protected page is refused to whoever has no session: an answer of another kind, or the way in itself.
@@ -704,11 +704,11 @@ impl<'a> Visit<'a> {
         if !problems(&answer, &login.expect.expect).is_empty() {
             return Ok(());
         }
-        if login.by == SignInBy::Form && !known_form::shown(&url, &answer).is_empty() {
+        if login.by == SignInBy::Form && !page::shown(&url, &answer).is_empty() {
             // Whose forms they are tells the way in.
             match self.reach_form(login).await {
                 Ok(_) if self.asks_who_it_is(&url, &answer) => return Ok(()),
-                Err(halt) if !known_form::asking(&url, &answer).is_empty() => return Err(untold(halt)),
+                Err(halt) if !page::asking(&url, &answer).is_empty() => return Err(untold(halt)),
                 Ok(_) | Err(_) => {}
             }
         }
@@ -1010,11 +1010,6 @@ fn needs_script(open: &Open) -> Trouble {
         url: Some(url),
         status: Some(open.status),
     }
-}
-
-pub(super) fn is_html(answer: &HttpAnswer) -> bool {
-    let kind = answer.header("content-type");
-    kind.is_none_or(|kind| kind.to_ascii_lowercase().contains("html"))
 }
 
 fn problems(answer: &HttpAnswer, expect: &HttpExpect) -> Vec<String> {

@@ -24,6 +24,7 @@ mod request;
 pub mod returning;
 mod run;
 mod runner;
+mod sign_out_words;
 mod template;
 mod test_bed;
 mod way_out;

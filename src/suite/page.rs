@@ -6,14 +6,17 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use regex::{Captures, Regex};
 use scraper::{ElementRef, Html};
 use url::Url;
 
 use super::known_form::{KnownForm, Leads};
 use super::referrer::ReferrerPolicy;
-use super::way_out;
+use super::sign_out_words::{has_word, is_named, is_word, says};
 use super::words;
+use crate::agent::exchange::HttpAnswer;
 use crate::config::settings::{Login, LoginFields};
 
 /// A longer page is cut before it is parsed.
@@ -137,7 +140,7 @@ impl Page {
     }
 
     /// All forms, as they are known again.
-    pub fn known_forms(&self) -> Vec<KnownForm> {
+    fn known_forms(&self) -> Vec<KnownForm> {
         self.forms.iter().map(Form::known).collect()
     }
 
@@ -168,7 +171,7 @@ impl Page {
     /// A form that a browser or a willing user sends on as it is: one that submits itself, or one that asks for
     /// consent. By one that signs out nobody is passed on.
     pub fn passing_form(&self) -> Option<Form> {
-        let passes = |form: &&Form| form.is_post && form.asks_for_nothing() && !way_out::is_one(form);
+        let passes = |form: &&Form| form.is_post && form.asks_for_nothing() && !form.signs_out();
         let sent = self.sent.iter().filter_map(|sent| self.named(sent));
         let by_script = sent.filter(passes).find(|form| form.hides_something());
         let by_script = by_script.map(|form| Form {
@@ -258,9 +261,12 @@ impl Form {
         }
     }
 
-    /// What it is called in its page.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
+    /// By it somebody signs out, here or everywhere: in words, in its address, in its name or in what it hides.
+    fn signs_out(&self) -> bool {
+        let hides_it = |(name, value): (&str, &str)| is_word(name) || is_word(value);
+        let says_it = |label: &str, address: &Url| says(label) || is_named(address);
+        let is_called_so = self.names.iter().any(|name| has_word(name));
+        is_called_so || self.data().any(hides_it) || self.pressed_where(says_it).is_some()
     }
 
     fn hides_something(&self) -> bool {
@@ -341,6 +347,28 @@ impl Form {
             .filter(|control| !control.name.is_empty())
             .map(|control| (control.name.as_str(), control.value.as_str()))
     }
+}
+
+/// The forms of an answer; none where it is no page.
+pub(super) fn shown(url: &Url, answer: &HttpAnswer) -> Vec<KnownForm> {
+    if !is_html(answer) {
+        return Vec::new();
+    }
+    let body = BASE64_STANDARD.decode(&answer.body).unwrap_or_default();
+    Page::read(&String::from_utf8_lossy(&body), url).known_forms()
+}
+
+/// Those that ask for a password.
+pub(super) fn asking(url: &Url, answer: &HttpAnswer) -> Vec<KnownForm> {
+    let mut forms = shown(url, answer);
+    forms.retain(KnownForm::asks_for_a_password);
+    forms
+}
+
+/// It is a page.
+pub(super) fn is_html(answer: &HttpAnswer) -> bool {
+    let kind = answer.header("content-type");
+    kind.is_none_or(|kind| kind.to_ascii_lowercase().contains("html"))
 }
 
 /// What leads elsewhere from a page.
@@ -803,5 +831,37 @@ mod tests {
         );
         let form = page.sign_in_form(&LoginFields::default()).unwrap();
         assert_eq!((form.action.path(), sent(form).len()), ("/in", 2));
+    }
+
+    fn known(address: &str, html: &str) -> KnownForm {
+        let answer = HttpAnswer {
+            body: BASE64_STANDARD.encode(html),
+            ..HttpAnswer::default()
+        };
+        asking(&Url::parse(address).unwrap(), &answer).remove(0)
+    }
+
+    #[test]
+    fn a_sign_in_form_is_known_again_wherever_it_stands_and_no_other_is_taken_for_it() {
+        let named = "<form method=post action=/login?flow=1><input name=user><input type=password name=p></form>";
+        let own = "<form method=post><input name=user><input type=password name=p></form>";
+        let sign_in = known("http://web/login", named);
+        for (address, same) in [
+            (
+                "http://web/account",
+                "<form method=post action=/login?flow=2><input type=password name=p></form>",
+            ),
+            ("http://web/account", own),
+            ("http://web/login", own),
+        ] {
+            assert!(known(address, same).is(&sign_in), "{same}");
+        }
+        for other in [
+            "<form method=post><input type=password name=old><input type=password name=new></form>",
+            "<form method=post><input type=password name=p></form>",
+            "<form method=post action=/users><input name=user><input type=password name=p></form>",
+        ] {
+            assert!(!known("http://web/account", other).is(&sign_in), "{other}");
+        }
     }
 }

@@ -2,37 +2,15 @@
 
 use url::Url;
 
-use super::login::is_html;
 use super::navigation::Go;
-use super::page::{self, Form, Page};
+use super::page::{self, Form, Page, is_html};
 use super::referrer::{self, Referrer};
 use super::request::Response;
+use super::sign_out_words::{is_named, says};
 use crate::agent::exchange::HttpAnswer;
-
-/// What links, buttons and addresses say, without spaces and hyphens.
-const WORDS: [&str; 15] = [
-    "logout",
-    "logoff",
-    "signout",
-    "signoff",
-    "endsession",
-    "abmelden",
-    "ausloggen",
-    "deconnexion",
-    "déconnexion",
-    "sedéconnecter",
-    "cerrarsesión",
-    "uitloggen",
-    "loggaut",
-    "disconnetti",
-    "wyloguj",
-];
 
 /// Who says so ends other sessions of the user's, too.
 const EVERYWHERE: [&str; 7] = ["all", "everywhere", "devices", "sessions", "other", "alle", "überall"];
-
-/// A longer text speaks of it, and is no button.
-const LONGEST_LABEL: usize = 40;
 
 /// What leads out of a page, if something does. A form comes first: a link beside it is often for a script that sends it.
 pub(super) fn of(url: &Url, answer: &HttpAnswer) -> Option<Go> {
@@ -56,47 +34,15 @@ pub(super) fn form(page: &Page) -> Option<Form> {
     page.untouched_forms().find_map(|form| form.pressed_where(leads_out))
 }
 
-/// By it somebody signs out, here or everywhere: in words, in its address, in its name or in what it hides.
-pub(super) fn is_one(form: &Form) -> bool {
-    let names_it = |name: &str| WORDS.iter().any(|word| joined(name).contains(word));
-    let hides_it = |(name, value): (&str, &str)| is_word(name) || is_word(value);
-    let says_it = |label: &str, address: &Url| says(label) || is_named(address);
-    form.names().any(names_it) || form.data().any(hides_it) || form.pressed_where(says_it).is_some()
-}
-
 fn leads_out(label: &str, address: &Url) -> bool {
     let is_http = matches!(address.scheme(), "http" | "https");
     is_http && !is_everywhere(label) && (says(label) || is_named(address))
-}
-
-fn says(label: &str) -> bool {
-    let label = joined(label);
-    label.chars().count() <= LONGEST_LABEL && WORDS.iter().any(|word| label.starts_with(word))
 }
 
 fn is_everywhere(label: &str) -> bool {
     let label = label.to_lowercase();
     let mut words = label.split(|letter: char| !letter.is_alphanumeric());
     words.any(|word| EVERYWHERE.contains(&word))
-}
-
-/// A part of its path or of its query is the word alone.
-fn is_named(address: &Url) -> bool {
-    let mut segments = address.path_segments().into_iter().flatten();
-    let mut query = address.query_pairs();
-    segments.any(is_word) || query.any(|(name, value)| is_word(&name) || is_word(&value))
-}
-
-fn is_word(part: &str) -> bool {
-    let stem = part.split('.').next().unwrap_or_default();
-    WORDS.contains(&joined(stem).as_str())
-}
-
-fn joined(text: &str) -> String {
-    text.to_lowercase()
-        .chars()
-        .filter(|letter| letter.is_alphanumeric())
-        .collect()
 }
 
 #[cfg(test)]

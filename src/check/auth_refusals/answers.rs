@@ -60,7 +60,7 @@ pub enum Answered {
     Deaf,
     /// It asks for a password, and nobody knows whether the user's own does so, too.
     Unclear,
-    /// Twice in a row the connection was closed without an answer: who is meant gets none.
+    /// The connection was closed without an answer, of what reads twice in a row: who is meant gets none.
     Closed,
     /// Nothing: neither given nor refused.
     Silence,

@@ -34,7 +34,7 @@ pub(in crate::check) async fn requests(at: &At<'_>) -> Result<Vec<Guarded>, Lost
     };
     let session = signed_in(at, stage).await?;
     let known = |asked: Guarded| match &session {
-        Some(session) => asked.with_ways_in(session),
+        Some(session) => asked.with_ways_in(&session.forms),
         None => asked,
     };
     let all = of_suites

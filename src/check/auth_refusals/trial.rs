@@ -194,7 +194,6 @@ impl<'a> Trial<'a> {
     async fn ask(&self, asked: &Guarded, call: HttpCall) -> Result<Answered, Lost> {
         match self.once(asked, call.clone()).await? {
             // What writes is not sent twice.
-            Answered::Closed if asked.writes() => Ok(Answered::Silence),
             first @ (Answered::Closed | Answered::Silence) if !asked.writes() => {
                 match (first, self.once(asked, call).await?) {
                     (Answered::Silence, Answered::Closed) => Ok(Answered::Silence),
