@@ -20,7 +20,7 @@ static ABOUT: About = About {
     question: "what do the logs say on the candidate that they did not say on the baseline?",
     explain: "Lines are reduced to templates (numbers, ids, times and quoted values taken out). Templates with words \
               like ERROR, FATAL, panic, traceback, deprecated, ignored or falling back that are new against the \
-              baseline are shown; what was said to a wrong password or a forged token of ours is not. Text alone proves nothing: this blocks only together with a failure in behaviour \
+              baseline are shown, but for what services that stay say while another release comes; what was said to a wrong password or a forged token of ours is not. Text alone proves nothing: this blocks only together with a failure in behaviour \
               in the same stage, and otherwise warns.",
     evidence: Evidence::Text,
     looks: &[

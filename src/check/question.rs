@@ -107,7 +107,18 @@ static INSIDE: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// What a request of a health check says that is no plain GET.
-const NO_GET: [&str; 7] = ["--unix-socket", "--data", "--post", " -d ", "POST", "--header", " -H "];
+const NO_GET: [&str; 10] = [
+    "--unix-socket",
+    "--data",
+    "--post",
+    " -d ",
+    "POST",
+    "--header",
+    " -H ",
+    " -u ",
+    "--user ",
+    "--user=",
+];
 
 /// What a health check asks of its own container by a plain GET, asked from outside.
 pub fn health_url(test: &[String], host: &str) -> Option<String> {

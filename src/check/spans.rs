@@ -32,10 +32,10 @@ pub enum Way {
     Strained,
 }
 
-/// How often something happened.
+/// How often something happened that tells of a release.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Exits by its own doing.
+    /// Exits by its own doing, but for those of what works in turns.
     pub exits: usize,
     /// Processes in it that the kernel killed for memory.
     pub memory_kills: usize,
@@ -50,7 +50,8 @@ pub struct Lived {
     over: BTreeMap<(Replica, Span), Tally>,
     /// Containers that had ended well by their own doing when `control` was over.
     one_shots: BTreeSet<Replica>,
-    /// For how long each container of production's was seen to run without an end, when `control` was over.
+    /// The longest that each container of production's was seen to run, when `control` was over, of those that may work in
+    /// turns.
     watched: BTreeMap<Replica, Duration>,
 }
 
@@ -75,8 +76,13 @@ impl Lived {
         }
     }
 
-    /// `control` is over.
-    pub fn control_ends(&mut self, ground: &dyn Ground, replicas: &BTreeSet<Replica>) {
+    /// `control` is over. `turning`: what may work in turns, because something starts it again and nobody asks it anything.
+    pub fn control_ends(
+        &mut self,
+        ground: &dyn Ground,
+        replicas: &BTreeSet<Replica>,
+        turning: impl Fn(&Replica) -> bool,
+    ) {
         let is_over = |replica: &&Replica| {
             let history = ground.history(replica);
             history.has_ended() && history.last_exit().is_some_and(|exit| exit.code == 0)
@@ -84,10 +90,11 @@ impl Lived {
         self.one_shots = replicas.iter().filter(is_over).cloned().collect();
         let watched = |replica: &Replica| {
             let history = ground.history(replica);
-            let since = history.since.filter(|_| history.own_exits().next().is_none())?;
-            Some((replica.clone(), since.elapsed()))
+            let longest = history.longest().filter(|_| history.own_exits().next().is_none())?;
+            Some((replica.clone(), longest))
         };
-        self.watched = replicas.iter().filter_map(watched).collect();
+        let turning = replicas.iter().filter(|replica| turning(replica));
+        self.watched = turning.filter_map(watched).collect();
     }
 
     /// Production's container had ended well by itself in `control`.

@@ -27,11 +27,14 @@ static ABOUT: About = About {
     id: CheckId::StartAndRestart,
     question: "does the candidate start once and stay up?",
     explain: "Exits and memory kills are read from the engine's events, because an engine forgets them after a \
-              restart. A candidate is crashing at its second exit (or its first, where nothing restarts it); one that \
+              restart. A candidate is crashing at its second exit (or its first, where nothing restarts it; or later, where production's release \
+              ends well as often, or what it depends on comes up with it); one that \
               only came up by restarting, or takes more than twice the baseline's start time and ten seconds, is \
               warned about: the slower of the baseline's two starts counts, in control and on the way back. Of several replicas \
               each counts, under its own name. Of services that stay, those count that exit twice beside the candidate, once it \
-              is up, and not in control; one exit is warned about where the way back shows none. So are processes killed for \
+              is up, and not in control; one exit is warned about where the way back shows none, and is no pass where nothing starts them again. What \
+              ends well after longer than production was watched, is started again and is asked by nobody works in turns: \
+              that counts nowhere. So are processes killed for \
               memory (twice blocks) and a health check that fails after it has passed, where production's does not. What ends as production's own does in control is \
               nobody's doing; what we stop, and what exits while a check makes failures or seeks limits, counts nowhere here. The cause is \
               the first fatal line of its log: later lines are often only consequences.",
@@ -347,9 +350,11 @@ fn beside_it(case: &Case<'_>, replica: &Replica, before: Option<&Life>, life: &L
         return found(Blame::Candidate, count(life.exits));
     }
     if stays_down(case, replica) && life.has_died(before) {
+        // Whether the swap alone would have done it, no way back tells: it was not there to see that.
         return found(
-            Blame::Candidate,
-            "exited beside the candidate, and nothing starts it again".to_owned(),
+            Blame::Mirror,
+            "exited beside the candidate, and nothing starts it again: whether any deploy does that cannot be told"
+                .to_owned(),
         );
     }
     // One exit may be chance, or what every deploy does to it: that is known after the way back.

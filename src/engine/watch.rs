@@ -289,14 +289,22 @@ impl History {
     }
 
     /// Exits that are not our doing, without those that only show that it was watched for longer: it ended well after
-    /// more than `watched`, and was started again. What works in turns by its restart policy ends so.
+    /// more than `watched`. What works in turns by its restart policy ends so.
     pub fn telling_exits(&self, watched: Option<Duration>) -> usize {
-        let was_started_again = |number: usize| self.starts as usize > number + 1;
-        let is_turn = |exit: &Exit| exit.code == 0 && watched.zip(exit.ran).is_some_and(|(watched, ran)| ran > watched);
-        let numbered = self.exits.iter().enumerate();
-        let own = numbered.filter(|(_, exit)| exit.by == EndedBy::Itself);
-        own.filter(|(number, exit)| !(is_turn(exit) && was_started_again(*number)))
-            .count()
+        let is_turn =
+            |exit: &&Exit| exit.code == 0 && watched.zip(exit.ran).is_some_and(|(watched, ran)| ran > watched);
+        self.own_exits().filter(|exit| !is_turn(exit)).count()
+    }
+
+    /// How often it has ended by itself, and well.
+    pub fn well_ended(&self) -> usize {
+        self.own_exits().filter(|exit| exit.code == 0).count()
+    }
+
+    /// The longest that it was seen to run, whatever has ended that.
+    pub fn longest(&self) -> Option<Duration> {
+        let ended = self.exits.iter().filter_map(|exit| exit.ran);
+        ended.chain(self.since.map(|since| since.elapsed())).max()
     }
 
     /// Its last end was its own, and it does not run since.

@@ -16,7 +16,7 @@ use crate::engine::watch::History;
 use crate::record::outcome::{Lost, Part};
 use crate::record::release::Role;
 use crate::text::units::seconds;
-use crate::world::model::{Condition, Restart};
+use crate::world::model::{Condition, Restart, Service};
 
 /// An image's ports at which nothing listens are waited for no longer: images declare ports that a configuration does
 /// not use.
@@ -135,6 +135,7 @@ impl Mirror {
         let is_unhealthy = self.inner.watch.of(&running.id).borrow().healthy == Some(false);
         let kind = match end {
             End::Exited => ServiceFailureKind::Exited,
+            End::TooLate if self.ends_again_and_again(running) => ServiceFailureKind::Exited,
             End::TooLate if !is_unhealthy => ServiceFailureKind::NotReady(waited),
             End::TooLate | End::Unhealthy => ServiceFailureKind::Unhealthy(Some(waited)),
         };
@@ -147,6 +148,13 @@ impl Mirror {
         }
         failure.oom |= failure.exit_code == Some(KILLED) && self.was_out_of_memory(&running.id).await;
         failure
+    }
+
+    /// It is late because it ends whenever it is started.
+    fn ends_again_and_again(&self, running: &Running) -> bool {
+        let seen = self.inner.watch.of(&running.id);
+        let seen = seen.borrow();
+        !seen.running && seen.exits.len() >= CANDIDATE_EXITS
     }
 
     /// What was waited through stands in the report: production would have to wait, too.
@@ -199,7 +207,7 @@ impl Mirror {
         };
         let mut seen = self.inner.watch.of(&running.id);
         let ended = tokio::select! {
-            ended = self.await_end(&running, 0, volumes, &mut seen) => ended,
+            ended = self.await_end(&running, 0, self.volumes_now(), &mut seen) => ended,
             () = self.await_unhealthy(&running, volumes) => Err(End::Unhealthy),
         };
         let kind = match ended {
@@ -221,7 +229,7 @@ impl Mirror {
     ) -> Result<CameUp, End> {
         let service = &running.service;
         let whose = match self.is_candidate(&service.name) {
-            true => Whose::Candidate(self.usual_exits(&service.name)),
+            true => Whose::Candidate(self.usual_exits(service)),
             false => Whose::Production(volumes),
         };
         let tolerated = tolerated(service.restart, whose);
@@ -298,10 +306,25 @@ impl Mirror {
         self.is_one_shot(name) || did || (may_end && !self.has_health_check(running))
     }
 
-    /// How often production's release had ended by itself in that place when it gave way.
-    fn usual_exits(&self, name: &str) -> usize {
+    /// How often a candidate's container may exit on its way up: as often as production's had ended well in that place
+    /// when it gave way, and more where what it depends on comes up at the same time.
+    fn usual_exits(&self, service: &Service) -> usize {
         let usual = self.inner.usual_exits.lock().unwrap_or_else(PoisonError::into_inner);
-        usual.get(name).copied().unwrap_or_default()
+        let usual = usual.get(&service.name).copied().unwrap_or_default();
+        let mut needs = service.depends_on.iter();
+        match needs.any(|need| self.is_candidate(&need.service)) {
+            true => usual.max(TOLERATED_EXITS - 1),
+            false => usual,
+        }
+    }
+
+    /// Whether a release has used the volumes: production's once it has given way.
+    fn volumes_now(&self) -> Volumes {
+        let usual = self.inner.usual_exits.lock().unwrap_or_else(PoisonError::into_inner);
+        match usual.is_empty() {
+            true => Volumes::Empty,
+            false => Volumes::Used,
+        }
     }
 
     /// Whether a service has ended as it was meant to, in whichever release.
@@ -320,7 +343,7 @@ impl Mirror {
 enum Whose {
     /// Production's, at such a start.
     Production(Volumes),
-    /// The candidate's, in whose place production's exited so often.
+    /// The candidate's, in whose place so many are usual.
     Candidate(usize),
 }
 

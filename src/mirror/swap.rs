@@ -192,13 +192,11 @@ impl Mirror {
         completed.extend(ended);
     }
 
-    /// What production's release did on its way up, and since, is no crash of the next one's.
+    /// What ends well again and again in production's release is no crash of the next one's. What failed while volumes were
+    /// empty is no measure: the next release finds them filled.
     fn remember_usual_exits(&self, leaving: &BTreeSet<&str>) {
         let own = leaving.iter().filter(|name| self.role_of(name) == Role::Baseline);
-        let exits = |running: &Running| {
-            self.history(&running.replica)
-                .map_or(0, |seen| seen.own_exits().count())
-        };
+        let exits = |running: &Running| self.history(&running.replica).map_or(0, |seen| seen.well_ended());
         let most = |name: &str| self.containers_of(name).iter().map(exits).max().unwrap_or_default();
         let usual: Vec<(String, usize)> = own.map(|name| ((*name).to_owned(), most(name))).collect();
         let mut known = self.inner.usual_exits.lock().unwrap_or_else(PoisonError::into_inner);

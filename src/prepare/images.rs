@@ -68,7 +68,7 @@ impl<'a> Images<'a> {
             tests,
         };
         let looked = wanted.look(&self.engine, now).await?;
-        let pulled = wanted::pulled(&self.engine, candidate).await?;
+        let pulled = wanted::pulled(&self.engine, candidate, &looked.images).await?;
         if !pulled.is_empty() {
             notes.extend(wanted::outdated(&self.engine, self.logins().await, &pulled).await);
         }

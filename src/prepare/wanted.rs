@@ -332,10 +332,14 @@ pub struct Pulled {
 ///
 /// # Errors
 /// The engine does not answer.
-pub async fn pulled(engine: &Engine, candidate: &Candidates) -> Result<Vec<Pulled>> {
+pub async fn pulled(engine: &Engine, candidate: &Candidates, images: &[ImagePlan]) -> Result<Vec<Pulled>> {
+    let stays = |service: &Service| {
+        let mut own = images.iter().filter(|image| image.image == service.image);
+        own.any(|image| image.had == Had::Present)
+    };
     let by_tag = |service: &&Service| {
         let named = candidate.named.contains(&service.name) && service.build.is_none();
-        named && Reference::of(&service.image).digest.is_none()
+        named && stays(service) && Reference::of(&service.image).digest.is_none()
     };
     let services: Vec<&Service> = candidate.services.values().filter(by_tag).collect();
     let facts = try_join_all(services.iter().map(|service| engine.image(&service.image))).await?;

@@ -102,6 +102,14 @@ impl Rehearsal<'_> {
         probe.iter().cloned().chain(others).collect()
     }
 
+    /// The configuration asks something of it.
+    pub(super) fn is_addressed(&self, name: &str) -> bool {
+        let addresses = self.addresses(None);
+        addresses
+            .iter()
+            .any(|url| self.service_at(url).as_deref() == Some(name))
+    }
+
     /// The service that bears the host's name, or stands behind it.
     fn service_at(&self, url: &Url) -> Option<String> {
         let host = url.host_str()?;

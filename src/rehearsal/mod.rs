@@ -21,7 +21,7 @@ use crate::record::status::Status;
 use crate::record::step::Step;
 use crate::text::redact::Redactor;
 use crate::world::candidates::Candidates;
-use crate::world::model::World;
+use crate::world::model::{Restart, World};
 use crate::world::replica::Replica;
 
 mod answer;
@@ -215,8 +215,18 @@ impl Rehearsal<'_> {
 
     fn control_ends(&self, course: &mut Course) {
         if let Some(ground) = &course.ground {
-            course.facts.lived.control_ends(&**ground, &self.replicas());
+            let turning = |replica: &Replica| self.may_work_in_turns(&replica.service);
+            course.facts.lived.control_ends(&**ground, &self.replicas(), turning);
         }
+    }
+
+    /// Its policy starts it again, and nobody asks it anything: a scheduler sleeps, does its work and ends.
+    fn may_work_in_turns(&self, name: &str) -> bool {
+        let Some(service) = self.world.services.get(name) else {
+            return false;
+        };
+        let comes_again = matches!(service.restart, Restart::Always | Restart::UnlessStopped);
+        comes_again && service.ports.is_empty() && service.health.is_none() && !self.is_addressed(name)
     }
 
     fn time_left(&self) -> Duration {

@@ -139,7 +139,7 @@ fn is_credential((name, value): &(String, String)) -> bool {
 
 /// Headers that say nothing of who asks, however long or random their values are: what is wanted, what is sent, and by which
 /// request something is known again.
-const ORDINARY: [&str; 26] = [
+const ORDINARY: [&str; 31] = [
     "b3",
     "baggage",
     "cache-control",
@@ -161,6 +161,11 @@ const ORDINARY: [&str; 26] = [
     "user-agent",
     "via",
     "x-correlation-id",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
     "x-idempotency-key",
     "x-real-ip",
     "x-request-id",
@@ -169,16 +174,7 @@ const ORDINARY: [&str; 26] = [
 ];
 
 /// The same of all that begin so.
-const ORDINARY_BEGINNINGS: [&str; 8] = [
-    "accept",
-    "content-",
-    "if-",
-    "sec-fetch-",
-    "sec-websocket-",
-    "x-b3-",
-    "x-forwarded-",
-    "x-amzn-trace-",
-];
+const ORDINARY_BEGINNINGS: [&str; 6] = ["accept", "content-", "if-", "sec-fetch-", "x-b3-", "x-amzn-trace-"];
 
 fn is_ordinary(name: &str) -> bool {
     ORDINARY.contains(&name) || ORDINARY_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))

@@ -23,11 +23,17 @@ pub(super) enum Leads {
 }
 
 impl KnownForm {
-    /// Both are the same. One that leads to its own page is known by what it asks for, where that is a password.
+    /// Both are the same: they ask for the same passwords and lead to the same place. One that leads to its own page says
+    /// nothing by that, and one without a password little: these must ask for all the same.
     pub(super) fn is(&self, other: &Self) -> bool {
         let to_its_page = [self, other].iter().any(|form| form.leads == Leads::ToItsPage);
-        let asks_alike = to_its_page && self.asks_for_a_password() && self.typed == other.typed;
-        self.passwords == other.passwords && (self.path == other.path || asks_alike)
+        let asks_alike = self.typed == other.typed;
+        let is_same = match (self.asks_for_a_password(), to_its_page) {
+            (false, _) => self.path == other.path && asks_alike && !self.typed.is_empty(),
+            (true, true) => asks_alike,
+            (true, false) => self.path == other.path,
+        };
+        is_same && self.passwords == other.passwords
     }
 
     pub(super) fn asks_for_a_password(&self) -> bool {

@@ -222,6 +222,25 @@ pub async fn protected_without_session(client: &Client, login: &Login, session: 
     visit.end(refused).0
 }
 
+/// A code on its second way.
+#[derive(Debug, Clone)]
+enum Replay {
+    /// None is.
+    Nothing,
+    /// This one.
+    Of(Go),
+    /// Another code came after it.
+    Overtaken,
+}
+
+impl Replay {
+    fn is_followed_by(&mut self, next: &Go) {
+        if matches!(self, Self::Of(code) if next.brings_another_code(code)) {
+            *self = Self::Overtaken;
+        }
+    }
+}
+
 /// What went wrong, at which hop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -366,6 +385,7 @@ pub(super) struct Visit<'a> {
     remarks: BTreeSet<String>,
     /// Where the cookies are copied to that the window holds before a code is sent.
     kept_before_code: Option<String>,
+    replay: Replay,
     /// What brought the code back.
     code: Option<Go>,
     /// What came with the token.
@@ -464,6 +484,7 @@ impl<'a> Visit<'a> {
             ruled: Vec::new(),
             remarks: BTreeSet::new(),
             kept_before_code: None,
+            replay: Replay::Nothing,
             code: None,
             refresh_token: None,
             forms: Vec::new(),
@@ -748,12 +769,14 @@ impl<'a> Visit<'a> {
     /// A code that was used, and what it leads to.
     async fn once_more(&mut self, code: Go, login: &Login) -> Result<(), Halt> {
         let url = code.url.clone();
+        self.replay = Replay::Of(code.clone());
         match self.go(code).await {
             // An error is as good a refusal as any.
             Ok(_) | Err(Halt::Trouble(_)) => {}
             Err(lost) => return Err(lost),
         }
-        match self.is_given(login).await? {
+        // A release that leads to the product again has refused it, whoever the product still knows.
+        match !matches!(self.replay, Replay::Overtaken) && self.is_given(login).await? {
             true => Ok(()),
             false => Err(Trouble::at(Kind::Refused, "GET", &url, None, "leads to no session the second time").into()),
         }
@@ -784,7 +807,10 @@ impl<'a> Visit<'a> {
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.ask(&go).await?;
             match go.redirected(&answer) {
-                Some(next) => go = next,
+                Some(next) => {
+                    self.replay.is_followed_by(&next);
+                    go = next;
+                }
                 None => {
                     let (url, open) = (go.url.clone(), opened(go, &answer));
                     self.landed = Some((url, answer));

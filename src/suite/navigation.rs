@@ -90,6 +90,19 @@ impl Go {
             .all(|wanted| names.iter().any(|name| name == wanted))
     }
 
+    /// It brings another code than that one does.
+    pub fn brings_another_code(&self, than: &Self) -> bool {
+        self.brings_code() && self.code() != than.code()
+    }
+
+    fn code(&self) -> Option<String> {
+        let posted = form_urlencoded::parse(self.body.as_deref().unwrap_or_default().as_bytes());
+        let mut pairs = self.url.query_pairs().chain(posted);
+        pairs
+            .find(|(name, _)| name == "code")
+            .map(|(_, value)| value.into_owned())
+    }
+
     /// `Referer` and, of a form that is posted, `Origin`.
     pub fn headers(&self) -> Vec<(String, String)> {
         let from = self.from.as_ref();

@@ -18,6 +18,7 @@ use super::sign_out_words::{has_word, is_named, is_word, says};
 use super::words;
 use crate::agent::exchange::HttpAnswer;
 use crate::config::settings::{Login, LoginFields};
+use crate::text::pattern;
 
 /// A longer page is cut before it is parsed.
 const MOST_HTML: usize = 512 << 10;
@@ -514,23 +515,18 @@ fn refresh(element: &ElementRef<'_>, base: &Url) -> Option<Url> {
 
 /// What a script sends: what stands before `.submit()`, and that. With something in its parentheses it says what is to happen
 /// when somebody else sends it.
-static SUBMISSION: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"((?:[\w$.]|\[[^\]<>]{0,80}\]|\([^()<>]{0,80}\))*)\.submit\s*\(\s*\)"#).ok());
+static SUBMISSION: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#"((?:[\w$.]|\[[^\]<>]{0,80}\]|\([^()<>]{0,80}\))*)\.submit\s*\(\s*\)"#));
 
 /// So many of a script are looked at.
 const MOST_SUBMISSIONS: usize = 20;
 
 fn is_submission(script: &str) -> bool {
-    SUBMISSION
-        .as_ref()
-        .is_some_and(|submission| submission.is_match(script))
+    SUBMISSION.is_match(script)
 }
 
 fn submissions(script: &str) -> Vec<&str> {
-    let Some(submission) = SUBMISSION.as_ref() else {
-        return Vec::new();
-    };
-    let found = submission.find_iter(script).take(MOST_SUBMISSIONS);
+    let found = SUBMISSION.find_iter(script).take(MOST_SUBMISSIONS);
     found.map(|found| found.as_str()).collect()
 }
 
@@ -862,6 +858,32 @@ mod tests {
             "<form method=post action=/users><input name=user><input type=password name=p></form>",
         ] {
             assert!(!known("http://web/account", other).is(&sign_in), "{other}");
+        }
+        // One that confirms a password stands where people sign in, too.
+        let at_account = known("http://web/account", own);
+        let confirms = known(
+            "http://web/account",
+            "<form method=post><input type=password name=p></form>",
+        );
+        assert!(!confirms.is(&at_account));
+    }
+
+    #[test]
+    fn a_form_that_asks_for_a_name_first_is_no_search_at_the_same_address() {
+        let at_front = |html: &str| {
+            let answer = HttpAnswer {
+                body: BASE64_STANDARD.encode(html),
+                ..HttpAnswer::default()
+            };
+            shown(&Url::parse("http://web/").unwrap(), &answer).remove(0)
+        };
+        let name_first = "<form method=post><input name=mail></form>";
+        assert!(at_front(name_first).is(&at_front(name_first)));
+        for other in [
+            "<form><input name=q></form>",
+            "<form method=post><button>Delete</button></form>",
+        ] {
+            assert!(!at_front(other).is(&at_front(name_first)), "{other}");
         }
     }
 }
