@@ -12,10 +12,12 @@ mod http_watch;
 pub mod issuer;
 #[cfg(test)]
 mod issuer_tests;
+mod ldap_groups;
 mod ldap_refusal;
+mod ldap_shape;
 mod ldap_watch;
 mod observer;
-mod octets;
+pub(super) mod octets;
 mod proxy;
 pub mod relay;
 mod tls_watch;

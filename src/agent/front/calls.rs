@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, Faults};
+use super::ldap_groups::Groups;
 use crate::agent::batch::Batch;
 use crate::agent::failure::millis;
 use crate::agent::resolver::Resolver;
@@ -151,6 +152,58 @@ pub struct LdapSaid {
     pub operation: String,
     /// The result's code (RFC 4511, 4.1.9); `None` = there was none.
     pub result: Option<u32>,
+    /// How it went over the wire.
+    #[serde(default)]
+    pub carried: Carried,
+    /// What a search looks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<LdapSearch>,
+    /// Controls that go along, by their OIDs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<String>,
+    /// Servers that the answer refers to: `ldap://other:389`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub referrals: Vec<String>,
+    /// How the passwords are stored that it writes: `{SSHA}`; `clear` without a scheme.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemes: Vec<String>,
+}
+
+/// How something goes over the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Carried {
+    /// For everybody to read.
+    #[default]
+    Clear,
+    /// Within TLS that we end.
+    Tls,
+}
+
+/// A search, without its values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LdapSearch {
+    /// `base`, `one`, `sub`.
+    pub scope: String,
+    /// Its filter, `?` for each value: `(&(objectClass=?)(uid=?))`.
+    pub filter: String,
+    /// Entries that came.
+    pub entries: u32,
+    /// By which way it finds groups within groups, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nested: Option<Nested>,
+}
+
+/// A way to groups within groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nested {
+    /// The matching rule in the chain, `1.2.840.113556.1.4.1941`.
+    Rule,
+    /// An attribute that the server computes, such as `tokenGroups`.
+    Attribute,
+    /// It asks for the groups that hold a group.
+    Lookup,
 }
 
 /// A handshake.
@@ -222,6 +275,7 @@ pub(in crate::agent) struct Calls {
     begun: Instant,
     faults: Faults,
     most_bytes: usize,
+    groups: Groups,
 }
 
 #[derive(Default)]
@@ -267,6 +321,7 @@ impl Default for Calls {
             begun: Instant::now(),
             faults: Faults::default(),
             most_bytes: MOST_BYTES,
+            groups: Groups::default(),
         }
     }
 }
@@ -342,6 +397,11 @@ pub(super) struct Ticket {
 }
 
 impl Client {
+    /// What is known of a directory's groups, whoever has asked for them.
+    pub(super) fn groups(&self) -> &Groups {
+        &self.calls.groups
+    }
+
     /// It begins a call; `None` where there are too many.
     pub(super) fn begins(&self, said: Said) -> Option<Ticket> {
         let (mut name, mut kept) = (lock(&self.name), lock(&self.calls.kept));

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::calls::{Client, Said};
+use super::calls::{Carried, Client, Said};
 use super::http_watch::{HttpWatch, is_http};
 use super::ldap_watch::{LdapWatch, Turn};
 use super::tls_watch::TlsWatch;
@@ -109,7 +109,7 @@ impl Observer {
     fn known(&self, said: &[u8]) -> Option<Speech> {
         match *said.first()? {
             HANDSHAKE => Some(Speech::Tls(TlsWatch::new(self.client.clone()))),
-            SEQUENCE => Some(Speech::Ldap(LdapWatch::new(self.client.clone()))),
+            SEQUENCE => Some(Speech::Ldap(LdapWatch::new(self.client.clone(), Carried::Clear))),
             _ if is_http(said)? => Some(Speech::Http(Box::new(HttpWatch::new(self.client.clone())))),
             _ => Some(self.other()),
         }

@@ -2,30 +2,30 @@
 
 /// What has not been read yet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Octets<'b>(pub(super) &'b [u8]);
+pub(in crate::agent) struct Octets<'b>(pub(in crate::agent) &'b [u8]);
 
 impl<'b> Octets<'b> {
     /// The next so many.
-    pub(super) fn take(&mut self, length: usize) -> Option<&'b [u8]> {
+    pub(in crate::agent) fn take(&mut self, length: usize) -> Option<&'b [u8]> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)
     }
 
     /// A number of so many bytes, the highest first; at most eight count.
-    pub(super) fn number(&mut self, length: usize) -> Option<usize> {
+    pub(in crate::agent) fn number(&mut self, length: usize) -> Option<usize> {
         let bytes = self.take(length)?;
         Some(bytes.iter().fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte)))
     }
 
     /// What stands behind its own length of so many bytes.
-    pub(super) fn counted(&mut self, length: usize) -> Option<Self> {
+    pub(in crate::agent) fn counted(&mut self, length: usize) -> Option<Self> {
         let length = self.number(length)?;
         self.take(length).map(Self)
     }
 
     /// One element in BER (X.690): its tag and its content.
-    pub(super) fn element(&mut self) -> Option<(u8, Self)> {
+    pub(in crate::agent) fn element(&mut self) -> Option<(u8, Self)> {
         let tag = *self.take(1)?.first()?;
         let first = self.number(1)?;
         let length = match first {

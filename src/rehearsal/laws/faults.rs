@@ -214,6 +214,7 @@ async fn a_fault_without_a_meaning_is_skipped_with_its_reason() {
     binds.calls[0].call.said = Said::Ldap(LdapSaid {
         operation: "bind simple".to_owned(),
         result: Some(0),
+        ..LdapSaid::default()
     });
     let played = asked("jwks", binds.clone(), binds).play().await;
     assert_eq!(played.check("auth-faults", StageId::Faults), Status::Skipped);
