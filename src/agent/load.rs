@@ -8,7 +8,7 @@ mod schedule;
 pub(super) mod sender;
 pub mod slice;
 pub mod times;
-mod trust;
+pub(super) mod trust;
 
 use std::time::Duration;
 

@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod client;
+pub mod directory;
 pub mod entrance;
 pub mod exchange;
 pub mod failure;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use directory::{DirectoryAnswer, DirectoryCall};
 use exchange::{HttpAnswer, HttpCall};
 use failure::CallFailure;
 use front::FrontsCall;
@@ -84,6 +86,8 @@ pub enum Call {
     Stay,
     /// One HTTP exchange in a session.
     Http(HttpCall),
+    /// One question to a directory.
+    Directory(DirectoryCall),
     /// Sessions: cookie jars by name.
     Session(SessionCall),
     /// Waits until something is true.
@@ -113,6 +117,7 @@ impl Call {
     fn limit(&self) -> Duration {
         match self {
             Self::Http(call) => call.limit(),
+            Self::Directory(call) => call.limit(),
             Self::Wait(call) => call.limit(),
             Self::Probe(call) => call.limit(),
             Self::Held(call) => call.limit(),
@@ -140,6 +145,8 @@ pub enum Answer {
     Failed(CallFailure),
     /// An HTTP response.
     Http(HttpAnswer),
+    /// Of a directory.
+    Directory(DirectoryAnswer),
     /// Of a session.
     Session(SessionAnswer),
     /// The outcome of a wait.

@@ -15,7 +15,7 @@ use super::load::sender::Loads;
 use super::outside::Ear;
 use super::probe::Probes;
 use super::wire::{LINE_LIMIT, next_line};
-use super::{Answer, Call, Reply, ReplyBody, Request, processors, wait};
+use super::{Answer, Call, Reply, ReplyBody, Request, directory, processors, wait};
 
 /// Serves one gate until `reader` ends; what is then under way is dropped. One that was asked to stay does not return.
 ///
@@ -121,6 +121,7 @@ impl Agent {
                 Answer::Done
             }
             Call::Http(call) => Answer::of(browser.exchange(&call).await, Answer::Http),
+            Call::Directory(call) => Answer::of(directory::ask(&browser.resolver, &call).await, Answer::Directory),
             Call::Session(call) => Answer::Session(browser.sessions.serve(call)),
             Call::Wait(call) => Answer::Awaited(wait::serve(browser, call).await),
             Call::Probe(call) => Answer::of(self.probes.serve(browser, call).await, Answer::Probe),

@@ -12,13 +12,14 @@ use super::pair::Pair;
 use super::{About, Again, At, Case, Check, Evidence, Given, Moment, Unanswered};
 use crate::agent::exchange::{HttpCall, SERVER_ERROR};
 use crate::agent::jar::CookieRule;
-use crate::config::settings::Login;
+use crate::config::settings::{Login, SignInBy};
 use crate::mirror::names::calls::Called;
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::stage::StageId;
 use crate::record::test::TOO_MANY;
+use crate::suite::directory;
 use crate::suite::login::{Kind, LoginOutcome, Trouble, UsedCode};
 use tokens::Tokens;
 
@@ -37,7 +38,9 @@ static ABOUT: About = About {
               second time: where the baseline refuses it and the candidate takes it, that blocks. Where auth.login asks for a token, \
               the issuer's user info is asked with it, if discovery names that, and it is refreshed, if something came to \
               refresh it by: what works with the baseline must work with the candidate, and user info must name the same \
-              user (sub). What to do: the cause names the request that the authentication product \
+              user (sub). As ldap, auth.login binds to the directory as the user and searches for the entry that auth.login.expect \
+              names, over StartTLS or ldaps where it says so; nothing is followed, and a result is told by its name. There the \
+              candidate is asked, too, whether the entry is shown without a bind. What to do: the cause names the request that the authentication product \
               refused; either the product is upgraded first, or the release must not need it.",
     evidence: Evidence::Behaviour,
     looks: &[
@@ -54,7 +57,7 @@ pub struct AuthLogin;
 /// How a sign-in went.
 #[derive(Debug, Serialize)]
 pub struct SignIn {
-    /// The protected page is to be had without a session; asked in `control` alone.
+    /// The protected page is to be had without a session; asked in `control` alone, of a directory in `upgrade`, too.
     open: Option<String>,
     /// Why it failed; nothing where it did not.
     failed: Option<Failed>,
@@ -135,6 +138,7 @@ impl Check for AuthLogin {
     async fn look<'a>(&'a self, at: &'a At<'a>) -> Result<SignIn, Lost> {
         let open = match at.case.stage {
             StageId::Control => self.is_open(at).await,
+            StageId::Upgrade if binds(&at.case) => self.is_open(at).await,
             StageId::Upgrade | StageId::Faults | StageId::Load | StageId::Rollback => Ok(None),
         };
         let begun = Begun::now(at);
@@ -210,12 +214,18 @@ impl Check for AuthLogin {
         let any = newly(&before.wrong, &after.wrong).then(|| takes_any(case));
         let used = newly(&before.used_code, &after.used_code).then(|| takes_used(case));
         let breaks = breaks(case, &before.wrong, &after.wrong);
+        let opened = after
+            .open
+            .iter()
+            .filter(|_| before.open.is_none())
+            .map(|url| opens(case, url));
         // Where nobody signs in there is no token.
         let tokens = match after.failed {
             None => tokens::findings(case, &before.tokens, &after.tokens),
             Some(_) => Vec::new(),
         };
-        fails.chain(any).chain(used).chain(breaks).chain(tokens).collect()
+        let taken = any.into_iter().chain(used).chain(breaks).chain(opened);
+        fails.chain(taken).chain(tokens).collect()
     }
 
     fn unanswered(&self, case: &Case<'_>, after: &SignIn) -> Option<Unanswered> {
@@ -368,11 +378,18 @@ fn wrong(outcome: LoginOutcome) -> Result<Wrong, Lost> {
 }
 
 fn kept_out(trouble: Trouble) -> Result<Wrong, Lost> {
-    match trouble.status {
+    match is_servers(&trouble) {
         // What does not answer has neither taken nor refused it.
         _ if trouble.kind == Kind::NoAnswer => Err(Lost::new(Part::Test, trouble.message)),
-        Some(SERVER_ERROR..) => Ok(Wrong::Broken(trouble.message)),
-        _ => Ok(Wrong::Refused(trouble.message)),
+        true => Ok(Wrong::Broken(trouble.message)),
+        false => Ok(Wrong::Refused(trouble.message)),
+    }
+}
+
+fn is_servers(trouble: &Trouble) -> bool {
+    match trouble.kind {
+        Kind::Ldap(result) => directory::is_broken(result),
+        _ => trouble.status.is_some_and(|status| status >= SERVER_ERROR),
     }
 }
 
@@ -391,6 +408,11 @@ fn takes_any(case: &Case<'_>) -> Finding {
     takes(case, title).detail("wrong-password")
 }
 
+fn opens(case: &Case<'_>, url: &str) -> Finding {
+    let title = format!("{url} is shown without a bind: whoever reaches the directory reads it");
+    takes(case, &title).detail("without-a-bind")
+}
+
 fn takes_used(case: &Case<'_>) -> Finding {
     let title = "an authorization code signs in a second time: whoever reads it in a log or a history is the user";
     takes(case, title).detail("used-code")
@@ -405,6 +427,11 @@ fn takes(case: &Case<'_>, title: &str) -> Finding {
 
 fn login_of<'a>(case: &Case<'a>) -> Option<&'a Login> {
     case.settings.auth.as_ref()?.login.as_ref()
+}
+
+/// Somebody signs in by a bind.
+fn binds(case: &Case<'_>) -> bool {
+    login_of(case).is_some_and(|login| matches!(login.by, SignInBy::Ldap(_)))
 }
 
 /// How things stood when a sign-in began.
@@ -525,7 +552,17 @@ fn in_control(failed: &Failed) -> &'static str {
         Kind::NoForm => "auth.login.start must lead to a page with a form that has a password field",
         Kind::Behind => "the sign-in was taken: see auth.login.expect, and whether production's release answers it so",
         Kind::Astray => "see the trail: the sign-in does not come to an end",
-        Kind::Error => {
+        Kind::Ldap(8 | 13) => {
+            "production's directory asks for TLS: set auth.login.start_tls, or name `ldaps://` in auth.login.expect"
+        }
+        Kind::Ldap(10) => {
+            "the entry is in another directory, which the answer names: name that one in auth.login.expect"
+        }
+        Kind::Ldap(48 | 49) => {
+            "is that the user, or the password, of a test user whom production has? see auth.login.bind_dn, username and password"
+        }
+        Kind::Ldap(51 | 52) => "the directory was not ready: give its service a health check that binds",
+        Kind::Error | Kind::Ldap(_) => {
             "production's release already fails with this authentication product: check that the mirror runs production's version of it"
         }
     }

@@ -15,6 +15,7 @@ use crate::record::outcome::{Lost, Outcome, Part};
 use crate::record::status::Status;
 use crate::record::step::Subject;
 use crate::record::test::{Reply, TestRecord};
+use crate::suite::directory;
 use crate::suite::login::{Kind, Session, Trouble};
 use crate::suite::returning::Received;
 use crate::text::units::millis;
@@ -301,6 +302,7 @@ fn of_trouble(at: &At<'_>, trouble: Trouble) -> Came {
         (Kind::NoAnswer, _) => Came::Silent(trouble.message),
         (_, Some(status)) if status >= 500 && !SAYS_SO.contains(&status) => Came::Breaks(trouble.message),
         (Kind::Astray, None) => Came::Breaks(trouble.message),
+        (Kind::Ldap(result), None) if directory::is_broken(result) => Came::Breaks(trouble.message),
         _ => Came::Refused(trouble.message),
     }
 }

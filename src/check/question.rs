@@ -153,7 +153,7 @@ fn each_once<'a>(written: impl Iterator<Item = &'a str>) -> Vec<Url> {
 
 fn front_page(url: &str) -> Option<Url> {
     let page = Url::parse(url).ok()?.join("/").ok()?;
-    page.has_host().then_some(page)
+    (page.has_host() && matches!(page.scheme(), "http" | "https")).then_some(page)
 }
 
 #[cfg(test)]

@@ -143,7 +143,6 @@ pub enum When {
 pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("production", "kubernetes", When::Given),
     ("auth", "twin", When::Given),
-    ("login", "as", When::Says("ldap")),
     ("login", "as", When::Says("radius")),
     ("upgrade", "strategy", When::Says("rolling")),
 ];
@@ -373,7 +372,7 @@ pub static LOGIN: Mapping = Mapping {
         key(
             "as",
             ChoiceOr(&["form", "basic", "header", "ldap", "radius"], &LOGIN_AS),
-            "By which means: `form` (the default), `basic`, `header` (`headers` say who it is), or `bearer`.",
+            "By which means: `form` (the default), `basic`, `header` (`headers` say who it is), `ldap` (a simple bind), or `bearer`.",
         ),
         key(
             "start",
@@ -383,10 +382,22 @@ pub static LOGIN: Mapping = Mapping {
         required(
             "expect",
             TextOr(&PROTECTED_PAGE),
-            "The page that only a signed-in user gets.",
+            "The page that only a signed-in user gets; by `ldap` the URL of the entry (RFC 4516): `ldap://HOST/DN?ATTRIBUTES?SCOPE?FILTER`. \
+             It is found, and has a value of each attribute, for who has bound there alone.",
         ),
         key("username", Text, "The test user's name."),
         key("password", Text, "The test user's password."),
+        key(
+            "bind_dn",
+            Text,
+            "By `ldap`: the name that binds, `{{username}}` in it, as in `uid={{username}},ou=people,dc=example,dc=com`; default the user's \
+             name as it is.",
+        ),
+        key(
+            "start_tls",
+            Bool,
+            "By `ldap`: the connection is turned to TLS before anything else is said; default false.",
+        ),
         key("headers", Named(&Text), "Headers of each of its requests."),
         key(
             "fields",

@@ -1,6 +1,7 @@
 //! Configuration: `rehearsal.yaml`, Compose files and the lock, from as written to as validated.
 
 pub mod alerts;
+pub mod directory;
 pub mod dump;
 pub mod grammar;
 pub mod quantity;

@@ -6,6 +6,7 @@
 mod alerts;
 mod auth;
 mod base;
+mod directory;
 mod env_file;
 mod faults;
 mod fields;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::directory::Directory;
 use crate::record::check::CheckId;
 use crate::record::load::Quantile;
 use crate::record::step::{DataEntry, Subject};
@@ -297,6 +298,8 @@ pub enum SignInBy {
     Header,
     /// A bearer token.
     Bearer(Bearer),
+    /// A simple bind to a directory.
+    Ldap(Directory),
 }
 
 /// Where a bearer token comes from.

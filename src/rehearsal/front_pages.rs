@@ -13,6 +13,7 @@ use crate::agent::wait::{Awaited, WaitCall};
 use crate::agent::{Answer, Call};
 use crate::check::ground::Expected;
 use crate::check::question::front_pages;
+use crate::config::settings::SignInBy;
 use crate::mirror::Mirror;
 use crate::mirror::failure::{ServiceFailure, ServiceFailureKind, Waited};
 use crate::mirror::names::several::Asked;
@@ -97,7 +98,7 @@ impl Rehearsal<'_> {
     fn addresses(&self, probe: Option<&(String, u16)>) -> Vec<Url> {
         let probe = probe.and_then(|(url, _)| Url::parse(url).ok());
         let place = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
-        let others = front_pages(self.settings).into_iter();
+        let others = front_pages(self.settings).into_iter().chain(self.directory());
         let others = others.filter(|url| probe.as_ref().is_none_or(|probe| place(probe) != place(url)));
         probe.iter().cloned().chain(others).collect()
     }
@@ -108,6 +109,14 @@ impl Rehearsal<'_> {
         addresses
             .iter()
             .any(|url| self.service_at(url).as_deref() == Some(name))
+    }
+
+    /// The directory with which users sign in, where they do.
+    fn directory(&self) -> Option<Url> {
+        match &self.settings.auth.as_ref()?.login.as_ref()?.by {
+            SignInBy::Ldap(directory) => Url::parse(&format!("ldap://{}:{}", directory.host, directory.port)).ok(),
+            _ => None,
+        }
     }
 
     /// The service that bears the host's name, or stands behind it.
@@ -160,14 +169,29 @@ async fn answers(mirror: &Mirror, url: &str, asked: &Asked, good: Option<u16>, p
 
 /// One of these statuses, or any where none is named, within that time.
 async fn gives(mirror: &Mirror, url: &str, asked: &Asked, statuses: Vec<u16>, within: Duration) -> bool {
-    let call = WaitCall::Http {
-        url: url.to_owned(),
-        reached_at: asked.reached_at().map(str::to_owned),
-        statuses,
-        deadline_ms: millis(within),
+    let deadline_ms = millis(within);
+    let reached_at = asked.reached_at().map(str::to_owned);
+    let call = match directory_at(url) {
+        // Whoever listens there answers.
+        Some((host, port)) => WaitCall::Tcp {
+            host: reached_at.unwrap_or(host),
+            ports: vec![port],
+            deadline_ms,
+        },
+        None => WaitCall::Http {
+            url: url.to_owned(),
+            reached_at,
+            statuses,
+            deadline_ms,
+        },
     };
     matches!(
         mirror.agent().call(Call::Wait(call)).await,
         Ok(Answer::Awaited(Awaited { after_ms: Some(_), .. }))
     )
+}
+
+fn directory_at(url: &str) -> Option<(String, u16)> {
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "ldap")?;
+    Some((url.host_str()?.to_owned(), url.port()?))
 }

@@ -18,7 +18,7 @@ use crate::agent::processors::Processors;
 use crate::agent::{Answer, Call};
 use crate::check::ground::{Copy, Expected, Ground, Grounds, Marks};
 use crate::check::log_difference::template;
-use crate::config::settings::Login;
+use crate::config::settings::{Login, SignInBy};
 use crate::engine::exec::ExecOutput;
 use crate::engine::image::ImageFacts;
 use crate::engine::usage::Usage;
@@ -38,7 +38,7 @@ use crate::record::stage::StageId;
 use crate::suite::leaving::{self, Exit, Patience, SignedOut};
 use crate::suite::login::{self, CodeAgain, LoginOutcome, Session};
 use crate::suite::returning::{self, Returned};
-use crate::suite::{self, SuiteOutcome, SuiteRun};
+use crate::suite::{self, SuiteOutcome, SuiteRun, directory};
 use crate::text::fatal::first_fatal;
 use crate::text::units::bytes;
 use crate::world::deploy::Deploy;
@@ -211,17 +211,27 @@ impl Ground for Mirror {
 
     async fn sign_in(&self, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
         let begun = self.calls_so_far().await;
-        let outcome = login::sign_in(self.agent(), login, session, ca).await;
+        let outcome = match &login.by {
+            SignInBy::Ldap(asked) => directory::sign_in(self.agent(), login, asked, ca).await,
+            _ => login::sign_in(self.agent(), login, session, ca).await,
+        };
         self.signed_in(begun).await;
         outcome
     }
 
     async fn sign_in_wrongly(&self, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome> {
-        login::sign_in_wrongly(self.agent(), login, session, ca).await
+        match &login.by {
+            SignInBy::Ldap(asked) => Some(directory::sign_in_wrongly(self.agent(), login, asked, ca).await),
+            _ => login::sign_in_wrongly(self.agent(), login, session, ca).await,
+        }
     }
 
     async fn use_code_again(&self, login: &Login, session: &str, ca: &[String]) -> CodeAgain {
-        login::use_code_again(self.agent(), login, session, ca).await
+        match &login.by {
+            // Nothing leads back from a directory.
+            SignInBy::Ldap(_) => CodeAgain::no_code(),
+            _ => login::use_code_again(self.agent(), login, session, ca).await,
+        }
     }
 
     async fn sign_out(&self, login: &Login, by: (&str, &Exit), ca: &[String], patience: Patience) -> SignedOut {
@@ -233,11 +243,17 @@ impl Ground for Mirror {
     }
 
     async fn come_back(&self, login: &Login, left: &Session, jar: &str, ca: &[String]) -> Returned {
-        returning::come_back(self.agent(), login, left, jar, ca).await
+        match &login.by {
+            SignInBy::Ldap(asked) => directory::come_back(self.agent(), login, asked, ca).await,
+            _ => returning::come_back(self.agent(), login, left, jar, ca).await,
+        }
     }
 
     async fn ask_without_session(&self, login: &Login, session: &str, ca: &[String]) -> LoginOutcome {
-        login::protected_without_session(self.agent(), login, session, ca).await
+        match &login.by {
+            SignInBy::Ldap(asked) => directory::without_a_bind(self.agent(), login, asked, ca).await,
+            _ => login::protected_without_session(self.agent(), login, session, ca).await,
+        }
     }
 
     async fn http(&self, call: HttpCall) -> Result<Option<HttpAnswer>, Lost> {

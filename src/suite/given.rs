@@ -14,6 +14,10 @@ use crate::config::settings::{Bearer, HttpExpect, Login, SignInBy, StatusPattern
 
 /// The page behind the sign-in, as whoever has signed in asks for it; none where its address is none.
 pub fn behind(login: &Login, session: &Session, ca: &[String]) -> Option<Guarded> {
+    if let SignInBy::Ldap(_) = login.by {
+        // An entry, and no page.
+        return None;
+    }
     let address = Url::parse(&login.expect.get);
     let address = address.or_else(|_| Url::parse(&login.start)?.join(&login.expect.get));
     // A slow answer gives as much as a fast one.

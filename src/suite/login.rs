@@ -148,7 +148,9 @@ impl Experiment<'_> {
 pub async fn sign_in_wrongly(client: &Client, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome> {
     let decides = match &login.by {
         SignInBy::Form | SignInBy::Basic | SignInBy::Bearer(Bearer::PasswordGrant(_)) => true,
-        SignInBy::Header | SignInBy::Bearer(Bearer::Token(_) | Bearer::ClientCredentials(_)) => false,
+        SignInBy::Header | SignInBy::Ldap(_) | SignInBy::Bearer(Bearer::Token(_) | Bearer::ClientCredentials(_)) => {
+            false
+        }
     };
     if !decides {
         return None;
@@ -169,6 +171,16 @@ pub struct CodeAgain {
     pub came_to: Outcome<UsedCode, Trouble>,
     /// What redaction must learn.
     pub secrets: Vec<String>,
+}
+
+impl CodeAgain {
+    /// No code is used where users sign in so.
+    pub fn no_code() -> Self {
+        Self {
+            came_to: Outcome::Held(UsedCode::NoCode),
+            secrets: Vec::new(),
+        }
+    }
 }
 
 /// What became of a code that was used before.
@@ -273,6 +285,8 @@ pub enum Kind {
     Cookie(CookieRule),
     /// Redirects without end, a URL that is none, too many requests.
     Astray,
+    /// A directory's result that is no success (RFC 4511, 4.1.9).
+    Ldap(u32),
 }
 
 /// Why a visit ends early.
@@ -334,7 +348,7 @@ impl Trouble {
     fn may_be_a_cookies(&self) -> bool {
         match self.kind {
             Kind::Refused | Kind::Behind | Kind::Error | Kind::NoForm | Kind::Astray => true,
-            Kind::NoAnswer | Kind::Script | Kind::Cookie(_) => false,
+            Kind::NoAnswer | Kind::Script | Kind::Cookie(_) | Kind::Ldap(_) => false,
         }
     }
 
@@ -531,7 +545,8 @@ impl<'a> Visit<'a> {
     async fn walk(&mut self, login: &Login) -> Result<(), Halt> {
         match &login.by {
             SignInBy::Form => return self.through_pages(login).await,
-            SignInBy::Header => {}
+            // A directory is asked without pages, in `directory`.
+            SignInBy::Header | SignInBy::Ldap(_) => {}
             SignInBy::Basic => self.authorize(request::basic(&login.username, &login.password)),
             SignInBy::Bearer(bearer) => {
                 let token = self.token(bearer, login).await?;

@@ -3,6 +3,7 @@
 //! sign-in.
 
 mod container;
+pub mod directory;
 mod each;
 mod exec;
 #[doc(hidden)]

@@ -97,7 +97,10 @@ impl Loads {
 
 impl Load {
     async fn new(browser: &Browser, plan: &LoadPlan, mut targets: Targets) -> Result<Self, String> {
-        let tls = trust::connector(plan)?;
+        let tls = trust::connector(&trust::Trust {
+            insecure: plan.insecure,
+            ca: &plan.ca,
+        })?;
         let mut mixes = Vec::new();
         for mix in &plan.mixes {
             let mut shots = Vec::new();

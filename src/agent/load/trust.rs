@@ -1,4 +1,4 @@
-//! Whom a load's connections trust.
+//! Whom connections trust that the agent itself opens.
 
 use std::sync::Arc;
 
@@ -9,20 +9,26 @@ use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::plan::LoadPlan;
+/// Who is trusted.
+pub(in crate::agent) struct Trust<'a> {
+    /// Everybody.
+    pub(in crate::agent) insecure: bool,
+    /// Whomever these CAs know, PEM.
+    pub(in crate::agent) ca: &'a [String],
+}
 
-/// As the plan says.
-pub(super) fn connector(plan: &LoadPlan) -> Result<TlsConnector, String> {
+/// For connections that trust so.
+pub(in crate::agent) fn connector(trust: &Trust<'_>) -> Result<TlsConnector, String> {
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let config = if plan.insecure {
+    let config = if trust.insecure {
         let any = builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Unverified));
         any.with_no_client_auth()
     } else {
-        builder.with_root_certificates(roots(&plan.ca)?).with_no_client_auth()
+        builder.with_root_certificates(roots(trust.ca)?).with_no_client_auth()
     };
     Ok(TlsConnector::from(Arc::new(config)))
 }

@@ -6,7 +6,7 @@ use super::super::settings::{
 };
 use super::fields::Fields;
 use super::structure::{is_secret, lacks};
-use super::{step, suite};
+use super::{directory, step, suite};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::tree::Node;
 
@@ -38,6 +38,16 @@ fn signs(fields: &Fields) -> Signs {
 
 fn login(fields: &Fields) -> Login {
     let by = means(fields);
+    let expect = match &by {
+        SignInBy::Ldap(directory) => LoginExpect {
+            get: directory.url.clone(),
+            expect: HttpExpect::default(),
+        },
+        _ => {
+            directory::elsewhere(fields);
+            protected_page(fields)
+        }
+    };
     for key in needed(&by) {
         if fields.get(key).is_none() {
             fields.reader.refuse(lacks(fields.node, &grammar::LOGIN, key));
@@ -46,7 +56,7 @@ fn login(fields: &Fields) -> Login {
     Login {
         by,
         start: fields.address("start").unwrap_or_default(),
-        expect: protected_page(fields),
+        expect,
         username: fields.filled("username").unwrap_or_default(),
         password: fields.filled("password").unwrap_or_default(),
         fields: fields
@@ -65,7 +75,7 @@ fn login(fields: &Fields) -> Login {
 fn needed(by: &SignInBy) -> &'static [&'static str] {
     match by {
         SignInBy::Form => &["start", "username", "password"],
-        SignInBy::Basic | SignInBy::Bearer(Bearer::PasswordGrant(_)) => &["username", "password"],
+        SignInBy::Basic | SignInBy::Ldap(_) | SignInBy::Bearer(Bearer::PasswordGrant(_)) => &["username", "password"],
         SignInBy::Header => &["headers"],
         SignInBy::Bearer(Bearer::Token(_) | Bearer::ClientCredentials(_)) => &[],
     }
@@ -78,6 +88,7 @@ fn means(login: &Fields) -> SignInBy {
     match node.as_text().as_deref() {
         Some("basic") => SignInBy::Basic,
         Some("header") => SignInBy::Header,
+        Some("ldap") => SignInBy::Ldap(directory::directory(login)),
         Some(_) => SignInBy::Form,
         None => {
             let fields = login.reader.fields(node, &grammar::LOGIN_AS);
