@@ -1,10 +1,10 @@
 //! The catalog: every check that is built, a line each.
 
 use super::{
-    Entry, alert_lead_time, auth_capability, auth_exercised, auth_faults, auth_login, auth_refusals, auth_rotate,
-    auth_rotation_skew, auth_tokens, auth_traffic, boot_production_env, candidate_exercised, capacity, control, egress,
-    graceful_stop, load, log_difference, mirror_fidelity, rollback, runtime_constraint, session_survival, slowdown,
-    start_and_restart, upgrade_in_place,
+    Entry, alert_lead_time, auth_capability, auth_directory, auth_exercised, auth_faults, auth_login, auth_refusals,
+    auth_rotate, auth_rotation_skew, auth_tokens, auth_traffic, boot_production_env, candidate_exercised, capacity,
+    control, egress, graceful_stop, load, log_difference, mirror_fidelity, rollback, runtime_constraint,
+    session_survival, slowdown, start_and_restart, upgrade_in_place,
 };
 use crate::record::check::CheckId;
 
@@ -30,6 +30,7 @@ pub static CATALOG: &[&dyn Entry] = &[
     &auth_faults::AuthFaults,
     &auth_rotation_skew::AuthRotationSkew,
     &auth_rotate::AuthRotate,
+    &auth_directory::AuthDirectory,
     &graceful_stop::GracefulStop,
     &load::Load,
     &slowdown::Slowdown,

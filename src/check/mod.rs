@@ -8,6 +8,7 @@
 pub mod alert_lead_time;
 pub mod asked;
 pub mod auth_capability;
+pub mod auth_directory;
 pub mod auth_exercised;
 pub mod auth_faults;
 pub mod auth_login;

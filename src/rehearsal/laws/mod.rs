@@ -2,6 +2,7 @@
 //! candidate and the machine behave, and what was found and the verdict are held against what must come out.
 
 mod capacity;
+mod directory;
 mod drills;
 mod faults;
 mod lives;
