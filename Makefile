@@ -2,16 +2,16 @@
 .DEFAULT_GOAL := help
 # All but tests/long, which has a target for each of its modules. There are no examples in the documentation to be run.
 SHORT := --lib --bins --test without_engine --test engine
-.PHONY: help demo test test-binaries test-reaper test-parallel test-engines test-worlds test-load test-probes test-release test-releases test-bare test-readme fuzz mutants lint bench bench-load bench-mirror bench-report images clean
+.PHONY: help demo test test-binaries test-reaper test-parallel test-engines test-worlds test-auth test-load test-probes test-release test-releases test-bare test-readme fuzz mutants lint bench bench-load bench-mirror bench-report images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
 	@echo 'make test     every test but the long ones, on a real engine'
-	@echo 'make test-reaper, test-parallel, test-engines, test-worlds, test-load, test-probes, test-release, test-releases,'
+	@echo 'make test-reaper, test-parallel, test-engines, test-worlds, test-auth, test-load, test-probes, test-release, test-releases,'
 	@echo 'make test-bare, test-readme   the long ones: fifty kills, ten runs at once, every other engine, worlds that show'
-	@echo '              once more what others show, releases that are slower than production, the products of a lock, the'
-	@echo '              archive and the wheel of a release, releases against docker compose, what is installed on a bare'
-	@echo '              Debian, and make demo and make test on one'
+	@echo '              once more what others show, every world on authentication, releases that are slower than production,'
+	@echo '              the products of a lock, the archive and the wheel of a release, releases against docker compose,'
+	@echo '              what is installed on a bare Debian, and make demo and make test on one'
 	@echo 'make fuzz     looks for inputs that break a reader of what comes from outside: FUZZ_SECONDS=60 for each,'
 	@echo '              FUZZ="yaml lock" only these'
 	@echo 'make mutants  changes what the verdict stands on, one thing at a time, and asks whether a unit test sees it'
@@ -97,6 +97,13 @@ test-worlds: images
 	@fixtures/compose-plugin.sh
 	REHEARSAL_ALL_WORLDS=1 RUST_TEST_THREADS=$${RUST_TEST_THREADS:-5} cargo test --locked --no-fail-fast --test engine -- --include-ignored \
 		drills:: guards:: interrupts:: lives:: names:: outage:: replicas:: shards:: worlds::
+
+# Every world on the authentication dependency, those that the engine's tests leave to the night among them.
+test-auth: images
+	@fixtures/tools.sh cargo
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-5} cargo test --locked --no-fail-fast --test engine -- --include-ignored \
+		directory:: guards:: outage:: rotation:: signin:: worlds::a_provider worlds::a_release worlds::its_clean_twin \
+		worlds::production_that_fails worlds::sessions worlds::the_incident
 
 # Production's release and a slower one, or one that bears less, side by side, asked in turns for minutes.
 test-load:
