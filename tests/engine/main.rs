@@ -34,6 +34,7 @@ mod action;
 mod border;
 mod builds;
 mod deploys;
+mod directory;
 mod doctor;
 mod drills;
 mod egress;
