@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rehearsal::config::alerts::Preset;
+use rehearsal::config::directory::Secured;
 use rehearsal::config::read::{self, Options};
 use rehearsal::config::settings::{
     AuthChange, AuthFault, Bearer, CandidateImage, HttpCapture, Matcher, Orphans, RequestBody, Rollback, Settings,
@@ -398,4 +399,17 @@ fn a_user_signs_in_by_pages_or_by_what_else_is_said() {
     assert_eq!(by_grant.by, SignInBy::Bearer(Bearer::PasswordGrant(asked)));
     let given = Bearer::Token("k-1".to_owned());
     assert_eq!(login("sign-in-by-a-given-token.yaml").by, SignInBy::Bearer(given));
+    let by_bind = login("sign-in-by-a-directory.yaml");
+    let SignInBy::Ldap(directory) = by_bind.by else {
+        panic!("{:?}", by_bind.by);
+    };
+    assert_eq!(directory.bind_dn, "uid=alice,ou=people,dc=example,dc=com");
+    assert_eq!(
+        (directory.host.as_str(), directory.port, directory.tls),
+        ("idp", 389, Secured::Started)
+    );
+    assert_eq!(
+        (directory.base, directory.attributes),
+        (directory.bind_dn, vec!["mail".to_owned()])
+    );
 }
