@@ -37,6 +37,7 @@ fn signs(fields: &Fields) -> Signs {
 }
 
 fn login(fields: &Fields) -> Login {
+    let start = fields.address("start").unwrap_or_default();
     let by = means(fields);
     let expect = match &by {
         SignInBy::Ldap(directory) => LoginExpect {
@@ -55,7 +56,7 @@ fn login(fields: &Fields) -> Login {
     }
     Login {
         by,
-        start: fields.address("start").unwrap_or_default(),
+        start,
         expect,
         username: fields.filled("username").unwrap_or_default(),
         password: fields.filled("password").unwrap_or_default(),

@@ -22,6 +22,7 @@ pub(super) fn directory(login: &Fields) -> Directory {
         );
     }
     let (name, username) = (login.filled("bind_dn"), login.filled("username"));
+    let starts = login.flag("start_tls");
     let node = login.get("expect").unwrap_or(login.node);
     if node.as_map().is_some() && !is_secret(node) {
         let error = Diagnostic::at(&node.span, "an entry is named by its URL alone");
@@ -29,6 +30,10 @@ pub(super) fn directory(login: &Fields) -> Directory {
         return Directory::default();
     }
     let written = login.reader.filled(node);
+    if written.trim().is_empty() {
+        // It has been refused.
+        return Directory::default();
+    }
     let mut directory = match Directory::read(&written) {
         Ok(directory) => directory.bound_by(name.as_deref(), &username.unwrap_or_default()),
         Err(why) => {
@@ -37,7 +42,7 @@ pub(super) fn directory(login: &Fields) -> Directory {
         }
     };
     login.reader.asks(node, &written);
-    if login.flag("start_tls") {
+    if starts {
         if directory.tls == Secured::AtOnce {
             let help = "take `start_tls` out, or write `ldap://`";
             refuse(login, "start_tls", "turns to TLS what `ldaps` has turned already", help);
