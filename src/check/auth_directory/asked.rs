@@ -40,7 +40,10 @@ impl Asked {
 
     /// Why nothing can be compared, beside what production's release asked.
     pub(super) fn left_beside(&self, before: &Self) -> Option<Unanswered> {
-        let skipped = |why: &str| Some(Unanswered::Skipped(why.to_owned()));
+        let skipped = |why: &str| {
+            let unseen = self.unseen.iter().map(|why| format!("; {why}"));
+            Some(Unanswered::Skipped(format!("{why}{}", unseen.collect::<String>())))
+        };
         match (before.all().any(is_ldap), self.all().any(is_ldap)) {
             (true, true) => None,
             (false, _) => skipped(
