@@ -289,3 +289,82 @@ fn did(did: Did) -> &'static str {
         Did::Search => "the search",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings::{LoginExpect, LoginFields, SignInBy, Tls};
+
+    fn login(url: &str) -> (Login, Directory) {
+        let directory = Directory::read(url).expect("a URL").bound_by(None, "alice");
+        let login = Login {
+            by: SignInBy::Ldap(directory.clone()),
+            start: String::new(),
+            expect: LoginExpect {
+                get: url.to_owned(),
+                expect: Default::default(),
+            },
+            username: "alice".to_owned(),
+            password: "wonderland".to_owned(),
+            fields: LoginFields::default(),
+            headers: Vec::new(),
+            tls: Tls::default(),
+        };
+        (login, directory)
+    }
+
+    /// What an answer means to somebody who signs in.
+    fn comes_to(did: Did, result: u32, referrals: &[&str], entries: &[&[&str]]) -> Result<(), (Kind, String)> {
+        let (login, directory) = login("ldap://ldap/uid=alice,dc=example?mail,memberOf");
+        let client = Client::over(tokio::io::empty(), tokio::io::sink());
+        let mut visit = Visit::of(&client, &login, &directory, &[]);
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let step = DirectoryStep {
+            did,
+            result,
+            words: String::new(),
+            referrals: owned(referrals),
+        };
+        let answer = DirectoryAnswer {
+            steps: vec![step],
+            entries: entries.iter().map(|entry| owned(entry)).collect(),
+        };
+        let judged = visit.judged(&answer);
+        judged.map_err(|trouble| (trouble.kind, trouble.message))
+    }
+
+    #[tokio::test]
+    async fn a_result_is_told_as_what_it_is() {
+        for (result, name) in [
+            (8, "strongerAuthRequired"),
+            (13, "confidentialityRequired"),
+            (49, "invalidCredentials"),
+            (51, "busy"),
+            (52, "unavailable"),
+        ] {
+            let wanted = format!("ldap://ldap:389 answered {result} ({name}) to the user's bind");
+            assert_eq!(comes_to(Did::Bind, result, &[], &[]), Err((Kind::Ldap(result), wanted)));
+        }
+        let (kind, message) = comes_to(Did::Search, 10, &["ldap://east/dc=east"], &[]).unwrap_err();
+        assert_eq!(kind, Kind::Ldap(10));
+        assert!(
+            message.ends_with("answered 10 (referral) to the search to ldap://east/dc=east"),
+            "{message}"
+        );
+        assert_eq!(named(4711), "4711");
+    }
+
+    #[tokio::test]
+    async fn the_entry_must_be_shown_with_all_that_is_asked_of_it() {
+        assert_eq!(comes_to(Did::Search, 0, &[], &[&["mail", "memberof"]]), Ok(()));
+        let behind = |entries: &[&[&str]]| comes_to(Did::Search, 0, &[], entries).unwrap_err();
+        assert!(behind(&[]).1.ends_with("shows no entry to the user"));
+        let (kind, message) = behind(&[&["cn"], &["mail"]]);
+        assert_eq!(kind, Kind::Behind);
+        assert!(
+            message.ends_with("shows the user an entry without memberOf"),
+            "{message}"
+        );
+        assert_eq!(comes_to(Did::Search, 32, &[], &[]).unwrap_err().0, Kind::Behind);
+    }
+}
