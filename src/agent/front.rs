@@ -5,6 +5,9 @@
 
 mod breaking;
 pub mod calls;
+#[cfg(test)]
+mod datagram_tests;
+mod datagrams;
 pub mod fault;
 #[cfg(test)]
 mod fault_tests;
@@ -19,11 +22,13 @@ mod ldap_watch;
 mod observer;
 pub(super) mod octets;
 mod proxy;
+mod radius_watch;
 pub mod relay;
 mod tls_watch;
 
 pub use proxy::{Forwarded, FrontCall, FrontTls, Protocol};
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -40,10 +45,11 @@ use super::listen::listen_at;
 use super::resolver::Resolver;
 use super::session::lock;
 use calls::{Calls, CallsAnswer, CallsCall};
+use datagrams::DatagramRelay;
 use fault::{Fault, FaultAnswer, FaultCall, Faults};
 use issuer::{IssuerCall, KeysCall, Ours};
 use proxy::{HANDSHAKE_LIMIT, Handler};
-use relay::{Relay, RelayCall};
+use relay::{Relay, RelayCall, Transport};
 
 /// A port that a fault had closed is open again by then, if its service listens.
 const REOPENS_WITHIN: Duration = Duration::from_secs(5);
@@ -68,6 +74,8 @@ pub struct FrontsCall {
 pub(super) struct Fronts {
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
     ports: Mutex<BTreeMap<u16, Arc<Port>>>,
+    /// Ports over UDP.
+    datagrams: Mutex<BTreeMap<u16, Arc<DatagramRelay>>>,
     calls: Calls,
     /// Ports that a fault has closed.
     closed: Mutex<BTreeSet<u16>>,
@@ -107,7 +115,10 @@ impl Fronts {
             self.open(&call.own, port, fronts).await?;
         }
         for relay in call.relays {
-            self.stand(&call.own, relay, resolver);
+            match relay.transport {
+                Transport::Tcp => self.stand(&call.own, relay, resolver),
+                Transport::Udp => self.hear(&call.own, relay, resolver),
+            }
         }
         Ok(())
     }
@@ -134,7 +145,10 @@ impl Fronts {
         let is_shut = |(_, port): &&(u16, Arc<Port>)| port.is_closed();
         let shut: BTreeSet<u16> = ports.iter().filter(is_shut).map(|(number, _)| *number).collect();
         self.calls.faults().begin_or_end(call);
-        let mut answer = FaultAnswer::default();
+        let mut answer = FaultAnswer {
+            silent: self.silent(&call.services),
+            ..FaultAnswer::default()
+        };
         let goes_down = call
             .fault
             .as_ref()
@@ -152,6 +166,17 @@ impl Fronts {
         }
         lock(&self.closed).extend(&answer.refused);
         answer
+    }
+
+    /// Ports over UDP of services that are down.
+    fn silent(&self, services: &[String]) -> Vec<u16> {
+        let datagrams = lock(&self.datagrams);
+        let is_meant = |relay: &Arc<DatagramRelay>| {
+            let service = &relay.call.service;
+            services.contains(service) && self.calls.faults().is_down(service)
+        };
+        let meant = datagrams.iter().filter(|(_, relay)| is_meant(relay));
+        meant.map(|(port, _)| *port).collect()
     }
 
     /// Whether a port is as it was before a fault had closed it, if one had.
@@ -176,6 +201,15 @@ impl Fronts {
         lock(&self.tasks).push(tokio::spawn(kept));
         lock(&self.ports).insert(port, answering);
         Ok(())
+    }
+
+    /// A port over UDP has one relay: the first.
+    fn hear(&self, own: &[Ipv4Addr], call: RelayCall, resolver: &Resolver) {
+        if let Entry::Vacant(free) = lock(&self.datagrams).entry(call.port) {
+            let relay = Arc::new(DatagramRelay::new(call, resolver.clone(), self.calls.clone()));
+            free.insert(Arc::clone(&relay));
+            lock(&self.tasks).push(tokio::spawn(relay.stand(own.to_vec())));
+        }
     }
 
     /// A relay has its port for itself, or answers there whom no front knows. A port has one relay: the first.
@@ -558,6 +592,7 @@ mod tests {
             service: "idp".to_owned(),
             reached_at: reached_at.to_owned(),
             port,
+            transport: Transport::Tcp,
         };
         fronts.stand(&[Ipv4Addr::new(127, 0, 0, 2)], call, &Resolver::system());
     }
@@ -619,6 +654,7 @@ mod tests {
             service: "idp".to_owned(),
             reached_at: "127.0.0.3".to_owned(),
             port,
+            transport: Transport::Tcp,
         };
         fronts.stand(&[], call, &Resolver::system());
         assert!(answer_of(port, "shop.example.com").await.ends_with("hello"));

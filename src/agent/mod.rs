@@ -23,6 +23,7 @@ pub mod notes;
 pub mod outside;
 pub mod probe;
 pub mod processors;
+mod radius;
 pub(crate) mod resolver;
 pub mod serve;
 pub mod session;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::Case;
 use super::capabilities::{self, Known};
-use crate::agent::front::calls::{CallSeen, HttpSaid, LdapSaid, Said, TlsSaid};
+use crate::agent::front::calls::{CallSeen, HttpSaid, LdapSaid, RadiusSaid, Said, TlsSaid};
 use crate::lock::probe::AUTH_PRODUCTS;
 use crate::mirror::names::calls::{Called, Caller};
 use crate::record::calls::Taken;
@@ -13,6 +13,9 @@ use crate::text::version;
 
 /// LDAP's results that refuse nothing: success, compared, a bind that goes on, a referral.
 const LDAP_FINE: [u32; 5] = [0, 5, 6, 10, 14];
+
+/// How the answers of RADIUS end that refuse.
+const RADIUS_REFUSALS: [&str; 2] = ["-Reject", "-NAK"];
 
 /// Something that can be asked for; the first is told first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +60,8 @@ pub enum Ask {
     StartTls,
     /// A way to bind.
     Bind(String),
+    /// A RADIUS request that is sealed as a whole (RFC 3579, 3.2).
+    MessageAuthenticator,
     /// TLS up to a version.
     Tls(String),
 }
@@ -85,6 +90,7 @@ impl Ask {
             Self::SamlSignature(algorithm) => format!("SAML signatures by {algorithm}"),
             Self::StartTls => "StartTLS".to_owned(),
             Self::Bind(means) => format!("an LDAP {means}"),
+            Self::MessageAuthenticator => "RADIUS with Message-Authenticator".to_owned(),
             Self::Tls(version) => format!("{version} at most"),
         }
     }
@@ -114,6 +120,7 @@ impl Ask {
             Self::SamlSignature(algorithm) => return format!("saml-{algorithm}"),
             Self::StartTls => "starttls",
             Self::Bind(means) => return means.replace(' ', "-"),
+            Self::MessageAuthenticator => "message-authenticator",
             Self::Tls(version) => return version.to_lowercase(),
         };
         name.to_owned()
@@ -284,6 +291,7 @@ pub fn call(call: &CallSeen) -> String {
     match &call.said {
         Said::Http(http) => format!("{} {}", http.method, http.path),
         Said::Ldap(ldap) => ldap.operation.clone(),
+        Said::Radius(radius) => radius.request.clone(),
         Said::Tls(_) => format!("TLS at port {}", call.port),
         Said::Other => format!("a connection to port {}", call.port),
     }
@@ -299,6 +307,7 @@ pub fn answer(call: &CallSeen) -> String {
             (Some(status), Some(error), Some(words)) => format!("{status} ({error}: {words})"),
         },
         Said::Ldap(LdapSaid { result, .. }) => result.map_or("nothing".to_owned(), |code| format!("result {code}")),
+        Said::Radius(RadiusSaid { answer, .. }) => answer.clone().unwrap_or("nothing".to_owned()),
         Said::Tls(TlsSaid { chosen, alert, .. }) => match (alert, chosen) {
             (Some(alert), _) => format!("alert of the {alert}"),
             (None, chosen) => chosen.clone().unwrap_or("nothing".to_owned()),
@@ -317,6 +326,11 @@ pub fn taken(call: &CallSeen) -> Taken {
         Said::Ldap(ldap) => ldap
             .result
             .map_or(Taken::Unknown, |code| of(!LDAP_FINE.contains(&code))),
+        // A server is silent to what it does not take (RFC 2865, 3).
+        Said::Radius(RadiusSaid { answer: None, .. }) => Taken::Refused,
+        Said::Radius(RadiusSaid {
+            answer: Some(answer), ..
+        }) => of(RADIUS_REFUSALS.iter().any(|refusal| answer.ends_with(refusal))),
         Said::Tls(tls) => of(tls.alert.is_some()),
         Said::Other => Taken::Unknown,
     }
@@ -329,7 +343,8 @@ pub fn asks(call: &CallSeen) -> Vec<Ask> {
         Said::Ldap(ldap) if ldap.operation == "StartTLS" => vec![Ask::StartTls],
         Said::Ldap(ldap) if ldap.operation.starts_with("bind") => vec![Ask::Bind(ldap.operation.clone())],
         Said::Tls(tls) => tls.offered.iter().cloned().map(Ask::Tls).collect(),
-        Said::Ldap(_) | Said::Other => Vec::new(),
+        Said::Radius(radius) if radius.sealed => vec![Ask::MessageAuthenticator],
+        Said::Ldap(_) | Said::Radius(_) | Said::Other => Vec::new(),
     }
 }
 
@@ -465,6 +480,34 @@ pub(crate) mod tests {
         let wanted = ("OpenID Connect discovery".to_owned(), How::Asks, "404".to_owned());
         assert_eq!(refused(&before, &after), [wanted]);
         assert!(refused(&before, &before).is_empty());
+    }
+
+    fn radius(sealed: bool, answer: Option<&str>) -> Called {
+        let mut called = web("GET / 200");
+        called.call.said = Said::Radius(RadiusSaid {
+            request: "Access-Request".to_owned(),
+            sealed,
+            answer: answer.map(str::to_owned),
+            ..RadiusSaid::default()
+        });
+        called
+    }
+
+    #[test]
+    fn a_request_over_radius_that_leaves_out_its_seal_and_gets_no_answer_is_told() {
+        let before = [radius(true, Some("Access-Accept"))];
+        let wanted = |answer: &str| {
+            (
+                "RADIUS with Message-Authenticator".to_owned(),
+                How::LeavesOut,
+                answer.to_owned(),
+            )
+        };
+        assert_eq!(refused(&before, &[radius(false, None)]), [wanted("nothing")]);
+        let rejected = [radius(false, Some("Access-Reject"))];
+        assert_eq!(refused(&before, &rejected), [wanted("Access-Reject")]);
+        assert!(refused(&before, &[radius(false, Some("Access-Accept"))]).is_empty());
+        assert!(refused(&before, &[radius(true, None)]).is_empty());
     }
 
     #[test]

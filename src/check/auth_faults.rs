@@ -12,6 +12,7 @@ use super::fault_trial::{Asked, Came, Trial, Users, got, tried};
 use super::{About, Again, At, Case, Check, Evidence, Given, Moment, Unanswered};
 use crate::agent::front::calls::Said;
 use crate::config::settings::AuthFault;
+use crate::mirror::names::calls::Called;
 use crate::record::check::CheckId;
 use crate::record::finding::{Blame, Finding};
 use crate::record::outcome::Lost;
@@ -25,7 +26,7 @@ static ABOUT: About = About {
     explain: "Asked where stages.faults says so. In control production's release, and later the candidate, meets each \
               fault in turn, done by the fronts of auth.service: down while it starts, down, answers 5 s late (to \
               services; the gate's own browser is spared), 503, 429 with Retry-After, connections reset, the signing keys \
-              alone answered by 503. While it lasts, somebody who is signed in asks for auth.login.expect, and somebody \
+              alone answered by 503; LDAP answers unavailable or busy, RADIUS nothing. While it lasts, somebody who is signed in asks for auth.login.expect, and somebody \
               signs in; without auth.login the suites run that reach the product. Then the product is back. What \
               production's release bears and the candidate does not blocks: a session that ends or a sign-in that \
               fails, an error of its own (500) where production's release says that it does not work now (503, \
@@ -275,12 +276,15 @@ pub(super) async fn reaching(at: &At<'_>) -> Result<Vec<Subject>, Lost> {
 /// The faults that were asked for and have a meaning here, each with the paths that it takes away.
 async fn with_a_meaning(at: &At<'_>, borne: &mut Borne) -> Result<Vec<(AuthFault, Vec<String>)>, Lost> {
     let calls = at.ground.calls().await?.calls;
-    let is_read = |said: &Said| matches!(said, Said::Http(_) | Said::Ldap(_));
+    let is_read = |said: &Said| matches!(said, Said::Http(_) | Said::Ldap(_) | Said::Radius(_));
     let is_http = |said: &Said| matches!(said, Said::Http(_));
     let mut meant = Vec::new();
     for fault in asked(at) {
         let reads = |read: &dyn Fn(&Said) -> bool| calls.iter().any(|called| read(&called.call.said));
         let paths = match fault {
+            AuthFault::Reset | AuthFault::RateLimit if is_radius(&calls) => Err(Untried::Meaningless(
+                "all that was seen at the fronts is RADIUS, which has neither connections to reset nor an answer that asks for patience".to_owned(),
+            )),
             AuthFault::Jwks if reads(&is_http) => keys_at(at).await?,
             AuthFault::Jwks if calls.is_empty() => Err(unasked()),
             AuthFault::Jwks if calls.iter().all(|called| is_read(&called.call.said)) => Err(Untried::Meaningless(
@@ -299,13 +303,20 @@ async fn with_a_meaning(at: &At<'_>, borne: &mut Borne) -> Result<Vec<(AuthFault
     Ok(meant)
 }
 
+/// Nothing but RADIUS is spoken.
+fn is_radius(calls: &[Called]) -> bool {
+    let mut said = calls.iter().map(|called| &called.call.said);
+    !calls.is_empty() && said.all(|said| matches!(said, Said::Radius(_)))
+}
+
 /// Whoever asks nothing while it is looked at may ask for keys later.
 fn unasked() -> Untried {
     Untried::Untold("nothing was asked at the fronts, so that nobody knows how keys are asked for".to_owned())
 }
 
 fn unread() -> Untried {
-    let why = "no call over HTTP or LDAP was seen at the fronts: what the product encrypts itself passes unread";
+    let why =
+        "no call over HTTP, LDAP or RADIUS was seen at the fronts: what the product encrypts itself passes unread";
     Untried::Untold(why.to_owned())
 }
 

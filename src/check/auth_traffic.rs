@@ -172,8 +172,10 @@ fn records(stage: StageId, calls: &[Called]) -> Vec<CallRecord> {
 
 /// The call with its parameters: `POST /o/token/ (code, grant_type=authorization_code)`.
 fn asked_with(seen: &CallSeen) -> String {
-    let Said::Http(http) = &seen.said else {
-        return call(seen);
+    let http = match &seen.said {
+        Said::Http(http) => http,
+        Said::Radius(radius) => return format!("{} ({})", radius.request, radius.attributes.join(", ")),
+        Said::Ldap(_) | Said::Tls(_) | Said::Other => return call(seen),
     };
     let params = http.params.iter().map(|param| match &param.value {
         Some(value) => format!("{}={value}", param.name),

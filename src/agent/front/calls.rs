@@ -107,9 +107,11 @@ pub enum Said {
     Http(HttpSaid),
     /// A request over LDAP and its result.
     Ldap(LdapSaid),
+    /// A request over RADIUS and its answer.
+    Radius(RadiusSaid),
     /// A connection over TLS that the service itself ends.
     Tls(TlsSaid),
-    /// A connection of another kind; nothing of it is read.
+    /// A connection of another kind, or datagrams; nothing of it is read.
     Other,
 }
 
@@ -204,6 +206,23 @@ pub enum Nested {
     Attribute,
     /// It asks for the groups that hold a group.
     Lookup,
+}
+
+/// A request over RADIUS. Of attributes the names alone are known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RadiusSaid {
+    /// `Access-Request`, `Accounting-Request`, …
+    pub request: String,
+    /// The names of its attributes, in their order, each once.
+    pub attributes: Vec<String>,
+    /// It has a `Message-Authenticator` (RFC 3579, 3.2).
+    pub sealed: bool,
+    /// So often the same request came again.
+    pub retransmissions: u32,
+    /// `Access-Accept`, `Access-Reject`, …; `None` = there was none.
+    pub answer: Option<String>,
+    /// Whether the answer has a `Message-Authenticator`.
+    pub answer_sealed: Option<bool>,
 }
 
 /// A handshake.
@@ -433,6 +452,9 @@ impl Client {
         match said {
             Said::Http(http) => stand.at_path(self.from, &http.path),
             Said::Ldap(_) | Said::Tls(_) | Said::Other => stand.at_connections(Some(self.from)),
+            Said::Radius(_) => stand
+                .at_connections(Some(self.from))
+                .filter(|fault| matches!(fault, Fault::Down | Fault::Errors | Fault::Slow(_))),
         }
     }
 

@@ -12,15 +12,16 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
-    /// Nobody is there: connections are refused, and those that stand are cut.
+    /// Nobody is there: connections are refused, and those that stand are cut; datagrams are lost, here and below where nothing
+    /// is answered over RADIUS.
     Down,
     /// Connections are taken, and reset when the client has said something.
     Reset,
     /// A client's TLS hello is answered by the alert `handshake_failure`.
     TlsFailure,
-    /// Every answer comes so many milliseconds late; of what is no HTTP, the whole connection.
+    /// Every answer comes so many milliseconds late; of what is no HTTP, the whole connection, or each datagram.
     Slow(u64),
-    /// HTTP is answered by 503, LDAP by the result `unavailable`.
+    /// HTTP is answered by 503, LDAP by the result `unavailable`, RADIUS by nothing.
     Errors,
     /// HTTP is answered by 429, with `Retry-After` in seconds, LDAP by the result `busy`.
     RateLimit(u64),
@@ -67,6 +68,8 @@ pub struct FaultAnswer {
     pub refused: Vec<u16>,
     /// Open, because others answer there, too: connections are taken and reset.
     pub reset: Vec<u16>,
+    /// Datagrams to them are lost.
+    pub silent: Vec<u16>,
     /// They were open before the fault, and do not come back: the service itself does not listen there any more.
     pub gone: Vec<u16>,
 }
@@ -179,7 +182,11 @@ impl FaultAnswer {
             let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
             (!ports.is_empty()).then(|| format!("{} {what}", ports.join(", ")))
         };
-        let all = [listed(&self.refused, "refused"), listed(&self.reset, "reset")];
+        let all = [
+            listed(&self.refused, "refused"),
+            listed(&self.reset, "reset"),
+            listed(&self.silent, "silent"),
+        ];
         all.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::calls::CallsCall;
 use super::fault::{Fault, FaultAnswer, FaultCall, Injected, Reach};
-use super::relay::RelayCall;
+use super::relay::{RelayCall, Transport};
 use super::{Forwarded, FrontCall, Fronts, FrontsCall};
 use crate::agent::free_port::free_port;
 use crate::agent::resolver::Resolver;
@@ -26,6 +26,7 @@ async fn relayed() -> (Fronts, u16) {
         service: "idp".to_owned(),
         reached_at: "127.0.0.1".to_owned(),
         port,
+        transport: Transport::Tcp,
     };
     fronts.stand(&[FRONT], relay, &Resolver::system());
     while TcpStream::connect((FRONT, port)).await.is_err() {

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::issuer::{IssuerCall, KeysCall};
-use super::relay::RelayCall;
+use super::relay::{RelayCall, Transport};
 use super::{Forwarded, FrontCall, Fronts, FrontsCall};
 use crate::agent::free_port::free_port;
 use crate::agent::resolver::Resolver;
@@ -88,6 +88,7 @@ async fn relayed(port: u16, issuer: Option<IssuerCall>) -> Fronts {
         service: "idp".to_owned(),
         reached_at: "127.0.0.1".to_owned(),
         port,
+        transport: Transport::Tcp,
     };
     let call = FrontsCall {
         fronts: vec![],

@@ -49,6 +49,17 @@ pub struct RelayCall {
     pub reached_at: String,
     /// The port, here and there.
     pub port: u16,
+    /// What is spoken there.
+    pub transport: Transport,
+}
+
+/// What carries a service's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transport {
+    /// Connections.
+    Tcp,
+    /// Datagrams.
+    Udp,
 }
 
 /// A relay that is kept open.
@@ -70,6 +81,7 @@ impl Relay {
             service,
             reached_at,
             port,
+            ..
         } = &call;
         let http = Handler::of_service(service, reached_at, *port, resolver.clone(), calls.clone()).showing(keys);
         Self {

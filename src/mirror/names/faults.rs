@@ -135,6 +135,7 @@ fn shares_a_namespace(other: &Service, own: &Service) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::relays::Exposed;
     use super::*;
     use crate::world::model::{Attachment, VolumeOptions};
 
@@ -149,7 +150,7 @@ mod tests {
     fn way(idp: Service, web: Service) -> Option<String> {
         let relays = Relays {
             services: vec!["idp".to_owned()],
-            relayed: [("idp".to_owned(), [8000].into())].into(),
+            relayed: [("idp".to_owned(), Exposed::default())].into(),
             ..Relays::default()
         };
         past(

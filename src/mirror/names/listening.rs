@@ -1,10 +1,10 @@
 //! Which ports a relayed service really listens on: images and files do not always say. It is read in the container itself,
 //! while the service comes up, so that nobody who waits for it comes too early.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use super::relays::Exposed;
 use super::serve;
 use crate::mirror::{Mirror, Running};
 
@@ -12,8 +12,12 @@ use crate::mirror::{Mirror, Running};
 const PAUSE: Duration = Duration::from_secs(1);
 /// For one look.
 const LIMIT: Duration = Duration::from_secs(10);
-/// The kernel's word for a socket that listens.
+/// The kernel's words for a socket that listens, over TCP, and for one that hears anybody, over UDP.
 const LISTENING: &str = "0A";
+const HEARS_ALL: &str = "07";
+const ANYBODY: &str = ":0000";
+/// From here on the kernel gives ports to whoever asks others.
+const FIRST_OF_CLIENTS: u16 = 32_768;
 
 impl Mirror {
     /// Looks again and again, and never returns: whoever waits for the service ends this.
@@ -31,27 +35,44 @@ impl Mirror {
         let Some(known) = setup.relays.relayed.get(name) else {
             return;
         };
-        let command = ["cat", "/proc/net/tcp", "/proc/net/tcp6"].map(str::to_owned);
+        let tables = ["tcp", "tcp6", "udp", "udp6"].map(|kind| format!("/proc/net/{kind}"));
+        let command = [&["cat".to_owned()][..], &tables].concat();
         let asked = tokio::time::timeout(LIMIT, self.engine().exec(&running.id, &command, None)).await;
         // A container without `cat` is one whose image says its ports, or nobody can.
         let Ok(Ok(said)) = asked else { return };
         let found = listening(&String::from_utf8_lossy(&said.stdout));
-        let more: BTreeSet<u16> = found.difference(known).copied().collect();
+        let more = Exposed {
+            tcp: found.tcp.difference(&known.tcp).copied().collect(),
+            udp: found.udp.difference(&known.udp).copied().collect(),
+        };
         let relays = serve::relays(setup, name, &more);
         // An agent that is gone is found by whoever needs an answer.
         let _told = serve::tell(setup, &self.inner.subnets, self.agent(), (Vec::new(), relays)).await;
     }
 }
 
-/// Ports that are reached from outside, of the kernel's table of sockets.
-fn listening(table: &str) -> BTreeSet<u16> {
-    let port = |line: &str| {
-        let mut words = line.split_ascii_whitespace().skip(1);
-        let (address, port) = words.next()?.split_once(':')?;
-        let is_open = words.nth(1) == Some(LISTENING) && !is_loopback(address);
-        u16::from_str_radix(port, 16).ok().filter(|_| is_open)
-    };
-    table.lines().filter_map(port).collect()
+/// Ports that are reached from outside, of the kernel's tables of sockets.
+fn listening(tables: &str) -> Exposed {
+    let mut found = Exposed::default();
+    for line in tables.lines() {
+        match socket(line) {
+            Some((port, LISTENING, _)) => drop(found.tcp.insert(port)),
+            Some((port, HEARS_ALL, peer)) if peer.ends_with(ANYBODY) && port < FIRST_OF_CLIENTS => {
+                found.udp.insert(port);
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Port, state and peer of a socket that is not for its own machine alone.
+fn socket(line: &str) -> Option<(u16, &str, &str)> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let (address, port) = words.next()?.split_once(':')?;
+    let (peer, state) = (words.next()?, words.next()?);
+    let port = u16::from_str_radix(port, 16).ok()?;
+    (!is_loopback(address)).then_some((port, state, peer))
 }
 
 /// As the kernel writes addresses: in words of four bytes, the lowest first.
@@ -74,7 +95,12 @@ mod tests {
             3: 0203C612:D3F2 0703C612:1F40 01 00000000:00000000\n\
             0: 00000000000000000000000000000000:0185 00000000000000000000000000000000:0000 0A 0\n\
             1: 00000000000000000000000001000000:0277 00000000000000000000000000000000:0000 0A 0\n\
-            2: 0000000000000000FFFF00000100007F:0278 00000000000000000000000000000000:0000 0A 0\n";
-        assert_eq!(listening(table), [8000, 389].into());
+            2: 0000000000000000FFFF00000100007F:0278 00000000000000000000000000000000:0000 0A 0\n\
+            9: 00000000:0714 00000000:0000 07 00000000:00000000\n\
+            9: 0100007F:46A0 00000000:0000 07 00000000:00000000\n\
+            9: 00000000:9C40 00000000:0000 07 00000000:00000000\n\
+            9: 0203C612:0035 0703C612:0035 01 00000000:00000000\n";
+        let found = listening(table);
+        assert_eq!((found.tcp, found.udp), ([8000, 389].into(), [1812].into()));
     }
 }

@@ -11,18 +11,25 @@ pub struct Relays {
     /// Its services, the product first.
     pub services: Vec<String>,
     /// Those that are relayed, each with the ports that are known before it runs.
-    pub relayed: BTreeMap<String, BTreeSet<u16>>,
+    pub relayed: BTreeMap<String, Exposed>,
     /// Those that are not, each with the reason.
     pub direct: BTreeMap<String, String>,
 }
 
-/// What a service's image says that it listens on.
+/// Ports on which a service listens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exposed {
     /// Over TCP.
     pub tcp: BTreeSet<u16>,
     /// Over UDP.
     pub udp: BTreeSet<u16>,
+}
+
+impl Exposed {
+    /// One port of both is the same.
+    fn meets(&self, other: &Self) -> bool {
+        !self.tcp.is_disjoint(&other.tcp) || !self.udp.is_disjoint(&other.udp)
+    }
 }
 
 impl Relays {
@@ -45,7 +52,7 @@ impl Relays {
             let why = not_alone(service, world, changed);
             match why.or_else(|| relays.not_by_ports(&ports, looked.as_ref())) {
                 Some(why) => drop(relays.direct.insert(service.name.clone(), why)),
-                None => drop(relays.relayed.insert(service.name.clone(), ports.tcp)),
+                None => drop(relays.relayed.insert(service.name.clone(), ports)),
             }
         }
         relays
@@ -57,10 +64,8 @@ impl Relays {
     }
 
     fn not_by_ports(&self, ports: &Exposed, looked: Option<&Exposed>) -> Option<String> {
-        let taken = self.relayed.iter().find(|(_, taken)| !taken.is_disjoint(&ports.tcp));
-        if !ports.udp.is_empty() {
-            Some("it is asked over UDP, which the front does not carry".to_owned())
-        } else if ports.tcp.is_empty() && looked.is_some() {
+        let taken = self.relayed.iter().find(|(_, taken)| taken.meets(ports));
+        if ports.tcp.is_empty() && ports.udp.is_empty() && looked.is_some() {
             Some("neither production's files nor its image say on which port it listens".to_owned())
         } else {
             taken.map(|(other, _)| format!("it listens on a port of `{other}`, which has the front there"))
@@ -146,8 +151,11 @@ mod tests {
     #[test]
     fn a_service_whose_ports_are_known_is_relayed() {
         let relays = relays(vec![service("idp", &[8000]), service("gate", &[443])], &[], &[]);
-        assert_eq!(relays.relayed["idp"], [8000].into());
+        assert_eq!(relays.relayed["idp"].tcp, [8000].into());
         assert!(relays.see_all() && relays.unseen().is_empty());
+        let radius = self::relays(vec![service("idp", &[])], &[], &[1812, 1813]);
+        assert_eq!(radius.relayed["idp"].udp, [1812, 1813].into());
+        assert!(radius.see_all());
     }
 
     #[test]
@@ -164,7 +172,6 @@ mod tests {
         };
         let cases = [
             (vec![idp()], &["idp"][..], &[][..], "the release changes it"),
-            (vec![idp()], &[], &[1812], "over UDP"),
             (vec![service("idp", &[])], &[], &[], "on which port"),
             (vec![idp(), sidecar], &[], &[], "`sidecar` shares its network"),
             (vec![named], &[], &[], "`hostname`"),

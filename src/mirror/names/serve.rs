@@ -1,14 +1,15 @@
 //! How the agent comes to answer under production's names, and how nothing else leads past it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use bollard::models::ContainerCreateBody;
 
 use super::authority::{Authority, Identity};
 use super::fronts::{Front, Name, http_ports};
+use super::relays::Exposed;
 use crate::agent::client::Client;
-use crate::agent::front::relay::RelayCall;
+use crate::agent::front::relay::{RelayCall, Transport};
 use crate::agent::front::{FrontCall, FrontTls, FrontsCall};
 use crate::agent::{Answer, Call};
 use crate::mirror::border::outside;
@@ -26,14 +27,17 @@ pub(crate) async fn begin(setup: &Setup, subnets: &BTreeMap<String, Subnet>, age
 }
 
 /// A service's ports, as the agent is told of them.
-pub(super) fn relays(setup: &Setup, service: &str, ports: &BTreeSet<u16>) -> Vec<RelayCall> {
+pub(super) fn relays(setup: &Setup, service: &str, ports: &Exposed) -> Vec<RelayCall> {
     let reached_at = setup.directory().reached_at(service);
-    let of = |port: &u16| RelayCall {
+    let of = |(transport, port): (Transport, &u16)| RelayCall {
         service: service.to_owned(),
         reached_at: reached_at.clone(),
         port: *port,
+        transport,
     };
-    ports.iter().map(of).collect()
+    let tcp = ports.tcp.iter().map(|port| (Transport::Tcp, port));
+    let udp = ports.udp.iter().map(|port| (Transport::Udp, port));
+    tcp.chain(udp).map(of).collect()
 }
 
 /// The agent answers under further names, or at further ports.

@@ -1,7 +1,7 @@
 //! The laws of the authentication dependency's faults, each tried on a scripted mirror.
 
 use super::scripted::{Back, Bears, Behaviour, CONFIG, Played, SignIn, Starts, Story};
-use crate::agent::front::calls::{LdapSaid, Said};
+use crate::agent::front::calls::{LdapSaid, RadiusSaid, Said};
 use crate::check::asked::tests::called;
 use crate::mirror::failure::ServiceFailureKind;
 use crate::mirror::names::calls::Caller;
@@ -225,6 +225,26 @@ async fn a_fault_without_a_meaning_is_skipped_with_its_reason() {
             .any(|note| note.starts_with("auth-faults in control: `jwks` is skipped: no call over HTTP")),
         "{notes:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_radius_has_no_word_for_is_skipped_with_its_reason() {
+    let mut asks = good();
+    for called in &mut asks.calls {
+        called.call.said = Said::Radius(RadiusSaid {
+            request: "Access-Request".to_owned(),
+            answer: Some("Access-Accept".to_owned()),
+            ..RadiusSaid::default()
+        });
+    }
+    for fault in ["reset", "rate-limit", "jwks"] {
+        let played = asked(fault, asks.clone(), asks.clone()).play().await;
+        assert_eq!(played.check("auth-faults", StageId::Faults), Status::Skipped);
+        let notes = &played.recorded.notes;
+        let skipped = format!("auth-faults in control: `{fault}` is skipped: ");
+        assert!(notes.iter().any(|note| note.starts_with(&skipped)), "{notes:?}");
+    }
+    passes(&asked("errors", asks.clone(), asks).play().await);
 }
 
 #[tokio::test(start_paused = true)]
