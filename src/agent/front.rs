@@ -8,6 +8,9 @@ pub mod calls;
 #[cfg(test)]
 mod datagram_tests;
 mod datagrams;
+mod ending;
+#[cfg(test)]
+mod ending_tests;
 pub mod fault;
 #[cfg(test)]
 mod fault_tests;
@@ -116,7 +119,7 @@ impl Fronts {
         }
         for relay in call.relays {
             match relay.transport {
-                Transport::Tcp => self.stand(&call.own, relay, resolver),
+                Transport::Tcp => self.stand(&call.own, relay, resolver)?,
                 Transport::Udp => self.hear(&call.own, relay, resolver),
             }
         }
@@ -213,18 +216,14 @@ impl Fronts {
     }
 
     /// A relay has its port for itself, or answers there whom no front knows. A port has one relay: the first.
-    fn stand(&self, own: &[Ipv4Addr], call: RelayCall, resolver: &Resolver) {
+    fn stand(&self, own: &[Ipv4Addr], call: RelayCall, resolver: &Resolver) -> Result<(), CallFailure> {
         let port = call.port;
-        let relay = Arc::new(Relay::new(
-            call,
-            resolver.clone(),
-            self.calls.clone(),
-            self.issuer.get(),
-        ));
+        let relay = Relay::new(call, resolver.clone(), self.calls.clone(), self.issuer.get());
+        let relay = Arc::new(relay.map_err(CallFailure::request)?);
         let mut ports = lock(&self.ports);
         if let Some(known) = ports.get(&port) {
             let _first = known.relay.set(relay);
-            return;
+            return Ok(());
         }
         let alone = Port {
             fronts: Vec::new(),
@@ -233,6 +232,7 @@ impl Fronts {
         };
         ports.insert(port, Arc::new(alone));
         lock(&self.tasks).push(tokio::spawn(relay.stand(own.to_vec())));
+        Ok(())
     }
 }
 
@@ -593,8 +593,11 @@ mod tests {
             reached_at: reached_at.to_owned(),
             port,
             transport: Transport::Tcp,
+            ends_tls: None,
         };
-        fronts.stand(&[Ipv4Addr::new(127, 0, 0, 2)], call, &Resolver::system());
+        fronts
+            .stand(&[Ipv4Addr::new(127, 0, 0, 2)], call, &Resolver::system())
+            .unwrap();
     }
 
     async fn through(port: u16, said: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -655,8 +658,9 @@ mod tests {
             reached_at: "127.0.0.3".to_owned(),
             port,
             transport: Transport::Tcp,
+            ends_tls: None,
         };
-        fronts.stand(&[], call, &Resolver::system());
+        fronts.stand(&[], call, &Resolver::system()).unwrap();
         assert!(answer_of(port, "shop.example.com").await.ends_with("hello"));
         // Nothing listens behind the relay.
         assert_eq!(answer_of(port, "idp").await, "");

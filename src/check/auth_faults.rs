@@ -315,8 +315,8 @@ fn unasked() -> Untried {
 }
 
 fn unread() -> Untried {
-    let why =
-        "no call over HTTP, LDAP or RADIUS was seen at the fronts: what the product encrypts itself passes unread";
+    let why = "no call over HTTP, LDAP or RADIUS was seen at the fronts: what the product encrypts itself passes unread \
+               (`auth.tls: terminate` lets the front end it)";
     Untried::Untold(why.to_owned())
 }
 

@@ -357,6 +357,12 @@ pub static AUTH: Mapping = Mapping {
             "How the product is told to take back what a sign-in gave, its token as `{{token}}`: a Hurl file or a suite's body. The \
              user can sign in again then.",
         ),
+        key(
+            "tls",
+            Choice(&["pass-through", "terminate"]),
+            "The product's own TLS: it passes the front as it comes (`pass-through`, the default), or the front ends it \
+             (`terminate`) with a certificate of the run's CA and takes the product's as it is, so that calls are seen.",
+        ),
         key("ca", Text, "A company's CA, trusted for the gate's own requests."),
         key("login", Keys(&LOGIN), "How a test user signs in."),
     ],

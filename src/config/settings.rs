@@ -248,10 +248,22 @@ pub struct Auth {
     pub rotate: Option<SuiteBody>,
     /// How the product is told to take back what a sign-in gave.
     pub revoke: Option<SuiteBody>,
+    /// What becomes of the product's own TLS at its front.
+    pub tls: OwnTls,
     /// A company's CA, PEM (already read from the file).
     pub ca: Option<String>,
     /// How a test user signs in.
     pub login: Option<Login>,
+}
+
+/// What becomes of the product's own TLS at its front.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OwnTls {
+    /// It passes as it comes, unread.
+    #[default]
+    PassesThrough,
+    /// The front ends it, with a certificate of the run's CA, and takes the product's own as it is (`auth.tls: terminate`).
+    EndsAtFront,
 }
 
 /// Whose keys the issuer shows in the mirror, and so who may sign a token that a release takes.

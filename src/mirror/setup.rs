@@ -76,6 +76,8 @@ pub struct Setup {
     pub fronts: Vec<Front>,
     /// How the authentication dependency is reached under its own names.
     pub relays: Relays,
+    /// Who signs where the authentication dependency's own TLS is ended by its relays; `None` = it passes.
+    pub ends_tls: Option<Arc<Authority>>,
     /// Whose key stands among the issuer's own, where the configuration asks for it.
     pub signer: Option<Arc<Signer>>,
     /// Hosts outside that may be reached.
@@ -98,7 +100,8 @@ impl Setup {
 
     /// Who signs for the names that are answered to with TLS; a run has one.
     pub fn authority(&self) -> Option<&Authority> {
-        self.fronts.iter().find_map(|front| front.authority.as_deref())
+        let fronts = self.fronts.iter().find_map(|front| front.authority.as_deref());
+        fronts.or(self.ends_tls.as_deref())
     }
 
     /// Name of a network of the world on the engine.

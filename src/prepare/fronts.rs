@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::config::settings::{Host, Settings, Signs};
+use crate::config::settings::{Host, OwnTls, Settings, Signs};
 use crate::lock;
 use crate::mirror::names::authority::Authority;
 use crate::mirror::names::follow;
@@ -25,14 +25,52 @@ pub fn fronts(settings: &Settings, world: &World, run: &str, lock: Option<&lock:
     }
     fronts.extend(of_issuer(settings, world));
     if fronts.iter().any(|front| front.name.tls) {
-        let production = lock.and_then(|lock| lock.auth.as_ref()?.tls.as_ref());
-        let profile = production.map(follow::profile).unwrap_or_default();
-        let authority = Arc::new(Authority::new(run, profile)?);
+        let authority = authority(run, lock)?;
         for front in fronts.iter_mut().filter(|front| front.name.tls) {
             front.authority = Some(Arc::clone(&authority));
         }
     }
     Ok(fronts)
+}
+
+/// The run's CA, speaking TLS as production's issuer does.
+fn authority(run: &str, lock: Option<&lock::Lock>) -> Result<Arc<Authority>> {
+    let production = lock.and_then(|lock| lock.auth.as_ref()?.tls.as_ref());
+    let profile = production.map(follow::profile).unwrap_or_default();
+    Ok(Arc::new(Authority::new(run, profile)?))
+}
+
+/// Who signs where the product's own TLS is ended by its fronts: whoever signs for the other fronts, too.
+///
+/// # Errors
+/// The CA could not be made: the machine's doing.
+pub fn ends_tls(
+    settings: &Settings,
+    fronts: &[Front],
+    run: &str,
+    lock: Option<&lock::Lock>,
+) -> Result<Option<Arc<Authority>>> {
+    if !is_ended(settings) {
+        return Ok(None);
+    }
+    match fronts.iter().find_map(|front| front.authority.clone()) {
+        Some(known) => Ok(Some(known)),
+        None => authority(run, lock).map(Some),
+    }
+}
+
+fn is_ended(settings: &Settings) -> bool {
+    let auth = settings.auth.as_ref();
+    auth.is_some_and(|auth| auth.tls == OwnTls::EndsAtFront)
+}
+
+/// What is not tried then, for plans.
+pub fn ended_tls(settings: &Settings) -> Option<String> {
+    let product = settings.auth_services().first().filter(|_| is_ended(settings))?;
+    Some(format!(
+        "the front of `{product}` ends its TLS (`auth.tls: terminate`): clients see a certificate of the run's CA, the one of \
+         `{product}` is taken as it is and tried by nobody, and no client's certificate reaches it"
+    ))
 }
 
 /// Whose key stands among the issuer's own, where the configuration asks for it.
@@ -169,6 +207,26 @@ mod tests {
         let prepared = prepared("{\"https://login.example.com\": {service: web}}", AUTH);
         let wanted = ("login.example.com".to_owned(), 443, "web".to_owned(), StandsFor::Issuer);
         assert_eq!(told(&prepared), [wanted]);
+    }
+
+    #[test]
+    fn where_a_front_ends_the_products_tls_the_runs_one_authority_signs_and_the_plan_says_it() {
+        let ends = |more: &str, auth: &str| {
+            let prepared = prepared(more, auth);
+            let fronts = fronts(&prepared.settings, &prepared.world, "run", None).unwrap();
+            let ends = ends_tls(&prepared.settings, &fronts, "run", None).unwrap();
+            let says = |note: &String| note.contains("the front of `idp` ends its TLS");
+            (prepared.plan.notes.iter().any(says), ends, fronts)
+        };
+        let (said, authority, _) = ends("{}", "auth: {service: idp, tls: terminate}");
+        assert!(said && authority.is_some());
+        let terminate = "auth: {service: idp, issuer: \"https://login.example.com/o\", tls: terminate}";
+        let (_, authority, fronts) = ends("{}", terminate);
+        assert!(Arc::ptr_eq(fronts[0].authority.as_ref().unwrap(), &authority.unwrap()));
+        for passes in [AUTH, "auth: {service: idp, tls: pass-through}"] {
+            let (said, authority, _) = ends("{}", passes);
+            assert!(!said && authority.is_none());
+        }
     }
 
     #[test]

@@ -242,6 +242,7 @@ fn prepared(
     let relays = Relays::of(settings.auth_services(), &world, &changed, |_| None);
     plan.notes.extend(relays.notes());
     plan.notes.extend(fronts::acts_as_issuer(&settings));
+    plan.notes.extend(fronts::ended_tls(&settings));
     plan.notes.extend(secrets::ordinary(&settings.secrets, &plan.names()));
     plan.notes
         .extend(project.warnings.iter().map(|warning| warning.message.clone()));

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Prepared;
-use super::fronts::{fronts, signer};
+use super::fronts::{ends_tls, fronts, signer};
 use super::images::Images;
 use crate::config::settings::Border;
 use crate::engine::Engine;
@@ -125,6 +125,7 @@ impl Prepared {
             // Nobody who listens is nobody who misses it.
             let _told = listener.news.send(News::Note(note));
         }
+        let fronts = fronts(&self.settings, &self.world, engine.run(), lock)?;
         Ok(Setup {
             engine: engine.clone(),
             prefix: String::new(),
@@ -134,7 +135,8 @@ impl Prepared {
             logs: listener.logs,
             restores: self.settings.data.restore.clone(),
             news: listener.news,
-            fronts: fronts(&self.settings, &self.world, engine.run(), lock)?,
+            ends_tls: ends_tls(&self.settings, &fronts, engine.run(), lock)?,
+            fronts,
             relays,
             signer: signer(&self.settings)?.map(Arc::new),
             open: self.settings.policy.allow_egress.clone(),

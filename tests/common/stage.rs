@@ -100,6 +100,7 @@ pub async fn setup(engine: &Engine, world: World) -> Setup {
         news: tokio::sync::mpsc::unbounded_channel().0,
         fronts: vec![],
         relays: Default::default(),
+        ends_tls: None,
         signer: None,
         open: vec![],
         gateway: Gateway::Agent,

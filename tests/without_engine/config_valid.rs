@@ -9,8 +9,8 @@ use rehearsal::config::alerts::Preset;
 use rehearsal::config::directory::Secured;
 use rehearsal::config::read::{self, Options};
 use rehearsal::config::settings::{
-    AuthChange, AuthFault, Bearer, CandidateImage, HttpCapture, Matcher, Orphans, RequestBody, Rollback, Settings,
-    SignInBy, StatusPattern, TokenRequest,
+    AuthChange, AuthFault, Bearer, CandidateImage, HttpCapture, Matcher, Orphans, OwnTls, RequestBody, Rollback,
+    Settings, SignInBy, StatusPattern, TokenRequest,
 };
 use rehearsal::record::alerts::Scenario;
 use rehearsal::record::finding::Severity;
@@ -265,6 +265,7 @@ fn the_login_page_may_expect_more_than_a_status() {
     let auth = load(&options("everything.yaml")).auth.expect("auth");
     assert_eq!(auth.services, ["idp", "web"]);
     assert_eq!(auth.service_spans[1].text(), "web");
+    assert_eq!(auth.tls, OwnTls::EndsAtFront);
     let bodies = [auth.rotate, auth.revoke].map(|body| body.expect("a body").exec[0].service.clone());
     assert_eq!(bodies, ["idp", "idp"]);
     let login = auth.login.expect("login");

@@ -53,6 +53,7 @@ async fn through(port: u16) -> Fronts {
         reached_at: "127.0.0.1".to_owned(),
         port,
         transport: Transport::Udp,
+        ends_tls: None,
     };
     let all = FrontsCall {
         fronts: vec![],

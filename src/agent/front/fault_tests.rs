@@ -27,8 +27,9 @@ async fn relayed() -> (Fronts, u16) {
         reached_at: "127.0.0.1".to_owned(),
         port,
         transport: Transport::Tcp,
+        ends_tls: None,
     };
-    fronts.stand(&[FRONT], relay, &Resolver::system());
+    fronts.stand(&[FRONT], relay, &Resolver::system()).unwrap();
     while TcpStream::connect((FRONT, port)).await.is_err() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

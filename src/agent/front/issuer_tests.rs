@@ -89,6 +89,7 @@ async fn relayed(port: u16, issuer: Option<IssuerCall>) -> Fronts {
         reached_at: "127.0.0.1".to_owned(),
         port,
         transport: Transport::Tcp,
+        ends_tls: None,
     };
     let call = FrontsCall {
         fronts: vec![],

@@ -31,6 +31,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use super::breaking::unbroken;
 use super::calls::Calls;
+use super::ending::Ending;
 use super::fault::{Fault, pause};
 use super::issuer::{self, Issuer, Ours};
 use super::observer::{Observed, Observer};
@@ -134,7 +135,11 @@ impl std::fmt::Debug for FrontCall {
     }
 }
 
-fn acceptor(tls: &FrontTls) -> Result<TlsAcceptor, String> {
+/// How a name is answered to over TLS, as rustls has it.
+///
+/// # Errors
+/// Certificate or key is not readable.
+pub(super) fn server_config(tls: &FrontTls) -> Result<ServerConfig, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(tls.chain.as_bytes()).collect();
     let chain = chain.map_err(|error| format!("its certificate is not readable: {error}"))?;
     let key = PrivateKeyDer::from_pem_slice(tls.key.as_bytes())
@@ -149,7 +154,11 @@ fn acceptor(tls: &FrontTls) -> Result<TlsAcceptor, String> {
         .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key));
     let mut config = config.map_err(|error| error.to_string())?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(config)
+}
+
+fn acceptor(tls: &FrontTls) -> Result<TlsAcceptor, String> {
+    Ok(TlsAcceptor::from(Arc::new(server_config(tls)?)))
 }
 
 /// What every connection knows.
@@ -161,6 +170,8 @@ pub(super) struct Handler {
     calls: Calls,
     /// Whose keys stand among the service's.
     issuer: Option<Arc<Issuer>>,
+    /// How TLS is begun towards the service, where its own is ended by us.
+    begins: Option<Arc<Ending>>,
 }
 
 impl Handler {
@@ -182,7 +193,14 @@ impl Handler {
             call: Arc::new(call),
             calls,
             issuer: None,
+            begins: None,
         }
+    }
+
+    /// The same, over TLS towards the service.
+    pub(super) fn over_tls(&self, begins: &Arc<Ending>) -> Self {
+        let begins = Some(Arc::clone(begins));
+        Self { begins, ..self.clone() }
     }
 
     pub(super) fn new(call: FrontCall, resolver: Resolver, calls: Calls) -> Result<Self, String> {
@@ -195,6 +213,7 @@ impl Handler {
             call,
             calls,
             issuer: None,
+            begins: None,
         })
     }
 
@@ -363,6 +382,27 @@ impl Handler {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let stream = self.connect().await?;
+        match &self.begins {
+            None => self.ask(stream, request).await,
+            Some(begins) => {
+                let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+                let named = named.map(|host| host.split(':').next().unwrap_or(host).to_owned());
+                let stream = begins.begin(stream, named.as_deref()).await;
+                self.ask(stream.map_err(|error| error.to_string())?, request).await
+            }
+        }
+    }
+
+    async fn ask<B>(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        request: Request<B>,
+    ) -> Result<Response<Incoming>, String>
+    where
+        B: hyper::body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let handshake = hyper::client::conn::http1::Builder::new()
             .handshake(TokioIo::new(stream))
             .await;
@@ -391,8 +431,11 @@ impl Handler {
 }
 
 /// A connection of which a part is read, as it came.
-pub(super) fn with_words(said: Vec<u8>, stream: TcpStream) -> impl AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    let (reader, writer) = stream.into_split();
+pub(super) fn with_words(
+    said: Vec<u8>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> impl AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    let (reader, writer) = tokio::io::split(stream);
     tokio::io::join(std::io::Cursor::new(said).chain(reader), writer)
 }
 

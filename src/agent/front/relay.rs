@@ -4,6 +4,7 @@
 //! A port is open while the service listens there, and closed while it does not, as it is without us: whoever waits for a
 //! port must not be taken in.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,14 +17,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::breaking::unbroken;
+use super::breaking::{HANDSHAKE, unbroken};
 use super::calls::Calls;
+use super::ending::Ending;
 use super::fault::{Fault, Faults, Stand, pause};
 use super::http_watch::is_http;
 use super::issuer::Ours;
 use super::ldap_refusal::{self, Refusal};
 use super::observer::{Observed, Observer};
-use super::proxy::{HANDSHAKE_LIMIT, Handler, with_words};
+use super::proxy::{FrontTls, HANDSHAKE_LIMIT, Handler, with_words};
 use crate::agent::first_words;
 use crate::agent::listen::listen_at;
 use crate::agent::resolver::Resolver;
@@ -51,6 +53,8 @@ pub struct RelayCall {
     pub port: u16,
     /// What is spoken there.
     pub transport: Transport,
+    /// How the service's own TLS is ended by us; `None` = it passes as it comes.
+    pub ends_tls: Option<FrontTls>,
 }
 
 /// What carries a service's words.
@@ -67,6 +71,8 @@ pub(super) struct Relay {
     call: RelayCall,
     resolver: Resolver,
     calls: Calls,
+    /// How the service's own TLS is ended, if it is.
+    ends: Option<Arc<Ending>>,
     /// Who answers over HTTP while a fault stands between us and the service.
     http: Handler,
     /// Whether its port is open.
@@ -76,22 +82,25 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(call: RelayCall, resolver: Resolver, calls: Calls, keys: Option<&Ours>) -> Self {
+    pub(super) fn new(call: RelayCall, resolver: Resolver, calls: Calls, keys: Option<&Ours>) -> Result<Self, String> {
         let RelayCall {
             service,
             reached_at,
             port,
+            ends_tls,
             ..
         } = &call;
+        let ends = ends_tls.as_ref().map(|tls| Ending::new(tls, service)).transpose()?;
         let http = Handler::of_service(service, reached_at, *port, resolver.clone(), calls.clone()).showing(keys);
-        Self {
+        Ok(Self {
             call,
             resolver,
             calls,
+            ends: ends.map(Arc::new),
             http,
             open: watch::Sender::default(),
             turn: AtomicUsize::new(0),
-        }
+        })
     }
 
     /// Whose port it is.
@@ -178,10 +187,15 @@ impl Relay {
             return false;
         };
         let _delays = (stream.set_nodelay(true), behind.set_nodelay(true));
-        if !self.http.is_issuer() {
-            self.carry_on(&stand, stream, behind, peer).await;
-        } else if let Some((said, _)) = self.first_words(&mut stream).await {
-            self.answer_or_carry(&stand, said, stream, behind, peer).await;
+        match &self.ends {
+            Some(ends) if begins_tls(&stream, &behind).await => self.end_tls(ends, &stand, stream, behind, peer).await,
+            _ if !self.http.is_issuer() => self.carry_on(&stand, stream, behind, peer).await,
+            _ => {
+                if let Some((said, _)) = self.first_words(&mut stream).await {
+                    self.answer_or_carry(&self.http, &stand, (said, stream), behind, peer)
+                        .await;
+                }
+            }
         }
         true
     }
@@ -209,13 +223,55 @@ impl Relay {
         }
     }
 
+    /// One client over TLS that ends here.
+    async fn end_tls(
+        &self,
+        ends: &Arc<Ending>,
+        stand: &Stand,
+        client: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        behind: TcpStream,
+        peer: IpAddr,
+    ) {
+        match ends.turn(client, behind).await {
+            Ok((client, behind)) => {
+                let http = self.http.over_tls(ends);
+                self.answer(&http, stand, client, behind, peer).await;
+            }
+            // Whichever of them ended it: nothing was said that could be kept.
+            Err(_) => self.calls.broken(peer, self.service(), self.call.port, &self.resolver),
+        }
+    }
+
+    /// Where keys of ours stand among the service's, a client's first words say whether we are to answer.
+    async fn answer(
+        &self,
+        http: &Handler,
+        stand: &Stand,
+        mut client: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        behind: impl AsyncRead + AsyncWrite + Unpin,
+        peer: IpAddr,
+    ) {
+        if !http.is_issuer() {
+            self.carry_on(stand, client, behind, peer).await;
+        } else if let Ok(Some((said, _))) = timeout(HANDSHAKE_LIMIT, first_words::read(&mut client)).await {
+            self.answer_or_carry(http, stand, (said, client), behind, peer).await;
+        }
+    }
+
     /// Where keys of ours stand among the service's, what is asked over HTTP is answered by us.
-    async fn answer_or_carry(&self, stand: &Stand, said: Vec<u8>, stream: TcpStream, behind: TcpStream, peer: IpAddr) {
-        let is_ours = self.http.is_issuer() && is_http(&said) == Some(true) && !is_upgrade(&said);
-        let client = with_words(said, stream);
+    async fn answer_or_carry(
+        &self,
+        http: &Handler,
+        stand: &Stand,
+        (said, client): (Vec<u8>, impl AsyncRead + AsyncWrite + Unpin + Send + 'static),
+        behind: impl AsyncRead + AsyncWrite + Unpin,
+        peer: IpAddr,
+    ) {
+        let is_ours = http.is_issuer() && is_http(&said) == Some(true) && !is_upgrade(&said);
+        let client = with_words(said, client);
         if is_ours {
             drop(behind);
-            self.http.clone().converse(client, peer).await;
+            http.clone().converse(client, peer).await;
         } else {
             self.carry_on(stand, client, behind, peer).await;
         }
@@ -227,8 +283,19 @@ impl Relay {
         if stand.is_faulty(peer) {
             self.meet(&stand, said, stream, peer).await;
         } else if let Ok(behind) = self.connect().await {
-            self.answer_or_carry(&stand, said, stream, behind, peer).await;
+            match self.ends_of(&said) {
+                Some(ends) => self.end_tls(ends, &stand, with_words(said, stream), behind, peer).await,
+                None => {
+                    self.answer_or_carry(&self.http, &stand, (said, stream), behind, peer)
+                        .await;
+                }
+            }
         }
+    }
+
+    /// How TLS is ended, where these are its first words.
+    fn ends_of(&self, said: &[u8]) -> Option<&Arc<Ending>> {
+        self.ends.as_ref().filter(|_| said.first() == Some(&HANDSHAKE))
     }
 
     /// One client, and the fault that the service has.
@@ -237,19 +304,47 @@ impl Relay {
         let Some(stream) = unbroken(fault, &said, stream).await else {
             return self.calls.broken(peer, self.service(), self.call.port, &self.resolver);
         };
+        let Some(ends) = self.ends_of(&said) else {
+            return self.meet_said(&self.http, None, stand, (said, stream), peer).await;
+        };
+        let Ok(mut client) = ends.accept(with_words(said, stream)).await else {
+            return;
+        };
+        if let Ok(Some((said, _))) = timeout(HANDSHAKE_LIMIT, first_words::read(&mut client)).await {
+            let http = self.http.over_tls(ends);
+            self.meet_said(&http, Some(ends), stand, (said, client), peer).await;
+        }
+    }
+
+    /// The same with what it has said; `begins`: how TLS is begun towards the service.
+    async fn meet_said(
+        &self,
+        http: &Handler,
+        begins: Option<&Arc<Ending>>,
+        stand: &Stand,
+        (said, client): (Vec<u8>, impl AsyncRead + AsyncWrite + Unpin + Send + 'static),
+        peer: IpAddr,
+    ) {
+        let fault = stand.at_connections(Some(peer));
         let (is_ldap, is_http) = (said.first() == Some(&SEQUENCE), is_http(&said) == Some(true));
-        let client = with_words(said, stream);
+        let client = with_words(said, client);
         let over = self.calls.faults().moves_on(self.service(), stand);
         match (fault, is_ldap) {
-            _ if is_http => self.http.clone().serve(client, peer, over).await,
+            _ if is_http => http.clone().serve(client, peer, over).await,
             (Some(Fault::Errors), true) => self.refuse(client, peer, Refusal::Unavailable, over).await,
             (Some(Fault::RateLimit(_)), true) => self.refuse(client, peer, Refusal::Busy, over).await,
             (late, _) => {
                 if let Some(Fault::Slow(late)) = late {
                     tokio::time::sleep(pause(late)).await;
                 }
-                if let Ok(behind) = self.connect().await {
-                    self.carry_on(stand, client, behind, peer).await;
+                let Ok(behind) = self.connect().await else { return };
+                match begins {
+                    None => self.carry_on(stand, client, behind, peer).await,
+                    Some(begins) => {
+                        if let Ok(behind) = begins.begin(behind, None).await {
+                            self.carry_on(stand, client, behind, peer).await;
+                        }
+                    }
                 }
             }
         }
@@ -274,7 +369,7 @@ impl Relay {
         &self,
         stand: &Stand,
         client: impl AsyncRead + AsyncWrite + Unpin,
-        behind: TcpStream,
+        behind: impl AsyncRead + AsyncWrite + Unpin,
         peer: IpAddr,
     ) {
         // Whoever has hung up on the other has told them.
@@ -311,6 +406,15 @@ impl Relay {
     }
 }
 
+/// Whether a client begins with TLS; one whose service speaks first does not.
+async fn begins_tls(client: &TcpStream, service: &TcpStream) -> bool {
+    let (mut asked, mut told) = ([0], [0]);
+    tokio::select! {
+        asks = client.peek(&mut asked) => asks.is_ok_and(|length| length == 1 && asked[0] == HANDSHAKE),
+        _ = service.peek(&mut told) => false,
+    }
+}
+
 /// Whether a request asks for another protocol, which we do not speak.
 fn is_upgrade(head: &[u8]) -> bool {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
@@ -322,11 +426,11 @@ fn is_upgrade(head: &[u8]) -> bool {
 /// Carries bytes both ways until both ends have said their last.
 async fn carry(
     client: impl AsyncRead + AsyncWrite + Unpin,
-    service: TcpStream,
+    service: impl AsyncRead + AsyncWrite + Unpin,
     observer: Observer,
 ) -> std::io::Result<()> {
     let (from_client, to_client) = tokio::io::split(client);
-    let (from_service, to_service) = service.into_split();
+    let (from_service, to_service) = tokio::io::split(service);
     let observer = Mutex::new(observer);
     let asks = pass(from_client, to_service, |bytes| lock(&observer).asks(bytes));
     let answers = pass(from_service, to_client, |bytes| lock(&observer).answers(bytes));
@@ -340,11 +444,16 @@ async fn pass(
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
-        let length = from.read(&mut buffer).await?;
+        let length = match from.read(&mut buffer).await {
+            // Over TLS, one that hangs up without a word.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => 0,
+            read => read?,
+        };
         if length == 0 {
             return to.shutdown().await;
         }
         read_along(&buffer[..length]);
         to.write_all(&buffer[..length]).await?;
+        to.flush().await?;
     }
 }

@@ -33,6 +33,19 @@ pub(in crate::agent) fn connector(trust: &Trust<'_>) -> Result<TlsConnector, Str
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+/// Any certificate is taken.
+///
+/// # Errors
+/// TLS cannot be had.
+pub(in crate::agent) fn takes_any() -> Result<TlsConnector, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Unverified));
+    Ok(TlsConnector::from(Arc::new(builder.with_no_client_auth())))
+}
+
 fn roots(ca: &[String]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for text in ca {

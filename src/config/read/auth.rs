@@ -2,7 +2,7 @@
 
 use super::super::grammar;
 use super::super::settings::{
-    Auth, Bearer, HttpExpect, Login, LoginExpect, LoginFields, SignInBy, Signs, StatusPattern, TokenRequest,
+    Auth, Bearer, HttpExpect, Login, LoginExpect, LoginFields, OwnTls, SignInBy, Signs, StatusPattern, TokenRequest,
 };
 use super::fields::Fields;
 use super::structure::{is_secret, lacks};
@@ -19,6 +19,10 @@ pub(super) fn auth(fields: &Fields) -> Auth {
         signs: signs(fields),
         rotate: fields.get("rotate").map(|node| suite::entry(fields, node)),
         revoke: fields.get("revoke").map(|node| suite::entry(fields, node)),
+        tls: match fields.text("tls").as_deref() {
+            Some("terminate") => OwnTls::EndsAtFront,
+            _ => OwnTls::PassesThrough,
+        },
         ca: fields.get("ca").map(|node| fields.reader.certificate(node)),
         login: fields.fields("login", &grammar::LOGIN).map(|fields| login(&fields)),
     }

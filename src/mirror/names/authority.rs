@@ -142,12 +142,20 @@ impl Authority {
     /// # Errors
     /// The name cannot stand in a certificate.
     pub fn certify(&self, host: &str) -> Result<Identity> {
-        let why = || format!("`{host}` could not be given a certificate");
-        let mut params = dated(CertificateParams::new([host.to_owned()]).with_context(why)?);
+        self.certify_all(host, &[host.to_owned()])
+    }
+
+    /// Certificate and key for several names of one server, which is called by one of them.
+    ///
+    /// # Errors
+    /// A name cannot stand in a certificate.
+    pub fn certify_all(&self, called: &str, hosts: &[String]) -> Result<Identity> {
+        let why = || format!("`{called}` could not be given a certificate");
+        let mut params = dated(CertificateParams::new(hosts).with_context(why)?);
         params.distinguished_name = rcgen::DistinguishedName::new();
         params
             .distinguished_name
-            .push(DnType::CommonName, host.chars().take(64).collect::<String>());
+            .push(DnType::CommonName, called.chars().take(64).collect::<String>());
         params.use_authority_key_identifier_extension = self.profile.aki;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

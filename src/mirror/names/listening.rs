@@ -45,7 +45,10 @@ impl Mirror {
             tcp: found.tcp.difference(&known.tcp).copied().collect(),
             udp: found.udp.difference(&known.udp).copied().collect(),
         };
-        let relays = serve::relays(setup, name, &more);
+        // What could not be certified at the start is told there.
+        let Ok(relays) = serve::relays(setup, name, &more) else {
+            return;
+        };
         // An agent that is gone is found by whoever needs an answer.
         let _told = serve::tell(setup, &self.inner.subnets, self.agent(), (Vec::new(), relays)).await;
     }

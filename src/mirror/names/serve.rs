@@ -20,24 +20,38 @@ use crate::world::addresses::Subnet;
 pub(crate) async fn begin(setup: &Setup, subnets: &BTreeMap<String, Subnet>, agent: &Client) -> Result<()> {
     let fronts: Result<Vec<_>> = setup.fronts.iter().map(|front| call(setup, front)).collect();
     let relayed = setup.relays.relayed.iter();
-    let relays = relayed
-        .flat_map(|(service, ports)| relays(setup, service, ports))
-        .collect();
-    tell(setup, subnets, agent, (fronts?, relays)).await
+    let relays: Result<Vec<_>> = relayed.map(|(service, ports)| relays(setup, service, ports)).collect();
+    tell(setup, subnets, agent, (fronts?, relays?.concat())).await
 }
 
 /// A service's ports, as the agent is told of them.
-pub(super) fn relays(setup: &Setup, service: &str, ports: &Exposed) -> Vec<RelayCall> {
+pub(super) fn relays(setup: &Setup, service: &str, ports: &Exposed) -> Result<Vec<RelayCall>> {
+    let ends_tls = match ports.tcp.is_empty() {
+        true => None,
+        false => ends_tls(setup, service)?,
+    };
     let reached_at = setup.directory().reached_at(service);
     let of = |(transport, port): (Transport, &u16)| RelayCall {
         service: service.to_owned(),
         reached_at: reached_at.clone(),
         port: *port,
         transport,
+        ends_tls: ends_tls.clone().filter(|_| transport == Transport::Tcp),
     };
     let tcp = ports.tcp.iter().map(|port| (Transport::Tcp, port));
     let udp = ports.udp.iter().map(|port| (Transport::Udp, port));
-    tcp.chain(udp).map(of).collect()
+    Ok(tcp.chain(udp).map(of).collect())
+}
+
+/// How a service's own TLS is ended: under each name that it bears.
+fn ends_tls(setup: &Setup, service: &str) -> Result<Option<FrontTls>> {
+    let service = setup.world.services.get(service);
+    let (Some(authority), Some(service)) = (&setup.ends_tls, service) else {
+        return Ok(None);
+    };
+    let names: Vec<String> = service.names().cloned().collect();
+    let identity = authority.certify_all(&service.name, &names)?;
+    Ok(Some(spoken(authority, identity)))
 }
 
 /// The agent answers under further names, or at further ports.
@@ -91,9 +105,13 @@ fn call(setup: &Setup, front: &Front) -> Result<FrontCall> {
 }
 
 fn tls(authority: &Authority, host: &str) -> Result<FrontTls> {
-    let Identity { chain, key } = authority.certify(host)?;
+    Ok(spoken(authority, authority.certify(host)?))
+}
+
+fn spoken(authority: &Authority, identity: Identity) -> FrontTls {
+    let Identity { chain, key } = identity;
     let protocols = authority.profile().protocols.clone();
-    Ok(FrontTls { chain, key, protocols })
+    FrontTls { chain, key, protocols }
 }
 
 /// Production's own `extra_hosts` entry for a name that the mirror answers to would lead to production, and one for a host
