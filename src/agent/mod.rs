@@ -24,6 +24,7 @@ pub mod outside;
 pub mod probe;
 pub mod processors;
 mod radius;
+pub mod radius_call;
 pub(crate) mod resolver;
 pub mod serve;
 pub mod session;
@@ -46,6 +47,7 @@ use load::{LoadAnswer, LoadCall};
 use outside::{OutsideAnswer, OutsideCall};
 use probe::{ProbeAnswer, ProbeCall};
 use processors::Processors;
+use radius_call::{RadiusAnswer, RadiusCall};
 use session::{SessionAnswer, SessionCall};
 use wait::{Awaited, WaitCall};
 
@@ -109,6 +111,8 @@ pub enum Call {
     Outside(OutsideCall),
     /// Many requests.
     Load(LoadCall),
+    /// Whether a RADIUS server takes a user.
+    Radius(RadiusCall),
     /// What the machine's processors have done.
     Processors,
 }
@@ -123,6 +127,7 @@ impl Call {
             Self::Probe(call) => call.limit(),
             Self::Held(call) => call.limit(),
             Self::Load(call) => call.limit(),
+            Self::Radius(call) => call.limit(),
             Self::Ping
             | Self::Stay
             | Self::Session(_)
@@ -164,6 +169,8 @@ pub enum Answer {
     Outside(OutsideAnswer),
     /// Of many requests.
     Load(LoadAnswer),
+    /// Of a RADIUS server.
+    Radius(RadiusAnswer),
     /// Of the machine's processors; nothing where its kernel does not tell.
     Processors(Option<Processors>),
 }

@@ -3,7 +3,7 @@
 //! What arrives here is hostile: whatever the bytes are, reading ends, and what is no packet is none.
 
 /// The head before the attributes: code, identifier, length, authenticator.
-const HEAD: usize = 20;
+pub(super) const HEAD: usize = 20;
 /// The longest packet (RFC 2865, 3).
 const LONGEST: usize = 4096;
 /// The attribute by which a packet is sealed as a whole (RFC 3579, 3.2).

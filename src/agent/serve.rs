@@ -15,7 +15,7 @@ use super::load::sender::Loads;
 use super::outside::Ear;
 use super::probe::Probes;
 use super::wire::{LINE_LIMIT, next_line};
-use super::{Answer, Call, Reply, ReplyBody, Request, directory, processors, wait};
+use super::{Answer, Call, Reply, ReplyBody, Request, directory, processors, radius_call, wait};
 
 /// Serves one gate until `reader` ends; what is then under way is dropped. One that was asked to stay does not return.
 ///
@@ -132,6 +132,7 @@ impl Agent {
             Call::Keys(call) => Answer::of(self.fronts.show(call), |()| Answer::Done),
             Call::Outside(call) => Answer::of(self.ear.serve(call, &browser.resolver).await, Answer::Outside),
             Call::Load(call) => Answer::of(self.loads.serve(browser, call).await, Answer::Load),
+            Call::Radius(call) => Answer::of(radius_call::serve(&browser.resolver, &call).await, Answer::Radius),
             Call::Processors => Answer::Processors(processors::now()),
         }
     }

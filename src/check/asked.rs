@@ -214,7 +214,7 @@ impl Refusal {
 
 /// What only the candidate asks for and the dependency refuses, the most telling first.
 pub fn newly_refused(before: &[Called], after: &[Called]) -> Vec<Refusal> {
-    let mut refused: Vec<Refusal> = refusals(before, after)
+    let mut refused: Vec<Refusal> = refusals(&of_release(before), &of_release(after))
         .into_iter()
         .map(|(_, refusal)| refusal)
         .collect();
@@ -225,13 +225,20 @@ pub fn newly_refused(before: &[Called], after: &[Called]) -> Vec<Refusal> {
 
 /// Of that, where it is one sign-in's and this fails, what most likely decided: the last that no later call made good.
 pub fn deciding(before: &[Called], after: &[Called]) -> Option<Refusal> {
-    let mut refused = refusals(before, after);
+    let (before, after) = (of_release(before), of_release(after));
+    let mut refused = refusals(&before, &after);
     refused.retain(|(at, refusal)| !after[*at + 1..].iter().any(|later| makes_good(later, refusal)));
     let last = refused.iter().map(|(at, _)| *at).max()?;
     let of_last = refused.into_iter().filter(|(at, _)| *at == last);
     of_last
         .map(|(_, refusal)| refusal)
         .min_by(|one, other| one.ask.cmp(&other.ask))
+}
+
+/// What the gate asks itself says nothing of a release.
+fn of_release(calls: &[Called]) -> Vec<Called> {
+    let own = calls.iter().filter(|called| !called.is_the_gates_own());
+    own.cloned().collect()
 }
 
 /// The same was granted, or the same call without what was refused.
@@ -508,6 +515,11 @@ pub(crate) mod tests {
         assert_eq!(refused(&before, &rejected), [wanted("Access-Reject")]);
         assert!(refused(&before, &[radius(false, Some("Access-Accept"))]).is_empty());
         assert!(refused(&before, &[radius(true, None)]).is_empty());
+        // What the gate itself asks the product is nothing that the candidate does.
+        let mut own = radius(true, Some("Access-Accept"));
+        own.by = Caller::Browser;
+        let both = [own.clone(), before[0].clone()];
+        assert_eq!(refused(&both, &[own, radius(false, None)]), [wanted("nothing")]);
     }
 
     #[test]

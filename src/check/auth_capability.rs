@@ -19,7 +19,7 @@ static ABOUT: About = About {
               asked: over HTTP the method, the path, and the parameters (values only of those that are no secret), over \
               LDAP binds and searches with their results, of TLS the versions and alerts. From this follows what a \
               release asks for: discovery, PKCE, a pushed request, DPoP, a scope, a grant, a response type, how the \
-              client proves who it is. What only the candidate asks for in its sign-in, and the product refuses, is told \
+              client proves who it is, StartTLS, Message-Authenticator over RADIUS. What only the candidate asks for in its sign-in, and the product refuses, is told \
               with the answer, the version that the lock says production runs, and, from a table with sources, the \
               version that would do; where nobody knows that, it says unknown. So is what the candidate leaves out. \
               Where the sign-in fails this names the cause in the first line; alone it warns: a release may ask for \

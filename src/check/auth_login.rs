@@ -40,7 +40,8 @@ static ABOUT: About = About {
               refresh it by: what works with the baseline must work with the candidate, and user info must name the same \
               user (sub). As ldap, auth.login binds to the directory as the user and searches for the entry that auth.login.expect \
               names, over StartTLS or ldaps where it says so; nothing is followed, and a result is told by its name. There the \
-              candidate is asked, too, whether the entry is shown without a bind. What to do: the cause names the request that the authentication product \
+              candidate is asked, too, whether the entry is shown without a bind. With auth.login.as radius the product itself \
+              is asked first, and what it said explains what the page answers. What to do: the cause names the request that the authentication product \
               refused; either the product is upgraded first, or the release must not need it.",
     evidence: Evidence::Behaviour,
     looks: &[

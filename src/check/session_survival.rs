@@ -87,7 +87,13 @@ impl Check for SessionSurvival {
         };
         match auth.login.as_ref().map(|login| &login.by) {
             None => Some("the configuration does not say how to sign in (`auth.login`)".to_owned()),
-            Some(SignInBy::Basic | SignInBy::Header | SignInBy::Ldap(_) | SignInBy::Bearer(Bearer::Token(_))) => {
+            Some(
+                SignInBy::Basic
+                | SignInBy::Header
+                | SignInBy::Ldap(_)
+                | SignInBy::Radius(_)
+                | SignInBy::Bearer(Bearer::Token(_)),
+            ) => {
                 Some("no sign-in leaves a session: each request says itself who it is (`auth.login.as`)".to_owned())
             }
             Some(SignInBy::Form | SignInBy::Bearer(_)) => None,

@@ -143,7 +143,6 @@ pub enum When {
 pub const NOT_BUILT: &[(&str, &str, When)] = &[
     ("production", "kubernetes", When::Given),
     ("auth", "twin", When::Given),
-    ("login", "as", When::Says("radius")),
     ("upgrade", "strategy", When::Says("rolling")),
 ];
 
@@ -378,7 +377,8 @@ pub static LOGIN: Mapping = Mapping {
         key(
             "as",
             ChoiceOr(&["form", "basic", "header", "ldap", "radius"], &LOGIN_AS),
-            "By which means: `form` (the default), `basic`, `header` (`headers` say who it is), `ldap` (a simple bind), or `bearer`.",
+            "By which means: `form` (the default), `basic`, `header` (`headers` say who it is), `bearer`, `ldap` (a simple bind), \
+             or `radius` (the product is asked over RADIUS, then the page by HTTP Basic).",
         ),
         key(
             "start",
@@ -405,6 +405,7 @@ pub static LOGIN: Mapping = Mapping {
             "By `ldap`: the connection is turned to TLS before anything else is said; default false.",
         ),
         key("headers", Named(&Text), "Headers of each of its requests."),
+        key("radius", Keys(&RADIUS), "Whom `as: radius` asks."),
         key(
             "fields",
             Keys(&LOGIN_FIELDS),
@@ -413,6 +414,26 @@ pub static LOGIN: Mapping = Mapping {
         key("tls", Keys(&TLS), "How its requests trust servers."),
     ],
     rules: &[Rule::Unless("as", &["start", "username", "password"])],
+};
+
+/// `auth.login.radius`.
+pub static RADIUS: Mapping = Mapping {
+    name: "radius",
+    title: "`login.radius`",
+    about: "A RADIUS server, and what it shares with its clients.",
+    keys: &[
+        required(
+            "shared_secret",
+            Text,
+            "The secret that the server shares with the address that the mirror's requests come from.",
+        ),
+        key(
+            "server",
+            Text,
+            "`HOST` or `HOST:PORT`; default: the first of `auth.service`, at port 1812.",
+        ),
+    ],
+    rules: &[],
 };
 
 /// `auth.login.expect`, the long form.
@@ -1211,6 +1232,7 @@ pub static MAPPINGS: &[&Mapping] = &[
     &BEARER,
     &TOKEN_REQUEST,
     &PROTECTED_PAGE,
+    &RADIUS,
     &LOGIN_FIELDS,
     &SUITE,
     &TLS,

@@ -312,6 +312,19 @@ pub enum SignInBy {
     Bearer(Bearer),
     /// A simple bind to a directory.
     Ldap(Directory),
+    /// The product is asked over RADIUS, and the page by HTTP Basic.
+    Radius(RadiusServer),
+}
+
+/// A RADIUS server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RadiusServer {
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// What it shares with its clients.
+    pub shared_secret: String,
 }
 
 /// Where a bearer token comes from.

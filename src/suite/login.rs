@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use url::{Url, form_urlencoded};
 
+use super::by_radius;
 use super::known_form::{self, KnownForm};
 use super::navigation::Go;
 use super::page::{self, Form, Page, is_html};
@@ -147,7 +148,7 @@ impl Experiment<'_> {
 /// The same with a password that is not the user's, tried once; `None` where no password decides. Held = it signs in.
 pub async fn sign_in_wrongly(client: &Client, login: &Login, session: &str, ca: &[String]) -> Option<LoginOutcome> {
     let decides = match &login.by {
-        SignInBy::Form | SignInBy::Basic | SignInBy::Bearer(Bearer::PasswordGrant(_)) => true,
+        SignInBy::Form | SignInBy::Basic | SignInBy::Radius(_) | SignInBy::Bearer(Bearer::PasswordGrant(_)) => true,
         SignInBy::Header | SignInBy::Ldap(_) | SignInBy::Bearer(Bearer::Token(_) | Bearer::ClientCredentials(_)) => {
             false
         }
@@ -392,6 +393,8 @@ pub(super) struct Visit<'a> {
     pub secrets: BTreeSet<String>,
     /// The first answer after the submission that a user would call an error.
     first_bad: Option<Trouble>,
+    /// Why the product itself does not take the user, where it was asked.
+    product_said: Option<Trouble>,
     /// Rules of cookies that do not hold for once.
     lifted: Lifted,
     /// Cookies that a browser's rule kept back.
@@ -494,6 +497,7 @@ impl<'a> Visit<'a> {
             trail: Vec::new(),
             secrets: BTreeSet::new(),
             first_bad: None,
+            product_said: None,
             lifted: Lifted::new(),
             ruled: Vec::new(),
             remarks: BTreeSet::new(),
@@ -548,6 +552,17 @@ impl<'a> Visit<'a> {
             // A directory is asked without pages, in `directory`.
             SignInBy::Header | SignInBy::Ldap(_) => {}
             SignInBy::Basic => self.authorize(request::basic(&login.username, &login.password)),
+            SignInBy::Radius(server) => {
+                let (hop, said) = by_radius::ask(self.client, server, login).await;
+                self.trail.push(hop);
+                self.secrets.insert(server.shared_secret.clone());
+                match said {
+                    Ok(()) => {}
+                    Err(Halt::Trouble(trouble)) => self.product_said = Some(trouble),
+                    Err(lost) => return Err(lost),
+                }
+                self.authorize(request::basic(&login.username, &login.password));
+            }
             SignInBy::Bearer(bearer) => {
                 let token = self.token(bearer, login).await?;
                 self.secrets.insert(token.clone());
@@ -700,7 +715,7 @@ impl<'a> Visit<'a> {
     async fn expect(&mut self, login: &Login, first_bad: Option<Trouble>) -> Result<(), Halt> {
         let (url, answer) = match self.ask_protected(login).await {
             Ok(answered) => answered,
-            Err(Halt::Trouble(trouble)) => return Err(first_bad.unwrap_or(trouble).into()),
+            Err(Halt::Trouble(trouble)) => return Err(self.explained(first_bad, trouble).into()),
             Err(lost) => return Err(lost),
         };
         let problems = problems(&answer, &login.expect.expect);
@@ -714,8 +729,16 @@ impl<'a> Visit<'a> {
             return Ok(());
         }
         let what = format!("after the sign-in: {}", problems.join("; "));
-        let trouble = first_bad.unwrap_or_else(|| Trouble::at(Kind::Behind, "GET", &url, Some(answer.status), &what));
-        Err(trouble.into())
+        let trouble = Trouble::at(Kind::Behind, "GET", &url, Some(answer.status), &what);
+        Err(self.explained(first_bad, trouble).into())
+    }
+
+    fn explained(&self, first_bad: Option<Trouble>, page: Trouble) -> Trouble {
+        match (first_bad, &self.product_said) {
+            (Some(first), _) => first,
+            (None, Some(said)) => by_radius::explains(said, page),
+            (None, None) => page,
+        }
     }
 
     /// Whether the protected page is to be had.

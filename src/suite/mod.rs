@@ -2,6 +2,7 @@
 //! comes to, `runner` what makes the one of the other; `hurl`, `request`, `exec` and `container` are the kinds of steps. [`login`] is the
 //! sign-in.
 
+mod by_radius;
 mod container;
 pub mod directory;
 mod each;

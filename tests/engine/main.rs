@@ -52,6 +52,7 @@ mod names;
 mod outage;
 mod parallel;
 mod pulls;
+mod radius;
 mod reaper;
 mod releases;
 mod replicas;

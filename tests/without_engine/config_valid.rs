@@ -9,8 +9,8 @@ use rehearsal::config::alerts::Preset;
 use rehearsal::config::directory::Secured;
 use rehearsal::config::read::{self, Options};
 use rehearsal::config::settings::{
-    AuthChange, AuthFault, Bearer, CandidateImage, HttpCapture, Matcher, Orphans, OwnTls, RequestBody, Rollback,
-    Settings, SignInBy, StatusPattern, TokenRequest,
+    AuthChange, AuthFault, Bearer, CandidateImage, HttpCapture, Matcher, Orphans, OwnTls, RadiusServer, RequestBody,
+    Rollback, Settings, SignInBy, StatusPattern, TokenRequest,
 };
 use rehearsal::record::alerts::Scenario;
 use rehearsal::record::finding::Severity;
@@ -413,4 +413,10 @@ fn a_user_signs_in_by_pages_or_by_what_else_is_said() {
         (directory.base, directory.attributes),
         (directory.bind_dn, vec!["mail".to_owned()])
     );
+    let server = RadiusServer {
+        host: "idp".to_owned(),
+        port: 1812,
+        shared_secret: "k-1".to_owned(),
+    };
+    assert_eq!(login("sign-in-by-radius.yaml").by, SignInBy::Radius(server));
 }

@@ -111,7 +111,7 @@ fn skipped(why: Option<&str>) -> Tokens {
 fn asks_for_tokens(login: &Login) -> bool {
     match login.by {
         SignInBy::Bearer(_) => true,
-        SignInBy::Form | SignInBy::Basic | SignInBy::Header | SignInBy::Ldap(_) => false,
+        SignInBy::Form | SignInBy::Basic | SignInBy::Header | SignInBy::Ldap(_) | SignInBy::Radius(_) => false,
     }
 }
 

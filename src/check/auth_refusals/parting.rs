@@ -139,7 +139,7 @@ fn patience_after(then: &Gone) -> Patience {
 fn leaves_a_session(login: &Login) -> bool {
     match login.by {
         SignInBy::Form => true,
-        SignInBy::Basic | SignInBy::Header | SignInBy::Bearer(_) | SignInBy::Ldap(_) => false,
+        SignInBy::Basic | SignInBy::Header | SignInBy::Bearer(_) | SignInBy::Ldap(_) | SignInBy::Radius(_) => false,
     }
 }
 

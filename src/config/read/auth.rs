@@ -2,7 +2,8 @@
 
 use super::super::grammar;
 use super::super::settings::{
-    Auth, Bearer, HttpExpect, Login, LoginExpect, LoginFields, OwnTls, SignInBy, Signs, StatusPattern, TokenRequest,
+    Auth, Bearer, HttpExpect, Login, LoginExpect, LoginFields, OwnTls, RadiusServer, SignInBy, Signs, StatusPattern,
+    TokenRequest,
 };
 use super::fields::Fields;
 use super::structure::{is_secret, lacks};
@@ -10,9 +11,14 @@ use super::{directory, step, suite};
 use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::tree::Node;
 
+/// Where RADIUS servers are asked for users (RFC 2865, 3).
+const RADIUS_PORT: u16 = 1812;
+
 pub(super) fn auth(fields: &Fields) -> Auth {
+    let services = fields.names("service");
+    let product = services.first().cloned().unwrap_or_default();
     Auth {
-        services: fields.names("service"),
+        services,
         service_spans: fields.items("service").iter().map(|node| node.span.clone()).collect(),
         issuer: fields.url("issuer"),
         issuer_span: fields.get("issuer").map(|node| node.span.clone()),
@@ -24,7 +30,9 @@ pub(super) fn auth(fields: &Fields) -> Auth {
             _ => OwnTls::PassesThrough,
         },
         ca: fields.get("ca").map(|node| fields.reader.certificate(node)),
-        login: fields.fields("login", &grammar::LOGIN).map(|fields| login(&fields)),
+        login: fields
+            .fields("login", &grammar::LOGIN)
+            .map(|fields| login(&fields, &product)),
     }
 }
 
@@ -40,9 +48,15 @@ fn signs(fields: &Fields) -> Signs {
     Signs::FrontsToo
 }
 
-fn login(fields: &Fields) -> Login {
+fn login(fields: &Fields, product: &str) -> Login {
     let start = fields.address("start").unwrap_or_default();
-    let by = means(fields);
+    let server = fields.fields("radius", &grammar::RADIUS);
+    let server = server.map(|fields| radius(&fields, product));
+    let by = means(fields, server);
+    if let (Some(node), false) = (fields.get("radius"), matches!(by, SignInBy::Radius(_))) {
+        let error = Diagnostic::at(&node.span, "nobody asks over RADIUS");
+        fields.reader.refuse(error.help("say `as: radius`, or take it out"));
+    }
     let expect = match &by {
         SignInBy::Ldap(directory) => LoginExpect {
             get: directory.url.clone(),
@@ -81,12 +95,13 @@ fn needed(by: &SignInBy) -> &'static [&'static str] {
     match by {
         SignInBy::Form => &["start", "username", "password"],
         SignInBy::Basic | SignInBy::Ldap(_) | SignInBy::Bearer(Bearer::PasswordGrant(_)) => &["username", "password"],
+        SignInBy::Radius(_) => &["username", "password", "radius"],
         SignInBy::Header => &["headers"],
         SignInBy::Bearer(Bearer::Token(_) | Bearer::ClientCredentials(_)) => &[],
     }
 }
 
-fn means(login: &Fields) -> SignInBy {
+fn means(login: &Fields, server: Option<RadiusServer>) -> SignInBy {
     let Some(node) = login.get("as") else {
         return SignInBy::Form;
     };
@@ -94,12 +109,30 @@ fn means(login: &Fields) -> SignInBy {
         Some("basic") => SignInBy::Basic,
         Some("header") => SignInBy::Header,
         Some("ldap") => SignInBy::Ldap(directory::directory(login)),
+        Some("radius") => SignInBy::Radius(server.unwrap_or_default()),
         Some(_) => SignInBy::Form,
         None => {
             let fields = login.reader.fields(node, &grammar::LOGIN_AS);
             let bearer = fields.fields("bearer", &grammar::BEARER);
             bearer.map_or(SignInBy::Form, |fields| SignInBy::Bearer(self::bearer(&fields)))
         }
+    }
+}
+
+fn radius(fields: &Fields, product: &str) -> RadiusServer {
+    let server = fields.filled("server").unwrap_or_else(|| product.to_owned());
+    let (host, port) = match server.split_once(':') {
+        Some((host, port)) => (host, port.parse::<u16>().ok().filter(|port| *port > 0)),
+        None => (&*server, Some(RADIUS_PORT)),
+    };
+    if let (Some(node), true) = (fields.get("server"), port.is_none() || host.is_empty()) {
+        let help = "write it as `HOST` or `HOST:PORT`";
+        fields.reader.refuse_value(node, "is no RADIUS server", help);
+    }
+    RadiusServer {
+        host: host.to_owned(),
+        port: port.unwrap_or_default(),
+        shared_secret: fields.filled("shared_secret").unwrap_or_default(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use crate::agent::front::calls::CallSeen;
+use crate::agent::front::calls::{CallSeen, Said};
 
 /// Calls of one stage.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +15,7 @@ pub struct Calls {
     pub first_sign_in: Option<Range<usize>>,
     /// Which of them the last one made.
     pub last_sign_in: Option<Range<usize>>,
-    /// Calls of the whole run; `None` where some may have gone past the fronts.
+    /// Calls of the whole run, the gate's own left out; `None` where some may have gone past the fronts.
     pub all: Option<usize>,
     /// Further calls of the whole run, which were too many to keep.
     pub more: u64,
@@ -31,6 +31,13 @@ pub struct Called {
     /// What.
     #[serde(flatten)]
     pub call: CallSeen,
+}
+
+impl Called {
+    /// The gate itself asked the product: a browser speaks HTTP, and what else the sign-in speaks no release has caused.
+    pub fn is_the_gates_own(&self) -> bool {
+        self.by == Caller::Browser && matches!(self.call.said, Said::Ldap(_) | Said::Radius(_))
+    }
 }
 
 /// Who asked.

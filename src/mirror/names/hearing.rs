@@ -45,7 +45,10 @@ impl Mirror {
                 .collect(),
             first_sign_in: here(&log.first_sign_in),
             last_sign_in: here(&log.last_sign_in),
-            all: self.inner.setup.relays.see_all().then_some(log.calls.len()),
+            all: self.inner.setup.relays.see_all().then(|| {
+                let gates_own = log.calls.iter().filter(|call| self.called(call).is_the_gates_own());
+                log.calls.len() - gates_own.count()
+            }),
             more: log.more,
             unseen: self.inner.setup.relays.unseen(),
         })
