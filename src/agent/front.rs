@@ -27,9 +27,11 @@ pub(super) mod octets;
 mod proxy;
 mod radius_watch;
 pub mod relay;
+mod tls;
 mod tls_watch;
 
-pub use proxy::{Forwarded, FrontCall, FrontTls, Protocol};
+pub use proxy::{Forwarded, FrontCall};
+pub use tls::{FrontTls, Protocol};
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,8 +53,9 @@ use calls::{Calls, CallsAnswer, CallsCall};
 use datagrams::DatagramRelay;
 use fault::{Fault, FaultAnswer, FaultCall, Faults};
 use issuer::{IssuerCall, KeysCall, Ours};
-use proxy::{HANDSHAKE_LIMIT, Handler};
+use proxy::Handler;
 use relay::{Relay, RelayCall, Transport};
+use tls::HANDSHAKE_LIMIT;
 
 /// A port that a fault had closed is open again by then, if its service listens.
 const REOPENS_WITHIN: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use url::{Url, form_urlencoded};
 
-use super::by_radius;
+use super::by_radius::{self, NotTaken};
 use super::known_form::{self, KnownForm};
 use super::navigation::Go;
 use super::page::{self, Form, Page, is_html};
@@ -353,6 +353,12 @@ impl Trouble {
         }
     }
 
+    /// What a page answers has the last word; what the product said before explains it.
+    fn explained(self, kind: Kind, said: &str) -> Self {
+        let message = format!("{said}; then {}", self.message);
+        Self { kind, message, ..self }
+    }
+
     fn plain(message: String) -> Self {
         Self {
             kind: Kind::Astray,
@@ -394,7 +400,7 @@ pub(super) struct Visit<'a> {
     /// The first answer after the submission that a user would call an error.
     first_bad: Option<Trouble>,
     /// Why the product itself does not take the user, where it was asked.
-    product_said: Option<Trouble>,
+    product_said: Option<(Kind, String)>,
     /// Rules of cookies that do not hold for once.
     lifted: Lifted,
     /// Cookies that a browser's rule kept back.
@@ -553,13 +559,14 @@ impl<'a> Visit<'a> {
             SignInBy::Header | SignInBy::Ldap(_) => {}
             SignInBy::Basic => self.authorize(request::basic(&login.username, &login.password)),
             SignInBy::Radius(server) => {
-                let (hop, said) = by_radius::ask(self.client, server, login).await;
-                self.trail.push(hop);
                 self.secrets.insert(server.shared_secret.clone());
-                match said {
+                let asked = by_radius::ask(self.client, server, login).await;
+                self.trail.push(asked.hop);
+                match asked.came {
                     Ok(()) => {}
-                    Err(Halt::Trouble(trouble)) => self.product_said = Some(trouble),
-                    Err(lost) => return Err(lost),
+                    Err(NotTaken::Lost(lost)) => return Err(Halt::Lost(lost)),
+                    Err(NotTaken::Refused(said)) => self.product_said = Some((Kind::Refused, said)),
+                    Err(NotTaken::Untold(said)) => self.product_said = Some((Kind::Error, said)),
                 }
                 self.authorize(request::basic(&login.username, &login.password));
             }
@@ -736,7 +743,7 @@ impl<'a> Visit<'a> {
     fn explained(&self, first_bad: Option<Trouble>, page: Trouble) -> Trouble {
         match (first_bad, &self.product_said) {
             (Some(first), _) => first,
-            (None, Some(said)) => by_radius::explains(said, page),
+            (None, Some((kind, said))) => page.explained(*kind, said),
             (None, None) => page,
         }
     }

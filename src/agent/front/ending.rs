@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector, client, server};
 
-use super::proxy::{FrontTls, HANDSHAKE_LIMIT, server_config};
+use super::tls::{FrontTls, HANDSHAKE_LIMIT, server_config};
 use crate::agent::load::trust::takes_any;
 
 /// One handshake with the service.

@@ -14,8 +14,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::calls::{CallSeen, CallsCall, Said};
 use super::fault::{Fault, FaultCall, Injected, Reach};
-use super::proxy::server_config;
 use super::relay::{RelayCall, Transport};
+use super::tls::server_config;
 use super::{FrontTls, Fronts, FrontsCall, Protocol};
 use crate::agent::resolver::Resolver;
 

@@ -1,7 +1,7 @@
 //! A front over HTTP: every request is passed on to the service behind the name as a usual front does it, or meets the fault
 //! that the service has.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::io::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -23,11 +23,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use super::breaking::unbroken;
 use super::calls::Calls;
@@ -35,12 +30,9 @@ use super::ending::Ending;
 use super::fault::{Fault, pause};
 use super::issuer::{self, Issuer, Ours};
 use super::observer::{Observed, Observer};
+use super::tls::{FrontTls, HANDSHAKE_LIMIT, server_config};
 use crate::agent::first_words;
 use crate::agent::resolver::Resolver;
-
-/// One handshake with a client. Long: on a machine at its limits a client takes its time, and a front that hangs up on it
-/// would look like the candidate's fault.
-pub(super) const HANDSHAKE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The longest body that comes in halves.
 const HALVED_LIMIT: usize = 16 * 1024 * 1024;
@@ -95,36 +87,6 @@ pub enum Forwarded {
     AsItCame,
 }
 
-/// How a name is answered to over TLS.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FrontTls {
-    /// Certificate chain, PEM.
-    pub chain: String,
-    /// Its key, PEM.
-    pub key: String,
-    /// Versions that are spoken, oldest first; at least one.
-    pub protocols: Vec<Protocol>,
-}
-
-/// A version of TLS that the agent speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Protocol {
-    /// 1.2, RFC 5246.
-    Tls12,
-    /// 1.3, RFC 8446.
-    Tls13,
-}
-
-impl fmt::Display for Protocol {
-    /// As a lock has it: `TLSv1.2`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tls12 => "TLSv1.2",
-            Self::Tls13 => "TLSv1.3",
-        })
-    }
-}
-
 impl std::fmt::Debug for FrontCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FrontCall")
@@ -133,28 +95,6 @@ impl std::fmt::Debug for FrontCall {
             .field("service", &self.service)
             .finish_non_exhaustive()
     }
-}
-
-/// How a name is answered to over TLS, as rustls has it.
-///
-/// # Errors
-/// Certificate or key is not readable.
-pub(super) fn server_config(tls: &FrontTls) -> Result<ServerConfig, String> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(tls.chain.as_bytes()).collect();
-    let chain = chain.map_err(|error| format!("its certificate is not readable: {error}"))?;
-    let key = PrivateKeyDer::from_pem_slice(tls.key.as_bytes())
-        .map_err(|error| format!("its key is not readable: {error}"))?;
-    let version = |protocol: &Protocol| match protocol {
-        Protocol::Tls12 => &TLS12,
-        Protocol::Tls13 => &TLS13,
-    };
-    let versions: Vec<_> = tls.protocols.iter().map(version).collect();
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_protocol_versions(&versions)
-        .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key));
-    let mut config = config.map_err(|error| error.to_string())?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
 }
 
 fn acceptor(tls: &FrontTls) -> Result<TlsAcceptor, String> {
