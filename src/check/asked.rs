@@ -179,14 +179,18 @@ pub fn product(case: &Case<'_>) -> Option<Product> {
 impl Refusal {
     /// Which version would do, as far as anybody knows.
     pub fn would_do(&self, product: Option<&Product>) -> String {
-        let Some(product) = product else {
-            return "no lock says which product and version production runs, so which would do is unknown".to_owned();
+        let known = match (self.how, product) {
+            (How::LeavesOut, _) => return "production's release asks with it".to_owned(),
+            (How::Asks, None) => {
+                let words = "no lock says which product and version production runs, so which would do is unknown";
+                return words.to_owned();
+            }
+            (How::Asks, Some(product)) => self.known(product),
         };
-        match (self.how, self.known(product)) {
-            (How::LeavesOut, _) => "production's release asks with it".to_owned(),
-            (How::Asks, Some(known)) if self.moves_to(Some(product)).is_some() => format!("{} has it", known.since),
-            (How::Asks, Some(known)) => format!("it has it since {}: see its settings", known.since),
-            (How::Asks, None) => "which version has it is unknown".to_owned(),
+        match known {
+            Some(known) if self.moves_to(product).is_some() => format!("{} has it", known.since),
+            Some(known) => format!("it has it since {}: see its settings", known.since),
+            None => "which version has it is unknown".to_owned(),
         }
     }
 
