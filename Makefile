@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # All but tests/long, which has a target for each of its modules. There are no examples in the documentation to be run.
 SHORT := --lib --bins --test without_engine --test engine
-.PHONY: help demo test test-binaries test-reaper test-parallel test-engines test-worlds test-auth test-load test-probes test-release test-releases test-bare test-readme fuzz mutants lint bench bench-load bench-mirror bench-report images clean
+.PHONY: help demo test test-binaries test-reaper test-parallel test-engines test-worlds test-auth test-load test-probes test-release test-releases test-bare test-readme fuzz mutants lint bench bench-front bench-load bench-mirror bench-report images clean
 
 help:
 	@echo 'make demo     block the incident, pass its clean twin; needs an engine, builds the images it lacks'
@@ -17,6 +17,7 @@ help:
 	@echo 'make mutants  changes what the verdict stands on, one thing at a time, and asks whether a unit test sees it'
 	@echo 'make lint     formatting, clippy, docs, the action, the scripts'
 	@echo 'make bench    the incident five times: where the time goes, step by step'
+	@echo 'make bench-front    what the front before an authentication product adds to an answer, and how much passes it, as ratios'
 	@echo 'make bench-load     load against oha and wrk on one server, as ratios; a server that stalls; what the agent takes'
 	@echo 'make bench-mirror   a mirror against the bare API and docker compose, as ratios'
 	@echo 'make bench-report   report.html of a record of 100,000 cases'
@@ -49,6 +50,10 @@ lint:
 bench:
 	@fixtures/tools.sh cargo python
 	@fixtures/incident/bench.sh
+
+bench-front:
+	@fixtures/tools.sh cargo
+	cargo bench --locked --bench front
 
 bench-load:
 	@fixtures/tools.sh cargo wrk
