@@ -107,7 +107,7 @@ test-worlds: images
 test-auth: images
 	@fixtures/tools.sh cargo
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-5} cargo test --locked --no-fail-fast --test engine -- --include-ignored \
-		directory:: guards:: outage:: rotation:: signin:: worlds::a_provider worlds::a_release worlds::its_clean_twin \
+		directory:: guards:: outage:: radius:: rotation:: signin:: worlds::a_provider worlds::a_release worlds::its_clean_twin \
 		worlds::production_that_fails worlds::sessions worlds::the_incident
 
 # Production's release and a slower one, or one that bears less, side by side, asked in turns for minutes.

@@ -93,9 +93,7 @@ impl Check for SessionSurvival {
                 | SignInBy::Ldap(_)
                 | SignInBy::Radius(_)
                 | SignInBy::Bearer(Bearer::Token(_)),
-            ) => {
-                Some("no sign-in leaves a session: each request says itself who it is (`auth.login.as`)".to_owned())
-            }
+            ) => Some("no sign-in leaves a session: each request says itself who it is (`auth.login.as`)".to_owned()),
             Some(SignInBy::Form | SignInBy::Bearer(_)) => None,
         }
     }

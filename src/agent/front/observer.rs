@@ -17,6 +17,7 @@ const SEQUENCE: u8 = 0x30;
 /// Reads a connection along.
 pub(super) struct Observer {
     client: Client,
+    carried: Carried,
     speech: Speech,
 }
 
@@ -32,9 +33,10 @@ enum Speech {
 }
 
 impl Observer {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client, carried: Carried) -> Self {
         Self {
             client,
+            carried,
             speech: Speech::Unknown(Vec::new()),
         }
     }
@@ -109,7 +111,7 @@ impl Observer {
     fn known(&self, said: &[u8]) -> Option<Speech> {
         match *said.first()? {
             HANDSHAKE => Some(Speech::Tls(TlsWatch::new(self.client.clone()))),
-            SEQUENCE => Some(Speech::Ldap(LdapWatch::new(self.client.clone(), Carried::Clear))),
+            SEQUENCE => Some(Speech::Ldap(LdapWatch::new(self.client.clone(), self.carried))),
             _ if is_http(said)? => Some(Speech::Http(Box::new(HttpWatch::new(self.client.clone())))),
             _ => Some(self.other()),
         }

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::breaking::unbroken;
-use super::calls::Calls;
+use super::calls::{Calls, Carried};
 use super::ending::Ending;
 use super::fault::{Fault, pause};
 use super::issuer::{self, Issuer, Ours};
@@ -137,6 +137,14 @@ impl Handler {
         }
     }
 
+    /// How what is asked of it goes over the wire.
+    pub(super) fn carried(&self) -> Carried {
+        match self.begins {
+            Some(_) => Carried::Tls,
+            None => Carried::Clear,
+        }
+    }
+
     /// The same, over TLS towards the service.
     pub(super) fn over_tls(&self, begins: &Arc<Ending>) -> Self {
         let begins = Some(Arc::clone(begins));
@@ -238,7 +246,7 @@ impl Handler {
         match &self.call.heard {
             Some(service) => {
                 let client = self.calls.client(peer, service, self.call.port, &self.resolver);
-                let stream = Observed::new(stream, Observer::new(client));
+                let stream = Observed::new(stream, Observer::new(client, self.carried()));
                 self.answer_all(stream, peer, enough).await;
             }
             None => self.answer_all(stream, peer, enough).await,

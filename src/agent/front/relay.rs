@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::breaking::{HANDSHAKE, unbroken};
-use super::calls::Calls;
+use super::calls::{Calls, Carried};
 use super::ending::Ending;
 use super::fault::{Fault, Faults, Stand, pause};
 use super::http_watch::is_http;
@@ -190,7 +190,7 @@ impl Relay {
         let _delays = (stream.set_nodelay(true), behind.set_nodelay(true));
         match &self.ends {
             Some(ends) if begins_tls(&stream, &behind).await => self.end_tls(ends, &stand, stream, behind, peer).await,
-            _ if !self.http.is_issuer() => self.carry_on(&stand, stream, behind, peer).await,
+            _ if !self.http.is_issuer() => self.carry_on(&stand, stream, behind, (peer, Carried::Clear)).await,
             _ => {
                 if let Some((said, _)) = self.first_words(&mut stream).await {
                     self.answer_or_carry(&self.http, &stand, (said, stream), behind, peer)
@@ -253,7 +253,7 @@ impl Relay {
         peer: IpAddr,
     ) {
         if !http.is_issuer() {
-            self.carry_on(stand, client, behind, peer).await;
+            self.carry_on(stand, client, behind, (peer, http.carried())).await;
         } else if let Ok(Some((said, _))) = timeout(HANDSHAKE_LIMIT, first_words::read(&mut client)).await {
             self.answer_or_carry(http, stand, (said, client), behind, peer).await;
         }
@@ -274,7 +274,7 @@ impl Relay {
             drop(behind);
             http.clone().converse(client, peer).await;
         } else {
-            self.carry_on(stand, client, behind, peer).await;
+            self.carry_on(stand, client, behind, (peer, http.carried())).await;
         }
     }
 
@@ -332,18 +332,21 @@ impl Relay {
         let over = self.calls.faults().moves_on(self.service(), stand);
         match (fault, is_ldap) {
             _ if is_http => http.clone().serve(client, peer, over).await,
-            (Some(Fault::Errors), true) => self.refuse(client, peer, Refusal::Unavailable, over).await,
-            (Some(Fault::RateLimit(_)), true) => self.refuse(client, peer, Refusal::Busy, over).await,
+            (Some(Fault::Errors), true) => {
+                self.refuse(client, (peer, http.carried()), Refusal::Unavailable, over)
+                    .await
+            }
+            (Some(Fault::RateLimit(_)), true) => self.refuse(client, (peer, http.carried()), Refusal::Busy, over).await,
             (late, _) => {
                 if let Some(Fault::Slow(late)) = late {
                     tokio::time::sleep(pause(late)).await;
                 }
                 let Ok(behind) = self.connect().await else { return };
                 match begins {
-                    None => self.carry_on(stand, client, behind, peer).await,
+                    None => self.carry_on(stand, client, behind, (peer, http.carried())).await,
                     Some(begins) => {
                         if let Ok(behind) = begins.begin(behind, None).await {
-                            self.carry_on(stand, client, behind, peer).await;
+                            self.carry_on(stand, client, behind, (peer, http.carried())).await;
                         }
                     }
                 }
@@ -354,11 +357,11 @@ impl Relay {
     async fn refuse(
         &self,
         client: impl AsyncRead + AsyncWrite + Unpin,
-        peer: IpAddr,
+        from: (IpAddr, Carried),
         refusal: Refusal,
         over: BoxFuture<'static, ()>,
     ) {
-        let client = Observed::new(client, self.observer(peer));
+        let client = Observed::new(client, self.observer(from));
         tokio::select! {
             _ = ldap_refusal::refuse(client, refusal) => {}
             () = over => {}
@@ -371,18 +374,18 @@ impl Relay {
         stand: &Stand,
         client: impl AsyncRead + AsyncWrite + Unpin,
         behind: impl AsyncRead + AsyncWrite + Unpin,
-        peer: IpAddr,
+        from: (IpAddr, Carried),
     ) {
         // Whoever has hung up on the other has told them.
         tokio::select! {
-            _ = carry(client, behind, self.observer(peer)) => {}
+            _ = carry(client, behind, self.observer(from)) => {}
             () = self.calls.faults().begins(self.service(), stand) => {}
         }
     }
 
-    fn observer(&self, peer: IpAddr) -> Observer {
+    fn observer(&self, (peer, carried): (IpAddr, Carried)) -> Observer {
         let RelayCall { service, port, .. } = &self.call;
-        Observer::new(self.calls.client(peer, service, *port, &self.resolver))
+        Observer::new(self.calls.client(peer, service, *port, &self.resolver), carried)
     }
 
     /// A connection to the service.
