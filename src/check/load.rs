@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::load_limits::{Answer, Arm, Held, MOST_NEW_ERRORS};
+use super::load_usage;
 use super::{About, Again, At, Case, Check, Evidence, Given, Moment};
 use crate::agent::load::plan::{Counts, LoadPlan, Phase, Rate, SLICE};
 use crate::agent::load::slice::{Slice, StepSlice};
@@ -93,8 +94,13 @@ impl Check for Load {
             Ok(mix) => mix,
             Err(why) => return Ok(Loaded::unprepared(why)),
         };
-        let slices = at.ground.load(plan(load, &mix)).await?;
-        Ok(Loaded::of(at.case.stage, load, &mix, &slices))
+        let plan = plan(load, &mix);
+        let lasts = plan.phases.iter().map(|phase| phase.duration_ms).sum();
+        let lasts = Duration::from_millis(lasts);
+        let (slices, usage) = load_usage::beside(at.ground, lasts, at.ground.load(plan)).await;
+        let mut loaded = Loaded::of(at.case.stage, load, &mix, &slices?);
+        loaded.record.usage = usage;
+        Ok(loaded)
     }
 
     fn judge(&self, case: &Case<'_>, before: &Loaded, after: &Loaded) -> Vec<Finding> {
@@ -279,6 +285,7 @@ fn record(stage: StageId, load: &Settings, names: &[String], arm: &Arm) -> LoadR
         steps: steps.map(|(name, step)| step_record(name, &step)).collect(),
         slices: arm.slices().iter().map(slice_record).collect(),
         limits: Vec::new(),
+        usage: Vec::new(),
     }
 }
 

@@ -34,6 +34,7 @@ pub mod ground;
 pub mod lives;
 pub mod load;
 pub mod load_limits;
+pub mod load_usage;
 pub mod log_difference;
 pub mod memory;
 pub mod mirror_fidelity;

@@ -89,6 +89,32 @@ pub struct LoadRecord {
     pub slices: Vec<LoadSliceRecord>,
     /// What was held against it; empty in `control`.
     pub limits: Vec<LimitRecord>,
+    /// What the containers of each service used meanwhile; empty where nobody looked, as in records of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub usage: Vec<UsageRecord>,
+}
+
+/// What the containers of a service used, together, while a release was under load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UsageRecord {
+    /// The service.
+    pub service: String,
+    /// Bytes of memory that they may use at most, or that the machine has where nothing limits them; null where the engine
+    /// does not say.
+    pub memory_limit: Option<u64>,
+    /// In order; so few that they can be drawn.
+    pub moments: Vec<UsedRecord>,
+}
+
+/// What the containers of a service used at a moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UsedRecord {
+    /// Milliseconds since the load began, its warm-up included.
+    pub at_ms: u64,
+    /// Processors, in the mean since the moment before; null where that is not known.
+    pub processors: Option<f64>,
+    /// Bytes of memory that cannot be taken away at once; null where the engine does not say.
+    pub memory: Option<u64>,
 }
 
 /// A quantile of latency.

@@ -149,6 +149,7 @@ impl Texts for ProbeRecord {
 impl Texts for LoadRecord {
     fn each_text(&mut self, change: Change<'_>) {
         all(self.steps.iter_mut().map(|step| &mut step.name), change);
+        all(self.usage.iter_mut().map(|usage| &mut usage.service), change);
     }
 }
 

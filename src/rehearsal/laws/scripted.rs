@@ -1804,6 +1804,12 @@ impl Ground for ScriptedGround {
     }
 
     async fn load(&self, plan: LoadPlan) -> Result<Vec<Slice>, Lost> {
+        // Only who looks on meanwhile sees that it lasts.
+        let uses = self.state().now().uses;
+        if uses.is_some() {
+            let lasts = plan.phases.iter().map(|phase| phase.duration_ms).sum();
+            tokio::time::sleep(Duration::from_millis(lasts)).await;
+        }
         let mut state = self.state();
         state.agent()?;
         match state.in_turns {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::scripted::{Behaviour, COMPOSE, CONFIG, Played, Sessions, SignIn, Story, Stranger, TOKEN, Told, UnderLoad};
+use super::scripted::{
+    Behaviour, COMPOSE, CONFIG, Played, Sessions, SignIn, Story, Stranger, TOKEN, Told, UnderLoad, Uses,
+};
 use crate::agent::jar::CookieRule;
 use crate::check::asked::tests::called;
 use crate::mirror::failure::{ServiceFailureKind, Waited};
@@ -2106,6 +2108,39 @@ async fn a_candidate_that_keeps_its_thresholds_under_load_passes_without_a_word(
     );
     assert_eq!(played.recorded.load.len(), 2);
     assert_eq!(played.check("load", StageId::Load), Status::Passed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_containers_use_under_load_is_recorded_of_both_releases_where_the_engine_says_it() {
+    let uses = |bytes| Behaviour {
+        uses: Some(Uses {
+            bytes,
+            refused_below: 0,
+        }),
+        ..good()
+    };
+    let story = Story {
+        baseline: uses(100),
+        candidate: uses(200),
+        ..under_load("p95: 100ms")
+    };
+    let played = story.play().await;
+    played.ends(Verdict::Pass);
+    // A second of warm-up and ten of load, looked at every other one.
+    let looked_at = |bytes| -> Vec<_> {
+        [0, 2_000, 4_000, 6_000, 8_000, 10_000]
+            .map(|at| (at, Some(bytes)))
+            .into()
+    };
+    for (load, bytes) in played.recorded.load.iter().zip([100, 200]) {
+        let [web] = load.usage.as_slice() else {
+            panic!("{:?}", load.usage);
+        };
+        let seen: Vec<_> = web.moments.iter().map(|moment| (moment.at_ms, moment.memory)).collect();
+        assert_eq!((web.service.as_str(), seen), ("web", looked_at(bytes)));
+    }
+    let silent = under_load("p95: 100ms").play().await;
+    assert!(silent.recorded.load.iter().all(|load| load.usage.is_empty()));
 }
 
 #[tokio::test(start_paused = true)]
