@@ -219,6 +219,10 @@ pub struct Alert {
     pub crash_lead_ms: Option<i64>,
     /// The condition holds in what was recorded; false: only where that was held on to.
     pub recorded: bool,
+    /// Milliseconds of the scenario that were recorded; what follows is held as it was last. Null in records of older
+    /// versions.
+    #[serde(default)]
+    pub real_ms: Option<u64>,
 }
 
 /// One stage.
@@ -579,6 +583,7 @@ impl From<&AlertRecord> for Alert {
             crash_ms: alert.crash_ms,
             crash_lead_ms: alert.crash_lead_ms(),
             recorded: alert.is_real(),
+            real_ms: Some(alert.real_ms),
         }
     }
 }

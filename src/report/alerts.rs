@@ -100,6 +100,7 @@ mod tests {
             crash_ms: None,
             crash_lead_ms: None,
             recorded: true,
+            real_ms: Some(30_000),
         }
     }
 

@@ -6,6 +6,10 @@
 
 use crate::product::record::alerts::{Says, Scenario};
 use crate::product::record::headline::Headline;
+use crate::product::record::load::{
+    LatencyRecord, Level, LimitAnswer, LimitRecord, LoadRecord, LoadSliceRecord, LoadStepRecord, Quantile, UsageRecord,
+    UsedRecord,
+};
 use crate::product::record::measured::Measure;
 use crate::product::record::stage::StageId;
 use crate::product::record::status::Status;
@@ -88,6 +92,139 @@ pub fn pass() -> Record {
     result
 }
 
+/// A run with load on both releases, of which the candidate's fails and grows, and with alert rules that say everything that
+/// rules can say.
+pub fn under_load() -> Record {
+    let mut result = block();
+    result.load = vec![load(StageId::Control), load(StageId::Load)];
+    result.alerts = [
+        alert(Scenario::AuthDown, "LoginFails", Says::Fires, Some((2_000, 20_000))),
+        alert(
+            Scenario::AuthDown,
+            "ShopRestartsAgainAndAgainAndAgain",
+            Says::FalseAlarm,
+            None,
+        ),
+        alert(Scenario::AuthDown, "DiskFull", Says::Never, None),
+        alert(Scenario::AuthDown, "QueueTooLong", Says::NotJudged, None),
+        alert(
+            Scenario::Ramp,
+            "MemoryAlmostFull",
+            Says::TooLate,
+            Some((90_000, 160_000)),
+        ),
+        alert(Scenario::Ramp, "LatencyHigh", Says::Fires, Some((20_000, 50_000))),
+        alert(Scenario::Ramp, "LoginFails", Says::Never, None),
+    ]
+    .into();
+    result
+}
+
+/// Ten seconds of warm-up, and a minute.
+fn load(stage: StageId) -> LoadRecord {
+    let is_candidate = stage == StageId::Load;
+    let slices = (0..30_u64).map(|number| {
+        let fails = if is_candidate {
+            number / 4
+        } else {
+            u64::from(number == 12)
+        };
+        let p95_us = 140_000 + (number * 7_919) % 40_000 + if is_candidate { number * 4_000 } else { 0 };
+        LoadSliceRecord {
+            start_ms: 10_000 + number * 2_000,
+            length_ms: 2_000,
+            sent: 400,
+            good: 400 - fails,
+            p50_us: Some(p95_us / 2),
+            // Where nothing was answered, nothing is known.
+            p95_us: (number != 20).then_some(p95_us),
+        }
+    });
+    let limits = [("p95", 300_000.0, 290_000.0), ("error_rate", 0.01, 0.008)];
+    let limits = limits.into_iter().filter(|_| is_candidate);
+    LoadRecord {
+        stage: stage.into(),
+        rate: 200.0,
+        duration_ms: 60_000,
+        planned: 12_000,
+        sent: 12_000,
+        good: 11_900,
+        opened: 1_200,
+        lag_us: 300,
+        errors: vec![("status 500".to_owned(), 100)],
+        latency: vec![LatencyRecord {
+            quantile: Quantile::P95.into(),
+            latency_us: if is_candidate { 272_000 } else { 174_000 },
+            service_us: if is_candidate { 271_000 } else { 173_000 },
+            vague: false,
+        }],
+        steps: vec![LoadStepRecord {
+            name: "smoke / catalogue".to_owned(),
+            sent: 12_000,
+            good: 11_900,
+            p50_us: Some(80_000),
+            p95_us: Some(174_000),
+            p99_us: Some(200_000),
+        }],
+        slices: slices.collect(),
+        limits: limits
+            .map(|(key, limit, value)| limit_record(key, limit, value))
+            .collect(),
+        usage: vec![usage("db", 1, 0), usage("web", 3, if is_candidate { 6 } else { 0 })],
+    }
+}
+
+fn limit_record(key: &str, limit: f64, value: f64) -> LimitRecord {
+    LimitRecord {
+        key: key.to_owned(),
+        level: Level::Fail.into(),
+        limit,
+        value: Some(value),
+        baseline: Some(value / 2.0),
+        answer: LimitAnswer::Within.into(),
+    }
+}
+
+/// So busy, and growing by so many MiB from one look to the next.
+fn usage(service: &str, busy: u64, grows: u64) -> UsageRecord {
+    let moments = (0..36_u64).map(|number| UsedRecord {
+        at_ms: number * 2_000,
+        processors: (number > 0).then(|| (busy * (100 + number * 37 % 60)) as f64 / 1_000.0),
+        memory: Some((100 + grows * number) << 20),
+    });
+    UsageRecord {
+        service: service.to_owned(),
+        memory_limit: Some(512 << 20),
+        moments: moments.collect(),
+    }
+}
+
+/// With the condition and the latest moment that on-call is told, milliseconds.
+fn alert(scenario: Scenario, name: &str, says: Says, firing: Option<(u64, u64)>) -> Alert {
+    let (failure_ms, crash_ms, real_ms) = match scenario {
+        Scenario::Ramp => (60_000, Some(70_000), 80_000),
+        _ => (1_000, None, 60_000),
+    };
+    let latest = firing.map(|(_, latest)| latest);
+    let lead = |harm: u64| latest.map(|latest| harm.cast_signed() - latest.cast_signed());
+    Alert {
+        scenario: scenario.into(),
+        alert: name.to_owned(),
+        group: "shop".to_owned(),
+        must_fire: matches!(says, Says::TooLate | Says::Fires),
+        says: says.into(),
+        reason: (says == Says::NotJudged).then(|| "no series has the metric `queue_length`".to_owned()),
+        condition_ms: firing.map(|(condition, _)| condition),
+        latest_ms: latest,
+        first_failure_ms: Some(failure_ms),
+        lead_ms: lead(failure_ms),
+        crash_ms,
+        crash_lead_ms: crash_ms.and_then(lead),
+        recorded: firing.is_none_or(|(condition, _)| condition <= real_ms),
+        real_ms: Some(real_ms),
+    }
+}
+
 /// Every free text is replaced by every nasty string in turn.
 pub fn hostile() -> Vec<Record> {
     NASTY.iter().map(|nasty| hostile_with(nasty)).collect()
@@ -95,7 +232,7 @@ pub fn hostile() -> Vec<Record> {
 
 /// Every free text is `nasty`.
 pub fn hostile_with(nasty: &str) -> Record {
-    let mut result = block();
+    let mut result = under_load();
     result.cause = nasty.to_owned();
     // What says nothing is left out.
     let part = || format!("part {nasty}");
@@ -140,21 +277,13 @@ pub fn hostile_with(nasty: &str) -> Record {
 
 /// The authentication dependency, the probe and the logs.
 fn spoil_surroundings(result: &mut Record, nasty: &str) {
-    result.alerts = vec![Alert {
-        scenario: Scenario::AuthDown.into(),
-        alert: nasty.to_owned(),
-        group: nasty.to_owned(),
-        must_fire: true,
-        says: Says::NotJudged.into(),
-        reason: Some(nasty.to_owned()),
-        condition_ms: None,
-        latest_ms: None,
-        first_failure_ms: None,
-        lead_ms: None,
-        crash_ms: None,
-        crash_lead_ms: None,
-        recorded: true,
-    }];
+    for alert in &mut result.alerts {
+        (alert.alert, alert.group) = (nasty.to_owned(), nasty.to_owned());
+        alert.reason = Some(nasty.to_owned());
+    }
+    if let Some(strange) = result.alerts.last_mut() {
+        (strange.scenario, strange.says) = (Word::Unknown(nasty.to_owned()), Word::Unknown(nasty.to_owned()));
+    }
     if let Some(auth) = &mut result.auth {
         (auth.services, auth.issuer) = (vec![nasty.to_owned()], Some(nasty.to_owned()));
     }
@@ -172,6 +301,9 @@ fn spoil_surroundings(result: &mut Record, nasty: &str) {
         load.limits
             .iter_mut()
             .for_each(|limit| nasty.clone_into(&mut limit.key));
+        load.usage
+            .iter_mut()
+            .for_each(|usage| nasty.clone_into(&mut usage.service));
     }
     for log in &mut result.logs {
         (log.service, log.end) = (nasty.to_owned(), format!("{nasty}\n{nasty}"));
