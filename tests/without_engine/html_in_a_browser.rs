@@ -43,6 +43,7 @@ fn everybody_can_read_the_report_and_it_asks_for_nothing() {
     let write = |name: &str, record: &Record| page(folder.path(), name, record);
     write("every-way-block", &samples::block());
     write("every-way-pass", &samples::pass());
+    write("every-way-load", &samples::under_load());
     write("inconclusive-of-an-older-version", &older(samples::block()));
     write("large", &samples::large(2_000));
     write("spoilt", &samples::hostile_with(samples::NASTY[1]));

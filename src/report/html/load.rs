@@ -1,33 +1,34 @@
 //! Load: what each release did, slice by slice, and the thresholds that were held against it.
 
+use std::collections::BTreeSet;
+
+use super::drawing::{Chart, Course, LABEL, Plot, Size, Unit, Whose};
 use super::shown::{Room, Rows, Tone};
 use crate::record::load::{
     BornRecord, CapacityTurnRecord, Level, LimitAnswer, LimitRecord, LoadRecord, LoadSliceRecord, LoadStepRecord,
-    SlowdownRecord,
+    SlowdownRecord, UsageRecord, UsedRecord,
 };
 use crate::record::stage::StageId;
 use crate::record::v1::Record;
 use crate::report::words;
-use crate::text::capacity;
+use crate::text::{capacity, harmless};
 
-/// Pixels of the drawing.
-const WIDTH: u64 = 640;
-const HEIGHT: u64 = 200;
-/// Left of it, for figures.
-const LEFT: u64 = 80;
-/// Above it.
-const TOP: u64 = 20;
+/// Services whose charts are drawn; the table has all.
+const SERVICES: usize = 8;
+/// A limit that lies farther above what is used than so many times would leave nothing to see of it.
+const FAR: u64 = 4;
 
 /// Everything of the section.
 #[derive(Debug)]
 pub(super) struct Load {
     pub(super) told: String,
-    pub(super) width: u64,
-    pub(super) height: u64,
-    pub(super) bottom: u64,
-    pub(super) lines: Vec<Line>,
-    pub(super) limit: Option<Mark>,
-    pub(super) ticks: Vec<Mark>,
+    /// Of latency and of errors.
+    pub(super) charts: Vec<Chart>,
+    /// Of processors and of memory, service by service.
+    pub(super) used: Vec<Chart>,
+    /// Services that are not drawn.
+    pub(super) undrawn: usize,
+    pub(super) usage: Rows<UsageRow>,
     pub(super) limits: Rows<LimitRow>,
     pub(super) slowdowns: Rows<SlowdownRow>,
     pub(super) objective: String,
@@ -37,19 +38,15 @@ pub(super) struct Load {
     pub(super) slices: Rows<SliceRow>,
 }
 
-/// p95 of one release over time.
+/// What a service's containers used under one release.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) points: String,
-    pub(super) is_candidate: bool,
-}
-
-/// A height of the drawing.
-#[derive(Debug)]
-pub(super) struct Mark {
-    pub(super) y: u64,
-    pub(super) text_y: u64,
-    pub(super) label: String,
+pub(super) struct UsageRow {
+    pub(super) service: String,
+    pub(super) who: &'static str,
+    pub(super) mean: String,
+    pub(super) most: String,
+    pub(super) memory: String,
+    pub(super) limit: String,
 }
 
 /// A threshold.
@@ -126,12 +123,6 @@ impl Load {
         if loads.is_empty() && result.slowdowns.is_empty() && result.capacity.is_none() {
             return None;
         }
-        let limit = p95_limit(loads);
-        let top = highest(loads).max(limit.unwrap_or_default()).max(1);
-        let of = |load: &LoadRecord| Line {
-            points: points(load, top),
-            is_candidate: load.stage != StageId::Control,
-        };
         let steps: Vec<_> = loads
             .iter()
             .flat_map(|load| load.steps.iter().map(move |step| (load, step)))
@@ -140,6 +131,14 @@ impl Load {
             .iter()
             .flat_map(|load| load.slices.iter().map(move |slice| (load, slice)))
             .collect();
+        let mut usage: Vec<_> = loads
+            .iter()
+            .flat_map(|load| load.usage.iter().map(move |usage| (load, usage)))
+            .collect();
+        usage.sort_by(|(_, one), (_, other)| one.service.cmp(&other.service));
+        let services: BTreeSet<&str> = usage.iter().map(|(_, usage)| usage.service.as_str()).collect();
+        let services: Vec<_> = services.into_iter().enumerate().collect();
+        let drawn = &services[..services.len().min(SERVICES)];
         let limits: Vec<_> = loads.iter().flat_map(|load| &load.limits).collect();
         let capacity = result.capacity.iter();
         let turns: Vec<_> = capacity
@@ -155,12 +154,10 @@ impl Load {
             .collect();
         Some(Self {
             told: room.line(&words::load(result).join("; ")),
-            width: LEFT + WIDTH + 10,
-            height: TOP + HEIGHT + 20,
-            bottom: TOP + HEIGHT,
-            lines: loads.iter().map(of).filter(|line| !line.points.is_empty()).collect(),
-            limit: limit.map(|limit| mark(limit, top, "limit")),
-            ticks: [0, top / 2, top].map(|at| mark(at, top, "")).into(),
+            charts: [latency(loads), errors(loads)].into_iter().flatten().collect(),
+            used: drawn.iter().flat_map(|service| used(loads, service, room)).collect(),
+            undrawn: services.len() - drawn.len(),
+            usage: room.rows(&usage, |(load, usage)| usage_row(load, usage, room)),
             limits: room.rows(&limits, |limit| limit_row(limit, room)),
             slowdowns: room.rows(&result.slowdowns, |slowdown| slowdown_row(slowdown, room)),
             objective: room.line(&objective.join(", ")),
@@ -269,47 +266,144 @@ fn word(answer: LimitAnswer) -> &'static str {
     }
 }
 
-/// The strictest limit of what is drawn, microseconds.
-fn p95_limit(loads: &[LoadRecord]) -> Option<u64> {
-    let limits = loads.iter().flat_map(|load| &load.limits);
-    let drawn = limits.filter(|limit| limit.key == "p95" && limit.level == Level::Fail);
+fn latency(loads: &[LoadRecord]) -> Option<Chart> {
+    let plot = Plot {
+        id: "load-p95".to_owned(),
+        title: "p95 of latency over time".to_owned(),
+        size: Size::Whole,
+        unit: Unit::Micros,
+        end_ms: end(loads),
+        limit: strictest(loads, "p95", 1.0),
+        courses: courses(loads, |slice| slice.p95_us),
+    };
+    plot.drawn()
+}
+
+fn errors(loads: &[LoadRecord]) -> Option<Chart> {
+    let plot = Plot {
+        id: "load-errors".to_owned(),
+        title: "Requests not answered well over time".to_owned(),
+        size: Size::Whole,
+        unit: Unit::Share,
+        end_ms: end(loads),
+        limit: strictest(loads, "error_rate", 1e6),
+        courses: courses(loads, not_good),
+    };
+    plot.drawn()
+}
+
+/// Millionths of the requests of a slice; nothing where none was sent.
+fn not_good(slice: &LoadSliceRecord) -> Option<u64> {
+    let millionths = u128::from(slice.sent.saturating_sub(slice.good)) * 1_000_000;
+    u64::try_from(millionths.checked_div(u128::from(slice.sent))?).ok()
+}
+
+/// Of a service: its processors and its memory, as far as they are known.
+fn used(loads: &[LoadRecord], (number, service): &(usize, &str), room: Room) -> Vec<Chart> {
+    let name = harmless::line(&room.line(service), LABEL);
+    let plot = |what: &str, unit: Unit, figure: fn(&UsedRecord) -> Option<u64>| Plot {
+        id: format!("load-{what}-{number}"),
+        title: format!("{name}: {what}"),
+        size: Size::Half,
+        unit,
+        end_ms: end(loads),
+        limit: None,
+        courses: usage_courses(loads, service, figure),
+    };
+    let memory = plot("memory", Unit::Bytes, |used| used.memory);
+    let memory = Plot {
+        limit: near_limit(loads, service),
+        ..memory
+    };
+    let processors = plot("processors", Unit::Processors, |used| thousandths(used.processors?));
+    [processors, memory].into_iter().filter_map(Plot::drawn).collect()
+}
+
+fn thousandths(processors: f64) -> Option<u64> {
     // A record may claim anything.
-    drawn.map(|limit| limit.limit.clamp(0.0, 1e12) as u64).min()
+    (processors.is_finite() && processors >= 0.0).then(|| (processors * 1_000.0).min(1e12) as u64)
 }
 
-fn highest(loads: &[LoadRecord]) -> u64 {
-    let slices = loads.iter().flat_map(|load| &load.slices);
-    slices
-        .filter_map(|slice| slice.p95_us)
-        .max()
-        .unwrap_or_default()
-        .min(1_000_000_000_000)
+/// The memory that a service may use, unless that is far from what it uses.
+fn near_limit(loads: &[LoadRecord], service: &str) -> Option<u64> {
+    let own = || of_service(loads, service);
+    let limit = own().filter_map(|(_, usage)| usage.memory_limit).min()?;
+    let moments = own().flat_map(|(_, usage)| &usage.moments);
+    let highest = moments.filter_map(|moment| moment.memory).max()?;
+    (limit <= highest.saturating_mul(FAR)).then_some(limit)
 }
 
-fn height(micros: u64, top: u64) -> u64 {
-    let scaled = u128::from(micros.min(top)) * u128::from(HEIGHT) / u128::from(top.max(1));
-    TOP + HEIGHT - u64::try_from(scaled).unwrap_or(HEIGHT)
+fn of_service<'a>(
+    loads: &'a [LoadRecord],
+    service: &'a str,
+) -> impl Iterator<Item = (&'a LoadRecord, &'a UsageRecord)> {
+    let usage = loads
+        .iter()
+        .flat_map(|load| load.usage.iter().map(move |usage| (load, usage)));
+    usage.filter(move |(_, usage)| usage.service == service)
 }
 
-fn mark(micros: u64, top: u64, what: &str) -> Mark {
-    let y = height(micros, top);
-    Mark {
-        y,
-        text_y: y + 4,
-        label: format!("{} {what}", words::micros(Some(micros))).trim().to_owned(),
+fn usage_courses(loads: &[LoadRecord], service: &str, figure: fn(&UsedRecord) -> Option<u64>) -> Vec<Course> {
+    let course = |(load, usage): (&LoadRecord, &UsageRecord)| Course {
+        whose: whose(load),
+        points: usage
+            .moments
+            .iter()
+            .map(|moment| (moment.at_ms, figure(moment)))
+            .collect(),
+    };
+    of_service(loads, service).map(course).collect()
+}
+
+fn courses(loads: &[LoadRecord], figure: fn(&LoadSliceRecord) -> Option<u64>) -> Vec<Course> {
+    let course = |load: &LoadRecord| Course {
+        whose: whose(load),
+        points: load
+            .slices
+            .iter()
+            .map(|slice| (slice.start_ms, figure(slice)))
+            .collect(),
+    };
+    loads.iter().map(course).collect()
+}
+
+fn whose(load: &LoadRecord) -> Whose {
+    match load.stage == StageId::Control {
+        true => Whose::Baseline,
+        false => Whose::Candidate,
     }
 }
 
-/// One point a slice, from left to right.
-fn points(load: &LoadRecord, top: u64) -> String {
-    let count = load.slices.len().max(2) as u64 - 1;
-    let point = |(at, slice): (usize, &LoadSliceRecord)| {
-        Some(format!(
-            "{},{}",
-            LEFT + WIDTH * at as u64 / count,
-            height(slice.p95_us?, top)
-        ))
-    };
-    let points: Vec<String> = load.slices.iter().take(1_000).enumerate().filter_map(point).collect();
-    points.join(" ")
+/// All charts share their time, milliseconds from where the load began, its warm-up included.
+fn end(loads: &[LoadRecord]) -> u64 {
+    let slices = loads.iter().flat_map(|load| &load.slices);
+    let of_slices = slices.map(|slice| slice.start_ms.saturating_add(slice.length_ms));
+    let usage = loads.iter().flat_map(|load| &load.usage);
+    let of_usage = usage.flat_map(|usage| &usage.moments).map(|moment| moment.at_ms);
+    of_slices.chain(of_usage).max().unwrap_or_default()
+}
+
+/// The strictest limit of what is drawn, in so many parts of its unit.
+fn strictest(loads: &[LoadRecord], key: &str, parts: f64) -> Option<u64> {
+    let limits = loads.iter().flat_map(|load| &load.limits);
+    let drawn = limits.filter(|limit| limit.key == key && limit.level == Level::Fail);
+    // A record may claim anything.
+    drawn.map(|limit| (limit.limit * parts).clamp(0.0, 1e12) as u64).min()
+}
+
+fn usage_row(load: &LoadRecord, usage: &UsageRecord, room: Room) -> UsageRow {
+    let moments = usage.moments.iter();
+    let processors: Vec<u64> = moments.filter_map(|moment| thousandths(moment.processors?)).collect();
+    let count = processors.len() as u64;
+    let mean = processors.iter().sum::<u64>().checked_div(count);
+    let memory = usage.moments.iter().filter_map(|moment| moment.memory).max();
+    let told = |unit: Unit, value: Option<u64>| value.map_or_else(|| "–".to_owned(), |value| unit.label(value));
+    UsageRow {
+        service: room.line(&usage.service),
+        who: words::under_load(load),
+        mean: told(Unit::Processors, mean),
+        most: told(Unit::Processors, processors.into_iter().max()),
+        memory: told(Unit::Bytes, memory),
+        limit: told(Unit::Bytes, usage.memory_limit),
+    }
 }

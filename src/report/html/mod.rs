@@ -15,6 +15,7 @@
 mod alerts;
 mod auth;
 mod cases;
+mod drawing;
 mod findings;
 mod first;
 mod load;
@@ -163,6 +164,7 @@ fn made_by(result: &Record, room: Room) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::load::{LoadSliceRecord, UsageRecord, UsedRecord};
     use crate::record::status::Status;
     use crate::report::samples;
 
@@ -187,6 +189,72 @@ mod tests {
     #[test]
     fn the_page_of_a_clean_run() {
         insta::assert_snapshot!(page(&samples::pass()));
+    }
+
+    /// A section, without the rest of the page.
+    fn section(page: &str, id: &str) -> String {
+        let begin = format!("<section aria-labelledby=\"{id}\">");
+        let from = page.find(&begin).unwrap_or_else(|| panic!("no {id} in {page}"));
+        let section = &page[from..];
+        section[..section.find("</section>").expect("it ends")].to_owned()
+    }
+
+    #[test]
+    fn the_charts_of_a_load() {
+        insta::assert_snapshot!(section(&page(&samples::under_load()), "load"));
+    }
+
+    #[test]
+    fn the_drawings_of_the_alerts() {
+        insta::assert_snapshot!(section(&page(&samples::under_load()), "alerts"));
+    }
+
+    #[test]
+    fn a_record_of_an_older_version_without_what_containers_used_says_so() {
+        let mut written = serde_json::to_value(samples::under_load()).expect("JSON");
+        for load in written["load"].as_array_mut().expect("there is load") {
+            load.as_object_mut().expect("an object").remove("usage");
+        }
+        for alert in written["alerts"].as_array_mut().expect("there are alerts") {
+            alert.as_object_mut().expect("an object").remove("real_ms");
+        }
+        let older: Record = serde_json::from_value(written).expect("it can be read");
+        let page = page(&older);
+        assert!(
+            page.contains("What the containers used under load is not recorded"),
+            "{page}"
+        );
+        assert!(page.contains("how much was recorded is not known"), "{page}");
+    }
+
+    #[test]
+    fn a_record_of_services_slices_and_alerts_without_end_makes_a_page_within_its_budget() {
+        let mut huge = samples::under_load();
+        for load in &mut huge.load {
+            let slices = (0..20_000).map(|number| LoadSliceRecord {
+                start_ms: number * 2_000,
+                ..load.slices[0].clone()
+            });
+            load.slices = slices.collect();
+            let (one, moment) = (load.usage[0].clone(), load.usage[0].moments[0].clone());
+            let moments: Vec<UsedRecord> = (0..20_000)
+                .map(|number| UsedRecord {
+                    at_ms: number * 2_000,
+                    memory: Some(number << 20),
+                    ..moment
+                })
+                .collect();
+            let usage = (0..20).map(|number| UsageRecord {
+                service: format!("service {number}"),
+                moments: moments.clone(),
+                ..one.clone()
+            });
+            load.usage = usage.collect();
+        }
+        huge.alerts = vec![huge.alerts; 1_000].concat();
+        let page = page(&huge);
+        assert!(page.len() <= BUDGET, "{}", page.len());
+        assert!(page.contains("12 more services are not drawn"), "{page}");
     }
 
     #[test]

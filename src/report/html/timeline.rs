@@ -1,22 +1,16 @@
 //! The timeline: stages and their steps as bars and as a table, and what the probe saw.
 
+use super::drawing::{BARS, Bar, FIGURES, LABELS, MOST, Mark, ROW, Scale, Span, Unit};
 use super::shown::{Room, Rows, Tone};
 use crate::record::status::Status;
 use crate::record::v1::{Probe, Record, Stage, Step};
 use crate::report::words;
-use crate::text::harmless;
 use crate::text::units::of_millis;
 
-/// Units of the drawing, which has no pixels of its own.
-const LABELS: u64 = 230;
-const BARS: u64 = 640;
-const FIGURES: u64 = 90;
-const ROW: u64 = 24;
+/// Above the rows, for times.
 const AXIS: u64 = 26;
-/// Bytes of a label, so that it ends before the bars.
-const LABEL: usize = 30;
-/// A bar that nobody could see would be taken for nothing.
-const THINNEST: u64 = 3;
+/// A step is a part of its stage.
+const INDENT: u64 = 14;
 
 /// Everything of the section.
 #[derive(Debug)]
@@ -25,32 +19,10 @@ pub(super) struct Timeline {
     pub(super) height: u64,
     /// The drawing in a sentence.
     pub(super) told: String,
-    pub(super) ticks: Vec<Tick>,
+    pub(super) ticks: Vec<Mark>,
     pub(super) bars: Vec<Bar>,
     pub(super) rows: Rows<Row>,
     pub(super) probes: Rows<ProbeRow>,
-}
-
-/// A mark of the axis.
-#[derive(Debug)]
-pub(super) struct Tick {
-    pub(super) x: u64,
-    pub(super) label: String,
-}
-
-/// A stage or a step, drawn.
-#[derive(Debug)]
-pub(super) struct Bar {
-    pub(super) class: &'static str,
-    pub(super) weight: &'static str,
-    pub(super) label: String,
-    pub(super) indent: u64,
-    pub(super) text_y: u64,
-    pub(super) x: u64,
-    pub(super) y: u64,
-    pub(super) width: u64,
-    pub(super) figure: String,
-    pub(super) figure_x: u64,
 }
 
 /// A stage or a step, told.
@@ -96,13 +68,13 @@ impl Timeline {
             .filter_map(Item::span)
             .map(|(start, took)| start + took)
             .max();
-        let end = end.unwrap_or_default().max(1);
-        let bars: Vec<Bar> = drawn.enumerate().map(|(at, item)| item.bar(at as u64, end)).collect();
+        let scale = Scale::new(Unit::Millis, end.unwrap_or_default(), BARS);
+        let bars: Vec<Bar> = drawn.enumerate().map(|(at, item)| item.bar(at as u64, scale)).collect();
         Self {
             width: LABELS + BARS + FIGURES,
             height: AXIS + ROW * bars.len() as u64 + 6,
             told: told(result, room),
-            ticks: ticks(end),
+            ticks: scale.marks(6, |across| LABELS + across),
             bars,
             rows: room.rows(&items, |item| item.row(room)),
             probes: room.rows(&result.probes, |probe| probe_row(probe, room)),
@@ -143,7 +115,7 @@ impl Item<'_> {
         )) = self;
         let happened = !matches!(self.status(), Status::Skipped | Status::NotRun);
         // A record may claim anything.
-        happened.then(|| ((*start_ms).min(u64::MAX / 4), (*duration_ms).min(u64::MAX / 4)))
+        happened.then(|| ((*start_ms).min(MOST / 2), (*duration_ms).min(MOST / 2)))
     }
 
     fn name(&self) -> String {
@@ -153,26 +125,17 @@ impl Item<'_> {
         }
     }
 
-    fn bar(&self, at: u64, end: u64) -> Bar {
+    fn bar(&self, at: u64, scale: Scale) -> Bar {
         let (start, took) = self.span().unwrap_or_default();
-        let (x, width) = (scaled(start, end), scaled(took, end).max(THINNEST));
-        let y = AXIS + ROW * at;
-        let tone = Tone::of(self.status());
         let (weight, indent) = match self {
             Self::Stage(_) => ("bold", 0),
-            Self::Step(..) => ("normal", 14),
+            Self::Step(..) => ("normal", INDENT),
         };
+        let (tone, span) = (Tone::of(self.status()), Span::of(scale, start, start + took));
         Bar {
-            class: tone.class,
             weight,
-            label: format!("{} {}", tone.sign, harmless::line(&self.name(), LABEL)),
             indent,
-            text_y: y + 16,
-            x: LABELS + x,
-            y: y + 4,
-            width,
-            figure: of_millis(took),
-            figure_x: LABELS + x + width + 6,
+            ..Bar::new(AXIS + ROW * at, tone, &self.name(), Some(span), of_millis(took))
         }
     }
 
@@ -193,26 +156,6 @@ impl Item<'_> {
             reason: room.line(reason.as_deref().unwrap_or_default()),
         }
     }
-}
-
-fn scaled(ms: u64, end: u64) -> u64 {
-    let scaled = u128::from(ms) * u128::from(BARS) / u128::from(end);
-    u64::try_from(scaled).unwrap_or(BARS)
-}
-
-/// Three to seven marks at round times.
-fn ticks(end: u64) -> Vec<Tick> {
-    let rounds = (0..16).flat_map(|power| [1, 2, 5].map(|round| round * 10_u64.pow(power)));
-    let Some(step) = rounds.into_iter().find(|step| end / step <= 6) else {
-        return Vec::new();
-    };
-    let marks = (0..=end / step).map(|mark| mark * step);
-    marks
-        .map(|ms| Tick {
-            x: LABELS + scaled(ms, end),
-            label: of_millis(ms),
-        })
-        .collect()
 }
 
 fn probe_row(probe: &Probe, room: Room) -> ProbeRow {
