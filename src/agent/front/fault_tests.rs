@@ -70,8 +70,10 @@ async fn greeting() -> (Fronts, u16) {
         service: "idp".to_owned(),
         reached_at: "127.0.0.1".to_owned(),
         port,
+        transport: Transport::Tcp,
+        ends_tls: None,
     };
-    fronts.stand(&[FRONT], relay, &Resolver::system());
+    fronts.stand(&[FRONT], relay, &Resolver::system()).unwrap();
     while TcpStream::connect((FRONT, port)).await.is_err() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
