@@ -101,7 +101,7 @@ test-worlds: images
 	@fixtures/tools.sh browser cargo curl git kill openssl promtool python ssh
 	@fixtures/compose-plugin.sh
 	REHEARSAL_ALL_WORLDS=1 RUST_TEST_THREADS=$${RUST_TEST_THREADS:-5} cargo test --locked --no-fail-fast --test engine -- --include-ignored \
-		drills:: guards:: interrupts:: lives:: names:: outage:: replicas:: shards:: worlds::
+		drills:: guards:: interrupts:: lives:: names:: outage:: pulls:: releases:: replicas:: shards:: worlds::
 
 # Every world on the authentication dependency, those that the engine's tests leave to the night among them.
 test-auth: images
