@@ -28,6 +28,7 @@ pub mod radius_call;
 pub(crate) mod resolver;
 pub mod serve;
 pub mod session;
+pub mod unverified;
 pub mod wait;
 mod wire;
 

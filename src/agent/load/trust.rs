@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use pem::parse_many;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::agent::unverified::Unverified;
 
 /// Who is trusted.
 pub(in crate::agent) struct Trust<'a> {
@@ -25,7 +26,7 @@ pub(in crate::agent) fn connector(trust: &Trust<'_>) -> Result<TlsConnector, Str
     let config = if trust.insecure {
         let any = builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unverified));
+            .with_custom_certificate_verifier(Arc::new(Unverified::of_today()));
         any.with_no_client_auth()
     } else {
         builder.with_root_certificates(roots(trust.ca)?).with_no_client_auth()
@@ -42,7 +43,7 @@ pub(in crate::agent) fn takes_any() -> Result<TlsConnector, String> {
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Unverified));
+        .with_custom_certificate_verifier(Arc::new(Unverified::of_today()));
     Ok(TlsConnector::from(Arc::new(builder.with_no_client_auth())))
 }
 
@@ -56,43 +57,4 @@ fn roots(ca: &[String]) -> Result<RootCertStore, String> {
         }
     }
     Ok(roots)
-}
-
-/// `tls: {insecure: true}`.
-#[derive(Debug)]
-struct Unverified;
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        default_provider().signature_verification_algorithms.supported_schemes()
-    }
 }

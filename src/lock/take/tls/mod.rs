@@ -11,14 +11,15 @@ use rustls_platform_verifier::Verifier;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, SignatureScheme};
 use url::{Host, Url};
 
 use crate::agent::resolver::Resolver;
+use crate::agent::unverified::Unverified;
 use crate::lock::facts::{TlsFacts, Trust};
 
 mod certificate;
@@ -138,7 +139,7 @@ impl Server {
             .with_safe_default_protocol_versions()
             .ok()?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(TakeAny))
+            .with_custom_certificate_verifier(Arc::new(Unverified::with(&OLD)))
             .with_no_client_auth();
         let name = ServerName::try_from(self.host.clone()).ok()?;
         let stream = connect(self.address).await.ok()?;
@@ -156,43 +157,5 @@ async fn connect(address: SocketAddr) -> Result<TcpStream> {
     connected.with_context(|| format!("no connection to {address}"))
 }
 
-/// Looks at a chain without judging it: nothing is sent over such a connection.
-#[derive(Debug)]
-struct TakeAny;
-
-impl ServerCertVerifier for TakeAny {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let old = [SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1_Legacy];
-        let known = default_provider().signature_verification_algorithms.supported_schemes();
-        known.into_iter().chain(old).collect()
-    }
-}
+/// Signatures of old servers: a chain is looked at without being judged, and nothing is sent over such a connection.
+const OLD: [SignatureScheme; 2] = [SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1_Legacy];
