@@ -241,7 +241,7 @@ enum Replay {
     /// None is.
     Nothing,
     /// This one.
-    Of(Go),
+    Of(Box<Go>),
     /// Another code came after it.
     Overtaken,
 }
@@ -814,7 +814,7 @@ impl<'a> Visit<'a> {
     /// A code that was used, and what it leads to.
     async fn once_more(&mut self, code: Go, login: &Login) -> Result<(), Halt> {
         let url = code.url.clone();
-        self.replay = Replay::Of(code.clone());
+        self.replay = Replay::Of(Box::new(code.clone()));
         match self.go(code).await {
             // An error is as good a refusal as any.
             Ok(_) | Err(Halt::Trouble(_)) => {}

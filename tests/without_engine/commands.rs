@@ -324,9 +324,9 @@ fn every_page_that_the_readme_names_is_printed_and_leads_only_to_what_is_there()
         own.map(|link| from.join(link)).collect::<Vec<_>>()
     };
     assert!(
-        links(&readme, &root).iter().all(|path| path.exists()),
+        links(&readme, root).iter().all(|path| path.exists()),
         "{:?}",
-        links(&readme, &root)
+        links(&readme, root)
     );
     let mut named = 0;
     for page in std::fs::read_dir(&pages).expect("the pages are there") {

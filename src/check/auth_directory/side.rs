@@ -57,7 +57,7 @@ impl<'a> Side<'a> {
         };
         if self.ldap().any(turns) {
             Some("turns to TLS by StartTLS first")
-        } else if self.0.iter().any(|call| is_ldaps(&call)) {
+        } else if self.0.iter().any(is_ldaps) {
             Some("asks over ldaps")
         } else if self.ldap().any(|(_, ldap)| ldap.carried == Carried::Tls) {
             Some("asks within TLS")
