@@ -22,6 +22,9 @@ use crate::record::outcome::{Lost, Part};
 /// A busy engine answers late; one that takes longer than this does not answer.
 const PING_LIMIT: Duration = Duration::from_secs(30);
 
+/// An engine is done with a container that has ended within this.
+const LET_GO: Duration = Duration::from_secs(5);
+
 /// A container that stands for a service of a mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -187,6 +190,17 @@ impl Engine {
             .start_container(container, None::<query::StartContainerOptions>)
             .await;
         Ok(started.map_err(|error| EngineError::from(&error))?)
+    }
+
+    /// Waits until the engine is done with a container that has ended: it tells of the end first, and gives the container's
+    /// address back after that.
+    pub async fn let_go(&self, container: &str) {
+        let mut over = Box::pin(
+            self.docker
+                .wait_container(container, None::<query::WaitContainerOptions>),
+        );
+        // With whatever it has ended, and however long an engine takes that has lost it.
+        let _over = tokio::time::timeout(LET_GO, over.next()).await;
     }
 
     /// A container may use so many bytes of memory from now on, and no more of a swap.

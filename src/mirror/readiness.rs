@@ -243,6 +243,8 @@ impl Mirror {
         };
         let well = state.last_exit().is_some_and(|exit| exit.code == 0) && restarts_no_more(service.restart, 0);
         if well && self.may_complete(running) {
+            // Who waits for it gets the address that production's gets.
+            self.engine().let_go(&running.id).await;
             Ok(CameUp::Completed)
         } else {
             Err(End::Exited)

@@ -111,12 +111,17 @@ fn is_fatal(line: &str) -> bool {
     FATAL_WORDS.iter().any(|word| lower.contains(word))
 }
 
-/// A traceback ends at its first line that is not indented; a chained one tells its cause first.
+/// A traceback ends at its first line that is not indented; a chained one tells its cause first. What the other stream said
+/// may stand within it: then more of it follows.
 fn end_of_traceback(lines: &[String]) -> Option<String> {
-    lines
-        .iter()
-        .find(|line| !line.starts_with([' ', '\t']) && !line.trim().is_empty())
-        .cloned()
+    let is_indented = |line: &String| line.starts_with([' ', '\t']);
+    let goes_on = |at: usize| lines.get(at + 1).is_some_and(is_indented);
+    let ends = || {
+        let numbered = lines.iter().enumerate();
+        numbered.filter(|(_, line)| !is_indented(line) && !line.trim().is_empty())
+    };
+    let end = ends().find(|(at, _)| !goes_on(*at)).or_else(|| ends().next());
+    end.map(|(_, line)| line.clone())
 }
 
 fn shorten(line: String) -> String {
@@ -134,6 +139,13 @@ mod tests {
 
     fn first(text: &str) -> Option<String> {
         first_fatal(&text.lines().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn what_another_stream_says_within_a_traceback_is_not_its_end() {
+        let text = "Traceback (most recent call last):\n  File \"/app/app.py\", line 141, in <module>\nround begins\n    \
+                    if broken:\nRuntimeError: cannot read crontab\nround begins\n";
+        assert_eq!(first(text).as_deref(), Some("RuntimeError: cannot read crontab"));
     }
 
     #[test]
