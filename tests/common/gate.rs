@@ -10,7 +10,7 @@ use crate::signals::hears_signals;
 use crate::slot::Slot;
 
 /// After this long nothing may be left.
-pub const LIMIT: Duration = Duration::from_secs(15);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// Who is killed.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +120,18 @@ impl Gate {
                 self.files()
             );
             // No event tells that nothing is left.
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// A report of the run, once it is there: it is written when nothing of the run is left on the engine.
+    pub fn report(&self, name: &str) -> Vec<u8> {
+        let (path, begun) = (self.folder.path().join("out").join(name), Instant::now());
+        loop {
+            match std::fs::read(&path) {
+                Ok(report) => return report,
+                Err(error) => assert!(begun.elapsed() < LIMIT, "{}: {error}", path.display()),
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
     }

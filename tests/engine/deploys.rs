@@ -54,3 +54,30 @@ fn a_release_whose_others_wait_in_vain_for_its_health_is_blocked() {
         "`asks` was not started because it waits until `web` is healthy, and `web` has no healthcheck configured";
     assert!(cause.contains(words), "{cause}");
 }
+
+/// Production's engine gives a job's address back before what waits for the job is started: so a front that asked once for
+/// an address still reaches the release behind it.
+#[test]
+fn what_waits_for_a_job_comes_back_under_the_address_that_it_had() {
+    let compose = "
+services:
+  migrate:
+    image: rehearsal-test/busybox:1
+    command: ['true']
+  app:
+    image: rehearsal-test/busybox:1
+    command: [sleep, infinity]
+    depends_on: {migrate: {condition: service_completed_successfully}}
+    stop_signal: SIGKILL
+  front:
+    image: rehearsal-test/busybox:1
+    command: [sh, -c, 'ping -c 1 app | head -n 1 >/tmp/app; sleep infinity']
+    depends_on: [app]
+    stop_signal: SIGKILL
+";
+    let asks = "{name: app is where it was, command: [sh, -c, 'ping -c 1 app | head -n 1 | cmp - /tmp/app']}";
+    let suites = format!("{{smoke: {{service: front, exec: [{asks}]}}}}");
+    let release = "{app: {env: {RELEASE: '2'}}, migrate: {env: {RELEASE: '2'}}}";
+    let result = rehearsed("address", compose, release, &suites);
+    assert_eq!(result["verdict"], "pass", "{}", result["findings"]);
+}

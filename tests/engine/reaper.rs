@@ -105,8 +105,7 @@ fn a_run_whose_terminal_is_killed_reports_and_leaves_nothing() {
     assert!(gate.tells(9));
     gate.kill(Killed::Gate);
     gate.vanishes("its terminal was killed");
-    let result = std::fs::read(out.join("result.json")).unwrap();
-    let result: serde_json::Value = serde_json::from_slice(&result).unwrap();
+    let result: serde_json::Value = serde_json::from_slice(&gate.report("result.json")).unwrap();
     assert_eq!(
         (&result["verdict"], &result["exit_code"]),
         (&"inconclusive".into(), &143.into())
