@@ -124,18 +124,6 @@ impl Gate {
         }
     }
 
-    /// A report of the run, once it is there: it is written when nothing of the run is left on the engine.
-    pub fn report(&self, name: &str) -> Vec<u8> {
-        let (path, begun) = (self.folder.path().join("out").join(name), Instant::now());
-        loop {
-            match std::fs::read(&path) {
-                Ok(report) => return report,
-                Err(error) => assert!(begun.elapsed() < LIMIT, "{}: {error}", path.display()),
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
     /// Temporary files: the lock, reports half written.
     fn files(&self) -> Vec<String> {
         let inside = |path: &Path| {

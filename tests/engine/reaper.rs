@@ -81,6 +81,18 @@ fn a_reaper_is_outside_the_gates_session_and_bears_no_runners_mark() {
     gate.vanishes("killed");
 }
 
+/// A report, once it is there: it is written when nothing of the run is left on the engine.
+fn written(path: &std::path::Path) -> Vec<u8> {
+    let begun = Instant::now();
+    loop {
+        match std::fs::read(path) {
+            Ok(report) => return report,
+            Err(error) => assert!(begun.elapsed() < LIMIT, "{}: {error}", path.display()),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// A terminal that dies: its master ends, and the kernel hangs up whoever lives in it. The gate still reports.
 #[test]
 fn a_run_whose_terminal_is_killed_reports_and_leaves_nothing() {
@@ -105,7 +117,7 @@ fn a_run_whose_terminal_is_killed_reports_and_leaves_nothing() {
     assert!(gate.tells(9));
     gate.kill(Killed::Gate);
     gate.vanishes("its terminal was killed");
-    let result: serde_json::Value = serde_json::from_slice(&gate.report("result.json")).unwrap();
+    let result: serde_json::Value = serde_json::from_slice(&written(&out.join("result.json"))).unwrap();
     assert_eq!(
         (&result["verdict"], &result["exit_code"]),
         (&"inconclusive".into(), &143.into())
